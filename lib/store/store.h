@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_STORE_STORE_H
+#define STELE_LIB_STORE_STORE_H
+
+/*
+ * The store: every zone, record by record, on disk (LMDB). The compiler carves images from it and
+ * the daemon commits changes to it.
+ *
+ * A zone has an id that never changes and is never used again. Its nodes stand in canonical order
+ * of owner name under the key (zone id, sort key of the owner relative to the apex), so the apex is
+ * first. NSEC3 RRsets with their signatures do not stand among them but in a table of their own,
+ * under (zone id, hash): nobody can ask for them by name, and in this order they are the chain.
+ *
+ * A commit raises the store's generation by one. For each commit the store remembers which owners
+ * changed, so that an image of an earlier generation can be brought up to date by carving only
+ * those, and per zone a journal of removed and added records between two serials (for IXFR).
+ *
+ * One process writes at a time (LMDB's lock); any number read, each seeing one generation. What a
+ * read gives out points into the memory map and lives until that read ends. A read or write belongs
+ * to one thread; different threads begin their own reads.
+ */
+
+#include "lib/base/error.h"
+#include "lib/dns/name.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stele_store;
+struct stele_store_read;
+struct stele_store_write;
+struct stele_store_cursor;
+
+enum stele_store_mode {
+	STELE_STORE_READ,   /* the store must exist */
+	STELE_STORE_CREATE, /* made if it is not there; needed to write */
+};
+
+int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_store **ret_store,
+		     struct stele_error *reterr);
+void stele_store_close(struct stele_store *store); /* NULL is fine */
+
+/* What the store knows of a zone. */
+struct stele_zone_info {
+	uint32_t id;
+	uint8_t apex[STELE_NAME_MAX]; /* lower case */
+	uint8_t apex_len;
+	uint8_t label_max;  /* labels of the deepest owner, the apex's included; never lowered */
+	uint32_t serial;    /* of the SOA */
+	uint64_t node_cnt;  /* owner names, NSEC3 owners not counted */
+	uint64_t nsec3_cnt; /* NSEC3 owners */
+	uint64_t rr_cnt;    /* records, signatures included */
+	uint64_t generation; /* of the commit that last changed the zone */
+};
+
+/* ---- reading ---- */
+
+int stele_store_read_begin(struct stele_store *store, struct stele_store_read **ret_read,
+			   struct stele_error *reterr);
+void stele_store_read_end(struct stele_store_read *read);
+
+uint64_t stele_store_generation(const struct stele_store_read *read);
+
+/* The zone whose apex is `apex` (lower case): 0, STELE_E_NOTFOUND or STELE_E_SYSTEM. */
+int stele_store_zone_find(struct stele_store_read *read, const uint8_t *apex,
+			  struct stele_zone_info *ret_info, struct stele_error *reterr);
+
+/* All zones in canonical order of their apex. `*ret_infos` is malloc'ed, the caller frees it. */
+int stele_store_zones(struct stele_store_read *read, struct stele_zone_info **ret_infos,
+		      size_t *ret_cnt, struct stele_error *reterr);
+
+/* The node at `key`, the sort key of the owner: 0, STELE_E_NOTFOUND or STELE_E_SYSTEM. */
+int stele_store_node(struct stele_store_read *read, uint32_t zone_id, const uint8_t *key,
+		     size_t key_len, const uint8_t **ret_node, size_t *ret_node_sz,
+		     struct stele_error *reterr);
+
+enum stele_store_table {
+	STELE_STORE_NODES, /* keys are sort keys */
+	STELE_STORE_NSEC3, /* keys are hashes of 20 bytes; nodes hold just the NSEC3 RRset */
+};
+
+/*
+ * Walks the nodes of one zone in order of key, from the first key that is not less than `from`
+ * (empty: the first of all) and before `to` (NULL: to the end of the zone).
+ */
+int stele_store_cursor_open(struct stele_store_read *read, enum stele_store_table table,
+			    uint32_t zone_id, const uint8_t *from, size_t from_len,
+			    const uint8_t *to, size_t to_len,
+			    struct stele_store_cursor **ret_cursor, struct stele_error *reterr);
+void stele_store_cursor_close(struct stele_store_cursor *cursor);
+
+struct stele_store_item {
+	const uint8_t *key;
+	size_t key_len;
+	const uint8_t *node;
+	size_t node_sz;
+};
+
+/* 1 with the next node, 0 at the end, negative on failure. */
+int stele_store_cursor_next(struct stele_store_cursor *cursor, struct stele_store_item *ret_item,
+			    struct stele_error *reterr);
+
+/*
+ * Gives the pages of the memory map back to the system (they stay in its cache). A long walk calls
+ * this now and then, so that what it has passed does not count as its own memory. Any thread.
+ */
+void stele_store_release_pages(struct stele_store *store);
+
+/* ---- what changed ---- */
+
+enum stele_change_kind {
+	STELE_CHANGE_NODE,         /* the node at `key` was added, changed or removed */
+	STELE_CHANGE_NSEC3,        /* the same in the NSEC3 table */
+	STELE_CHANGE_ZONE,         /* the zone came anew as a whole; no list of its owners */
+	STELE_CHANGE_ZONE_REMOVED,
+};
+
+struct stele_change {
+	enum stele_change_kind kind;
+	uint32_t zone_id;
+	const uint8_t *key;
+	size_t key_len;
+};
+
+/*
+ * Calls `each` for what changed in generations after `since`, in the order of generations; the same
+ * owner may come several times. `each` returns 0 to go on; another value ends the walk and is
+ * returned. STELE_E_STALE if the list no longer reaches back to `since`.
+ */
+int stele_store_changes(struct stele_store_read *read, uint64_t since,
+			int (*each)(void *user, const struct stele_change *change), void *user,
+			struct stele_error *reterr);
+
+/*
+ * The journal of a zone between two serials, oldest first: for each step the serials and a run of
+ * removed and one of added records. The format of a run is: le16 owner_len | owner (whole name) |
+ * le32 node_sz | node, repeated. NSEC3 owners included. STELE_E_NOTFOUND if no unbroken chain of
+ * steps leads from `from_serial` to the zone's serial.
+ */
+struct stele_journal_step {
+	uint32_t from_serial, to_serial;
+	const uint8_t *removed, *added;
+	size_t removed_sz, added_sz;
+};
+int stele_store_journal(struct stele_store_read *read, uint32_t zone_id, uint32_t from_serial,
+			int (*each)(void *user, const struct stele_journal_step *step), void *user,
+			struct stele_error *reterr);
+
+/* ---- writing ---- */
+
+int stele_store_write_begin(struct stele_store *store, struct stele_store_write **ret_write,
+			    struct stele_error *reterr);
+
+/* Makes all of it durable as one generation, or nothing. Ends `write` either way. A write that
+ * changed nothing makes no generation. `ret_generation` may be NULL. */
+int stele_store_commit(struct stele_store_write *write, uint64_t *ret_generation,
+		       struct stele_error *reterr);
+void stele_store_abort(struct stele_store_write *write); /* NULL is fine */
+
+/*
+ * Where the new contents of a zone come from: called until it returns 0; returns 1 with the next
+ * node, in ascending order of key, or a negative stele_status, which ends the replacement. The
+ * item's bytes need to live only until the next call.
+ */
+typedef int (*stele_node_source)(void *user, struct stele_store_item *ret_item,
+				 struct stele_error *reterr);
+
+/*
+ * Makes the zone with this apex hold exactly what the sources give (`nsec3` may be NULL: none). A
+ * new zone is appended in one run. An existing one is compared node by node: only differences are
+ * written, listed as changes, and journalled from the old serial to the new one. On failure the
+ * write must be aborted. `ret_info` (may be NULL) gets the zone's new state.
+ */
+int stele_store_zone_replace(struct stele_store_write *write, const uint8_t *apex,
+			     stele_node_source nodes, void *nodes_user, stele_node_source nsec3,
+			     void *nsec3_user, struct stele_zone_info *ret_info,
+			     struct stele_error *reterr);
+
+/* Removes a zone with all that belongs to it. STELE_E_NOTFOUND if there is none. */
+int stele_store_zone_remove(struct stele_store_write *write, const uint8_t *apex,
+			    struct stele_error *reterr);
+
+#endif
