@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_IMAGE_FORMAT_H
+#define STELE_LIB_IMAGE_FORMAT_H
+
+/*
+ * The image on disk. docs/image-format.md is normative; these structs follow it.
+ *
+ *   superblock | shards and directory pages, in any order, appended | root | more | root | ...
+ *
+ * The last complete root is the image; what it does not reach is garbage. Everything a root reaches
+ * was written and synced before the root itself, so cutting a file behind its last complete root
+ * always gives a whole image.
+ *
+ *   root -> directory top -> directory pages (64 references each) -> shards
+ *
+ * The references are one array, the shard index being the position in it:
+ *   [name_first, name_first + 2^name_bits)   name shards, by the leading bits of the key
+ *   [zone_first, zone_first + 2^zone_bits)   zone shards, the same
+ *   behind them                              chain shards: for each zone with a long denial chain a
+ *                                            run that its zone record names
+ *
+ * All fields are little-endian and unaligned (lib/base/bytes.h). Offsets inside a shard count from
+ * the shard's start, offsets inside a record from the record's start.
+ */
+
+#include "lib/base/bytes.h"
+
+#define STELE_IMAGE_MAGIC "STELEIMG"
+#define STELE_ROOT_MAGIC "STELROOT"
+enum {
+	STELE_IMAGE_MAJOR = 1, /* a reader refuses another one */
+	STELE_IMAGE_MINOR = 0, /* a reader accepts any */
+	STELE_IMAGE_ALIGN = 4096, /* of roots; shards and pages are aligned to 64 */
+	STELE_SHARD_ALIGN = 64,
+	STELE_DIR_PAGE_REFS = 64,
+};
+
+/* At offset 0; written once. `crc` covers the struct with `crc` zero. */
+struct stele_superblock {
+	char magic[8];                   /*  0 */
+	struct stele_le16 major;         /*  8 */
+	struct stele_le16 minor;         /* 10 */
+	struct stele_le32 incompatible;  /* 12 feature bits; a reader refuses unknown ones */
+	struct stele_le32 compatible;    /* 16 feature bits; a reader ignores unknown ones */
+	struct stele_le32 crc;           /* 20 */
+	struct stele_le64 seed[2];       /* 24 hash seed of this image */
+	struct stele_le64 store_id;      /* 40 reserved: 0 */
+	uint8_t reserved[16];            /* 48 */
+};
+_Static_assert(sizeof(struct stele_superblock) == 64, "docs/image-format.md");
+
+/* At a multiple of STELE_IMAGE_ALIGN; the file ends with it. `crc` as above. */
+struct stele_root {
+	char magic[8];                   /*   0 */
+	struct stele_le32 crc;           /*   8 */
+	struct stele_le32 shard_cnt;     /*  12 references in the directory */
+	struct stele_le64 self_off;      /*  16 where this root stands */
+	struct stele_le64 prev_root_off; /*  24 0: none */
+	struct stele_le64 generation;    /*  32 of the store */
+	struct stele_le64 live_sz;       /*  40 bytes that this root reaches */
+	struct stele_le64 top_off;       /*  48 array of stele_dir_entry */
+	struct stele_le32 top_cnt;       /*  56 */
+	struct stele_le32 top_crc;       /*  60 */
+	struct stele_le32 name_first;    /*  64 */
+	struct stele_le32 zone_first;    /*  68 */
+	uint8_t name_bits;               /*  72 at most 32 */
+	uint8_t zone_bits;               /*  73 */
+	struct stele_le16 reserved0;     /*  74 */
+	struct stele_le32 zone_cnt;      /*  76 */
+	struct stele_le64 name_cnt;      /*  80 keys in name shards */
+	struct stele_le64 rr_cnt;        /*  88 */
+	struct stele_le64 apex_depths[2]; /* 96 bit d: some apex has d labels */
+	uint8_t reserved[144];           /* 112 */
+};
+_Static_assert(sizeof(struct stele_root) == 256, "docs/image-format.md");
+
+struct stele_dir_entry {
+	struct stele_le64 page_off;
+	struct stele_le32 page_crc; /* of the page's bytes in use */
+	struct stele_le32 ref_cnt;  /* STELE_DIR_PAGE_REFS but for the last page */
+};
+_Static_assert(sizeof(struct stele_dir_entry) == 16, "docs/image-format.md");
+
+enum stele_shard_kind {
+	STELE_SHARD_NONE = 0, /* nothing there: size 0 */
+	STELE_SHARD_NAMES = 1,
+	STELE_SHARD_ZONES = 2,
+	STELE_SHARD_NSEC3 = 3,
+	STELE_SHARD_NSEC = 4,
+};
+
+struct stele_shard_ref {
+	struct stele_le64 off;   /*  0 */
+	struct stele_le64 size;  /*  8 */
+	struct stele_le32 crc;   /* 16 CRC-32C of the shard */
+	struct stele_le32 item_cnt; /* 20 keys or chain entries */
+	uint8_t kind;            /* 24 */
+	uint8_t reserved[7];     /* 25 */
+	uint8_t digest[32];      /* 32 SHA-256 of the shard: its identity across images */
+};
+_Static_assert(sizeof(struct stele_shard_ref) == 64, "docs/image-format.md");
+
+/*
+ * A name or zone shard: head | pilots | slots | records.
+ *
+ * Which bucket and slot a key has is said in lib/image/hash.h. A slot holds fingerprint << 40 |
+ * offset of the record; an empty slot is 0.
+ */
+struct stele_hash_shard {
+	struct stele_le32 key_cnt;     /*  0 */
+	struct stele_le32 slot_cnt;    /*  4 */
+	struct stele_le32 bucket_cnt;  /*  8 */
+	struct stele_le32 pilots_off;  /* 12 */
+	struct stele_le32 slots_off;   /* 16 multiple of 8 */
+	struct stele_le32 records_off; /* 20 */
+	struct stele_le64 seed;        /* 24 */
+	struct stele_le64 size;        /* 32 of the shard */
+	uint8_t reserved[24];          /* 40 */
+};
+_Static_assert(sizeof(struct stele_hash_shard) == 64, "docs/image-format.md");
+#define STELE_SLOT_OFF_BITS 40
+#define STELE_SLOT_OFF_MASK ((UINT64_C(1) << STELE_SLOT_OFF_BITS) - 1)
+
+/*
+ * An RRset, carved. The body is `rr_cnt` records and behind them `sig_cnt` RRSIG records, in wire
+ * format, as they stand in a reply to a query for exactly this owner in which the body comes right
+ * behind the question. So in every record the owner is the pointer C0 0C, and compressed names
+ * inside rdata (RFC 1035 types only) hold one of two pointers:
+ *   12 < v < 12 + owner_len      into the owner name: the suffix that begins v - 12 bytes into it
+ *   v >= 12 + owner_len + 4      into the body itself: byte v - (12 + owner_len + 4)
+ * where owner_len is the length of the whole owner name. Where the body is used in another
+ * place, the owner pointers are rewritten by walking the records, and the others are found through
+ * the patch list: the body offsets, ascending, of the two-byte pointers inside rdata.
+ *
+ * At `off` stand: body (plain_len + sig_len bytes)
+ *   | le16 sum of the whole body, if sig_len > 0
+ *   | le16 count, le16 patches, if HAS_PATCHES
+ *   | le16 count, stele_ref, if HAS_REFS
+ * A sum is the one's-complement sum of the body taken as big-endian 16-bit words, a last odd byte
+ * padded by zero: what RFC 1071 adds up, not complemented, folded to 16 bits.
+ */
+struct stele_rrset {
+	struct stele_le16 type;      /*  0 */
+	struct stele_le16 rr_cnt;    /*  2 */
+	struct stele_le32 off;       /*  4 */
+	struct stele_le16 plain_len; /*  8 bytes of the records */
+	struct stele_le16 sig_len;   /* 10 bytes of the signatures */
+	struct stele_le16 sum_plain; /* 12 of the first plain_len bytes */
+	uint8_t sig_cnt;             /* 14 */
+	uint8_t flags;               /* 15 STELE_RRSET_… */
+};
+_Static_assert(sizeof(struct stele_rrset) == 16, "docs/image-format.md");
+enum {
+	STELE_RRSET_HAS_PATCHES = 1,
+	STELE_RRSET_HAS_REFS = 2,
+	STELE_RRSET_SELF_POINTERS = 4, /* some patch is a pointer into the body itself */
+};
+
+/*
+ * A name in the RRset's rdata that lies in the same zone: an NS, MX or SRV host whose addresses may
+ * go into the additional section, or the target of a CNAME. It may or may not exist. Its text is
+ * found in the body, `name_off` bytes in; names further in than STELE_REF_OFF_MASK have no reference.
+ */
+struct stele_ref {
+	struct stele_le64 key;      /* of the target name */
+	struct stele_le16 name_off; /* and STELE_REF_IN_DOMAIN */
+};
+_Static_assert(sizeof(struct stele_ref) == 10, "docs/image-format.md");
+enum {
+	STELE_REF_OFF_MASK = 0x3fff,
+	STELE_REF_IN_DOMAIN = 0x8000, /* NS host at or below its cut: glue required (RFC 9471) */
+};
+
+enum stele_name_kind {
+	STELE_NAME_AUTHORITATIVE = 1,
+	STELE_NAME_CUT = 2,       /* delegation point; DS, NSEC answered here, the rest is referred */
+	STELE_NAME_OCCLUDED = 3,  /* below a cut; its address RRsets are glue */
+	STELE_NAME_EMPTY = 4,     /* empty non-terminal */
+	STELE_NAME_STEERED = 5,   /* reserved: RRsets with several variants */
+};
+enum {
+	STELE_NAME_HAS_WILDCARD = 1,    /* the child "*" exists */
+	STELE_NAME_HAS_CHILDREN = 2,    /* some name exists below */
+	STELE_NAME_HAS_DNAME = 4,
+	STELE_NAME_HAS_CNAME = 8,
+	STELE_NAME_HAS_HASH = 16,       /* NSEC3 hash of the owner name is stored */
+	STELE_NAME_HAS_WILDCARD_HASH = 32, /* and that of "*." with the owner name */
+	STELE_NAME_IS_WILDCARD = 64,    /* the first label is "*" */
+	STELE_NAME_IS_APEX = 128,
+};
+
+/*
+ * A record of a name shard:
+ *   head | relative owner, lower case (rel_len) | le64 key of the cut, if occluded
+ *   | 20 bytes hash, if HAS_HASH | 20 bytes hash, if HAS_WILDCARD_HASH
+ *   | rrset_cnt stele_rrset, ascending by type | bodies in the same order, without gaps
+ * The record ends where its last body (with sum, patches, refs) ends.
+ *
+ * HAS_HASH is set for every name of a zone with an NSEC3 chain except occluded ones;
+ * HAS_WILDCARD_HASH where such a name also has children.
+ */
+struct stele_name {
+	uint8_t kind;                /* 0 enum stele_name_kind */
+	uint8_t flags;               /* 1 */
+	uint8_t rel_len;             /* 2 */
+	struct stele_le16 rrset_cnt; /* 3 */
+	struct stele_le32 zone_id;   /* 5 of the store: says which zone the relative owner is of */
+};
+_Static_assert(sizeof(struct stele_name) == 9, "docs/image-format.md");
+
+enum stele_chain_kind {
+	STELE_CHAIN_NONE = 0,         /* unsigned */
+	STELE_CHAIN_NSEC3_INLINE = 1, /* one NSEC3 block, in the zone record at chain_off */
+	STELE_CHAIN_NSEC3_SHARDS = 2, /* 2^chain_bits shards from chain_first, by leading hash bits */
+	STELE_CHAIN_NSEC_INLINE = 3,  /* one NSEC block, in the zone record at chain_off */
+	STELE_CHAIN_NSEC_SHARDS = 4,  /* chain_cnt shards from chain_first, by canonical range; the
+				       * zone record holds a stele_bounds at chain_off */
+};
+enum {
+	STELE_ZONE_OPT_OUT = 1, /* some NSEC3 record of the chain has the opt-out flag */
+	STELE_ZONE_EXPIRED = 2, /* answer SERVFAIL */
+};
+
+/*
+ * A record of a zone shard:
+ *   head | apex, lower case (apex_len) | salt (salt_len) | body of `soa` | chain block or bounds
+ *
+ * `soa` is the SOA RRset as negative answers carry it: TTL lowered to the SOA's minimum field
+ * (RFC 2308 section 3, RFC 9077), its signatures too. Its pointers follow struct stele_rrset with the
+ * apex as the owner.
+ */
+struct stele_zone {
+	uint8_t apex_len;              /*  0 */
+	uint8_t apex_labels;           /*  1 */
+	uint8_t label_max;             /*  2 labels of the deepest name */
+	uint8_t flags;                 /*  3 STELE_ZONE_… */
+	struct stele_le32 zone_id;     /*  4 */
+	struct stele_le32 serial;      /*  8 */
+	struct stele_le32 size;        /* 12 of the record */
+	struct stele_rrset soa;        /* 16 */
+	uint8_t chain_kind;            /* 32 */
+	uint8_t chain_bits;            /* 33 */
+	uint8_t salt_len;              /* 34 */
+	uint8_t reserved;              /* 35 */
+	struct stele_le16 iterations;  /* 36 */
+	struct stele_le16 reserved1;   /* 38 */
+	struct stele_le32 chain_first; /* 40 shard index */
+	struct stele_le32 chain_cnt;   /* 44 shards */
+	struct stele_le32 chain_off;   /* 48 in the record; 0: none */
+	struct stele_le64 node_cnt;    /* 52 names of the zone, empty non-terminals included */
+	struct stele_le64 rr_cnt;      /* 60 */
+};
+_Static_assert(sizeof(struct stele_zone) == 68, "docs/image-format.md");
+
+/*
+ * A block of an NSEC3 chain: head | table | prefixes | offsets | entries.
+ *
+ * Entry 0 is the *carry*: a copy of the last record before this block in the circular order of
+ * hashes. Entries 1 … entry_cnt - 1 are the block's own, ascending. A prefix is the first 8 bytes of
+ * a hash as a big-endian number. The search: x = prefix << skip_bits; bucket = x >> (64 -
+ * table_bits); own entries of that bucket are [table[bucket], table[bucket + 1]); an entry whose
+ * hash is equal matches; otherwise the last own entry that is less covers, and the carry if none is.
+ * All own entries of a bucket before it are less, so the one before table[bucket] may be the one.
+ */
+struct stele_nsec3_block {
+	struct stele_le32 size;      /*  0 */
+	struct stele_le32 entry_cnt; /*  4 carry included, so at least 1 */
+	uint8_t table_bits;          /*  8 the table has 2^table_bits + 1 le32 */
+	uint8_t skip_bits;           /*  9 leading hash bits that all hashes here share */
+	struct stele_le16 reserved;  /* 10 */
+	struct stele_le32 table_off; /* 12 */
+	struct stele_le32 prefixes_off; /* 16 le64 each */
+	struct stele_le32 offsets_off;  /* 20 le32 each: of the entry in the block */
+};
+_Static_assert(sizeof(struct stele_nsec3_block) == 24, "docs/image-format.md");
+
+/*
+ * An NSEC3 RRset with its signatures. `rrset.off` counts from the entry. Its body is as in
+ * struct stele_rrset, with the NSEC3 owner (hash label and apex) as owner name: the reply writes
+ * that name out in place of the first owner pointer.
+ */
+struct stele_nsec3_entry {
+	uint8_t hash[20];
+	struct stele_rrset rrset;
+};
+_Static_assert(sizeof(struct stele_nsec3_entry) == 36, "docs/image-format.md");
+
+/*
+ * A block of an NSEC chain: the names that own an NSEC record, in canonical order. The records
+ * themselves stand with their owners; an entry has the owner's key, so a covering search ends with
+ * one more lookup.
+ *
+ *   head | tree | offsets | entries
+ *
+ * Entry 0 is the carry, the last name before this block (in the first block of a zone: the apex,
+ * again). All own entries share the first `common_len` bytes of their sort keys. The tree is over the
+ * 8 bytes behind those, as a big-endian number, short keys padded by zeros: level 0 is the array of
+ * the own entries' numbers, each higher level holds the first number of every
+ * STELE_NSEC_FANOUT-th number of the level below, up to a level of at most STELE_NSEC_FANOUT.
+ * Levels are stored from the highest to level 0. Ties are resolved by the whole sort key.
+ */
+struct stele_nsec_block {
+	struct stele_le32 size;        /*  0 */
+	struct stele_le32 entry_cnt;   /*  4 carry included, so at least 1 */
+	struct stele_le16 common_len;  /*  8 */
+	struct stele_le16 reserved;    /* 10 */
+	struct stele_le32 tree_off;    /* 12 multiple of 8 from the block's start */
+	struct stele_le32 offsets_off; /* 16 le32 each: of the entry in the block */
+};
+_Static_assert(sizeof(struct stele_nsec_block) == 20, "docs/image-format.md");
+enum { STELE_NSEC_FANOUT = 16 };
+
+struct stele_nsec_entry {
+	struct stele_le64 key;     /* of the owner in the name shards */
+	struct stele_le16 key_len; /* of the sort key behind this struct */
+};
+_Static_assert(sizeof(struct stele_nsec_entry) == 10, "docs/image-format.md");
+
+/*
+ * Where the NSEC shards of a zone begin: le32 cnt | cnt le32 offsets from here | sort keys, each
+ * le16 length and bytes. Shard i holds keys from bound i up to bound i + 1; bound 0 is empty.
+ */
+struct stele_bounds {
+	struct stele_le32 cnt;
+};
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_IMAGE_HASH_H
+#define STELE_LIB_IMAGE_HASH_H
+
+/*
+ * From a name to its slot.
+ *
+ * A name is hashed label by label from the right, so that one pass gives the hash of every suffix.
+ * The multiplier and the start value are secrets of the image: nobody outside can aim at
+ * collisions. A *key* joins the hash of a name with that of the apex of its zone, so that a name that
+ * stands both in a parent zone (as a cut) and in a child zone (as the apex) has two keys. A zone
+ * record has a key of its own kind.
+ *
+ * Within a shard the position is a perfect hash in the PtrHash family (Groot Koerkamp, 2025): the key
+ * chooses a bucket, the bucket's 8-bit pilot and the key choose the slot.
+ *
+ * All of this is part of the image format.
+ */
+
+#include "lib/base/bytes.h"
+
+#include <stdint.h>
+
+struct stele_hash_seed {
+	uint64_t start;
+	uint64_t multiplier; /* odd */
+};
+
+static inline struct stele_hash_seed stele_hash_seed(uint64_t seed0, uint64_t seed1)
+{
+	return (struct stele_hash_seed){seed0, seed1 | 1};
+}
+
+/* The two halves of the 128-bit product, folded: every input bit reaches every output bit. */
+static inline uint64_t stele_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/*
+ * The hash of the name that `label` (length byte and text, lower case) makes in front of the name
+ * with hash `suffix`. The root has hash seed.start. Reads up to 7 bytes past the label: the buffer
+ * must go on that far.
+ */
+static inline uint64_t stele_hash_label(struct stele_hash_seed seed, uint64_t suffix,
+					const uint8_t *label)
+{
+	uint64_t h = suffix;
+	unsigned left = label[0] + 1u;
+	for (; left > 8; label += 8, left -= 8)
+		h = stele_fold(h ^ stele_get_le64(label), seed.multiplier) + left;
+	uint64_t last = stele_get_le64(label) & (~UINT64_C(0) >> (64 - 8 * left));
+	return stele_fold(h ^ last, seed.multiplier) + left;
+}
+
+static inline uint64_t stele_key_name(struct stele_hash_seed seed, uint64_t name, uint64_t apex)
+{
+	return stele_fold(name ^ (apex << 32 | apex >> 32) ^ UINT64_C(0x9e3779b97f4a7c15),
+			  seed.multiplier);
+}
+
+static inline uint64_t stele_key_zone(struct stele_hash_seed seed, uint64_t apex)
+{
+	return stele_fold(apex ^ UINT64_C(0xd1b54a32d192ed03), seed.multiplier);
+}
+
+/* Which of 2^bits shards: the leading bits of the key. */
+static inline uint32_t stele_key_shard(uint64_t key, unsigned bits)
+{
+	return (uint32_t)((key >> 1) >> (63 - bits));
+}
+
+/* What tells names apart before their records are read: 24 bits that nothing else uses as they are. */
+static inline uint32_t stele_key_fingerprint(uint64_t key)
+{
+	return (uint32_t)(key & 0xffffff);
+}
+
+static inline uint64_t stele_mulhi(uint64_t a, uint64_t b)
+{
+	return (uint64_t)(((unsigned __int128)a * b) >> 64);
+}
+
+/*
+ * Bucket and slot of a key in a shard with `seed` of its own. The key is mixed first, since within
+ * a shard its leading bits are all the same.
+ */
+static inline uint64_t stele_shard_mix(uint64_t key, uint64_t shard_seed)
+{
+	uint64_t x = (key ^ shard_seed) * UINT64_C(0x9fb21c651e98df25);
+	return x ^ (x >> 32);
+}
+
+static inline uint32_t stele_shard_bucket(uint64_t mixed, uint32_t bucket_cnt)
+{
+	return (uint32_t)stele_mulhi(mixed * UINT64_C(0xc2b2ae3d27d4eb4f), bucket_cnt);
+}
+
+static inline uint32_t stele_shard_slot(uint64_t mixed, uint8_t pilot, uint32_t slot_cnt)
+{
+	uint64_t x = (mixed ^ (pilot * UINT64_C(0x9e3779b97f4a7c15))) *
+		     UINT64_C(0xff51afd7ed558ccd);
+	return (uint32_t)stele_mulhi(x ^ (x >> 29), slot_cnt);
+}
+
+#endif
