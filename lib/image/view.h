@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_IMAGE_VIEW_H
+#define STELE_LIB_IMAGE_VIEW_H
+
+/*
+ * A view: one root of one image, ready for lookups.
+ *
+ * Opening finds the last complete root, checks the checksums of root and directory, and decodes the
+ * directory into an array in memory, so that a lookup needs no step through pages. Lookups trust the
+ * bytes: a view over bytes that anybody else may write must first pass stele_view_verify().
+ * A view does not change; any number of threads may read it.
+ */
+
+#include "lib/base/error.h"
+#include "lib/image/format.h"
+#include "lib/image/hash.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A shard in memory: what a lookup needs of it, side by side in a cache line. For chain shards only
+ * `base` is set; for an absent shard nothing is. */
+struct stele_view_shard {
+	const uint8_t *base;
+	const uint8_t *pilots;
+	const uint8_t *slots;
+	uint64_t seed;
+	uint32_t bucket_cnt;
+	uint32_t slot_cnt;
+};
+
+struct stele_view {
+	struct stele_hash_seed seed;
+	struct stele_view_shard *shards; /* owned */
+	uint32_t shard_cnt;
+	uint32_t name_first;
+	uint32_t zone_first;
+	uint8_t name_bits;
+	uint8_t zone_bits;
+	uint32_t zone_cnt;
+	uint64_t name_cnt;
+	uint64_t rr_cnt;
+	uint64_t generation;
+	uint64_t apex_depths[2]; /* bit d: some apex has d labels */
+
+	const uint8_t *bytes; /* the whole image */
+	size_t bytes_sz;
+	uint64_t root_off;
+	size_t torn_sz; /* bytes behind the last complete root, not part of the image */
+	bool mapped;    /* bytes are our own mapping */
+};
+
+/*
+ * A view over `bytes_sz` bytes at `bytes`, which the caller keeps until the view is closed.
+ * STELE_E_INPUT: not an image, another major version, unknown incompatible features, no complete root.
+ */
+int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *ret_view,
+		    struct stele_error *reterr);
+
+/* A view over a read-only mapping of the file at `path`. */
+int stele_view_open_file(const char *path, struct stele_view *ret_view, struct stele_error *reterr);
+
+void stele_view_close(struct stele_view *view);
+
+/* The reference of shard `index` as the image holds it. */
+const struct stele_shard_ref *stele_view_ref(const struct stele_view *view, uint32_t index);
+
+/*
+ * Checks every byte that the root reaches: checksums, digests, and each offset, length, pointer, name
+ * and order in shards and records, so that no lookup and no reply can read outside, loop, or find
+ * a name where it does not belong. 0, or STELE_E_INPUT with the first fault and where it is.
+ */
+int stele_view_verify(const struct stele_view *view, struct stele_error *reterr);
+
+/* The first step of a lookup: where the pilot of `key` stands; prefetch it. */
+static inline const struct stele_view_shard *stele_view_name_shard(const struct stele_view *view,
+								   uint64_t key)
+{
+	return view->shards + view->name_first + stele_key_shard(key, view->name_bits);
+}
+
+static inline const struct stele_view_shard *stele_view_zone_shard(const struct stele_view *view,
+								   uint64_t key)
+{
+	return view->shards + view->zone_first + stele_key_shard(key, view->zone_bits);
+}
+
+/* All steps at once, for code that is not in a hurry. NULL if the fingerprint says that there is no
+ * such key; else the record, whose name the caller must still compare. */
+const uint8_t *stele_view_find(const struct stele_view_shard *shard, uint64_t key);
+
+/* ---- records ---- */
+
+/* A record of a name shard, taken apart. Pointers into the image. */
+struct stele_name_parts {
+	const struct stele_name *head;
+	const uint8_t *rel;           /* head->rel_len bytes */
+	const uint8_t *cut_key;       /* le64, if occluded, else NULL */
+	const uint8_t *hash;          /* 20 bytes or NULL */
+	const uint8_t *wildcard_hash; /* 20 bytes or NULL */
+	const struct stele_rrset *rrsets;
+	unsigned rrset_cnt;
+};
+
+static inline struct stele_name_parts stele_name_parts(const uint8_t *record)
+{
+	struct stele_name_parts parts = {.head = (const struct stele_name *)(const void *)record};
+	const uint8_t *p = record + sizeof(struct stele_name);
+	parts.rel = p;
+	p += parts.head->rel_len;
+	if (parts.head->kind == STELE_NAME_OCCLUDED) {
+		parts.cut_key = p;
+		p += 8;
+	}
+	if (parts.head->flags & STELE_NAME_HAS_HASH) {
+		parts.hash = p;
+		p += 20;
+	}
+	if (parts.head->flags & STELE_NAME_HAS_WILDCARD_HASH) {
+		parts.wildcard_hash = p;
+		p += 20;
+	}
+	parts.rrsets = (const struct stele_rrset *)(const void *)p;
+	parts.rrset_cnt = stele_le16(parts.head->rrset_cnt);
+	return parts;
+}
+
+/* The body. `record` is what rrset->off counts from. */
+static inline const uint8_t *stele_rrset_body(const uint8_t *record, const struct stele_rrset *rrset)
+{
+	return record + stele_le32(rrset->off);
+}
+
+struct stele_rrset_trailer {
+	const uint8_t *patches; /* patch_cnt le16 */
+	const struct stele_ref *refs;
+	const uint8_t *end; /* behind the last byte that belongs to the RRset */
+	uint16_t sum_full;
+	uint16_t patch_cnt;
+	uint16_t ref_cnt;
+};
+
+static inline struct stele_rrset_trailer stele_rrset_trailer(const uint8_t *record,
+							     const struct stele_rrset *rrset)
+{
+	struct stele_rrset_trailer t = {.sum_full = stele_le16(rrset->sum_plain)};
+	const uint8_t *p = stele_rrset_body(record, rrset) + stele_le16(rrset->plain_len) +
+			   stele_le16(rrset->sig_len);
+	if (stele_le16(rrset->sig_len) > 0) {
+		t.sum_full = stele_get_le16(p);
+		p += 2;
+	}
+	if (rrset->flags & STELE_RRSET_HAS_PATCHES) {
+		t.patch_cnt = stele_get_le16(p);
+		t.patches = p + 2;
+		p += 2 + 2 * (size_t)t.patch_cnt;
+	}
+	if (rrset->flags & STELE_RRSET_HAS_REFS) {
+		t.ref_cnt = stele_get_le16(p);
+		t.refs = (const struct stele_ref *)(const void *)(p + 2);
+		p += 2 + sizeof(struct stele_ref) * t.ref_cnt;
+	}
+	t.end = p;
+	return t;
+}
+
+#endif
