@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OPTIONS_MAX 30
+#define SHOW_EVERY_NS 100000000u
+
+int stele_cmd_fail(int status, const struct stele_error *err)
+{
+	fprintf(stderr, "stele-compile: %s\n", err->text);
+	return stele_exit_status(status);
+}
+
+int stele_cmd_usage(const char *command, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "stele-compile: %s: %s (see stele-compile %s --help)\n", command, text,
+		command);
+	return 2;
+}
+
+int stele_cmd_close_output(int status)
+{
+	bool failed = ferror(stdout) != 0;
+	if (fclose(stdout) == 0 && !failed)
+		return status;
+	fprintf(stderr, "stele-compile: standard output: %s\n", strerror(errno));
+	return stele_exit_status(STELE_E_SYSTEM);
+}
+
+static void print_help(const struct stele_cmd_spec *spec)
+{
+	printf("usage: stele-compile %s %s\n\n%s\n\noptions:\n", spec->name, spec->synopsis,
+	       spec->about);
+	for (const struct stele_cmd_option *o = spec->options; o->name != NULL; o++) {
+		char left[64];
+		bool has_letter = o->id > ' ' && o->id < 0x7f;
+		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", has_letter ? '-' : ' ',
+			 has_letter ? o->id : ' ', has_letter ? ", " : "  ", o->name,
+			 o->argument != NULL ? " " : "", o->argument != NULL ? o->argument : "");
+		printf("  %-24s %s\n", left, o->help);
+	}
+	printf("  %-24s %s\n", "    --help", "print this and exit");
+	printf("  %-24s %s\n", "    --version", "print the version and exit");
+}
+
+int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **argv,
+			  const char **ret_value, int *ret_exit)
+{
+	enum { ID_HELP = 256, ID_VERSION };
+	struct option longs[OPTIONS_MAX + 3] = {0};
+	char shorts[2 * OPTIONS_MAX + 2] = ":";
+	size_t cnt = 0, shorts_len = 1;
+	for (const struct stele_cmd_option *o = spec->options; o->name != NULL; o++) {
+		if (cnt == OPTIONS_MAX)
+			break;
+		longs[cnt++] = (struct option){
+			.name = o->name, .has_arg = o->argument != NULL, .val = o->id};
+		if (o->id > ' ' && o->id < 0x7f) {
+			shorts[shorts_len++] = (char)o->id;
+			if (o->argument != NULL)
+				shorts[shorts_len++] = ':';
+		}
+	}
+	longs[cnt++] = (struct option){.name = "help", .val = ID_HELP};
+	longs[cnt++] = (struct option){.name = "version", .val = ID_VERSION};
+
+	int id = getopt_long(argc, argv, shorts, longs, NULL);
+	switch (id) {
+	case -1:
+		return STELE_CMD_END;
+	case ID_HELP:
+		print_help(spec);
+		*ret_exit = stele_cmd_close_output(0);
+		return STELE_CMD_EXIT;
+	case ID_VERSION:
+		puts("stele-compile " STELE_VERSION);
+		*ret_exit = stele_cmd_close_output(0);
+		return STELE_CMD_EXIT;
+	case ':':
+		*ret_exit = stele_cmd_usage(spec->name, "%s needs an argument", argv[optind - 1]);
+		return STELE_CMD_EXIT;
+	case '?':
+		if (optopt > ' ' && optopt < 0x7f)
+			*ret_exit = stele_cmd_usage(spec->name, "unknown option -%c", optopt);
+		else if (optopt != 0)
+			*ret_exit = stele_cmd_usage(spec->name, "%s takes no argument",
+						    argv[optind - 1]);
+		else
+			*ret_exit =
+				stele_cmd_usage(spec->name, "unknown option %s", argv[optind - 1]);
+		return STELE_CMD_EXIT;
+	default:
+		*ret_value = optarg;
+		return id;
+	}
+}
+
+bool stele_cmd_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_number)
+{
+	if (*text < '0' || *text > '9')
+		return false;
+	char *end;
+	errno = 0;
+	unsigned long long number = strtoull(text, &end, 10);
+	if (errno != 0 || *end != '\0' || number < min || number > max)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+/* ---- progress ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+const char *stele_cmd_round(double number, char text[16])
+{
+	static const char suffixes[] = " kMGTPE";
+	unsigned i = 0;
+	while (number >= 999.5 && i + 2 < sizeof(suffixes)) {
+		number /= 1000;
+		i++;
+	}
+	int digits = number >= 99.95 || (i == 0 && number == (double)(int)number) ? 0 : 1;
+	int len = snprintf(text, 16, "%.*f", digits, number);
+	if (i > 0 && len > 0 && len < 15) {
+		text[len] = suffixes[i];
+		text[len + 1] = '\0';
+	}
+	return text;
+}
+
+void stele_progress_begin(struct stele_progress *progress, const char *what, const char *unit,
+			  uint64_t total)
+{
+	uint64_t now = now_ns();
+	*progress = (struct stele_progress){
+		.what = what,
+		.unit = unit,
+		.total = total,
+		.begin_ns = now,
+		.shown_ns = now,
+		.terminal = isatty(STDERR_FILENO) == 1,
+	};
+}
+
+void stele_progress_show(struct stele_progress *progress, uint64_t done)
+{
+	if (!progress->terminal)
+		return;
+	uint64_t now = now_ns();
+	if (now - progress->shown_ns < SHOW_EVERY_NS)
+		return;
+	progress->shown_ns = now;
+	double seconds = (double)(now - progress->begin_ns) / 1e9;
+	double rate = (double)done / seconds;
+	char done_text[16], rate_text[16];
+	stele_cmd_round((double)done, done_text);
+	stele_cmd_round(rate, rate_text);
+	if (progress->total == 0 || done > progress->total || done == 0) {
+		fprintf(stderr, "\r\033[K%s: %s %s, %s/s", progress->what, done_text,
+			progress->unit, rate_text);
+	} else {
+		uint64_t left = (uint64_t)((double)(progress->total - done) / rate + 0.5);
+		fprintf(stderr, "\r\033[K%s: %.0f%%, %s %s, %s/s, %" PRIu64 ":%02u left",
+			progress->what, 100 * (double)done / (double)progress->total, done_text,
+			progress->unit, rate_text, left / 60, (unsigned)(left % 60));
+	}
+	fflush(stderr);
+}
+
+double stele_progress_end(struct stele_progress *progress)
+{
+	if (progress->terminal)
+		fputs("\r\033[K", stderr);
+	return (double)(now_ns() - progress->begin_ns) / 1e9;
+}

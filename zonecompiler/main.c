@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stele-compile: from zones to images. Finds the command that is asked for and runs it. */
+#include "zonecompiler/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* In the order of use: it is the order of the help. */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{NULL, NULL, NULL},
+};
+
+static void print_help(void)
+{
+	puts("usage: stele-compile COMMAND [ARGUMENT...]\n"
+	     "       stele-compile COMMAND --help\n\n"
+	     "Turns zones into an image in which every answer already exists.\n\ncommands:");
+	for (size_t i = 0; commands[i].name != NULL; i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].help);
+	puts("\nExit status: 0 done, 1 the input is wrong, 2 usage, 3 the system failed.");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fputs("stele-compile: a command is missing (see stele-compile --help)\n", stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		print_help();
+		return stele_cmd_close_output(0);
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("stele-compile " STELE_VERSION);
+		return stele_cmd_close_output(0);
+	}
+	for (size_t i = 0; commands[i].name != NULL; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "stele-compile: unknown command '%s' (see stele-compile --help)\n",
+		argv[1]);
+	return 2;
+}
