@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_ANSWER_WORK_H
+#define STELE_LIB_ANSWER_WORK_H
+
+/*
+ * One query under way, and how the files of this folder share it:
+ *
+ *   request.c   reads the message: stele_request_parse()
+ *   batch.c     drives a batch: parse all, then rounds of fetches and steps until none is left
+ *   resolve.c   the algorithm of RFC 1034 section 4.3.2 as a state machine: stele_resolve_step()
+ *   denial.c    chooses the proofs that something is not there
+ *   chain.c     covering searches in NSEC3 and NSEC blocks
+ *   compose.c   writes RRsets into the reply
+ *   finish.c    header, OPT, errors: stele_reply_finish()
+ *   cookie.c    server cookies; chaos.c: version.bind and its like
+ *
+ * Inside, names are lower case. `depth` of a name is its number of labels.
+ */
+
+#include "lib/answer/answer.h"
+#include "lib/dns/message.h"
+#include "lib/dns/name.h"
+#include "lib/dns/rrtype.h"
+
+/* stele_hash_label() reads up to 7 bytes past a name. */
+#define NAME_SLACK 8
+
+/* A name being looked for: the qname at first, later the target of a CNAME. */
+struct search_name {
+	uint8_t wire[STELE_NAME_MAX + NAME_SLACK];
+	uint8_t len;
+	uint8_t depth;
+	uint8_t starts[STELE_LABELS_MAX + 1]; /* starts[i]: offset of the i-th label from the left;
+					       * starts[depth] is the root's */
+	uint16_t at; /* where its relative labels stand in the reply, for pointers */
+};
+
+/* Something that has to come from memory before the next step. */
+enum fetch_kind {
+	FETCH_NAME,  /* key -> record of a name shard */
+	FETCH_ZONE,  /* key -> record of a zone shard */
+	FETCH_NSEC3, /* hash -> entry of the zone's chain */
+};
+struct fetch {
+	uint8_t kind;
+	bool matched;           /* FETCH_NSEC3: the entry has exactly this hash; else it covers */
+	uint32_t lo, hi;        /* while searching */
+	uint64_t key;
+	const uint8_t *shard;   /* struct stele_view_shard or the NSEC3 block */
+	const uint8_t *result;  /* record or entry; NULL: not there */
+	uint8_t hash[STELE_NSEC3_HASH_SZ];
+};
+#define FETCH_MAX 16
+
+/* A part of the authority section, written when all parts are there. */
+enum part_kind {
+	PART_RRSET, /* at the search name or an ancestor of it: `at` */
+	PART_SOA,   /* of the zone, as negative answers have it */
+	PART_OWNED, /* with its owner written out: an NSEC of some other name, or an NSEC3 */
+};
+struct part {
+	uint8_t kind;
+	bool with_sigs;
+	uint16_t at;               /* message offset of the owner */
+	const uint8_t *record;     /* what rrset->off counts from */
+	const struct stele_rrset *rrset;
+	const uint8_t *rel;        /* relative owner */
+	uint8_t rel_len;
+};
+#define PART_MAX 8
+
+/* A host whose addresses go into the additional section. */
+struct host {
+	const struct stele_ref *ref;
+	const uint8_t *source;              /* record that has the reference */
+	const struct stele_rrset *source_rrset;
+	const uint8_t *record;              /* NULL: not fetched, or not there */
+};
+#define HOST_MAX 64
+
+enum work_state {
+	WORK_ZONE,     /* zone and name fetched together, for one candidate depth of the apex */
+	WORK_DS_PARENT, /* looking for the parent zone of an apex, for a DS query */
+	WORK_NAME,     /* exact lookup of the search name */
+	WORK_ENCLOSER, /* binary search of the closest encloser */
+	WORK_CUT,      /* the cut above an occluded name */
+	WORK_WILDCARD,
+	WORK_TARGET,   /* CNAME target by its reference */
+	WORK_PROOF,    /* NSEC3 searches, NSEC owners */
+	WORK_HOSTS,
+	WORK_DONE,
+};
+
+/* What EDNS brought (RFC 6891). */
+struct edns {
+	bool present;
+	bool dnssec_ok;
+	bool want_nsid;
+	bool has_cookie;
+	uint8_t client_cookie[8];
+	uint8_t cookie_reply_len; /* bytes of the cookie option's data in the reply: 0, 16 + 8 */
+	uint16_t udp_size;        /* clamped to 512 … */
+};
+
+struct work {
+	const struct stele_view *view;
+	const struct stele_answer_settings *settings;
+	const struct stele_query *query;
+	struct stele_reply *reply;
+	uint32_t now;
+
+	/* ---- request: set by stele_request_parse() ---- */
+	uint16_t id;
+	uint16_t flags_in;  /* the 16 bits behind the id */
+	uint16_t qtype;
+	uint16_t qclass;
+	bool has_question;  /* the question is echoed */
+	uint8_t qname_len;
+	struct edns edns;
+	uint32_t limit;     /* bytes the reply may have without its OPT */
+	uint16_t opt_len;   /* of the OPT in the reply, EDE not counted */
+
+	/* ---- reply ---- */
+	uint16_t rcode;     /* with the upper bits of EDNS */
+	int ede;            /* info code or STELE_EDE_NONE */
+	bool aa;
+	bool tc;
+	uint32_t pos;       /* bytes written so far: header and question are counted */
+	uint16_t answer_cnt, authority_cnt, additional_cnt;
+
+	/* ---- resolution ---- */
+	uint8_t state;
+	uint8_t fetch_cnt;
+	uint8_t part_cnt;
+	uint8_t host_cnt;
+	uint8_t host_done;  /* hosts fetched so far */
+	uint8_t chain_cnt;  /* CNAMEs and DNAMEs followed */
+	bool wildcard;      /* the record answers through a wildcard */
+	uint8_t apex_depth;
+	uint8_t encloser_depth;
+	uint8_t lo, hi;     /* of the binary search: lo exists, hi does not */
+	uint8_t proof;      /* denial.c: which one is under way */
+	uint8_t proof_depth;
+	uint16_t apex_at;   /* where the apex stands in the question */
+	const struct stele_zone *zone;
+	const uint8_t *zone_apex;
+	uint64_t apex_hash;
+	const uint8_t *record;   /* of the search name, cut, or wildcard */
+	const uint8_t *encloser; /* record */
+	struct search_name sname;
+	uint64_t suffix[STELE_LABELS_MAX + 1]; /* suffix[d]: hash of the last d labels of sname */
+	bool suffix_valid;
+	struct fetch fetches[FETCH_MAX];
+	struct part parts[PART_MAX];
+	struct host hosts[HOST_MAX];
+};
+
+/*
+ * Reads the query into `w` (view, settings, query, reply and now are set already; the rest is
+ * unset). Everything that the reply needs of the query is copied, since the reply may overwrite it:
+ * header and question are already in place in reply->buf when this returns true, and w->pos stands
+ * behind them.
+ *
+ * True: the query is for resolve.c. False: it is decided: either reply->verdict says drop or punt, or
+ * w->rcode (FORMERR, NOTIMP, BADVERS, REFUSED …, or a CHAOS answer written in place) is to be sent
+ * by stele_reply_finish().
+ */
+bool stele_request_parse(struct work *w);
+
+/* Answers a CHAOS question into the reply (RFC 4892), or sets REFUSED. */
+void stele_chaos_answer(struct work *w);
+
+/* Header, counts and OPT; asks the policy; fills reply->len, verdict, class and rcode. */
+void stele_reply_finish(struct work *w);
+
+/*
+ * The server cookie of RFC 9018 section 4: version 1, reserved, timestamp, SipHash-2-4 over client
+ * cookie, the first 8 bytes and the client's address.
+ */
+void stele_cookie_make(const uint8_t secret[16], const uint8_t client_cookie[8], uint32_t now,
+		       const struct stele_client *client, uint8_t server_cookie[16]);
+
+/* True if one of the secrets made it for this client, not over an hour ago nor 5 minutes ahead. */
+bool stele_cookie_check(const struct stele_answer_settings *settings,
+			const uint8_t client_cookie[8], const uint8_t *server_cookie,
+			size_t server_cookie_len, uint32_t now, const struct stele_client *client);
+
+/* The first fetches of a query whose question is for us. */
+void stele_resolve_start(struct work *w);
+
+/* The fetches are there: goes on, until more are wanted (fetch_cnt > 0) or state is WORK_DONE. */
+void stele_resolve_step(struct work *w);
+
+#endif
