@@ -126,7 +126,8 @@ _Static_assert(sizeof(struct stele_hash_shard) == 64, "docs/image-format.md");
  * format, as they stand in a reply to a query for exactly this owner in which the body comes right
  * behind the question. So in every record the owner is the pointer C0 0C, and compressed names
  * inside rdata (RFC 1035 types only) hold one of two pointers:
- *   12 < v < 12 + owner_len      into the owner name: the suffix that begins v - 12 bytes into it
+ *   12 <= v < 12 + owner_len     into the owner name: the suffix that begins v - 12 bytes into it
+ *                                (never 12 itself where the owner is a wildcard)
  *   v >= 12 + owner_len + 4      into the body itself: byte v - (12 + owner_len + 4)
  * where owner_len is the length of the whole owner name. Where the body is used in another
  * place, the owner pointers are rewritten by walking the records, and the others are found through
