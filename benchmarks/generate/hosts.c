@@ -89,6 +89,7 @@ static void write_branch(struct tree *tree, struct branch *branch)
 
 static void make_branches(struct tree *tree)
 {
+	/* The branches belong to gen_hosts(). NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 	for (uint32_t i = 0; i < tree->branches_cnt; i++) {
 		struct branch *branch = &tree->branches[i];
 		const struct branch *below = NULL;

@@ -114,7 +114,7 @@ size_t gen_words_label(struct gen_rng *rng, char label[GEN_LABEL_MAX])
 	if (len > GEN_LABEL_MAX)
 		len = GEN_LABEL_MAX;
 	/* A cut must not leave a hyphen at the end. */
-	if (draft[len - 1] == '-')
+	if (len > 0 && draft[len - 1] == '-')
 		len--;
 	memcpy(label, draft, len);
 	return len;

@@ -68,11 +68,12 @@ void gen_zone_begin(struct gen_zone *zone, const char *origin, enum gen_denial d
 {
 	uint32_t types = apex_types | GEN_SOA | GEN_NS;
 	size_t first_len = strcspn(nameservers, " ");
+	size_t origin_len = strlen(origin);
 
-	if (strlen(origin) >= sizeof(zone->origin))
+	if (origin_len >= sizeof(zone->origin))
 		gen_fail("origin '%s' is too long", origin);
-	strcpy(zone->origin, origin);
-	zone->origin_labels_cnt = count_labels(origin, strlen(origin));
+	memcpy(zone->origin, origin, origin_len + 1);
+	zone->origin_labels_cnt = count_labels(origin, origin_len);
 	gen_chain_reset(&zone->chain, denial);
 
 	gen_out_text(&zone->out, "$ORIGIN ");
