@@ -37,20 +37,32 @@ enum stele_store_mode {
 	STELE_STORE_CREATE, /* made if it is not there; needed to write */
 };
 
+/*
+ * STELE_E_NOTFOUND if there is no store to read, STELE_E_INPUT if what is there is none or one of
+ * a format that this program does not know, STELE_E_USAGE if this process has it open already (LMDB
+ * allows it once; after a fork the child opens its own), STELE_E_SYSTEM.
+ */
 int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_store **ret_store,
 		     struct stele_error *reterr);
-void stele_store_close(struct stele_store *store); /* NULL is fine */
+void stele_store_close(struct stele_store *store); /* NULL is fine. After all reads and writes. */
+
+/*
+ * Random bytes that a store got when it was made. Generations of two stores with different
+ * identities say nothing about each other. Lives as long as `store`.
+ */
+#define STELE_STORE_IDENTITY_SZ 16
+const uint8_t *stele_store_identity(const struct stele_store *store);
 
 /* What the store knows of a zone. */
 struct stele_zone_info {
 	uint32_t id;
 	uint8_t apex[STELE_NAME_MAX]; /* lower case */
 	uint8_t apex_len;
-	uint8_t label_max;  /* labels of the deepest owner, the apex's included; never lowered */
-	uint32_t serial;    /* of the SOA */
-	uint64_t node_cnt;  /* owner names, NSEC3 owners not counted */
-	uint64_t nsec3_cnt; /* NSEC3 owners */
-	uint64_t rr_cnt;    /* records, signatures included */
+	uint8_t label_max;   /* labels of the deepest owner, the apex's included; never lowered */
+	uint32_t serial;     /* of the SOA */
+	uint64_t node_cnt;   /* owner names, NSEC3 owners not counted */
+	uint64_t nsec3_cnt;  /* NSEC3 owners */
+	uint64_t rr_cnt;     /* records, signatures included */
 	uint64_t generation; /* of the commit that last changed the zone */
 };
 
@@ -110,10 +122,11 @@ void stele_store_release_pages(struct stele_store *store);
 /* ---- what changed ---- */
 
 enum stele_change_kind {
-	STELE_CHANGE_NODE,         /* the node at `key` was added, changed or removed */
-	STELE_CHANGE_NSEC3,        /* the same in the NSEC3 table */
-	STELE_CHANGE_ZONE,         /* the zone came anew as a whole; no list of its owners */
-	STELE_CHANGE_ZONE_REMOVED,
+	STELE_CHANGE_NODE,  /* the node at `key` was added, changed or removed */
+	STELE_CHANGE_NSEC3, /* the same in the NSEC3 table */
+	STELE_CHANGE_ZONE,  /* the zone came anew as a whole, be it as a new one or because too much
+				      of it changed; no list of its owners, key_len 0 */
+	STELE_CHANGE_ZONE_REMOVED, /* key_len 0 */
 };
 
 struct stele_change {
@@ -126,7 +139,12 @@ struct stele_change {
 /*
  * Calls `each` for what changed in generations after `since`, in the order of generations; the same
  * owner may come several times. `each` returns 0 to go on; another value ends the walk and is
- * returned. STELE_E_STALE if the list no longer reaches back to `since`.
+ * returned. STELE_E_STALE if the list no longer reaches back to `since`, or if `since` is a generation
+ * that the store has not reached. The key lives until `each` returns.
+ *
+ * The list is bounded: a zone of which more than 32 MiB of owners changed in one commit is listed as
+ * STELE_CHANGE_ZONE, and the oldest generations are forgotten while the list is larger than 64 MiB
+ * (a million changed owners, or some hundred thousand small commits).
  */
 int stele_store_changes(struct stele_store_read *read, uint64_t since,
 			int (*each)(void *user, const struct stele_change *change), void *user,
@@ -136,7 +154,13 @@ int stele_store_changes(struct stele_store_read *read, uint64_t since,
  * The journal of a zone between two serials, oldest first: for each step the serials and a run of
  * removed and one of added records. The format of a run is: le16 owner_len | owner (whole name) |
  * le32 node_sz | node, repeated. NSEC3 owners included. STELE_E_NOTFOUND if no unbroken chain of
- * steps leads from `from_serial` to the zone's serial.
+ * steps leads from `from_serial` to the zone's serial; no step at all if that is `from_serial`. A
+ * step lives until `each` returns; what `each` returns is treated as with stele_store_changes.
+ *
+ * Only a change that raises the serial (RFC 1982) makes a step; any other breaks the chain, so that
+ * nobody is told a difference that leads elsewhere. The journal is bounded by the size of the zone, at
+ * least 1 MiB and at most 256 MiB: a longer one is worth less than the zone as a whole. The oldest
+ * steps go first; a step that is larger by itself breaks the chain.
  */
 struct stele_journal_step {
 	uint32_t from_serial, to_serial;
@@ -149,6 +173,7 @@ int stele_store_journal(struct stele_store_read *read, uint32_t zone_id, uint32_
 
 /* ---- writing ---- */
 
+/* Waits while another process or thread writes. */
 int stele_store_write_begin(struct stele_store *store, struct stele_store_write **ret_write,
 			    struct stele_error *reterr);
 
@@ -169,8 +194,9 @@ typedef int (*stele_node_source)(void *user, struct stele_store_item *ret_item,
 /*
  * Makes the zone with this apex hold exactly what the sources give (`nsec3` may be NULL: none). A
  * new zone is appended in one run. An existing one is compared node by node: only differences are
- * written, listed as changes, and journalled from the old serial to the new one. On failure the
- * write must be aborted. `ret_info` (may be NULL) gets the zone's new state.
+ * written, listed as changes, and journalled from the old serial to the new one. A node with no
+ * record, a malformed one, and an apex without SOA are STELE_E_INPUT. On failure the write must be
+ * aborted; a commit of it fails. `ret_info` (may be NULL) gets the zone's new state.
  */
 int stele_store_zone_replace(struct stele_store_write *write, const uint8_t *apex,
 			     stele_node_source nodes, void *nodes_user, stele_node_source nsec3,

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening a store: the LMDB environment, its map, its databases.
+ *
+ * The map. LMDB maps its file read-only at a size fixed beforehand, and growing it later needs that
+ * no transaction is under way in the process. So the map is made far larger than any store: 1 TiB of
+ * address space, which costs nothing (the file stays as small as its contents, and a read-only file
+ * mapping is not charged as memory). Where the system gives less (`ulimit -v`, valgrind, the thread
+ * sanitizer), half of it is tried, and half of that. Under `ulimit -v` at most half of the
+ * limit is asked for, because the heap has to live in the rest. Only then can the map be too small:
+ * a write reports that, and a read follows a file that another process has made larger.
+ *
+ * Opening twice. The lock file's POSIX locks belong to the process and fall with the first
+ * descriptor that is closed, so LMDB must not open one store twice in one process; a list of open
+ * stores makes that an error instead of a corruption.
+ */
+#include "lib/store/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define MAP_SZ (sizeof(size_t) >= 8 ? (size_t)1 << 40 : (size_t)1 << 30)
+#define MAP_SZ_MIN ((size_t)1 << 24)
+#define READERS_MAX 1022
+
+static const char *const db_names[STORE_DB_CNT] = {
+	"meta", "zones", "nodes", "nsec3", "changes", "journal",
+};
+
+static const char *const meta_names[STORE_META_CNT] = {
+	"version", "generation", "next_zone_id", "changes_from", "changes_sz",
+};
+
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct stele_store *open_stores;
+
+/* LMDB reports a write that the file system cut short as EIO, which mostly means a full disk. */
+static bool disk_is_full(const char *dir)
+{
+	struct statvfs fs;
+	return statvfs(dir, &fs) == 0 && fs.f_bavail * fs.f_frsize < 1024 * 1024;
+}
+
+int store_fail(const struct stele_store *store, struct stele_error *err, int rc, const char *what)
+{
+	const char *why = NULL;
+	if (rc == ENOSPC || rc == EDQUOT || (rc == EIO && disk_is_full(store->dir)))
+		why = "no space left on the disk";
+	else if (rc == MDB_MAP_FULL)
+		why = "the address space limit of this process (ulimit -v) leaves no room to grow";
+	else if (rc == MDB_READERS_FULL)
+		why = "too many reads at the same time";
+	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_PANIC)
+		why = "the data is damaged";
+	char detail[128];
+	if (why == NULL)
+		why = rc > 0 ? strerror_r(rc, detail, sizeof(detail)) : mdb_strerror(rc);
+	return stele_fail(err, STELE_E_SYSTEM, "store %s: %s: %s", store->dir, what, why);
+}
+
+/* ---- the map ---- */
+
+static size_t largest_map(void)
+{
+	size_t sz = MAP_SZ;
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		while (sz > limit.rlim_cur / 2 && sz > MAP_SZ_MIN)
+			sz /= 2;
+	return sz;
+}
+
+/*
+ * LMDB does not tell where its map lies. A value lies in a page of it, and a page begins with its own
+ * number; that page 0 is there and is a page of LMDB's is checked with its magic number.
+ */
+static const void *find_map(const MDB_val *value, size_t page_sz)
+{
+	enum { META_HEAD_SZ = 16 };
+	const uint8_t *page =
+		(const uint8_t *)((uintptr_t)value->mv_data & ~(uintptr_t)(page_sz - 1));
+	uint64_t number;
+	memcpy(&number, page, sizeof(number));
+	if (sizeof(size_t) < 8 || number >= (uintptr_t)page / page_sz || number > UINT32_MAX)
+		return NULL;
+	const uint8_t *map = page - number * page_sz;
+	uint32_t magic = 0;
+	uint64_t first;
+	if (msync((void *)(uintptr_t)map, page_sz, MS_ASYNC) != 0)
+		return NULL; /* nothing is mapped there */
+	memcpy(&first, map, sizeof(first));
+	memcpy(&magic, map + META_HEAD_SZ, sizeof(magic));
+	return first == 0 && magic == 0xbeefc0de ? map : NULL;
+}
+
+void stele_store_release_pages(struct stele_store *store)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	pthread_mutex_lock(&store->lock);
+	if (store->map != NULL && mdb_env_info(store->env, &info) == 0 &&
+	    mdb_env_stat(store->env, &stat) == 0)
+		madvise((void *)(uintptr_t)store->map,
+			(info.me_last_pgno + 1) * (size_t)stat.ms_psize, MADV_DONTNEED);
+	pthread_mutex_unlock(&store->lock);
+}
+
+/* The file has outgrown the map. With the lock held and no transaction under way. */
+static int follow_map(struct stele_store *store)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	int rc = mdb_env_info(store->env, &info);
+	if (rc == 0)
+		rc = mdb_env_stat(store->env, &stat);
+	if (rc != 0)
+		return rc;
+	size_t used = (info.me_last_pgno + 1) * (size_t)stat.ms_psize;
+	store->map = NULL; /* only gives up the releasing of pages */
+	rc = mdb_env_set_mapsize(store->env, 2 * used);
+	if (rc != 0)
+		store->unmapped = true;
+	return rc;
+}
+
+int store_txn_begin(struct stele_store *store, unsigned flags, MDB_txn **ret_txn,
+		    struct stele_error *reterr)
+{
+	for (unsigned tries = 0;; tries++) {
+		pthread_mutex_lock(&store->lock);
+		bool unmapped = store->unmapped;
+		store->txn_cnt += !unmapped;
+		pthread_mutex_unlock(&store->lock);
+		if (unmapped)
+			return store_fail(store, reterr, MDB_MAP_FULL, "cannot map the file");
+		int rc = mdb_txn_begin(store->env, NULL, flags, ret_txn);
+		if (rc == 0)
+			return 0;
+		pthread_mutex_lock(&store->lock);
+		store->txn_cnt--;
+		bool again = rc == MDB_MAP_RESIZED && store->txn_cnt == 0 && tries < 3;
+		if (again)
+			rc = follow_map(store);
+		pthread_mutex_unlock(&store->lock);
+		if (!again || rc != 0)
+			return store_fail(store, reterr, rc == MDB_MAP_RESIZED ? MDB_MAP_FULL : rc,
+					  "cannot begin a transaction");
+	}
+}
+
+void store_txn_ended(struct stele_store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	store->txn_cnt--;
+	pthread_mutex_unlock(&store->lock);
+}
+
+/* ---- meta ---- */
+
+int store_meta_get(const struct stele_store *store, MDB_txn *txn, enum store_meta row,
+		   uint64_t *ret_value)
+{
+	MDB_val key = {strlen(meta_names[row]), (void *)(uintptr_t)meta_names[row]}, value;
+	int rc = mdb_get(txn, store->dbs[STORE_DB_META], &key, &value);
+	if (rc == 0 && value.mv_size != 8)
+		rc = MDB_CORRUPTED;
+	if (rc == 0)
+		*ret_value = stele_get_le64(value.mv_data);
+	return rc;
+}
+
+int store_meta_put(const struct stele_store *store, MDB_txn *txn, enum store_meta row,
+		   uint64_t value)
+{
+	uint8_t bytes[8];
+	stele_put_le64(bytes, value);
+	MDB_val key = {strlen(meta_names[row]), (void *)(uintptr_t)meta_names[row]};
+	MDB_val val = {sizeof(bytes), bytes};
+	return mdb_put(txn, store->dbs[STORE_DB_META], &key, &val, 0);
+}
+
+static MDB_val identity_key(void)
+{
+	static char name[] = "identity";
+	return (MDB_val){sizeof(name) - 1, name};
+}
+
+/* ---- opening ---- */
+
+/* Opens the databases and checks that they are ours. MDB_NOTFOUND if none of them is there. */
+static int open_databases(struct stele_store *store, MDB_txn *txn, struct stele_error *reterr)
+{
+	int rc = mdb_dbi_open(txn, db_names[STORE_DB_META], 0, &store->dbs[STORE_DB_META]);
+	if (rc == MDB_NOTFOUND) {
+		MDB_dbi main_db;
+		MDB_stat stat;
+		rc = mdb_dbi_open(txn, NULL, 0, &main_db);
+		if (rc == 0)
+			rc = mdb_stat(txn, main_db, &stat);
+		if (rc != 0)
+			return store_fail(store, reterr, rc, "cannot open");
+		if (stat.ms_entries != 0)
+			return stele_fail(
+				reterr, STELE_E_INPUT,
+				"%s holds an LMDB database of another program, not a store",
+				store->dir);
+		return MDB_NOTFOUND;
+	}
+	uint64_t version = 0;
+	if (rc == 0)
+		rc = store_meta_get(store, txn, STORE_META_VERSION, &version);
+	if (rc == MDB_INCOMPATIBLE || rc == MDB_NOTFOUND || rc == MDB_CORRUPTED)
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s is not a store, or its format version is damaged",
+				  store->dir);
+	if (rc == 0 && version != STORE_VERSION)
+		return stele_fail(
+			reterr, STELE_E_INPUT,
+			"store %s has format version %llu (this program knows version %d)",
+			store->dir, (unsigned long long)version, STORE_VERSION);
+	for (unsigned i = 1; rc == 0 && i < STORE_DB_CNT; i++)
+		rc = mdb_dbi_open(txn, db_names[i], 0, &store->dbs[i]);
+	MDB_val key = identity_key(), value;
+	if (rc == 0)
+		rc = mdb_get(txn, store->dbs[STORE_DB_META], &key, &value);
+	if (rc == 0 && value.mv_size != STORE_IDENTITY_SZ)
+		rc = MDB_CORRUPTED;
+	if (rc != 0)
+		return store_fail(store, reterr, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc,
+				  "cannot open its databases");
+	memcpy(store->identity, value.mv_data, STORE_IDENTITY_SZ);
+	MDB_stat stat;
+	if (mdb_env_stat(store->env, &stat) == 0)
+		store->map = find_map(&value, stat.ms_psize);
+	return 0;
+}
+
+static int create_databases(struct stele_store *store, MDB_txn *txn, struct stele_error *reterr)
+{
+	uint8_t identity[STORE_IDENTITY_SZ];
+	if (getrandom(identity, sizeof(identity), 0) != sizeof(identity))
+		return stele_fail_errno(reterr, errno, "store %s: no random bytes", store->dir);
+	int rc = 0;
+	for (unsigned i = 0; rc == 0 && i < STORE_DB_CNT; i++)
+		rc = mdb_dbi_open(txn, db_names[i], MDB_CREATE, &store->dbs[i]);
+	for (unsigned row = 0; rc == 0 && row < STORE_META_CNT; row++) {
+		bool is_one = row == STORE_META_NEXT_ZONE_ID;
+		uint64_t first = row == STORE_META_VERSION ? STORE_VERSION : is_one;
+		rc = store_meta_put(store, txn, row, first);
+	}
+	MDB_val key = identity_key(), value = {sizeof(identity), identity};
+	if (rc == 0)
+		rc = mdb_put(txn, store->dbs[STORE_DB_META], &key, &value, 0);
+	return rc == 0 ? 0 : store_fail(store, reterr, rc, "cannot make its databases");
+}
+
+/* Opens the databases, making them first where the mode allows it. */
+static int prepare(struct stele_store *store, struct stele_error *reterr)
+{
+	int cleared;
+	mdb_reader_check(store->env, &cleared);
+	for (;;) {
+		MDB_txn *txn;
+		int rc = store_txn_begin(store, MDB_RDONLY, &txn, reterr);
+		if (rc != 0)
+			return rc;
+		rc = open_databases(store, txn, reterr);
+		/* Database handles live on only if the transaction that opened them commits. */
+		if (rc == 0)
+			mdb_txn_commit(txn);
+		else
+			mdb_txn_abort(txn);
+		store_txn_ended(store);
+		if (rc != MDB_NOTFOUND)
+			return rc;
+		if (store->mode == STELE_STORE_READ)
+			return stele_fail(reterr, STELE_E_NOTFOUND, "there is no store in %s",
+					  store->dir);
+
+		rc = store_txn_begin(store, 0, &txn, reterr);
+		if (rc != 0)
+			return rc;
+		/* Another process may have come first. */
+		rc = open_databases(store, txn, reterr);
+		if (rc == MDB_NOTFOUND) {
+			rc = create_databases(store, txn, reterr);
+			if (rc == 0) {
+				rc = mdb_txn_commit(txn);
+				txn = NULL;
+				if (rc != 0)
+					rc = store_fail(store, reterr, rc, "cannot make it");
+			}
+		}
+		mdb_txn_abort(txn);
+		store_txn_ended(store);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+/*
+ * The directory and the lock file. LMDB makes the lock file sparse and writes to it through a
+ * mapping, which on a full disk would be a SIGBUS; so its blocks are allocated before.
+ */
+static int make_files(const char *dir, struct stele_error *reterr)
+{
+	if (mkdir(dir, 0777) == 0) {
+		char parent[PATH_MAX];
+		snprintf(parent, sizeof(parent), "%s/..", dir);
+		int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0) {
+			fsync(fd);
+			close(fd);
+		}
+	} else if (errno != EEXIST) {
+		return stele_fail_errno(reterr, errno, "cannot make the directory %s", dir);
+	}
+	char path[PATH_MAX];
+	if (snprintf(path, sizeof(path), "%s/lock.mdb", dir) >= (int)sizeof(path))
+		return stele_fail_errno(reterr, ENAMETOOLONG, "%s", dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return errno == EEXIST ? 0 :
+					 stele_fail_errno(reterr, errno, "cannot make %s", path);
+	int error = posix_fallocate(fd, 0, (READERS_MAX + 8) * 64);
+	close(fd);
+	return error == 0 ? 0 : stele_fail_errno(reterr, error, "cannot make %s", path);
+}
+
+static int open_env(struct stele_store *store, struct stele_error *reterr)
+{
+	unsigned flags = MDB_NOTLS | (store->mode == STELE_STORE_READ ? MDB_RDONLY : 0);
+	for (size_t map_sz = largest_map();; map_sz /= 2) {
+		MDB_env *env;
+		int rc = mdb_env_create(&env);
+		if (rc != 0)
+			return store_fail(store, reterr, rc, "cannot open");
+		mdb_env_set_mapsize(env, map_sz);
+		mdb_env_set_maxdbs(env, STORE_DB_CNT);
+		mdb_env_set_maxreaders(env, READERS_MAX);
+		rc = mdb_env_open(env, store->dir, flags, 0666);
+		if (rc == 0) {
+			store->env = env;
+			return 0;
+		}
+		mdb_env_close(env);
+		if ((rc == ENOMEM || rc == EINVAL || rc == EOVERFLOW) && map_sz > MAP_SZ_MIN)
+			continue;
+		if (rc == ENOENT)
+			return stele_fail(reterr, STELE_E_NOTFOUND, "there is no store in %s",
+					  store->dir);
+		if (rc == ENOMEM)
+			return stele_fail(
+				reterr, STELE_E_SYSTEM,
+				"store %s: not enough address space to map it (ulimit -v)",
+				store->dir);
+		if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
+			return stele_fail(reterr, STELE_E_INPUT, "%s/data.mdb is not a store",
+					  store->dir);
+		return store_fail(store, reterr, rc, "cannot open");
+	}
+}
+
+static void unregister(struct stele_store *store)
+{
+	pthread_mutex_lock(&open_lock);
+	for (struct stele_store **p = &open_stores; *p != NULL; p = &(*p)->next_open) {
+		if (*p == store) {
+			*p = store->next_open;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&open_lock);
+}
+
+static int register_once(struct stele_store *store, struct stele_error *reterr)
+{
+	struct stat st;
+	if (stat(store->dir, &st) != 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return stele_fail(reterr, STELE_E_NOTFOUND, "there is no store in %s",
+					  store->dir);
+		return stele_fail_errno(reterr, errno, "store %s", store->dir);
+	}
+	store->dir_dev = st.st_dev;
+	store->dir_ino = st.st_ino;
+	store->pid = getpid();
+	bool is_open = false;
+	pthread_mutex_lock(&open_lock);
+	for (const struct stele_store *s = open_stores; s != NULL; s = s->next_open)
+		if (s->dir_dev == st.st_dev && s->dir_ino == st.st_ino && s->pid == store->pid)
+			is_open = true;
+	if (!is_open) {
+		store->next_open = open_stores;
+		open_stores = store;
+	}
+	pthread_mutex_unlock(&open_lock);
+	return is_open ? stele_fail(reterr, STELE_E_USAGE, "store %s is open already", store->dir) :
+			 0;
+}
+
+int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_store **ret_store,
+		     struct stele_error *reterr)
+{
+	struct stele_store *store = calloc(1, sizeof(*store));
+	if (store == NULL)
+		return stele_fail_errno(reterr, ENOMEM, "store %s", dir);
+	store->mode = mode;
+	pthread_mutex_init(&store->lock, NULL);
+	int status;
+	store->dir = strdup(dir);
+	if (store->dir == NULL) {
+		status = stele_fail_errno(reterr, ENOMEM, "store %s", dir);
+		goto free_store;
+	}
+	if (mode == STELE_STORE_CREATE && (status = make_files(dir, reterr)) != 0)
+		goto free_store;
+	status = register_once(store, reterr);
+	if (status != 0)
+		goto free_store;
+	status = open_env(store, reterr);
+	if (status != 0)
+		goto unregister_store;
+	status = prepare(store, reterr);
+	if (status != 0)
+		goto close_env;
+	*ret_store = store;
+	return 0;
+close_env:
+	mdb_env_close(store->env);
+unregister_store:
+	unregister(store);
+free_store:
+	pthread_mutex_destroy(&store->lock);
+	free(store->dir);
+	free(store);
+	return status;
+}
+
+void stele_store_close(struct stele_store *store)
+{
+	if (store == NULL)
+		return;
+	mdb_env_close(store->env);
+	unregister(store);
+	pthread_mutex_destroy(&store->lock);
+	free(store->dir);
+	free(store);
+}
+
+const uint8_t *stele_store_identity(const struct stele_store *store)
+{
+	return store->identity;
+}
