@@ -9,8 +9,8 @@
  *   batch.c     drives a batch: parse all, then rounds of fetches and steps until none is left
  *   resolve.c   the algorithm of RFC 1034 section 4.3.2 as a state machine: stele_resolve_step()
  *   denial.c    chooses the proofs that something is not there
- *   chain.c     covering searches in NSEC3 and NSEC blocks
- *   compose.c   writes RRsets into the reply
+ *   chain.h/.c  covering searches in NSEC3 and NSEC blocks
+ *   compose.h/.c  writes RRsets into the reply
  *   finish.c    header, OPT, errors: stele_reply_finish()
  *   cookie.c    server cookies; chaos.c: version.bind and its like
  *
@@ -35,60 +35,78 @@ struct search_name {
 	uint16_t at; /* where its relative labels stand in the reply, for pointers */
 };
 
-/* Something that has to come from memory before the next step. */
+/*
+ * Something that has to come from memory before the next step. A step asks for several at once;
+ * batch.c takes those of all queries through their stages together.
+ */
 enum fetch_kind {
 	FETCH_NAME,  /* key -> record of a name shard */
 	FETCH_ZONE,  /* key -> record of a zone shard */
 	FETCH_NSEC3, /* hash -> entry of the zone's chain */
 };
+/* What the result is for. */
+enum fetch_role {
+	ROLE_NAME,     /* the record that the state waits for */
+	ROLE_ZONE,     /* the zone record that the state waits for */
+	ROLE_HOST,     /* the next of the hosts */
+	ROLE_NSEC,     /* owner of an NSEC RRset that goes into the authority section */
+	ROLE_COVER,    /* an NSEC3 RRset that goes into the authority section as it is */
+	ROLE_OWN,      /* NSEC3 of a name that exists; with opt-out it may not be there */
+	ROLE_ENCLOSER, /* NSEC3 of the closest provable encloser; the same */
+	ROLE_NEXT,     /* covers the next closer name; counts only if ROLE_ENCLOSER matched */
+	ROLE_STAR,     /* matches or covers the wildcard; the same */
+};
 struct fetch {
 	uint8_t kind;
-	bool matched;           /* FETCH_NSEC3: the entry has exactly this hash; else it covers */
-	uint32_t lo, hi;        /* while searching */
-	uint64_t key;
-	const uint8_t *shard;   /* struct stele_view_shard or the NSEC3 block */
-	const uint8_t *result;  /* record or entry; NULL: not there */
-	uint8_t hash[STELE_NSEC3_HASH_SZ];
+	uint8_t role;
+	bool matched;   /* FETCH_NSEC3: the entry has exactly this hash; else it covers it */
+	uint8_t host;   /* ROLE_HOST: which */
+	uint32_t lo, hi; /* stages: bucket, slot; or the range of entries */
+	uint64_t key;   /* or the first 8 bytes of the hash */
+	const void *at; /* stages: shard or block */
+	const uint8_t *result; /* record or entry; NULL: not there. Its name is not yet compared. */
+	const uint8_t *hash;   /* FETCH_NSEC3: 20 bytes */
 };
 #define FETCH_MAX 16
 
-/* A part of the authority section, written when all parts are there. */
-enum part_kind {
-	PART_RRSET, /* at the search name or an ancestor of it: `at` */
-	PART_SOA,   /* of the zone, as negative answers have it */
-	PART_OWNED, /* with its owner written out: an NSEC of some other name, or an NSEC3 */
-};
+/* A part of the authority section. All are written when the last has come. */
 struct part {
-	uint8_t kind;
-	bool with_sigs;
-	uint16_t at;               /* message offset of the owner */
-	const uint8_t *record;     /* what rrset->off counts from */
+	const uint8_t *record; /* what rrset->off counts from */
 	const struct stele_rrset *rrset;
-	const uint8_t *rel;        /* relative owner */
+	const uint8_t *rel; /* relative owner, for when it is written out */
 	uint8_t rel_len;
+	bool referral_ns;   /* the NS RRset of a referral: never with signatures, hosts follow */
+	uint16_t at;        /* where the owner stands in the message; 0: write it out */
 };
-#define PART_MAX 8
+#define PART_MAX 16
 
 /* A host whose addresses go into the additional section. */
 struct host {
 	const struct stele_ref *ref;
-	const uint8_t *source;              /* record that has the reference */
+	const uint8_t *source; /* record that has the reference */
 	const struct stele_rrset *source_rrset;
-	const uint8_t *record;              /* NULL: not fetched, or not there */
+	const uint8_t *record; /* NULL: not there */
+	uint16_t source_body_at; /* where the body with the name begins in the message; 0: unknown */
 };
 #define HOST_MAX 64
 
 enum work_state {
-	WORK_ZONE,     /* zone and name fetched together, for one candidate depth of the apex */
-	WORK_DS_PARENT, /* looking for the parent zone of an apex, for a DS query */
-	WORK_NAME,     /* exact lookup of the search name */
-	WORK_ENCLOSER, /* binary search of the closest encloser */
-	WORK_CUT,      /* the cut above an occluded name */
+	WORK_ZONE,      /* zone and name, for one candidate depth of the apex */
+	WORK_DS_PARENT, /* the same for the zone above, for a DS query at an apex */
+	WORK_ENCLOSER,  /* binary search of the closest encloser */
+	WORK_CUT,       /* the cut above an occluded name */
 	WORK_WILDCARD,
-	WORK_TARGET,   /* CNAME target by its reference */
-	WORK_PROOF,    /* NSEC3 searches, NSEC owners */
-	WORK_HOSTS,
+	WORK_TARGET,    /* CNAME target by its reference */
+	WORK_TAIL,      /* the answer section stands; proofs and hosts are on their way */
 	WORK_DONE,
+};
+
+/* How NSEC3 proves what is not there (RFC 5155 section 7.2). */
+enum proof {
+	PROOF_NONE,
+	PROOF_OWN,      /* NODATA: the NSEC3 of the name; without one, as PROOF_ENCLOSER */
+	PROOF_ENCLOSER, /* closest encloser and next closer: no DS, with opt-out */
+	PROOF_STAR,     /* these and the wildcard: NXDOMAIN, wildcard NODATA */
 };
 
 /* What EDNS brought (RFC 6891). */
@@ -128,32 +146,71 @@ struct work {
 	uint32_t pos;       /* bytes written so far: header and question are counted */
 	uint16_t answer_cnt, authority_cnt, additional_cnt;
 
-	/* ---- resolution ---- */
+	/* ---- resolution: set by stele_resolve_start() ---- */
 	uint8_t state;
 	uint8_t fetch_cnt;
 	uint8_t part_cnt;
 	uint8_t host_cnt;
-	uint8_t host_done;  /* hosts fetched so far */
-	uint8_t chain_cnt;  /* CNAMEs and DNAMEs followed */
-	bool wildcard;      /* the record answers through a wildcard */
+	uint8_t host_fetched;
+	uint8_t chain_cnt;    /* CNAMEs and DNAMEs followed */
+	uint8_t proof;        /* enum proof */
+	uint8_t proof_depth;  /* of the encloser that is tried */
 	uint8_t apex_depth;
-	uint8_t encloser_depth;
-	uint8_t lo, hi;     /* of the binary search: lo exists, hi does not */
-	uint8_t proof;      /* denial.c: which one is under way */
-	uint8_t proof_depth;
-	uint16_t apex_at;   /* where the apex stands in the question */
+	uint8_t lo, hi;       /* of the search for the encloser: lo exists, hi does not */
+	bool suffix_valid;    /* suffix[] belongs to sname */
+	uint16_t apex_at;     /* where the apex stands in the question */
 	const struct stele_zone *zone;
-	const uint8_t *zone_apex;
+	const uint8_t *record;   /* of sname, or of the wildcard that stands for it; NULL: none */
+	const uint8_t *encloser; /* record of the closest encloser, once `lo` is final */
+	const struct stele_zone *child_zone; /* WORK_DS_PARENT: what to go back to */
+	const uint8_t *child_record;
 	uint64_t apex_hash;
-	const uint8_t *record;   /* of the search name, cut, or wildcard */
-	const uint8_t *encloser; /* record */
+	struct fetch fetches[FETCH_MAX];
 	struct search_name sname;
 	uint64_t suffix[STELE_LABELS_MAX + 1]; /* suffix[d]: hash of the last d labels of sname */
-	bool suffix_valid;
-	struct fetch fetches[FETCH_MAX];
+	uint8_t hashes[4][STELE_NSEC3_HASH_SZ]; /* computed for fetches */
+	uint8_t hash_cnt;
 	struct part parts[PART_MAX];
 	struct host hosts[HOST_MAX];
 };
+
+/* Asks for something; NULL if there is no room (then it is left out). */
+static inline struct fetch *work_fetch(struct work *w, enum fetch_kind kind, enum fetch_role role,
+				       uint64_t key)
+{
+	if (w->fetch_cnt >= FETCH_MAX)
+		return NULL;
+	struct fetch *f = &w->fetches[w->fetch_cnt++];
+	f->kind = (uint8_t)kind;
+	f->role = (uint8_t)role;
+	f->key = key;
+	f->result = NULL;
+	f->matched = false;
+	return f;
+}
+
+/* The part of sname that begins `depth` labels from the right. */
+static inline const uint8_t *sname_suffix(const struct work *w, unsigned depth)
+{
+	return w->sname.wire + w->sname.starts[w->sname.depth - depth];
+}
+
+/* Length of that suffix without the apex. */
+static inline unsigned sname_suffix_rel_len(const struct work *w, unsigned depth)
+{
+	return w->sname.len - w->sname.starts[w->sname.depth - depth] - w->zone->apex_len;
+}
+
+/* Where that suffix stands in the message; 0 if a pointer does not reach it. */
+static inline uint16_t sname_suffix_at(const struct work *w, unsigned depth)
+{
+	if (depth == w->apex_depth)
+		return w->apex_at;
+	if (w->sname.at == 0)
+		return 0;
+	unsigned at = w->sname.at + w->sname.starts[w->sname.depth - depth];
+	return at <= STELE_POINTER_MAX ? (uint16_t)at : 0;
+}
 
 /*
  * Reads the query into `w` (view, settings, query, reply and now are set already; the rest is
