@@ -52,7 +52,7 @@ enum stele_reply_class {
 };
 
 struct stele_client {
-	uint8_t family; /* 4, 6, or 0 if unknown (then there are no server cookies) */
+	uint8_t family;   /* 4, 6, or 0 if unknown (then there are no server cookies) */
 	uint8_t addr[16]; /* 4 or 16 bytes, network order */
 };
 
@@ -97,12 +97,12 @@ typedef enum stele_policy_verdict (*stele_policy)(void *user, const struct stele
 						  const struct stele_reply *reply);
 
 struct stele_answer_settings {
-	uint16_t udp_max;   /* bytes; 512 … 65535. Above the path MTU replies get lost, below 1232 more
+	uint16_t udp_max; /* bytes; 512 … 65535. Above the path MTU replies get lost, below 1232 more
 			     * clients have to come by TCP (RFC 9715). Default 1232. */
-	bool any_minimal;   /* ANY over UDP: one RRset (RFC 8482). Default true. */
+	bool any_minimal; /* ANY over UDP: one RRset (RFC 8482). Default true. */
 	uint8_t nsid[STELE_NSID_MAX];
-	uint8_t nsid_len;   /* 0: no NSID */
-	bool cookies;       /* answer cookies (RFC 7873, RFC 9018) */
+	uint8_t nsid_len;              /* 0: no NSID */
+	bool cookies;                  /* answer cookies (RFC 7873, RFC 9018) */
 	uint8_t cookie_secrets[2][16]; /* the first makes cookies, both check them */
 	uint8_t cookie_secret_cnt;
 	/* CHAOS TXT texts (RFC 4892): version.bind and version.server, id.server and hostname.bind.

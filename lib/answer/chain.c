@@ -26,7 +26,8 @@ void stele_nsec3_stage_table(const struct work *w, struct fetch *f)
 	__builtin_prefetch(f->at);
 	const struct stele_nsec3_block *block = f->at;
 	f->lo = (uint32_t)leading(f->key << block->skip_bits, block->table_bits);
-	__builtin_prefetch((const uint8_t *)f->at + stele_le32(block->table_off) + 4 * (size_t)f->lo);
+	__builtin_prefetch((const uint8_t *)f->at + stele_le32(block->table_off) +
+			   4 * (size_t)f->lo);
 }
 
 void stele_nsec3_stage_prefixes(struct fetch *f)
@@ -57,8 +58,8 @@ void stele_nsec3_stage_pick(struct fetch *f)
 			break;
 		if (prefix == f->key) {
 			/* Either the hash itself or one that shares 64 bits with it. */
-			const uint8_t *entry =
-				(const uint8_t *)f->at + stele_get_le32(offsets + 4 * (size_t)(i - 1));
+			const uint8_t *entry = (const uint8_t *)f->at +
+					       stele_get_le32(offsets + 4 * (size_t)(i - 1));
 			int c = memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ);
 			if (c <= 0) {
 				f->matched = c == 0;

@@ -59,11 +59,11 @@ enum fetch_role {
 struct fetch {
 	uint8_t kind;
 	uint8_t role;
-	bool matched;   /* FETCH_NSEC3: the entry has exactly this hash; else it covers it */
-	uint8_t host;   /* ROLE_HOST: which */
-	uint32_t lo, hi; /* stages: bucket, slot; or the range of entries */
-	uint64_t key;   /* or the first 8 bytes of the hash */
-	const void *at; /* stages: shard or block */
+	bool matched;          /* FETCH_NSEC3: the entry has exactly this hash; else it covers it */
+	uint8_t host;          /* ROLE_HOST: which */
+	uint32_t lo, hi;       /* stages: bucket, slot; or the range of entries */
+	uint64_t key;          /* or the first 8 bytes of the hash */
+	const void *at;        /* stages: shard or block */
 	const uint8_t *result; /* record or entry; NULL: not there. Its name is not yet compared. */
 	const uint8_t *hash;   /* FETCH_NSEC3: 20 bytes */
 };
@@ -75,8 +75,9 @@ struct part {
 	const struct stele_rrset *rrset;
 	const uint8_t *rel; /* relative owner, for when it is written out */
 	uint8_t rel_len;
-	bool referral_ns;   /* the NS RRset of a referral: never with signatures, hosts follow */
-	uint16_t at;        /* where the owner stands in the message; 0: write it out */
+	const uint8_t *nsec3_hash; /* the owner is this hash's label; or NULL */
+	bool referral_ns; /* the NS RRset of a referral: never with signatures, hosts follow */
+	uint16_t at;      /* where the owner stands in the message; 0: write it out */
 };
 #define PART_MAX 16
 
@@ -85,7 +86,7 @@ struct host {
 	const struct stele_ref *ref;
 	const uint8_t *source; /* record that has the reference */
 	const struct stele_rrset *source_rrset;
-	const uint8_t *record; /* NULL: not there */
+	const uint8_t *record;   /* NULL: not there */
 	uint16_t source_body_at; /* where the body with the name begins in the message; 0: unknown */
 };
 #define HOST_MAX 64
@@ -96,8 +97,8 @@ enum work_state {
 	WORK_ENCLOSER,  /* binary search of the closest encloser */
 	WORK_CUT,       /* the cut above an occluded name */
 	WORK_WILDCARD,
-	WORK_TARGET,    /* CNAME target by its reference */
-	WORK_TAIL,      /* the answer section stands; proofs and hosts are on their way */
+	WORK_TARGET, /* CNAME target by its reference */
+	WORK_TAIL,   /* the answer section stands; proofs and hosts are on their way */
 	WORK_DONE,
 };
 
@@ -129,21 +130,21 @@ struct work {
 
 	/* ---- request: set by stele_request_parse() ---- */
 	uint16_t id;
-	uint16_t flags_in;  /* the 16 bits behind the id */
+	uint16_t flags_in; /* the 16 bits behind the id */
 	uint16_t qtype;
 	uint16_t qclass;
-	bool has_question;  /* the question is echoed */
+	bool has_question; /* the question is echoed */
 	uint8_t qname_len;
 	struct edns edns;
-	uint32_t limit;     /* bytes the reply may have without its OPT */
-	uint16_t opt_len;   /* of the OPT in the reply, EDE not counted */
+	uint32_t limit;   /* bytes the reply may have without its OPT */
+	uint16_t opt_len; /* of the OPT in the reply, EDE not counted */
 
 	/* ---- reply ---- */
-	uint16_t rcode;     /* with the upper bits of EDNS */
-	int ede;            /* info code or STELE_EDE_NONE */
+	uint16_t rcode; /* with the upper bits of EDNS */
+	int ede;        /* info code or STELE_EDE_NONE */
 	bool aa;
 	bool tc;
-	uint32_t pos;       /* bytes written so far: header and question are counted */
+	uint32_t pos; /* bytes written so far: header and question are counted */
 	uint16_t answer_cnt, authority_cnt, additional_cnt;
 
 	/* ---- resolution: set by stele_resolve_start() ---- */
@@ -152,13 +153,13 @@ struct work {
 	uint8_t part_cnt;
 	uint8_t host_cnt;
 	uint8_t host_fetched;
-	uint8_t chain_cnt;    /* CNAMEs and DNAMEs followed */
-	uint8_t proof;        /* enum proof */
-	uint8_t proof_depth;  /* of the encloser that is tried */
+	uint8_t chain_cnt;   /* CNAMEs and DNAMEs followed */
+	uint8_t proof;       /* enum proof */
+	uint8_t proof_depth; /* of the encloser that is tried */
 	uint8_t apex_depth;
-	uint8_t lo, hi;       /* of the search for the encloser: lo exists, hi does not */
-	bool suffix_valid;    /* suffix[] belongs to sname */
-	uint16_t apex_at;     /* where the apex stands in the question */
+	uint8_t lo, hi;    /* of the search for the encloser: lo exists, hi does not */
+	bool suffix_valid; /* suffix[] belongs to sname */
+	uint16_t apex_at;  /* where the apex stands in the question */
 	const struct stele_zone *zone;
 	const uint8_t *record;   /* of sname, or of the wildcard that stands for it; NULL: none */
 	const uint8_t *encloser; /* record of the closest encloser, once `lo` is final */
@@ -167,7 +168,7 @@ struct work {
 	uint64_t apex_hash;
 	struct fetch fetches[FETCH_MAX];
 	struct search_name sname;
-	uint64_t suffix[STELE_LABELS_MAX + 1]; /* suffix[d]: hash of the last d labels of sname */
+	uint64_t suffix[STELE_LABELS_MAX + 1];  /* suffix[d]: hash of the last d labels of sname */
 	uint8_t hashes[4][STELE_NSEC3_HASH_SZ]; /* computed for fetches */
 	uint8_t hash_cnt;
 	struct part parts[PART_MAX];

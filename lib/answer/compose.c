@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/answer/compose.h"
+
+#include <string.h>
+
+#define POINTER_TAG 0xc000u
+#define OWNER_PTR_SZ 2
+#define RDLENGTH_AT (OWNER_PTR_SZ + 8) /* in a record whose owner is a pointer */
+#define RDATA_AT (OWNER_PTR_SZ + STELE_RR_FIXED_SZ)
+
+static const uint8_t *zone_apex(const struct stele_zone *zone)
+{
+	return (const uint8_t *)(zone + 1);
+}
+
+/* What a pointer in a carved body means. */
+enum pointer_kind { TO_OWNER, TO_SUFFIX, TO_APEX, TO_BODY };
+struct pointer {
+	enum pointer_kind kind;
+	unsigned off; /* into the owner, into the apex, into the body */
+};
+
+static struct pointer read_pointer(const uint8_t *p, size_t rel_len, size_t apex_len)
+{
+	unsigned v = stele_get_be16(p) & STELE_POINTER_MAX;
+	unsigned x = v - STELE_HEADER_SZ;
+	if (x == 0)
+		return (struct pointer){TO_OWNER, 0};
+	if (x < rel_len)
+		return (struct pointer){TO_SUFFIX, x};
+	if (x < rel_len + apex_len)
+		return (struct pointer){TO_APEX, x - (unsigned)rel_len};
+	return (struct pointer){TO_BODY, x - (unsigned)(rel_len + apex_len) - 4};
+}
+
+size_t stele_body_name(const struct stele_zone *zone, const uint8_t *body, unsigned name_off,
+		       const uint8_t *rel, size_t rel_len,
+		       uint8_t name[STELE_NAME_MAX + NAME_SLACK])
+{
+	const uint8_t *apex = zone_apex(zone);
+	size_t len = 0;
+	const uint8_t *p = body + name_off;
+	for (;;) {
+		if (*p < POINTER_TAG >> 8) {
+			size_t n = *p + 1u;
+			stele_name_lower(name + len, p, n);
+			len += n;
+			if (n == 1)
+				return len;
+			p += n;
+			continue;
+		}
+		struct pointer to = read_pointer(p, rel_len, zone->apex_len);
+		if (to.kind == TO_BODY) {
+			p = body + to.off;
+			continue;
+		}
+		/* The rest is a suffix of the owner, which is stored in lower case. */
+		if (to.kind != TO_APEX) {
+			memcpy(name + len, rel + to.off, rel_len - to.off);
+			len += rel_len - to.off;
+			to.off = 0;
+		}
+		memcpy(name + len, apex + to.off, zone->apex_len - to.off);
+		return len + zone->apex_len - to.off;
+	}
+}
+
+/* An owner written out: its labels and a pointer to the apex in the question. */
+static uint8_t *write_owner(const struct work *w, uint8_t *p, const struct owner *owner)
+{
+	memcpy(p, owner->rel, owner->rel_len);
+	stele_put_be16(p + owner->rel_len, (uint16_t)(POINTER_TAG | w->apex_at));
+	return p + owner->rel_len + 2;
+}
+
+/*
+ * The way for bodies that pointers cannot serve: each record with its owner and the names of its
+ * rdata written out.
+ */
+static bool compose_expanded(struct work *w, const uint8_t *body, size_t from, unsigned rr_cnt,
+			     const struct stele_rrset_trailer *trailer, const struct owner *owner)
+{
+	uint8_t *out = w->reply->buf + w->pos;
+	const uint8_t *end = w->reply->buf + w->limit;
+	const uint8_t *p = body + from;
+	unsigned patch = 0;
+	for (; rr_cnt > 0; rr_cnt--) {
+		size_t rdata_len = stele_get_be16(p + RDLENGTH_AT);
+		const uint8_t *rdata_end = p + RDATA_AT + rdata_len;
+		if ((size_t)(end - out) < owner->rel_len + 2u + STELE_RR_FIXED_SZ)
+			return false;
+		out = write_owner(w, out, owner);
+		memcpy(out, p + OWNER_PTR_SZ, STELE_RR_FIXED_SZ);
+		uint8_t *rdlength = out + 8;
+		out += STELE_RR_FIXED_SZ;
+		uint8_t *rdata = out;
+		p += RDATA_AT;
+		for (;;) {
+			/* Up to the next pointer of this record, or its end. */
+			while (patch < trailer->patch_cnt &&
+			       body + stele_get_le16(trailer->patches + 2 * patch) < p)
+				patch++;
+			const uint8_t *stop = rdata_end;
+			if (patch < trailer->patch_cnt) {
+				const uint8_t *at =
+					body + stele_get_le16(trailer->patches + 2 * patch);
+				if (at < rdata_end)
+					stop = at;
+			}
+			size_t n = (size_t)(stop - p);
+			if ((size_t)(end - out) < n)
+				return false;
+			memcpy(out, p, n);
+			out += n;
+			if (stop == rdata_end)
+				break;
+			uint8_t name[STELE_NAME_MAX + NAME_SLACK];
+			n = stele_body_name(w->zone, body, (unsigned)(stop - body), owner->rel,
+					    owner->rel_len, name);
+			if ((size_t)(end - out) < n)
+				return false;
+			memcpy(out, name, n);
+			out += n;
+			p = stop + 2;
+		}
+		p = rdata_end;
+		stele_put_be16(rdlength, (uint16_t)(out - rdata));
+	}
+	w->pos = (uint32_t)(out - w->reply->buf);
+	return true;
+}
+
+/* Moves the pointers of a body that stands at its new place. False if one would not reach. */
+static bool move_pointers(const struct work *w, uint8_t *first_rr, uint8_t *body_at,
+			  size_t body_len, unsigned rr_cnt, const uint8_t *body,
+			  const struct stele_rrset_trailer *trailer, const struct owner *owner,
+			  unsigned owner_at, unsigned suffix_at)
+{
+	uint8_t *p = first_rr;
+	for (; rr_cnt > 0; rr_cnt--) {
+		stele_put_be16(p, (uint16_t)(POINTER_TAG | owner_at));
+		p += RDATA_AT + stele_get_be16(p + RDLENGTH_AT);
+	}
+	for (unsigned i = 0; i < trailer->patch_cnt; i++) {
+		unsigned off = stele_get_le16(trailer->patches + 2 * i);
+		if (off >= body_len)
+			break;
+		struct pointer to = read_pointer(body + off, owner->rel_len, w->zone->apex_len);
+		size_t v = owner_at;
+		if (to.kind == TO_SUFFIX)
+			v = suffix_at + to.off;
+		else if (to.kind == TO_APEX)
+			v = w->apex_at + to.off;
+		else if (to.kind == TO_BODY)
+			v = (size_t)(body_at - w->reply->buf) + to.off;
+		if (v > STELE_POINTER_MAX)
+			return false;
+		stele_put_be16(body_at + off, (uint16_t)(POINTER_TAG | v));
+	}
+	return true;
+}
+
+bool stele_compose_rrset(struct work *w, const uint8_t *record, const struct stele_rrset *rrset,
+			 enum compose_what what, const struct owner *owner, uint16_t *section_cnt,
+			 struct composed *ret)
+{
+	const uint8_t *body = stele_rrset_body(record, rrset);
+	size_t plain_len = stele_le16(rrset->plain_len);
+	size_t from = what == COMPOSE_SIGS_ONLY ? plain_len : 0;
+	size_t to = what == COMPOSE_RECORDS ? plain_len : plain_len + stele_le16(rrset->sig_len);
+	size_t len = to - from;
+	unsigned rr_cnt = (what == COMPOSE_SIGS_ONLY ? 0u : stele_le16(rrset->rr_cnt)) +
+			  (what == COMPOSE_RECORDS ? 0u : rrset->sig_cnt);
+	uint32_t pos = w->pos;
+	uint8_t *out = w->reply->buf + pos;
+	bool carved_owner = owner->at == STELE_HEADER_SZ;
+	bool carved_place = pos == STELE_HEADER_SZ + w->qname_len + 4u && from == 0;
+
+	if (carved_owner && ((rrset->flags & STELE_RRSET_HAS_PATCHES) == 0 ||
+			     (owner->suffix_at == STELE_HEADER_SZ &&
+			      (carved_place || (rrset->flags & STELE_RRSET_SELF_POINTERS) == 0)))) {
+		if (pos + len > w->limit)
+			return false;
+		memcpy(out, body + from, len);
+		w->pos = pos + (uint32_t)len;
+		*section_cnt = (uint16_t)(*section_cnt + rr_cnt);
+		if (carved_place) {
+			w->reply->body_off = (uint16_t)pos;
+			w->reply->body_len = (uint16_t)len;
+			w->reply->body_sum = what == COMPOSE_RECORDS ?
+						     stele_le16(rrset->sum_plain) :
+						     stele_rrset_trailer(record, rrset).sum_full;
+		}
+		if (ret != NULL) {
+			ret->body_at = (uint16_t)(pos - from);
+			ret->rdata_at = (uint16_t)(pos + RDATA_AT);
+		}
+		return true;
+	}
+
+	struct stele_rrset_trailer trailer = stele_rrset_trailer(record, rrset);
+	if (what == COMPOSE_SIGS_ONLY)
+		trailer.patch_cnt = 0; /* signatures have no compressed names */
+	struct composed place = {0, 0};
+	bool written_out = owner->at == 0;
+	size_t grown = written_out ? owner->rel_len : 0u;
+	bool done = false;
+	if (pos + grown + len <= w->limit && (!written_out || pos <= STELE_POINTER_MAX) &&
+	    len > 0) {
+		/* Where body offset 0 is, if the first owner grows by its labels. */
+		uint8_t *body_at = out + grown - from;
+		unsigned owner_at = written_out ? pos : owner->at;
+		unsigned suffix_at = written_out ? pos : owner->suffix_at;
+		memcpy(body_at + from, body + from, len);
+		done = move_pointers(w, body_at + from, body_at, to, rr_cnt, body, &trailer, owner,
+				     owner_at, suffix_at);
+		if (done && written_out)
+			write_owner(w, out, owner);
+		if (done) {
+			w->pos = pos + (uint32_t)(grown + len);
+			uint32_t at = (uint32_t)(body_at - w->reply->buf);
+			place.body_at = at <= STELE_MESSAGE_MAX ? (uint16_t)at : 0;
+			at = pos + (uint32_t)grown + RDATA_AT;
+			place.rdata_at = at <= STELE_POINTER_MAX ? (uint16_t)at : 0;
+		}
+	}
+	if (!done && !compose_expanded(w, body, from, rr_cnt, &trailer, owner))
+		return false;
+	*section_cnt = (uint16_t)(*section_cnt + rr_cnt);
+	if (ret != NULL)
+		*ret = place;
+	return true;
+}
+
+bool stele_compose_cname(struct work *w, uint16_t owner_at, uint32_t ttl, const uint8_t *target,
+			 size_t target_len, struct composed *ret)
+{
+	uint8_t *p = w->reply->buf + w->pos;
+	size_t owner_len = owner_at != 0 ? OWNER_PTR_SZ : w->sname.len;
+	if (w->pos + owner_len + STELE_RR_FIXED_SZ + target_len > w->limit)
+		return false;
+	if (owner_at != 0)
+		stele_put_be16(p, (uint16_t)(POINTER_TAG | owner_at));
+	else
+		memcpy(p, w->sname.wire, owner_len);
+	p += owner_len;
+	stele_put_be16(p, STELE_TYPE_CNAME);
+	stele_put_be16(p + 2, STELE_CLASS_IN);
+	stele_put_be32(p + 4, ttl);
+	stele_put_be16(p + 8, (uint16_t)target_len);
+	p += STELE_RR_FIXED_SZ;
+	memcpy(p, target, target_len);
+	size_t at = (size_t)(p - w->reply->buf);
+	ret->body_at = 0;
+	ret->rdata_at = at <= STELE_POINTER_MAX ? (uint16_t)at : 0;
+	w->pos = (uint32_t)(at + target_len);
+	w->answer_cnt++;
+	return true;
+}

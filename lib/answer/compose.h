@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_ANSWER_COMPOSE_H
+#define STELE_LIB_ANSWER_COMPOSE_H
+
+#include "lib/answer/work.h"
+
+/*
+ * Writing carved RRsets into a reply.
+ *
+ * A body is carved for one place: right behind a question for exactly its owner. There it is copied as
+ * it is. Anywhere else its pointers are moved, and where a pointer would have to reach past 16,383
+ * bytes, names are written out. See struct stele_rrset for what the pointers of a body mean.
+ */
+
+/* Who owns the records in this reply, and where that name stands in the message. */
+struct owner {
+	uint16_t at;        /* offset of the owner name; 0: nowhere yet, write it out */
+	uint16_t suffix_at; /* where the carved owner would begin, for pointers into its suffixes: as
+			     * `at`, but for a wildcard, whose suffixes stand behind the qname's labels */
+	const uint8_t *rel; /* its labels before the apex */
+	uint8_t rel_len;
+};
+
+enum compose_what {
+	COMPOSE_RECORDS,
+	COMPOSE_WITH_SIGS,
+	COMPOSE_SIGS_ONLY,
+};
+
+/* Where it went. */
+struct composed {
+	uint16_t body_at; /* message offset of carved body offset 0; 0: offsets do not carry over */
+	uint16_t rdata_at; /* of the first record's rdata; 0: out of a pointer's reach */
+};
+
+/*
+ * Appends the RRset behind w->pos and adds to `*section_cnt`. All or nothing: false if it does not
+ * fit into w->limit. `record` is what rrset->off counts from. `ret` may be NULL.
+ */
+bool stele_compose_rrset(struct work *w, const uint8_t *record, const struct stele_rrset *rrset,
+			 enum compose_what what, const struct owner *owner, uint16_t *section_cnt,
+			 struct composed *ret);
+
+/*
+ * Appends CNAME `target` (whole name) of the owner at message offset `owner_at` (or written out from
+ * w->sname if 0): what a DNAME makes (RFC 6672 section 3.1). `ret->rdata_at` is where the target is.
+ */
+bool stele_compose_cname(struct work *w, uint16_t owner_at, uint32_t ttl, const uint8_t *target,
+			 size_t target_len, struct composed *ret);
+
+/*
+ * The name that begins `name_off` bytes into a carved body, pointers followed, lower case. `rel` is
+ * the relative owner that the body was carved for. Returns its length.
+ */
+size_t stele_body_name(const struct stele_zone *zone, const uint8_t *body, unsigned name_off,
+		       const uint8_t *rel, size_t rel_len,
+		       uint8_t name[STELE_NAME_MAX + NAME_SLACK]);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/answer/denial.h"
+
+#include "lib/answer/chain.h"
+#include "lib/dns/nsec3.h"
+
+#include <string.h>
+
+static const uint8_t star_label[] = {1, '*'};
+
+static const struct stele_rrset *find_rrset(const struct stele_name_parts *name, uint16_t type)
+{
+	for (unsigned i = 0; i < name->rrset_cnt; i++)
+		if (stele_le16(name->rrsets[i].type) == type)
+			return &name->rrsets[i];
+	return NULL;
+}
+
+/* A part, unless the same RRset is there already: one NSEC may prove two things. */
+static void add_part(struct work *w, const struct part *part)
+{
+	for (unsigned i = 0; i < w->part_cnt; i++)
+		if (w->parts[i].rrset == part->rrset)
+			return;
+	if (w->part_cnt < PART_MAX)
+		w->parts[w->part_cnt++] = *part;
+}
+
+/* ---- NSEC ---- */
+
+static bool add_own_nsec(struct work *w, const uint8_t *record, uint16_t at)
+{
+	struct stele_name_parts name = stele_name_parts(record);
+	const struct stele_rrset *nsec = find_rrset(&name, STELE_TYPE_NSEC);
+	if (nsec == NULL)
+		return false;
+	add_part(w, &(struct part){.record = record,
+				   .rrset = nsec,
+				   .rel = name.rel,
+				   .rel_len = name.head->rel_len,
+				   .at = at});
+	return true;
+}
+
+static void cover_nsec(struct work *w, const uint8_t *rel, size_t rel_len)
+{
+	uint8_t key[STELE_SORT_KEY_MAX];
+	size_t key_len = stele_sort_key(rel, rel_len, key);
+	work_fetch(w, FETCH_NAME, ROLE_NSEC, stele_nsec_search(w, key, key_len));
+}
+
+static void cover_sname(struct work *w)
+{
+	cover_nsec(w, w->sname.wire, sname_suffix_rel_len(w, w->sname.depth));
+}
+
+/* ---- NSEC3 ---- */
+
+static void fetch_hash(struct work *w, enum fetch_role role, const uint8_t *hash)
+{
+	struct fetch *f = work_fetch(w, FETCH_NSEC3, role, 0);
+	if (f != NULL)
+		f->hash = hash;
+}
+
+/* Hashes a name into memory of `w` and asks for the record that matches or covers it. */
+static void fetch_name_hash(struct work *w, enum fetch_role role, const uint8_t *name,
+			    size_t name_len)
+{
+	const struct stele_zone *zone = w->zone;
+	const uint8_t *salt = (const uint8_t *)(zone + 1) + zone->apex_len;
+	uint8_t *hash = w->hashes[w->hash_cnt++ % (sizeof(w->hashes) / sizeof(w->hashes[0]))];
+	stele_nsec3_hash(name, name_len, salt, zone->salt_len, stele_le16(zone->iterations), hash);
+	fetch_hash(w, role, hash);
+}
+
+static void fetch_suffix_hash(struct work *w, enum fetch_role role, unsigned depth)
+{
+	const uint8_t *name = sname_suffix(w, depth);
+	fetch_name_hash(w, role, name, (size_t)(w->sname.wire + w->sname.len - name));
+}
+
+static void fetch_star_hash(struct work *w, unsigned depth)
+{
+	const uint8_t *name = sname_suffix(w, depth);
+	size_t len = (size_t)(w->sname.wire + w->sname.len - name);
+	uint8_t star[sizeof(star_label) + STELE_NAME_MAX];
+	memcpy(star, star_label, sizeof(star_label));
+	memcpy(star + sizeof(star_label), name, len);
+	fetch_name_hash(w, ROLE_STAR, star, sizeof(star_label) + len);
+}
+
+/*
+ * The closest encloser proof with the encloser assumed at `depth`. `record` is the name there if it
+ * is at hand: it has the hashes. If no NSEC3 matches, the next try is one label up, as names without
+ * an NSEC3 (opt-out) do not count.
+ */
+static void prove_encloser(struct work *w, unsigned depth, const uint8_t *record)
+{
+	struct stele_name_parts name = {.hash = NULL};
+	if (record != NULL)
+		name = stele_name_parts(record);
+	w->proof_depth = (uint8_t)depth;
+	if (name.hash != NULL)
+		fetch_hash(w, ROLE_ENCLOSER, name.hash);
+	else
+		fetch_suffix_hash(w, ROLE_ENCLOSER, depth);
+	fetch_suffix_hash(w, ROLE_NEXT, depth + 1);
+	if (w->proof != PROOF_STAR)
+		return;
+	if (name.wildcard_hash != NULL)
+		fetch_hash(w, ROLE_STAR, name.wildcard_hash);
+	else
+		fetch_star_hash(w, depth);
+}
+
+static void prove_own(struct work *w, const uint8_t *record, unsigned depth)
+{
+	const uint8_t *hash = stele_name_parts(record).hash;
+	w->proof = PROOF_OWN;
+	w->proof_depth = (uint8_t)depth;
+	if (hash != NULL)
+		fetch_hash(w, ROLE_OWN, hash);
+	else
+		fetch_suffix_hash(w, ROLE_OWN, depth);
+}
+
+static void add_nsec3(struct work *w, const struct fetch *result)
+{
+	const struct stele_nsec3_entry *entry = (const void *)result->result;
+	add_part(w, &(struct part){.record = (const uint8_t *)entry,
+				   .rrset = &entry->rrset,
+				   .nsec3_hash = entry->hash});
+}
+
+/* ---- what to prove ---- */
+
+void stele_deny_type(struct work *w)
+{
+	if (!w->edns.dnssec_ok)
+		return;
+	if (stele_zone_has_nsec(w->zone)) {
+		if (!add_own_nsec(w, w->record, sname_suffix_at(w, w->sname.depth)))
+			cover_sname(w); /* an empty non-terminal */
+	} else if (stele_zone_has_nsec3(w->zone)) {
+		prove_own(w, w->record, w->sname.depth);
+	}
+}
+
+void stele_deny_name(struct work *w)
+{
+	if (!w->edns.dnssec_ok)
+		return;
+	if (stele_zone_has_nsec(w->zone)) {
+		cover_sname(w);
+		const uint8_t *encloser = sname_suffix(w, w->lo);
+		unsigned rel_len = sname_suffix_rel_len(w, w->lo);
+		uint8_t star[sizeof(star_label) + STELE_NAME_MAX];
+		memcpy(star, star_label, sizeof(star_label));
+		memcpy(star + sizeof(star_label), encloser, rel_len);
+		cover_nsec(w, star, sizeof(star_label) + rel_len);
+	} else if (stele_zone_has_nsec3(w->zone)) {
+		w->proof = PROOF_STAR;
+		prove_encloser(w, w->lo, w->encloser);
+	}
+}
+
+void stele_deny_wildcard_type(struct work *w)
+{
+	if (!w->edns.dnssec_ok)
+		return;
+	if (stele_zone_has_nsec(w->zone)) {
+		if (!add_own_nsec(w, w->record, 0)) {
+			struct stele_name_parts name = stele_name_parts(w->record);
+			cover_nsec(w, name.rel, name.head->rel_len);
+		}
+		cover_sname(w);
+	} else if (stele_zone_has_nsec3(w->zone)) {
+		w->proof = PROOF_STAR;
+		prove_encloser(w, w->lo, w->encloser);
+	}
+}
+
+void stele_deny_closer(struct work *w)
+{
+	if (!w->edns.dnssec_ok)
+		return;
+	if (stele_zone_has_nsec(w->zone))
+		cover_sname(w);
+	else if (stele_zone_has_nsec3(w->zone))
+		fetch_suffix_hash(w, ROLE_COVER, w->lo + 1u);
+}
+
+void stele_deny_ds(struct work *w, const uint8_t *cut, unsigned depth)
+{
+	if (!w->edns.dnssec_ok)
+		return;
+	if (stele_zone_has_nsec(w->zone))
+		add_own_nsec(w, cut, sname_suffix_at(w, depth));
+	else if (stele_zone_has_nsec3(w->zone))
+		prove_own(w, cut, depth);
+}
+
+void stele_denial_results(struct work *w, const struct fetch *results, unsigned cnt)
+{
+	const struct fetch *encloser = NULL, *own = NULL;
+	for (unsigned i = 0; i < cnt; i++) {
+		const struct fetch *f = &results[i];
+		if (f->role == ROLE_NSEC && f->result != NULL)
+			add_own_nsec(w, f->result, 0);
+		else if (f->role == ROLE_COVER)
+			add_nsec3(w, f);
+		else if (f->role == ROLE_OWN)
+			own = f;
+		else if (f->role == ROLE_ENCLOSER)
+			encloser = f;
+	}
+	if (own != NULL) {
+		if (own->matched) {
+			add_nsec3(w, own);
+		} else if (w->proof_depth > w->apex_depth) {
+			w->proof = PROOF_ENCLOSER;
+			prove_encloser(w, w->proof_depth - 1u, NULL);
+		}
+	}
+	if (encloser == NULL)
+		return;
+	if (!encloser->matched) {
+		if (w->proof_depth > w->apex_depth)
+			prove_encloser(w, w->proof_depth - 1u, NULL);
+		return;
+	}
+	for (unsigned i = 0; i < cnt; i++)
+		if (results[i].role == ROLE_ENCLOSER || results[i].role == ROLE_NEXT ||
+		    results[i].role == ROLE_STAR)
+			add_nsec3(w, &results[i]);
+}
