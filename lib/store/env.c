@@ -126,8 +126,9 @@ static int follow_map(struct stele_store *store)
 	if (rc != 0)
 		return rc;
 	size_t used = (info.me_last_pgno + 1) * (size_t)stat.ms_psize;
+	size_t sz = 2 * used < largest_map() ? 2 * used : largest_map();
 	store->map = NULL; /* only gives up the releasing of pages */
-	rc = mdb_env_set_mapsize(store->env, 2 * used);
+	rc = mdb_env_set_mapsize(store->env, sz); /* never less than what is used */
 	if (rc != 0)
 		store->unmapped = true;
 	return rc;
