@@ -151,7 +151,8 @@ int stele_store_node(struct stele_store_read *read, uint32_t zone_id, const uint
 		return stele_fail(reterr, STELE_E_NOTFOUND, "no such owner");
 	uint8_t bytes[STORE_KEY_MAX];
 	stele_put_be32(bytes, zone_id);
-	memcpy(bytes + STORE_ZONE_PREFIX_SZ, key, key_len);
+	if (key_len > 0)
+		memcpy(bytes + STORE_ZONE_PREFIX_SZ, key, key_len);
 	MDB_val at = {STORE_ZONE_PREFIX_SZ + key_len, bytes}, value;
 	int rc = mdb_get(read->txn, read->store->dbs[STORE_DB_NODES], &at, &value);
 	if (rc == MDB_NOTFOUND)

@@ -190,6 +190,8 @@ static int next_new(struct merge *m, struct stele_error *reterr)
 	m->have_new = got > 0;
 	if (got <= 0)
 		return got;
+	if (m->new.key_len == 0)
+		m->new.key = m->prefix; /* may be NULL, which memcmp does not take */
 	uint8_t name[STELE_NAME_MAX];
 	const struct stele_store_item *item = &m->new;
 	bool is_key;

@@ -82,7 +82,7 @@ static void put_soa(struct model *model, uint32_t serial)
 	uint8_t *node = NULL;
 	size_t node_sz = 0;
 	node_add_soa(&node, &node_sz, serial);
-	model_put(model, STELE_STORE_NODES, NULL, 0, node, node_sz);
+	model_put(model, STELE_STORE_NODES, (const uint8_t *)"", 0, node, node_sz);
 }
 
 static void put_nsec3(struct model *model, uint8_t first, const char *text)
