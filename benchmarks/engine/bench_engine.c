@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What an answer costs, without any I/O: prepared queries in batches through lib/answer.
+ *
+ * Queries are copied into the batch's buffers outside of the measured time, as a NIC would put them
+ * into the cache; replies are written in place. Beside each image stand two limits, measured in the
+ * same run: the same loop where nothing is looked up (an image without zones: read, hash, REFUSED), and
+ * as many reads from random places of the same memory as a lookup needs, batched the same way.
+ * All cases take turns, several rounds; the median and the spread of the rounds are reported.
+ */
+
+#include "benchmarks/engine/sample.h"
+
+#include "lib/answer/answer.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#define ticks() __rdtsc()
+#else
+static uint64_t ticks(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+#endif
+
+#define HOT_CNT 512 /* queries that stay in the first-level caches with what they touch */
+#define ROUNDS_MAX 31
+#define BUFFER_SZ (1536 + 64) /* an odd number of cache lines apart: see batch.c */
+
+struct bench_case {
+	char name[64];
+	struct sample_query *queries;
+	size_t query_cnt;
+	bool lookups; /* false: against the image without zones */
+	double ns[ROUNDS_MAX];
+	uint64_t reply_bytes;
+};
+
+static double ns_per_tick;
+
+static void calibrate(void)
+{
+	struct timespec a, b;
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	uint64_t t0 = ticks();
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &b);
+	} while ((b.tv_sec - a.tv_sec) * 1000000000L + (b.tv_nsec - a.tv_nsec) < 100000000L);
+	uint64_t t1 = ticks();
+	ns_per_tick = (double)((b.tv_sec - a.tv_sec) * 1000000000L + (b.tv_nsec - a.tv_nsec)) /
+		      (double)(t1 - t0);
+}
+
+/* The image in memory of its own, on huge pages if `huge`: what the responder will serve from. */
+static uint8_t *load(const char *path, bool huge, size_t *ret_sz)
+{
+	FILE *f = fopen(path, "rb");
+	if (f == NULL) {
+		perror(path);
+		exit(3);
+	}
+	fseek(f, 0, SEEK_END);
+	size_t sz = (size_t)ftell(f);
+	rewind(f);
+	const size_t huge_sz = 2u << 20;
+	uint8_t *memory = mmap(NULL, sz + 2 * huge_sz, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED) {
+		perror("mmap");
+		exit(3);
+	}
+	memory += huge_sz - (uintptr_t)memory % huge_sz;
+	madvise(memory, sz + huge_sz, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	if (fread(memory, 1, sz, f) != sz) {
+		perror(path);
+		exit(3);
+	}
+	fclose(f);
+	*ret_sz = sz;
+	return memory;
+}
+
+static void run_case(struct bench_case *c, unsigned round, struct stele_answerer *answerer,
+		     const struct stele_view *view, unsigned batch, size_t total, uint8_t *buffers)
+{
+	struct stele_answer_settings settings;
+	stele_answer_settings_default(&settings);
+	struct stele_query queries[STELE_BATCH_MAX];
+	struct stele_reply replies[STELE_BATCH_MAX];
+	memset(queries, 0, sizeof(queries));
+	memset(replies, 0, sizeof(replies));
+	uint64_t spent = 0;
+	size_t next = 0;
+	for (size_t done = 0; done < total; done += batch) {
+		for (unsigned i = 0; i < batch; i++) {
+			const struct sample_query *q = &c->queries[next];
+			uint8_t *buffer = buffers + (size_t)i * BUFFER_SZ;
+			memcpy(buffer, q->msg, q->len);
+			queries[i].msg = buffer;
+			queries[i].len = q->len;
+			replies[i].buf = buffer;
+			replies[i].cap = 1472;
+			next = next + 1 == c->query_cnt ? 0 : next + 1;
+		}
+		uint64_t t0 = ticks();
+		stele_answer_batch(answerer, view, &settings, 0, queries, replies, batch);
+		spent += ticks() - t0;
+		if (round == 0) {
+			for (unsigned i = 0; i < batch; i++)
+				c->reply_bytes += replies[i].len;
+		}
+	}
+	c->ns[round] = (double)spent / (double)total * ns_per_tick;
+}
+
+/* As a lookup reads: one random place, then one more whose address depends on it, and its neighbour
+ * line; 32 of them in flight. */
+static double random_reads(const uint8_t *memory, size_t sz, size_t total)
+{
+	uint64_t state = 1, sink = 0, spent = 0;
+	size_t lines = sz / 64 - 1;
+	for (size_t done = 0; done < total; done += STELE_BATCH_MAX) {
+		size_t at[STELE_BATCH_MAX];
+		for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
+			at[i] = (sample_random(&state) % lines) * 64;
+		uint64_t t0 = ticks();
+		for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
+			__builtin_prefetch(memory + at[i]);
+		for (unsigned i = 0; i < STELE_BATCH_MAX; i++) {
+			uint64_t v = stele_get_le64(memory + at[i]) * UINT64_C(0x9e3779b97f4a7c15);
+			at[i] = ((at[i] / 64 + (v >> 32)) % lines) * 64;
+			__builtin_prefetch(memory + at[i]);
+			__builtin_prefetch(memory + at[i] + 64);
+		}
+		for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
+			sink += memory[at[i]] + memory[at[i] + 64];
+		spent += ticks() - t0;
+	}
+	__asm__ volatile("" ::"r"(sink));
+	return (double)spent / (double)total * ns_per_tick;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static void report(const char *name, double *ns, unsigned rounds, double bytes, bool csv)
+{
+	qsort(ns, rounds, sizeof(*ns), compare_doubles);
+	double median = ns[rounds / 2];
+	double spread = (ns[rounds - 1] - ns[0]) / median * 100;
+	double median_cycles = median / ns_per_tick;
+	if (csv)
+		printf("%s,%.2f,%.1f,%.1f,%.1f\n", name, median, median_cycles, spread, bytes);
+	else
+		printf("| %-28s | %7.1f | %7.0f | %5.1f %% | %6.0f |\n", name, median,
+		       median_cycles, spread, bytes);
+}
+
+static void usage(FILE *to)
+{
+	fputs("usage: bench_engine [options] IMAGE\n"
+	      "  --queries N   random queries a case (default 1000000)\n"
+	      "  --rounds N    rounds, all cases in turn (default 7)\n"
+	      "  --batch N     queries a batch, up to 32 (default 32)\n"
+	      "  --only TEXT   only cases whose name has TEXT in it\n"
+	      "  --small-pages image on 4 KiB pages\n"
+	      "  --csv         comma-separated output\n",
+	      to);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"queries", required_argument, NULL, 'q'}, {"rounds", required_argument, NULL, 'r'},
+		{"batch", required_argument, NULL, 'b'},   {"only", required_argument, NULL, 'o'},
+		{"small-pages", no_argument, NULL, 's'},   {"csv", no_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+	};
+	size_t query_cnt = 1000000;
+	unsigned rounds = 7, batch = STELE_BATCH_MAX;
+	const char *only = NULL;
+	bool huge = true, csv = false;
+	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		switch (o) {
+		case 'q':
+			query_cnt = strtoul(optarg, NULL, 10);
+			break;
+		case 'r':
+			rounds = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'b':
+			batch = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'o':
+			only = optarg;
+			break;
+		case 's':
+			huge = false;
+			break;
+		case 'c':
+			csv = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind + 1 != argc || query_cnt < STELE_BATCH_MAX || rounds < 1 ||
+	    rounds > ROUNDS_MAX || batch < 1 || batch > STELE_BATCH_MAX) {
+		usage(stderr);
+		return 2;
+	}
+	query_cnt -= query_cnt % batch;
+	calibrate();
+
+	size_t sz;
+	uint8_t *memory = load(argv[optind], huge, &sz);
+	struct stele_view view;
+	struct stele_error err;
+	if (stele_view_open(memory, sz, &view, &err) < 0) {
+		fprintf(stderr, "bench_engine: %s\n", err.text);
+		return 1;
+	}
+	struct stele_view no_zones = view;
+	no_zones.apex_depths[0] = no_zones.apex_depths[1] = 0;
+	struct stele_answerer *answerer = stele_answerer_new();
+	uint8_t *buffers = aligned_alloc(64, STELE_BATCH_MAX * BUFFER_SZ);
+	if (answerer == NULL || buffers == NULL)
+		abort();
+
+	struct bench_case cases[4 * SAMPLE_KIND_CNT + 2];
+	unsigned case_cnt = 0;
+	memset(cases, 0, sizeof(cases));
+	for (unsigned kind = 0; kind < SAMPLE_KIND_CNT; kind++) {
+		for (unsigned variant = 0; variant < 4; variant++) {
+			bool hot = (variant & 1) == 0, dnssec_ok = (variant & 2) != 0;
+			struct bench_case *c = &cases[case_cnt];
+			snprintf(c->name, sizeof(c->name), "%s %s%s", hot ? "hot" : "random",
+				 sample_kind_names[kind], dnssec_ok ? " DO" : "");
+			if (only != NULL && strstr(c->name, only) == NULL)
+				continue;
+			c->lookups = true;
+			c->query_cnt = hot ? HOT_CNT : query_cnt;
+			c->queries = malloc(c->query_cnt * sizeof(*c->queries));
+			if (c->queries == NULL)
+				abort();
+			if (sample_queries(&view, kind, dnssec_ok, 1 + kind, c->queries,
+					   c->query_cnt))
+				case_cnt++;
+			else
+				free(c->queries);
+		}
+	}
+	if (case_cnt == 0) {
+		fprintf(stderr, "bench_engine: the image has no names for any of these cases\n");
+		return 1;
+	}
+	/* The loop alone, with the queries of the first case. */
+	struct bench_case *loop = &cases[case_cnt++];
+	snprintf(loop->name, sizeof(loop->name), "loop without lookups");
+	loop->queries = cases[0].queries;
+	loop->query_cnt = HOT_CNT < cases[0].query_cnt ? HOT_CNT : cases[0].query_cnt;
+
+	double reads[ROUNDS_MAX];
+	for (unsigned round = 0; round < rounds; round++) {
+		for (unsigned i = 0; i < case_cnt; i++)
+			run_case(&cases[i], round, answerer, cases[i].lookups ? &view : &no_zones,
+				 batch, query_cnt, buffers);
+		reads[round] = random_reads(memory, sz, query_cnt);
+	}
+
+	if (csv)
+		printf("case,ns,cycles,spread_percent,reply_bytes\n");
+	else
+		printf("%" PRIu64 " names, %" PRIu32
+		       " zones, %zu bytes of image, %s pages, %.2f GHz "
+		       "TSC, batch %u, %u rounds of %zu queries\n\n"
+		       "| case                         | ns      | cycles  | spread  | bytes  |\n"
+		       "|------------------------------|--------:|--------:|--------:|-------:|\n",
+		       view.name_cnt, view.zone_cnt, sz, huge ? "huge" : "4 KiB", 1 / ns_per_tick,
+		       batch, rounds, query_cnt);
+	for (unsigned i = 0; i < case_cnt; i++)
+		report(cases[i].name, cases[i].ns, rounds,
+		       (double)cases[i].reply_bytes / (double)query_cnt, csv);
+	report("random reads, same memory", reads, rounds, 0, csv);
+	for (unsigned i = 0; i + 1 < case_cnt; i++)
+		free(cases[i].queries);
+	free(buffers);
+	stele_answerer_free(answerer);
+	stele_view_close(&view);
+	return 0;
+}
