@@ -11,6 +11,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
+	{"import", stele_cmd_import, "zone files into a store"},
 	{NULL, NULL, NULL},
 };
 

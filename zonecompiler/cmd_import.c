@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stele-compile import: zone files into the store, all of them or none. */
+#include "zonecompiler/command.h"
+
+#include "lib/store/store.h"
+#include "zonecompiler/import/import.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static const struct stele_cmd_option options[] = {
+	{"store", 's', "DIR", "the store, made if it is not there"},
+	{"zone", 'z', "NAME", "the zone's name and first origin (default: owner of the SOA)"},
+	{"zone-list", 'l', "LIST", "a file of lines \"zone-name zone-file\", files relative to it"},
+	{"json", 'j', NULL, "print a summary as JSON"},
+	{NULL, 0, NULL, NULL},
+};
+
+static const struct stele_cmd_spec spec = {
+	.name = "import",
+	.synopsis = "--store DIR [--zone NAME] FILE... | --store DIR --zone-list LIST",
+	.about =
+		"Reads zone files (RFC 1035, - is the standard input), checks them and puts the zones into\n"
+		"the store: all of them, or on any error none. With --zone all files together are that zone,\n"
+		"without it each file is a zone of its own.",
+	.options = options,
+};
+
+struct arguments {
+	const char *store, *zone, *list;
+	bool json;
+	char **files;
+	int file_cnt;
+};
+
+struct run {
+	struct stele_import *import;
+	struct stele_report report;
+	struct stele_progress progress;
+	struct stele_store *store;
+	struct stele_store_read *before;
+	struct stele_store_write *write;
+	uint64_t passed; /* bytes of the files that are done */
+	uint64_t zone_cnt, owner_cnt, rr_cnt;
+	uint64_t generation;
+	struct stele_import_stats last; /* of the last zone */
+	json_t *zones;                  /* NULL without --json */
+	uint32_t now;
+};
+
+static void emit(void *user, const char *text)
+{
+	struct run *run = user;
+	if (run->progress.terminal)
+		fputs("\r\033[K", stderr);
+	fprintf(stderr, "stele-compile: %s\n", text);
+}
+
+static void show_progress(void *user, uint64_t done)
+{
+	struct run *run = user;
+	stele_progress_show(&run->progress, run->passed + done);
+}
+
+static uint64_t file_size(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+}
+
+static void apex_text(const struct stele_import_stats *stats, char text[STELE_NAME_TEXT_MAX])
+{
+	stele_name_to_text(stats->apex, text);
+}
+
+/*
+ * One zone. The write transaction begins when the first zone was read: until then others may write.
+ */
+static int import_zone(struct run *run, const char *const *paths, size_t path_cnt,
+		       const uint8_t *apex, size_t apex_len, struct stele_error *err)
+{
+	int status = stele_import_read(run->import, paths, path_cnt, apex, apex_len, err);
+	if (status < 0)
+		return status;
+	for (size_t i = 0; i < path_cnt; i++)
+		run->passed += file_size(paths[i]);
+	if (run->write == NULL) {
+		status = stele_store_read_begin(run->store, &run->before, err);
+		if (status == 0)
+			status = stele_store_write_begin(run->store, &run->write, err);
+		if (status < 0)
+			return status;
+	}
+	struct stele_import_stats stats;
+	status = stele_import_write(run->import, run->before, run->write, run->now, &stats, err);
+	if (status < 0)
+		return status;
+	run->zone_cnt++;
+	run->owner_cnt += stats.owner_cnt;
+	run->rr_cnt += stats.rr_cnt;
+	run->last = stats;
+	if (run->zones != NULL) {
+		char text[STELE_NAME_TEXT_MAX];
+		apex_text(&stats, text);
+		json_array_append_new(
+			run->zones, json_pack("{s:s%, s:I, s:I, s:I, s:b}", "zone", text,
+					      strlen(text), "serial", (json_int_t)stats.serial,
+					      "names", (json_int_t)stats.owner_cnt, "records",
+					      (json_int_t)stats.rr_cnt, "changed", stats.changed));
+	}
+	return 0;
+}
+
+static int parse_zone_name(const char *text, uint8_t apex[STELE_NAME_MAX])
+{
+	uint8_t name[STELE_NAME_MAX];
+	int len = stele_name_from_text(text, strlen(text), name);
+	if (len > 0)
+		stele_name_lower(apex, name, (size_t)len);
+	return len;
+}
+
+/* Lines "zone-name zone-file"; empty lines and those with # or ; in front count for nothing. */
+static int import_list(struct run *run, const char *list, struct stele_error *err)
+{
+	FILE *in = fopen(list, "re");
+	if (in == NULL)
+		return stele_fail(err, STELE_E_INPUT, "%s: %m", list);
+	const char *slash = strrchr(list, '/');
+	int folder_len = slash == NULL ? 0 : (int)(slash - list) + 1;
+	char *line = NULL;
+	size_t room = 0;
+	int status = 0;
+	bool failed = false;
+	for (uint32_t number = 1; status == 0 && getline(&line, &room, in) >= 0; number++) {
+		char *rest = line;
+		const char *name = strsep(&rest, " \t\r\n");
+		if (*name == '\0' || *name == '#' || *name == ';')
+			continue;
+		struct stele_place place = {list, number, 1};
+		uint8_t apex[STELE_NAME_MAX];
+		int apex_len = parse_zone_name(name, apex);
+		if (apex_len <= 0) {
+			stele_report_error(&run->report, place,
+					   "bad zone name '%.255s' (expected a domain name)", name);
+			failed = true;
+			continue;
+		}
+		rest = rest == NULL ? line + strlen(line) : rest + strspn(rest, " \t");
+		rest[strcspn(rest, "\r\n")] = '\0';
+		for (size_t len = strlen(rest); len > 0 && strchr(" \t", rest[len - 1]) != NULL;)
+			rest[--len] = '\0';
+		if (*rest == '\0') {
+			stele_report_error(
+				&run->report, place,
+				"zone '%.255s' without a file (expected \"zone-name zone-file\")",
+				name);
+			failed = true;
+			continue;
+		}
+		char *path;
+		if (asprintf(&path, "%.*s%s", *rest == '/' ? 0 : folder_len, list, rest) < 0) {
+			status = stele_fail(err, STELE_E_SYSTEM, "no memory");
+			break;
+		}
+		const char *paths[] = {path};
+		status = import_zone(run, paths, 1, apex, (size_t)apex_len, err);
+		free(path);
+		/* Errors in one zone do not hide those in the next. */
+		if (status == STELE_E_INPUT && err->text[0] == '\0' &&
+		    !stele_report_full(&run->report)) {
+			failed = true;
+			status = 0;
+		}
+	}
+	free(line);
+	fclose(in);
+	if (status == 0 && failed) {
+		err->text[0] = '\0';
+		status = STELE_E_INPUT;
+	}
+	return status;
+}
+
+static int import_all(struct run *run, const struct arguments *arguments, struct stele_error *err)
+{
+	if (arguments->list != NULL)
+		return import_list(run, arguments->list, err);
+	const char *const *files = (const char *const *)arguments->files;
+	if (arguments->zone != NULL) {
+		uint8_t apex[STELE_NAME_MAX];
+		int len = parse_zone_name(arguments->zone, apex);
+		return import_zone(run, files, (size_t)arguments->file_cnt, apex, (size_t)len, err);
+	}
+	int status = 0;
+	bool failed = false;
+	for (int i = 0; i < arguments->file_cnt && status == 0; i++) {
+		status = import_zone(run, files + i, 1, NULL, 0, err);
+		if (status == STELE_E_INPUT && err->text[0] == '\0' &&
+		    !stele_report_full(&run->report)) {
+			failed = true;
+			status = 0;
+		}
+	}
+	return status == 0 && failed ? STELE_E_INPUT : status;
+}
+
+static void print_summary(const struct run *run, double seconds)
+{
+	char names[32], records[32], rate[16], zone[STELE_NAME_TEXT_MAX];
+	if (run->zones != NULL) {
+		json_t *root = json_pack("{s:O, s:I, s:I, s:I, s:I, s:f, s:I}", "zones", run->zones,
+					 "names", (json_int_t)run->owner_cnt, "records",
+					 (json_int_t)run->rr_cnt, "warnings",
+					 (json_int_t)stele_report_warning_cnt(&run->report),
+					 "generation", (json_int_t)run->generation, "seconds",
+					 seconds, "zone_count", (json_int_t)run->zone_cnt);
+		json_dumpf(root, stdout, JSON_INDENT(1));
+		putchar('\n');
+		json_decref(root);
+		return;
+	}
+	stele_report_number(run->owner_cnt, names);
+	stele_report_number(run->rr_cnt, records);
+	stele_cmd_round(seconds > 0 ? (double)run->rr_cnt / seconds : 0, rate);
+	if (run->zone_cnt == 1) {
+		apex_text(&run->last, zone);
+		printf("imported %s serial %" PRIu32 ": ", zone, run->last.serial);
+	} else {
+		char zones[32];
+		printf("imported %s zones: ", stele_report_number(run->zone_cnt, zones));
+	}
+	printf("%s names, %s records in %.1f s (%s records/s)\n", names, records, seconds, rate);
+}
+
+static int run_import(const struct arguments *arguments)
+{
+	struct stele_error err = {0};
+	struct run run = {.now = (uint32_t)time(NULL)};
+	run.report.emit = emit;
+	run.report.user = &run;
+	uint64_t total = 0;
+	for (int i = 0; i < arguments->file_cnt; i++)
+		total += file_size(arguments->files[i]);
+	stele_progress_begin(&run.progress, "importing", "bytes", total);
+	if (arguments->json)
+		run.zones = json_array();
+
+	int status = stele_import_new(&run.report, &run.import);
+	if (status < 0)
+		stele_fail(&err, status, "no memory");
+	if (status == 0) {
+		stele_import_progress(run.import, show_progress, &run);
+		status = stele_store_open(arguments->store, STELE_STORE_CREATE, &run.store, &err);
+	}
+	if (status == 0)
+		status = import_all(&run, arguments, &err);
+	if (status == 0 && run.write != NULL) {
+		status = stele_store_commit(run.write, &run.generation, &err);
+		run.write = NULL;
+	}
+	stele_store_abort(run.write);
+	if (run.before != NULL)
+		stele_store_read_end(run.before);
+	stele_store_close(run.store);
+	stele_import_free(run.import);
+
+	double seconds = stele_progress_end(&run.progress);
+	stele_report_close(&run.report);
+	int exit_status = stele_exit_status(status);
+	if (status < 0 && err.text[0] != '\0') {
+		exit_status = stele_cmd_fail(status, &err);
+	} else if (status < 0) {
+		char errors[32];
+		fprintf(stderr, "stele-compile: %s error%s, nothing was stored\n",
+			stele_report_number(run.report.error_cnt, errors),
+			run.report.error_cnt == 1 ? "" : "s");
+	} else {
+		print_summary(&run, seconds);
+		exit_status = stele_cmd_close_output(exit_status);
+	}
+	json_decref(run.zones);
+	return exit_status;
+}
+
+int stele_cmd_import(int argc, char **argv)
+{
+	struct arguments arguments = {0};
+	const char *value;
+	int exit_status, id;
+	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &exit_status)) >= 0) {
+		if (id == 's')
+			arguments.store = value;
+		else if (id == 'z')
+			arguments.zone = value;
+		else if (id == 'l')
+			arguments.list = value;
+		else
+			arguments.json = true;
+	}
+	if (id == STELE_CMD_EXIT)
+		return exit_status;
+	arguments.files = argv + optind;
+	arguments.file_cnt = argc - optind;
+	uint8_t apex[STELE_NAME_MAX];
+	if (arguments.store == NULL)
+		return stele_cmd_usage("import", "--store is missing");
+	if (arguments.list != NULL && (arguments.file_cnt > 0 || arguments.zone != NULL))
+		return stele_cmd_usage("import", "--zone-list goes without --zone and FILE");
+	if (arguments.list == NULL && arguments.file_cnt == 0)
+		return stele_cmd_usage("import", "FILE is missing");
+	if (arguments.zone != NULL && parse_zone_name(arguments.zone, apex) <= 0)
+		return stele_cmd_usage("import", "bad zone name '%s'", arguments.zone);
+	return run_import(&arguments);
+}

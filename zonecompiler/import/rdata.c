@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/import/rdata.h"
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "lib/dns/rrtype.h"
+#include "zonecompiler/import/value.h"
+
+#include <string.h>
+#include <strings.h>
+
+/*
+ * The letters:
+ *   N name                       4, 6 addresses              1, 2, 3 numbers of 8, 16, 32 bits
+ *   D duration of 32 bits        E time of 32 bits           A algorithm
+ *   R record type                S salt in hex, "-" if none  H base32hex behind its length
+ *   C scheme of DSYNC            T strings up to the end     M type bitmap up to the end
+ *   X hex up to the end          B base64 up to the end
+ */
+static const char *description(uint16_t type)
+{
+	switch (type) {
+	case STELE_TYPE_A:
+		return "4";
+	case STELE_TYPE_AAAA:
+		return "6";
+	case STELE_TYPE_NS:
+	case STELE_TYPE_CNAME:
+	case STELE_TYPE_PTR:
+	case STELE_TYPE_DNAME:
+		return "N";
+	case STELE_TYPE_SOA:
+		return "NN3DDDD";
+	case STELE_TYPE_MX:
+		return "2N";
+	case STELE_TYPE_SRV:
+		return "222N";
+	case STELE_TYPE_TXT:
+		return "T";
+	case STELE_TYPE_DS:
+	case STELE_TYPE_CDS:
+		return "2A1X";
+	case STELE_TYPE_DNSKEY:
+	case STELE_TYPE_CDNSKEY:
+		return "21AB";
+	case STELE_TYPE_RRSIG:
+		return "RA1DEE2NB";
+	case STELE_TYPE_NSEC:
+		return "NM";
+	case STELE_TYPE_NSEC3:
+		return "112SHM";
+	case STELE_TYPE_NSEC3PARAM:
+		return "112S";
+	case 66: /* DSYNC, RFC 9859 */
+		return "RC2N";
+	default:
+		return NULL;
+	}
+}
+
+static int too_long(struct stele_cursor *c, const uint8_t *p)
+{
+	return stele_cursor_fail(c, p, "the data is too long (expected at most %d bytes)",
+				 STELE_RDATA_MAX);
+}
+
+/* ---- text to wire ---- */
+
+static int bad_field(const struct stele_cursor *c, const struct stele_token *token,
+		     const char *what, const char *expected)
+{
+	char shown[STELE_SHOW_MAX];
+	return stele_cursor_fail(c, token->p - token->quoted, "bad %s '%s' (expected %s)", what,
+				 stele_cursor_show(token, shown), expected);
+}
+
+static int parse_strings(struct stele_cursor *c, struct stele_rdata *rd)
+{
+	struct stele_token token;
+	int status = stele_cursor_need(c, &token, "a string");
+	if (status < 0)
+		return status;
+	do {
+		uint8_t string[255];
+		int len = stele_cursor_unescape(c, &token, string, sizeof(string), "string");
+		if (len < 0)
+			return len;
+		if (rd->len + (size_t)len + 1 > STELE_RDATA_MAX)
+			return too_long(c, token.p);
+		rd->bytes[rd->len] = (uint8_t)len;
+		memcpy(rd->bytes + rd->len + 1, string, (size_t)len);
+		rd->len += (size_t)len + 1;
+	} while ((status = stele_cursor_token(c, &token)) > 0);
+	return status;
+}
+
+/* Hex or base64 in one or more words up to the end of the entry; at least one byte. */
+static int parse_encoded(struct stele_cursor *c, struct stele_rdata *rd, bool hex)
+{
+	struct stele_decoder decoder = {0};
+	struct stele_token token;
+	const char *what = hex ? "hexadecimal data" : "base64";
+	const char *expected = hex ? "pairs of the digits 0-9 and a-f" :
+				     "groups of four of A-Z, a-z, 0-9, + and /";
+	int status = stele_cursor_need(c, &token, what);
+	if (status < 0)
+		return status;
+	struct stele_cursor last;
+	do {
+		last = *c;
+		size_t most = hex ? (token.len + 1) / 2 : (token.len + 3) / 4 * 3;
+		if (rd->len + most > STELE_RDATA_MAX)
+			return too_long(c, token.p);
+		uint8_t *out = rd->bytes + rd->len;
+		int len = hex ? stele_value_hex(&decoder, token.p, token.len, out) :
+				stele_value_base64(&decoder, token.p, token.len, out);
+		if (len < 0 || token.quoted)
+			return bad_field(c, &token, what, expected);
+		rd->len += (size_t)len;
+	} while ((status = stele_cursor_token(c, &token)) > 0);
+	if (status < 0)
+		return status;
+	if (!(hex ? stele_value_hex_ends(&decoder) : stele_value_base64_ends(&decoder)))
+		return bad_field(&last, &token, what, expected);
+	return 0;
+}
+
+static int parse_bitmap(struct stele_cursor *c, struct stele_rdata *rd)
+{
+	uint8_t window[256][32]; /* cleared when first used */
+	uint64_t used[4] = {0};
+	struct stele_token token;
+	int status;
+	while ((status = stele_cursor_token(c, &token)) > 0) {
+		int type = token.quoted ? -1 : stele_value_rrtype(token.p, token.len);
+		if (type < 0)
+			return bad_field(c, &token, "type", "a mnemonic or TYPE123");
+		unsigned w = (unsigned)type >> 8;
+		if (!(used[w / 64] >> w % 64 & 1)) {
+			used[w / 64] |= UINT64_C(1) << w % 64;
+			memset(window[w], 0, sizeof(window[w]));
+		}
+		window[w][(type & 255) / 8] |= (uint8_t)(0x80 >> (type & 7));
+	}
+	if (status < 0)
+		return status;
+	for (unsigned w = 0; w < 256; w++) {
+		if (used[w / 64] == 0) {
+			w |= 63;
+			continue;
+		}
+		if (!(used[w / 64] >> w % 64 & 1))
+			continue;
+		unsigned len = 32;
+		while (window[w][len - 1] == 0)
+			len--;
+		if (rd->len + len + 2 > STELE_RDATA_MAX)
+			return too_long(c, c->p);
+		uint8_t *out = rd->bytes + rd->len;
+		out[0] = (uint8_t)w;
+		out[1] = (uint8_t)len;
+		memcpy(out + 2, window[w], len);
+		rd->len += len + 2;
+	}
+	return 0;
+}
+
+/* One field that is a single word. */
+static int parse_word(struct stele_cursor *c, char letter, struct stele_rdata *rd)
+{
+	struct stele_token token;
+	int status = stele_cursor_need(c, &token, "more fields");
+	if (status < 0)
+		return status;
+	uint8_t *out = rd->bytes + rd->len;
+	uint32_t number = 0;
+	if (token.quoted)
+		return bad_field(c, &token, "string", "a word without quotes");
+	switch (letter) {
+	case '1':
+		if (!stele_value_number(token.p, token.len, 255, &number))
+			return bad_field(c, &token, "number", "0 to 255");
+		break;
+	case '2':
+		if (!stele_value_number(token.p, token.len, 65535, &number))
+			return bad_field(c, &token, "number", "0 to 65535");
+		break;
+	case '3':
+		if (!stele_value_number(token.p, token.len, UINT32_MAX, &number))
+			return bad_field(c, &token, "number", "0 to 4294967295");
+		break;
+	case 'D':
+		if (!stele_value_duration(token.p, token.len, &number))
+			return bad_field(c, &token, "time span", "seconds, or such as 1h30m");
+		break;
+	case 'E':
+		if (!stele_value_time(token.p, token.len, &number))
+			return bad_field(c, &token, "time", "YYYYMMDDHHmmSS, or seconds");
+		break;
+	case 'A':
+		if (!stele_value_algorithm(token.p, token.len, &number))
+			return bad_field(c, &token, "algorithm", "0 to 255, or a mnemonic");
+		break;
+	case 'C':
+		if (token.len == 6 && strncasecmp((const char *)token.p, "NOTIFY", 6) == 0)
+			number = 1;
+		else if (!stele_value_number(token.p, token.len, 255, &number))
+			return bad_field(c, &token, "scheme", "NOTIFY, or 0 to 255");
+		break;
+	case 'R': {
+		int type = stele_value_rrtype(token.p, token.len);
+		if (type < 0)
+			return bad_field(c, &token, "type", "a mnemonic or TYPE123");
+		number = (uint32_t)type;
+		break;
+	}
+	case '4':
+		if (!stele_value_ipv4(token.p, token.len, out))
+			return bad_field(c, &token, "IPv4 address",
+					 "four numbers of 0 to 255 between dots");
+		rd->len += 4;
+		return 0;
+	case '6':
+		if (!stele_value_ipv6(token.p, token.len, out))
+			return bad_field(c, &token, "IPv6 address",
+					 "groups of hexadecimal digits between colons");
+		rd->len += 16;
+		return 0;
+	case 'S': {
+		struct stele_decoder decoder = {0};
+		bool none = token.len == 1 && token.p[0] == '-';
+		int len = 0;
+		if (!none && token.len <= 510)
+			len = stele_value_hex(&decoder, token.p, token.len, out + 1);
+		if (len < 0 || (!none && (len == 0 || !stele_value_hex_ends(&decoder))))
+			return bad_field(c, &token, "salt",
+					 "'-', or at most 255 pairs of hexadecimal digits");
+		out[0] = (uint8_t)len;
+		rd->len += (size_t)len + 1;
+		return 0;
+	}
+	case 'H': {
+		int len = -1;
+		if (token.len <= 408)
+			len = stele_value_base32hex(token.p, token.len, out + 1);
+		if (len <= 0)
+			return bad_field(c, &token, "hash", "base32hex digits: 0-9 and a-v");
+		out[0] = (uint8_t)len;
+		rd->len += (size_t)len + 1;
+		return 0;
+	}
+	default:
+		return stele_cursor_fail(c, token.p, "no such field");
+	}
+	switch (letter) {
+	case '1':
+	case 'A':
+	case 'C':
+		*out = (uint8_t)number;
+		rd->len++;
+		return 0;
+	case '2':
+	case 'R':
+		stele_put_be16(out, (uint16_t)number);
+		rd->len += 2;
+		return 0;
+	default:
+		stele_put_be32(out, number);
+		rd->len += 4;
+		return 0;
+	}
+}
+
+/* Fields of single words and names come before those up to the end, so they always have room. */
+static int parse_described(struct stele_cursor *c, const char *letters, struct stele_rdata *rd)
+{
+	for (; *letters != '\0'; letters++) {
+		int status;
+		switch (*letters) {
+		case 'N':
+			status = stele_cursor_next(c);
+			if (status == 0)
+				return stele_cursor_fail(
+					c, c->p, "the record ends too early (expected a name)");
+			if (status > 0)
+				status = stele_cursor_name(c, rd->origin, rd->origin_len, NULL,
+							   rd->bytes + rd->len);
+			if (status < 0)
+				return status;
+			rd->len += (size_t)status;
+			break;
+		case 'T':
+			return parse_strings(c, rd);
+		case 'M':
+			return parse_bitmap(c, rd);
+		case 'X':
+			return parse_encoded(c, rd, true);
+		case 'B':
+			return parse_encoded(c, rd, false);
+		default:
+			status = parse_word(c, *letters, rd);
+			if (status < 0)
+				return status;
+			break;
+		}
+	}
+	return stele_cursor_expect_end(c, "the data");
+}
+
+/* `\# LENGTH HEX`; the cursor is behind the `\#`, which began at `start`. */
+static int parse_generic(struct stele_cursor *c, const uint8_t *start, uint16_t type,
+			 struct stele_rdata *rd)
+{
+	struct stele_place place = stele_cursor_place(c, start);
+	struct stele_token token;
+	uint32_t len;
+	int status = stele_cursor_need(c, &token, "the length of the data");
+	if (status < 0)
+		return status;
+	if (token.quoted || !stele_value_number(token.p, token.len, STELE_RDATA_MAX, &len))
+		return bad_field(c, &token, "length", "0 to 65535");
+	if (len > 0) {
+		status = parse_encoded(c, rd, true);
+		if (status < 0)
+			return status;
+	}
+	status = stele_cursor_expect_end(c, "the data");
+	if (status < 0)
+		return status;
+	if (rd->len != len)
+		return stele_report_error(c->report, place,
+					  "%zu bytes of data (expected %u, as the length says)",
+					  rd->len, (unsigned)len);
+	char text[STELE_RRTYPE_TEXT_MAX];
+	if (!stele_rdata_valid(type, rd->bytes, rd->len))
+		return stele_report_error(c->report, place,
+					  "the bytes are no data of type %s (expected what its "
+					  "specification says)",
+					  stele_rrtype_to_text(type, text));
+	return 0;
+}
+
+int stele_rdata_parse(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata)
+{
+	rdata->len = 0;
+	int status = stele_cursor_next(c);
+	if (status < 0)
+		return status;
+	const uint8_t *start = c->p;
+	if (start[0] == '\\' && start[1] == '#' && stele_char_kinds[start[2]] >= STELE_CHAR_BLANK) {
+		c->p += 2;
+		return parse_generic(c, start, type, rdata);
+	}
+	const char *letters = description(type);
+	if (letters != NULL)
+		return parse_described(c, letters, rdata);
+	return stele_rdata_parse_by_ldns(c, type, rdata);
+}
+
+/* ---- checks of wire bytes ---- */
+
+static bool bitmap_valid(const uint8_t *p, size_t len)
+{
+	int last = -1;
+	while (len > 0) {
+		if (len < 2 || p[0] <= last || p[1] < 1 || p[1] > 32 || p[1] > len - 2 ||
+		    p[1 + p[1]] == 0)
+			return false;
+		last = p[0];
+		len -= 2u + p[1];
+		p += 2u + p[1];
+	}
+	return true;
+}
+
+bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
+{
+	const char *letters = description(type);
+	if (letters == NULL)
+		return stele_rdata_valid_by_ldns(type, bytes, len);
+	const uint8_t *p = bytes, *end = bytes + len;
+	for (; *letters != '\0'; letters++) {
+		size_t left = (size_t)(end - p), need;
+		switch (*letters) {
+		case '1':
+		case 'A':
+		case 'C':
+			need = 1;
+			break;
+		case '2':
+		case 'R':
+			need = 2;
+			break;
+		case '6':
+			need = 16;
+			break;
+		case 'N':
+			need = stele_name_length(p, left);
+			if (need == 0)
+				return false;
+			break;
+		case 'S':
+		case 'H':
+			if (left == 0 || (*letters == 'H' && *p == 0))
+				return false;
+			need = 1u + *p;
+			break;
+		case 'T':
+			if (left == 0)
+				return false;
+			while (p < end) {
+				if (*p >= end - p)
+					return false;
+				p += 1 + *p;
+			}
+			return true;
+		case 'M':
+			return bitmap_valid(p, left);
+		case 'X':
+		case 'B':
+			return left > 0;
+		default:
+			need = 4;
+			break;
+		}
+		if (need > left)
+			return false;
+		p += need;
+	}
+	return p == end;
+}

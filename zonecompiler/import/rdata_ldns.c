@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/import/rdata.h"
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+#include "lib/dns/message.h"
+#include "lib/dns/rrtype.h"
+
+#include <ldns/ldns.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* More than the text of any record needs whose data fits into 65,535 bytes. */
+#define TEXT_MAX (5 * STELE_RDATA_MAX)
+
+/* What ldns has a description of; all other types are opaque. */
+static bool known(uint16_t type)
+{
+	switch (type) {
+	case LDNS_RR_TYPE_NULL:
+	case LDNS_RR_TYPE_OPT:
+		return false;
+	case LDNS_RR_TYPE_TA:
+	case LDNS_RR_TYPE_DLV:
+		return true;
+	default:
+		break;
+	}
+	const ldns_rr_descriptor *descriptor = ldns_rr_descript(type);
+	return descriptor != NULL && descriptor->_name != NULL &&
+	       strncmp(descriptor->_name, "TYPE", 4) != 0;
+}
+
+/*
+ * Copies the rest of the entry without comments, parentheses and line feeds. Strings are kept with
+ * their quotes, which may also open inside a word (SVCB).
+ */
+static int gather(struct stele_cursor *c, char *text, size_t room, size_t *ret_len)
+{
+	size_t len = 0;
+	int status;
+	while ((status = stele_cursor_next(c)) > 0) {
+		const uint8_t *start = c->p, *p = start;
+		bool quoted = false;
+		for (;; p++) {
+			if (*p == '"') {
+				quoted = !quoted;
+			} else if (*p == '\\') {
+				p++;
+			} else if (!quoted && stele_char_kinds[*p] >= STELE_CHAR_BLANK) {
+				break;
+			}
+			if (*p == '\n' || *p == 0)
+				return stele_cursor_fail(
+					c, p,
+					"the string or escape is not closed (expected it in "
+					"the same line)");
+		}
+		size_t word_len = (size_t)(p - start);
+		if (len + word_len + 2 > room)
+			return stele_cursor_fail(c, start, "the data is too long");
+		if (len > 0)
+			text[len++] = ' ';
+		memcpy(text + len, start, word_len);
+		len += word_len;
+		c->p = p;
+	}
+	if (status < 0)
+		return status;
+	text[len] = '\0';
+	*ret_len = len;
+	return 0;
+}
+
+int stele_rdata_parse_by_ldns(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata)
+{
+	char type_text[STELE_RRTYPE_TEXT_MAX];
+	stele_rrtype_to_text(type, type_text);
+	const uint8_t *start = c->p;
+	struct stele_place place = stele_cursor_place(c, start);
+	if (!known(type))
+		return stele_cursor_fail(c, start,
+					 "the data of type %s is not known in words (expected "
+					 "\\# LENGTH HEX)",
+					 type_text);
+	char *text = malloc(TEXT_MAX);
+	ldns_buffer *wire = ldns_buffer_new(STELE_MESSAGE_MAX + 64);
+	ldns_rdf *origin = NULL;
+	ldns_rr *rr = NULL;
+	int status = STELE_E_SYSTEM;
+	if (text == NULL || wire == NULL)
+		goto out;
+	int head = snprintf(text, TEXT_MAX, ". 0 IN %s ", type_text);
+	size_t len = 0;
+	status = gather(c, text + head, TEXT_MAX - (size_t)head, &len);
+	if (status < 0)
+		goto out;
+	if (rdata->origin_len > 0)
+		origin = ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, rdata->origin_len,
+					       rdata->origin);
+	ldns_status answer = ldns_rr_new_frm_str(&rr, text, 0, origin, NULL);
+	if (answer == LDNS_STATUS_OK && ldns_rr_get_type(rr) == type)
+		answer = ldns_rr_rdata2buffer_wire(wire, rr);
+	if (answer != LDNS_STATUS_OK || ldns_rr_get_type(rr) != type ||
+	    ldns_buffer_position(wire) > STELE_RDATA_MAX ||
+	    !stele_rdata_valid_by_ldns(type, ldns_buffer_begin(wire), ldns_buffer_position(wire))) {
+		struct stele_token token = {(uint8_t *)text + head, len, false};
+		char shown[STELE_SHOW_MAX];
+		status = stele_report_error(c->report, place,
+					    "bad data '%s' (expected what type %s holds)",
+					    stele_cursor_show(&token, shown), type_text);
+		goto out;
+	}
+	rdata->len = ldns_buffer_position(wire);
+	memcpy(rdata->bytes, ldns_buffer_begin(wire), rdata->len);
+	status = 0;
+out:
+	ldns_rr_free(rr);
+	ldns_rdf_deep_free(origin);
+	ldns_buffer_free(wire);
+	free(text);
+	return status;
+}
+
+/* Valid is what ldns reads as this type and writes back as the same bytes. */
+bool stele_rdata_valid_by_ldns(uint16_t type, const uint8_t *bytes, size_t len)
+{
+	if (!known(type))
+		return true;
+	size_t head = 1 + STELE_RR_FIXED_SZ;
+	uint8_t *record = malloc(head + len);
+	ldns_buffer *wire = ldns_buffer_new(len + 64);
+	ldns_rr *rr = NULL;
+	bool valid = false;
+	if (record == NULL || wire == NULL)
+		goto out;
+	memset(record, 0, head);
+	stele_put_be16(record + 1, type);
+	stele_put_be16(record + 3, STELE_CLASS_IN);
+	stele_put_be16(record + 9, (uint16_t)len);
+	memcpy(record + head, bytes, len);
+	size_t at = 0;
+	valid = ldns_wire2rr(&rr, record, head + len, &at, LDNS_SECTION_ANSWER) == LDNS_STATUS_OK &&
+		at == head + len && ldns_rr_rdata2buffer_wire(wire, rr) == LDNS_STATUS_OK &&
+		ldns_buffer_position(wire) == len &&
+		memcmp(ldns_buffer_begin(wire), bytes, len) == 0;
+out:
+	ldns_rr_free(rr);
+	ldns_buffer_free(wire);
+	free(record);
+	return valid;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the scanner's text comes from: mapped files, pipes, memory. */
+#include "zonecompiler/import/scan_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct text {
+	uint8_t *p;
+	size_t len;
+	size_t mapped_len; /* 0 if it is malloc'ed */
+};
+
+static void close_text(struct text *text)
+{
+	if (text->mapped_len > 0)
+		munmap(text->p, text->mapped_len);
+	else
+		free(text->p);
+}
+
+/*
+ * Maps a file with zeros behind its end: first pages of zeros for all of it and one more, then the
+ * file over them.
+ */
+static int map_file(int fd, size_t len, struct text *text)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t mapped_len = (len + page - 1) / page * page + page;
+	uint8_t *p = mmap(NULL, mapped_len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return -1;
+	if (mmap(p, len, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		munmap(p, mapped_len);
+		return -1;
+	}
+	madvise(p, len, MADV_SEQUENTIAL);
+	*text = (struct text){p, len, mapped_len};
+	return 0;
+}
+
+static int read_all(int fd, struct text *text)
+{
+	size_t room = (size_t)1 << 16, len = 0;
+	uint8_t *p = malloc(room);
+	while (p != NULL) {
+		ssize_t n = read(fd, p + len, room - len - STELE_CURSOR_SLACK);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			free(p);
+			return -1;
+		}
+		if (n == 0) {
+			memset(p + len, 0, STELE_CURSOR_SLACK);
+			*text = (struct text){p, len, 0};
+			return 0;
+		}
+		len += (size_t)n;
+		if (room - len < STELE_CURSOR_SLACK + 4096) {
+			room *= 2;
+			uint8_t *larger = realloc(p, room);
+			if (larger == NULL)
+				break;
+			p = larger;
+		}
+	}
+	free(p);
+	errno = ENOMEM;
+	return -1;
+}
+
+/* Adds a file name to the table; its index, or -1. */
+static int add_file(struct stele_scan *s, const char *name)
+{
+	if (s->file_cnt > UINT16_MAX)
+		return -1;
+	char **files = realloc(s->files, (s->file_cnt + 1) * sizeof(*files));
+	if (files == NULL)
+		return -1;
+	s->files = files;
+	files[s->file_cnt] = strdup(name);
+	return files[s->file_cnt] == NULL ? -1 : (int)s->file_cnt++;
+}
+
+static int scan_cursor(struct stele_scan *s, const char *name, const uint8_t *text, size_t len)
+{
+	int file = add_file(s, name);
+	if (file < 0)
+		return stele_fail(s->reterr, STELE_E_SYSTEM,
+				  "%s: no memory for another file, or more than 65536 of them",
+				  name);
+	struct stele_cursor outer = s->cursor;
+	s->cursor = (struct stele_cursor){
+		.p = text,
+		.end = text + len,
+		.line_start = text,
+		.line = 1,
+		.file = s->files[file],
+		.file_index = (uint16_t)file,
+		.report = s->report,
+	};
+	/* A byte order mark is no part of the first owner. */
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		s->cursor.p += 3;
+	s->owner_text = NULL;
+	int status = stele_scan_entries(s);
+	s->owner_text = NULL;
+	s->cursor = outer;
+	return status;
+}
+
+int stele_scan_text(struct stele_scan *scan, const char *name, const uint8_t *text, size_t len,
+		    struct stele_error *reterr)
+{
+	scan->reterr = reterr;
+	return scan_cursor(scan, name, text, len);
+}
+
+/*
+ * Opens, checks for loops and scans. `place` is NULL for the outermost file: then a file that is not
+ * there is the caller's failure, else an error of the text.
+ */
+static int scan_path(struct stele_scan *s, const char *path, const struct stele_place *place)
+{
+	bool is_input = place == NULL && strcmp(path, "-") == 0;
+	struct text text = {0};
+	struct stat st;
+	int status = 0;
+	int fd = is_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		status = -1;
+	} else if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		status = -1;
+	} else {
+		for (unsigned i = 0; i < s->open_cnt && status == 0; i++)
+			if (s->open[i].device == st.st_dev && s->open[i].inode == st.st_ino)
+				status = 1;
+		if (s->open_cnt == STELE_INCLUDE_DEPTH_MAX)
+			status = 2;
+	}
+	if (status == 0) {
+		if (S_ISREG(st.st_mode) && st.st_size > 0 && !is_input)
+			status = map_file(fd, (size_t)st.st_size, &text);
+		else
+			status = read_all(fd, &text);
+	}
+	if (status < 0) {
+		int error = errno;
+		if (fd >= 0 && !is_input)
+			close(fd);
+		bool absent = error == ENOENT || error == EISDIR || error == ENOTDIR;
+		char detail[128];
+		const char *why = strerror_r(error, detail, sizeof(detail));
+		if (place != NULL && absent)
+			return stele_report_error(s->report, *place,
+						  "cannot read '%s': %s (expected a file)", path,
+						  why);
+		return stele_fail(s->reterr, absent ? STELE_E_INPUT : STELE_E_SYSTEM, "%s: %s",
+				  path, why);
+	}
+	if (!is_input)
+		close(fd);
+	if (status == 1 && place != NULL)
+		return stele_report_error(s->report, *place,
+					  "$INCLUDE loop: '%s' is being read already (expected "
+					  "another file)",
+					  path);
+	if (status == 2 && place != NULL)
+		return stele_report_error(s->report, *place,
+					  "$INCLUDE too deep (expected at most %d files in one "
+					  "another)",
+					  STELE_INCLUDE_DEPTH_MAX);
+	s->open[s->open_cnt].device = st.st_dev;
+	s->open[s->open_cnt].inode = st.st_ino;
+	s->open_cnt++;
+	status = scan_cursor(s, path, text.p, text.len);
+	s->open_cnt--;
+	close_text(&text);
+	return status;
+}
+
+int stele_scan_include(struct stele_scan *scan, const char *path, struct stele_place place)
+{
+	return scan_path(scan, path, &place);
+}
+
+int stele_scan_file(struct stele_scan *scan, const char *path, struct stele_error *reterr)
+{
+	scan->reterr = reterr;
+	return scan_path(scan, path, NULL);
+}
