@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/answer/setup.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <time.h>
+
+void answer_setup_begin(struct answer_setup *setup)
+{
+	*setup = (struct answer_setup){
+		.client = {.family = 4, .addr = {127, 0, 0, 1}},
+		.verify = true,
+	};
+	stele_answer_settings_default(&setup->settings);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool answer_parse_hex(const char *text, uint8_t *bytes, size_t len)
+{
+	if (strlen(text) != 2 * len)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+bool answer_parse_address(const char *text, struct stele_client *ret_client)
+{
+	struct stele_client client = {0};
+	if (inet_pton(AF_INET, text, client.addr) == 1)
+		client.family = 4;
+	else if (inet_pton(AF_INET6, text, client.addr) == 1)
+		client.family = 6;
+	else
+		return false;
+	*ret_client = client;
+	return true;
+}
+
+static int too_long(const char *command, const char *option, size_t max)
+{
+	return stele_cmd_usage(command, "%s takes at most %zu bytes", option, max);
+}
+
+int answer_setup_option(struct answer_setup *setup, const char *command, int id, const char *value)
+{
+	struct stele_answer_settings *settings = &setup->settings;
+	size_t len = value != NULL ? strlen(value) : 0;
+	uint64_t number;
+	switch (id) {
+	case ANSWER_OPTION_CLIENT:
+		if (!answer_parse_address(value, &setup->client))
+			return stele_cmd_usage(command, "'%s' is not an address", value);
+		break;
+	case ANSWER_OPTION_NSID:
+		if (len > STELE_NSID_MAX)
+			return too_long(command, "--nsid", STELE_NSID_MAX);
+		memcpy(settings->nsid, value, len);
+		settings->nsid_len = (uint8_t)len;
+		break;
+	case ANSWER_OPTION_COOKIE_SECRET:
+		if (settings->cookie_secret_cnt == 2)
+			return stele_cmd_usage(command, "more than two cookie secrets");
+		if (!answer_parse_hex(value, settings->cookie_secrets[settings->cookie_secret_cnt],
+				      sizeof(settings->cookie_secrets[0])))
+			return stele_cmd_usage(command,
+					       "a cookie secret has 32 hexadecimal digits");
+		settings->cookie_secret_cnt++;
+		settings->cookies = true;
+		break;
+	case ANSWER_OPTION_CHAOS_VERSION:
+		if (len > STELE_CHAOS_TEXT_MAX)
+			return too_long(command, "--chaos-version", STELE_CHAOS_TEXT_MAX);
+		memcpy(settings->chaos_version, value, len + 1);
+		break;
+	case ANSWER_OPTION_CHAOS_ID:
+		if (len > STELE_CHAOS_TEXT_MAX)
+			return too_long(command, "--chaos-id", STELE_CHAOS_TEXT_MAX);
+		memcpy(settings->chaos_id, value, len + 1);
+		break;
+	case ANSWER_OPTION_UDP_MAX:
+		if (!stele_cmd_number(value, 512, 65535, &number))
+			return stele_cmd_usage(command, "--udp-max is a number from 512 to 65535");
+		settings->udp_max = (uint16_t)number;
+		break;
+	case ANSWER_OPTION_ANY_FULL:
+		settings->any_minimal = false;
+		break;
+	case ANSWER_OPTION_NOW:
+		if (!stele_cmd_number(value, 1, UINT32_MAX, &number))
+			return stele_cmd_usage(command, "--now is a number of seconds");
+		setup->now = (uint32_t)number;
+		break;
+	case ANSWER_OPTION_NO_VERIFY:
+		setup->verify = false;
+		break;
+	default:
+		return stele_cmd_usage(command, "unknown option");
+	}
+	return 0;
+}
+
+int answer_setup_open(struct answer_setup *setup, const char *path, struct stele_error *reterr)
+{
+	int status = stele_view_open_file(path, &setup->view, reterr);
+	if (status != 0 || !setup->verify)
+		return status;
+	struct stele_error fault;
+	status = stele_view_verify(&setup->view, &fault);
+	if (status == 0)
+		return 0;
+	stele_view_close(&setup->view);
+	return stele_fail(reterr, status, "%s: %s", path, fault.text);
+}
+
+uint32_t answer_setup_now(const struct answer_setup *setup)
+{
+	return setup->now != 0 ? setup->now : (uint32_t)time(NULL);
+}
+
+void answer_setup_end(struct answer_setup *setup)
+{
+	stele_view_close(&setup->view);
+}
