@@ -61,7 +61,7 @@ void stele_check_begin(struct stele_check *check)
 	check->cut.is_set = check->dname.is_set = false;
 	check->apex_wants.cnt = check->cut_wants.cnt = 0;
 	check->has_nsec = check->has_nsec3param = check->is_signed = false;
-	check->told_nsec_apart = false;
+	check->told_nsec_apart = check->told_iterations = false;
 	check->nsec_next.is_set = check->last_owner.is_set = false;
 	check->has_nsec3_next = false;
 }
@@ -319,12 +319,11 @@ int stele_check_owner(struct stele_check *check, const struct stele_owner *owner
 	return 0;
 }
 
-int stele_check_end(struct stele_check *check)
+void stele_check_end(struct stele_check *check)
 {
 	close_wants(check, &check->cut_wants, "glue");
 	close_wants(check, &check->apex_wants, "address");
 	stele_check_denial_end(check);
-	return 0;
 }
 
 /* ---- NSEC3 ---- */
@@ -358,16 +357,19 @@ int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner 
 						  rdata[0], rdata[5 + rdata[4]]);
 		if (iterations > NSEC3_ITERATIONS_MAX)
 			return stele_report_error(check->report, place,
-						  "NSEC3 with %u iterations (expected 0, at most "
+						  "NSEC3 with iterations %u (expected 0, at most "
 						  "%d are accepted)",
 						  iterations, NSEC3_ITERATIONS_MAX);
-		if (iterations > 0)
+		if (iterations > 0 && !check->told_iterations)
 			stele_report_warning(check->report, STELE_WARN_NSEC3_ITERATIONS, place,
-					     "NSEC3 with %u iterations (expected 0, RFC 9276)",
+					     "NSEC3 with iterations %u (expected 0, RFC 9276)",
 					     iterations);
+		check->told_iterations |= iterations > 0; /* one signer made them all */
 	}
 	int status = check_rrsets(check, owner);
-	if (status == 0)
-		stele_check_signatures(check, owner);
-	return status;
+	if (status < 0)
+		return status;
+	stele_check_signatures(check, owner);
+	stele_check_nsec3_chain(check, owner, hash);
+	return 0;
 }

@@ -63,7 +63,7 @@ struct stele_check {
 	struct stele_wants apex_wants, cut_wants;
 
 	/* Denial. */
-	bool has_nsec, has_nsec3param, is_signed, told_nsec_apart;
+	bool has_nsec, has_nsec3param, is_signed, told_nsec_apart, told_iterations;
 	struct stele_last_name nsec_next; /* where the last NSEC points to */
 	uint16_t nsec_file;
 	uint32_t nsec_line;
@@ -71,7 +71,6 @@ struct stele_check {
 	uint8_t salt[255];
 	uint8_t salt_len;
 	uint16_t iterations;
-	struct stele_place param_place;
 	/* Hashes of NSEC3 owners in order, their first 8 bytes. */
 	uint64_t *hashes;
 	size_t hash_cnt;
@@ -93,8 +92,8 @@ int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner 
 			    uint8_t hash[STELE_NSEC3_HASH_SZ]);
 
 /* Behind the last owner, and behind the last owner of NSEC3 records. */
-int stele_check_end(struct stele_check *check);
-int stele_check_nsec3_end(struct stele_check *check);
+void stele_check_end(struct stele_check *check);
+void stele_check_nsec3_end(struct stele_check *check);
 
 /* ---- for the parts of the checks ---- */
 
@@ -123,5 +122,7 @@ void stele_check_keys(struct stele_check *check, const struct stele_owner *apex)
 void stele_check_denial(struct stele_check *check, const struct stele_owner *owner, bool is_apex,
 			bool is_cut);
 void stele_check_denial_end(struct stele_check *check);
+void stele_check_nsec3_chain(struct stele_check *check, const struct stele_owner *owner,
+			     const uint8_t hash[STELE_NSEC3_HASH_SZ]);
 
 #endif

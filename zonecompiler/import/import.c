@@ -200,8 +200,7 @@ static int give_node(void *user, struct stele_store_item *ret_item, struct stele
 	}
 	if (got < 0)
 		return no_memory(reterr);
-	if (stele_check_end(&s->check) < 0)
-		s->failed = true;
+	stele_check_end(&s->check);
 	return s->failed ? STELE_E_INPUT : 0;
 }
 
@@ -227,8 +226,7 @@ static int give_nsec3(void *user, struct stele_store_item *ret_item, struct stel
 	}
 	if (got < 0)
 		return no_memory(reterr);
-	if (stele_check_nsec3_end(&s->check) < 0)
-		s->failed = true;
+	stele_check_nsec3_end(&s->check);
 	return s->failed ? STELE_E_INPUT : 0;
 }
 
@@ -270,10 +268,15 @@ static int collect_hashes(struct stele_import *import, struct stele_check *check
 		    !stele_base32hex_decode(group.key + group.key_len - STELE_NSEC3_LABEL_SZ - 1,
 					    hash))
 			continue;
-		import->hashes[check->hash_cnt++] = stele_get_be64(hash);
-		while (stele_records_next(&group, &record))
-			if (record.type == STELE_TYPE_NSEC3 && (record.rdata[1] & 1))
-				check->opt_out = true;
+		bool has_nsec3 = false;
+		while (stele_records_next(&group, &record)) {
+			if (record.type != STELE_TYPE_NSEC3)
+				continue;
+			has_nsec3 = true;
+			check->opt_out |= (record.rdata[1] & 1) != 0;
+		}
+		if (has_nsec3)
+			import->hashes[check->hash_cnt++] = stele_get_be64(hash);
 	}
 	return 0;
 }
