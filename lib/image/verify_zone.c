@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Zone shards: each record's frame, apex, SOA and description of its chain; the map of zones. */
+#include "lib/image/verify.h"
+
+#include "lib/dns/rrtype.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct verify_zone *add_zone(struct verify *v)
+{
+	if (v->zone_cnt == v->zone_cap) {
+		size_t cap = v->zone_cap > 0 ? 2 * v->zone_cap : 64;
+		struct verify_zone *zones = realloc(v->zones, cap * sizeof(*zones));
+		if (zones == NULL)
+			return NULL;
+		v->zones = zones;
+		v->zone_cap = cap;
+	}
+	struct verify_zone *zone = v->zones + v->zone_cnt++;
+	*zone = (struct verify_zone){.shard = v->shard};
+	return zone;
+}
+
+static int compare_id(const void *a, const void *b)
+{
+	const struct verify_zone *x = a, *y = b;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+struct verify_zone *stele_verify_zone_by_id(const struct verify *v, uint32_t zone_id)
+{
+	struct verify_zone wanted = {.id = zone_id};
+	return bsearch(&wanted, v->zones, v->zone_cnt, sizeof(wanted), compare_id);
+}
+
+/* The SOA as negative answers have it: one record, of this serial, TTL not above its minimum. */
+static int check_soa(struct verify *v, const struct verify_zone *zone, uint64_t off,
+		     uint64_t *ret_end)
+{
+	const struct stele_zone *head = zone->head;
+	const struct stele_rrset *soa = &head->soa;
+	struct verify_owner owner = {
+		.zone = zone,
+		.name = zone->apex,
+		.name_len = head->apex_len,
+	};
+	if (stele_le16(soa->type) != STELE_TYPE_SOA || stele_le16(soa->rr_cnt) != 1)
+		return stele_verify_fault(v, soa, "zone: not one SOA");
+	int rc =
+		stele_verify_rrset(v, &owner, (const uint8_t *)head, zone->size, soa, off, ret_end);
+	if (rc != 0)
+		return rc;
+	const uint8_t *body = (const uint8_t *)head + off;
+	const uint8_t *numbers = body + stele_le16(soa->plain_len) - 20;
+	if (stele_get_be32(numbers) != stele_le32(head->serial))
+		return stele_verify_fault(v, head, "zone: serial is not that of its SOA");
+	if (stele_get_be32(body + 6) > stele_get_be32(numbers + 16))
+		return stele_verify_fault(v, head, "zone: TTL of the SOA is above its minimum");
+	return 0;
+}
+
+static int check_chain_kind(struct verify *v, const struct verify_zone *zone, uint64_t soa_end)
+{
+	const struct stele_zone *head = zone->head;
+	uint64_t chain_off = stele_le32(head->chain_off);
+	uint32_t chain_cnt = stele_le32(head->chain_cnt);
+	bool in_record = false, in_shards = false, is_nsec3 = false;
+	switch (head->chain_kind) {
+	case STELE_CHAIN_NONE:
+		break;
+	case STELE_CHAIN_NSEC3_INLINE:
+		in_record = true;
+		is_nsec3 = true;
+		break;
+	case STELE_CHAIN_NSEC3_SHARDS:
+		in_shards = true;
+		is_nsec3 = true;
+		break;
+	case STELE_CHAIN_NSEC_INLINE:
+		in_record = true;
+		break;
+	case STELE_CHAIN_NSEC_SHARDS:
+		in_record = true; /* the bounds */
+		in_shards = true;
+		break;
+	default:
+		return stele_verify_fault(v, head, "zone: unknown chain kind %u", head->chain_kind);
+	}
+	bool split = head->chain_kind == STELE_CHAIN_NSEC3_SHARDS;
+	if (in_record != (chain_off != 0) || in_shards != (chain_cnt != 0) ||
+	    (!is_nsec3 && (head->salt_len != 0 || stele_le16(head->iterations) != 0)) ||
+	    head->chain_bits > 31 || (!split && head->chain_bits != 0) ||
+	    (split && chain_cnt != UINT32_C(1) << head->chain_bits))
+		return stele_verify_fault(v, head, "zone: chain does not fit its kind");
+	if (stele_le16(head->iterations) > STELE_NSEC3_ITERATIONS_MAX)
+		return stele_verify_fault(v, head, "zone: %u NSEC3 iterations (at most %d)",
+					  stele_le16(head->iterations), STELE_NSEC3_ITERATIONS_MAX);
+	if (in_record ? chain_off < soa_end || chain_off - soa_end >= 8 || chain_off >= zone->size :
+			soa_end != zone->size)
+		return stele_verify_fault(v, head, "zone: record is not filled by its parts");
+	return 0;
+}
+
+static int check_zone(struct verify *v, const uint8_t *record, uint64_t left, uint64_t *ret_size,
+		      uint64_t *ret_key)
+{
+	const struct stele_zone *head = (const void *)record;
+	struct verify_zone *zone = add_zone(v);
+	if (zone == NULL)
+		return stele_fail_errno(v->reterr, ENOMEM, "map of zones");
+	if (left < sizeof(*head) || stele_le32(head->size) > left ||
+	    stele_le32(head->size) < sizeof(*head) + head->apex_len + head->salt_len)
+		return stele_verify_fault(v, record, "zone: record reaches over the shard");
+	zone->head = head;
+	zone->size = stele_le32(head->size);
+	zone->id = stele_le32(head->zone_id);
+	zone->apex = record + sizeof(*head);
+	zone->salt = zone->apex + head->apex_len;
+
+	unsigned label_cnt;
+	if (head->apex_len == 0 || zone->apex[head->apex_len - 1] != 0 ||
+	    !stele_verify_relative(zone->apex, head->apex_len - 1u, 1, &label_cnt) ||
+	    label_cnt != head->apex_labels)
+		return stele_verify_fault(v, record, "zone: malformed apex");
+	if ((head->flags & ~(STELE_ZONE_OPT_OUT | STELE_ZONE_EXPIRED)) != 0)
+		return stele_verify_fault(v, record, "zone: unknown flags %#x", head->flags);
+	zone->apex_hash = stele_verify_hash(v->view->seed, v->view->seed.start, zone->apex,
+					    head->apex_len - 1u, NULL);
+
+	uint64_t soa_end = 0;
+	int rc = check_soa(v, zone, sizeof(*head) + head->apex_len + head->salt_len, &soa_end);
+	if (rc == 0)
+		rc = check_chain_kind(v, zone, soa_end);
+	if (rc != 0)
+		return rc;
+	uint64_t key = stele_key_zone(v->view->seed, zone->apex_hash);
+	if (stele_key_shard(key, v->view->zone_bits) != v->shard - v->view->zone_first)
+		return stele_verify_fault(v, record, "zone: belongs into another shard");
+	*ret_size = zone->size;
+	*ret_key = key;
+	return 0;
+}
+
+int stele_verify_zones(struct verify *v)
+{
+	const struct stele_view *view = v->view;
+	for (uint64_t i = 0; i < UINT64_C(1) << view->zone_bits; i++) {
+		uint32_t index = view->zone_first + (uint32_t)i;
+		if (view->shards[index].base == NULL)
+			continue;
+		int rc = stele_verify_hash_shard(v, index, check_zone);
+		if (rc != 0)
+			return rc;
+	}
+	if (v->zone_cnt > 0)
+		qsort(v->zones, v->zone_cnt, sizeof(*v->zones), compare_id);
+	for (size_t i = 1; i < v->zone_cnt; i++) {
+		if (v->zones[i].id == v->zones[i - 1].id) {
+			v->shard = v->zones[i].shard;
+			return stele_verify_fault(v, v->zones[i].head,
+						  "zone: another one has the number %" PRIu32
+						  " too",
+						  v->zones[i].id);
+		}
+	}
+	return 0;
+}
