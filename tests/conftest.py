@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shared by all Python tests: the path of the helpers, the slow tier, the check for peers."""
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "support"))
+sys.path.insert(0, os.path.join(HERE, "differential"))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: long runs, only with -m slow (scripts/test-slow)")
+
+
+def pytest_collection_modifyitems(config, items):
+    if "slow" not in (config.option.markexpr or ""):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow tier: run scripts/test-slow"))
+
+
+def need(*programs):
+    """Skip, and say so, when a program of another project is not installed."""
+    import peers
+    missing = [name for name in programs if not peers.find(name)]
+    if missing:
+        pytest.skip("not installed: " + ", ".join(missing))
+
+
+@pytest.fixture(scope="session")
+def peers_installed():
+    need("knotd", "nsd", "kzonesign", "ldns-signzone", "ldns-keygen")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The account of what was compared, also when all passed."""
+    differ = sys.modules.get("differ")
+    if differ and differ.TOTAL.compared:
+        terminalreporter.section("differential: Stele, Knot, NSD")
+        terminalreporter.write_line(differ.TOTAL.summary())

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random zones by seed. A seed that fails is repeated with STELE_SEEDS=FIRST-LAST."""
+import os
+
+import pytest
+
+import differ
+import worlds
+
+BLOCK = 20     # zones served together: more are cheaper to start, fewer are easier to read
+ORDINARY = range(0, 80, BLOCK)
+SLOW = range(1000, 1900, 50)
+
+
+def seeds(first, count=BLOCK):
+    text = os.environ.get("STELE_SEEDS")
+    if not text:
+        return range(first, first + count)
+    if first:
+        pytest.skip("STELE_SEEDS is set: only those seeds run")
+    start, _, end = text.partition("-")
+    return range(int(start), int(end or start) + 1)
+
+
+@pytest.mark.parametrize("first", ORDINARY)
+def test_seeds(first, tmp_path, peers_installed):
+    differ.run(worlds.generated(str(tmp_path), seeds(first)), limit=700, seed=first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", SLOW)
+def test_many_seeds(first, tmp_path, peers_installed):
+    """18 blocks of 50 seeds: about a million queries."""
+    differ.run(worlds.generated(str(tmp_path), range(first, first + 50)), seed=first)

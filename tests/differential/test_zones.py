@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hand-written zones, unsigned and signed in every way, in Stele, Knot and NSD."""
+import pytest
+
+import differ
+import questions
+import worlds
+
+
+@pytest.mark.parametrize("variant", list(worlds.VARIANTS))
+def test_udp(variant, tmp_path, peers_installed):
+    differ.run(worlds.stage(str(tmp_path), variant), limit=900)
+
+
+@pytest.mark.parametrize("variant", ["plain", "nsec", "nsec3", "optout"])
+def test_root_like_zone(variant, tmp_path, peers_installed):
+    differ.run(worlds.stage(str(tmp_path), variant, root=True), limit=1500)
+
+
+@pytest.mark.parametrize("variant", ["plain", "nsec3"])
+def test_tcp_gives_whole_replies(variant, tmp_path, peers_installed):
+    """Nothing is cut over TCP, so that large replies are compared in full."""
+    differ.run(worlds.stage(str(tmp_path), variant), limit=300, tcp=True)
+
+
+@pytest.mark.parametrize("variant", ["plain", "nsec"])
+def test_any(variant, tmp_path, peers_installed):
+    """ANY over UDP is minimal (RFC 8482): an RRset of the name, or HINFO; head and negative replies as Knot or NSD."""
+    differ.run_any(worlds.stage(str(tmp_path), variant), limit=300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", list(worlds.VARIANTS))
+def test_every_question(variant, tmp_path, peers_installed):
+    differ.run(worlds.stage(str(tmp_path), variant), qtypes=questions.QTYPES + ["CDS", "SVCB", "PTR", "LOC"])

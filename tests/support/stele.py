@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stele as a black box: zone files in, an image, and `stele-compile answer` as the server."""
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+
+from asking import Pump
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BATCH = 4096   # queries written at once; the engine under test makes its own, smaller batches
+
+
+def binary():
+    """The path of stele-compile: STELE_COMPILE, else that of the usual build directory."""
+    return os.environ.get("STELE_COMPILE") or os.path.join(ROOT, "build/zonecompiler/stele-compile")
+
+
+class SteleError(RuntimeError):
+    """A command of stele-compile did not do what it was asked."""
+
+
+def run(*arguments, check=True):
+    """Run stele-compile; with check, SteleError unless it exits with 0."""
+    done = subprocess.run([binary(), *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+    if check and done.returncode:
+        raise SteleError("stele-compile %s: exit status %d\n%s%s" % (
+            " ".join(map(str, arguments)), done.returncode, done.stdout, done.stderr))
+    return done
+
+
+class Answerer:
+    """A running `stele-compile answer`. ask() gives the replies in order, None where none is sent."""
+
+    def __init__(self, image, tcp=False, client=None):
+        command = [binary(), "answer", image]
+        if tcp:
+            command.append("--tcp")
+        if client:
+            command += ["--client", client]
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.errors, bufsize=1 << 16)
+
+    def ask(self, queries):
+        replies = []
+        for start in range(0, len(queries), BATCH):
+            part = queries[start:start + BATCH]
+            pump = Pump(self.process.stdin, b"".join(struct.pack("!H", len(q)) + q for q in part))
+            for message in part:
+                replies.append(self._read_one(message))
+            pump.join()
+        return replies
+
+    def _read_one(self, message):
+        head = self.process.stdout.read(2)
+        body = b""
+        if len(head) == 2:
+            size = head[0] << 8 | head[1]
+            if not size:
+                return None
+            body = self.process.stdout.read(size)
+            if len(body) == size:
+                return body
+        raise SteleError("stele-compile answer ended with status %s at the query %s\n%s" % (
+            self.process.wait(), message.hex(), self.error_text()))
+
+    def error_text(self):
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace")
+
+    def stop(self):
+        """Close its input and expect it to end by itself with status 0."""
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        self.process.stdout.read()
+        status = self.process.wait()
+        text = self.error_text()
+        self.errors.close()
+        self.process.stdout.close()
+        if status:
+            raise SteleError("stele-compile answer ended with status %d\n%s" % (status, text))
+
+
+class Stele:
+    """An image made of zone files [(name, file), ...], and answerers over it, started when first used."""
+
+    def __init__(self, zones):
+        self.folder = tempfile.mkdtemp(prefix="stele-test-")
+        self.image = os.path.join(self.folder, "test.image")
+        self.answerers = {}
+        try:
+            store = os.path.join(self.folder, "store")
+            for name, path in zones:
+                run("import", "--store", store, "--zone", name, path)
+            run("build", "--store", store, "-o", self.image)
+            run("verify", self.image)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def answerer(self, tcp=False, client=None):
+        key = tcp, client
+        if key not in self.answerers:
+            self.answerers[key] = Answerer(self.image, tcp, client)
+        return self.answerers[key]
+
+    def ask(self, queries, tcp=False, client=None):
+        return self.answerer(tcp, client).ask(queries)
+
+    def stop(self):
+        try:
+            for answerer in self.answerers.values():
+                answerer.stop()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.stop()
