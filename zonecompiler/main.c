@@ -12,6 +12,8 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{"import", stele_cmd_import, "zone files into a store"},
+	{"export", stele_cmd_export, "a zone of a store as a zone file"},
+	{"zones", stele_cmd_zones, "the zones of a store"},
 	{NULL, NULL, NULL},
 };
 

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/rdata_text.h"
+
+#include "lib/base/bytes.h"
+#include "lib/dns/name.h"
+#include "lib/dns/rrtype.h"
+
+#include <arpa/inet.h>
+#include <ldns/ldns.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/*
+ * Fields, one letter each:
+ *   b h l   number of 1, 2, 4 bytes           n   name
+ *   a A     IPv4, IPv6 address                T   record type
+ *   d       time of a signature               s   salt: length and hex, - if empty
+ *   H       length and base32hex              S   one character string
+ *   g       the same, of letters and digits
+ * and last, for all bytes that are left:
+ *   t       character strings, at least one   x   hex
+ *   6       base64                            m   bitmap of types
+ *   q       one string without a length
+ */
+static const struct {
+	uint16_t type;
+	const char *fields;
+} layouts[] = {
+	{STELE_TYPE_A, "a"},
+	{STELE_TYPE_NS, "n"},
+	{STELE_TYPE_MD, "n"},
+	{STELE_TYPE_MF, "n"},
+	{STELE_TYPE_CNAME, "n"},
+	{STELE_TYPE_SOA, "nnlllll"},
+	{STELE_TYPE_MB, "n"},
+	{STELE_TYPE_MG, "n"},
+	{STELE_TYPE_MR, "n"},
+	{STELE_TYPE_PTR, "n"},
+	{STELE_TYPE_HINFO, "SS"},
+	{STELE_TYPE_MINFO, "nn"},
+	{STELE_TYPE_MX, "hn"},
+	{STELE_TYPE_TXT, "t"},
+	{17 /* RP */, "nn"},
+	{18 /* AFSDB */, "hn"},
+	{21 /* RT */, "hn"},
+	{STELE_TYPE_AAAA, "A"},
+	{STELE_TYPE_SRV, "hhhn"},
+	{35 /* NAPTR */, "hhSSSn"},
+	{36 /* KX */, "hn"},
+	{STELE_TYPE_DNAME, "n"},
+	{STELE_TYPE_DS, "hbbx"},
+	{44 /* SSHFP */, "bbx"},
+	{STELE_TYPE_RRSIG, "Tbblddhn6"},
+	{STELE_TYPE_NSEC, "nm"},
+	{STELE_TYPE_DNSKEY, "hbb6"},
+	{49 /* DHCID */, "6"},
+	{STELE_TYPE_NSEC3, "bbhsHm"},
+	{STELE_TYPE_NSEC3PARAM, "bbhs"},
+	{52 /* TLSA */, "bbbx"},
+	{53 /* SMIMEA */, "bbbx"},
+	{STELE_TYPE_CDS, "hbbx"},
+	{STELE_TYPE_CDNSKEY, "hbb6"},
+	{61 /* OPENPGPKEY */, "6"},
+	{STELE_TYPE_ZONEMD, "lbbx"},
+	{62 /* CSYNC */, "lhm"},
+	{99 /* SPF */, "t"},
+	{256 /* URI */, "hhq"},
+	{257 /* CAA */, "bgq"},
+	{32769 /* DLV */, "hbbx"},
+};
+
+/* What is left to read, and where the text goes. */
+struct work {
+	const uint8_t *p, *end;
+	char *out;
+};
+
+static const char hex_digits[] = "0123456789abcdef";
+
+static char *put_hex(char *out, const uint8_t *p, size_t len)
+{
+	for (; len > 0; len--, p++) {
+		*out++ = hex_digits[*p >> 4];
+		*out++ = hex_digits[*p & 15];
+	}
+	return out;
+}
+
+static char *put_base64(char *out, const uint8_t *p, size_t len)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	for (; len >= 3; len -= 3, p += 3) {
+		unsigned v = (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2];
+		*out++ = digits[v >> 18];
+		*out++ = digits[v >> 12 & 63];
+		*out++ = digits[v >> 6 & 63];
+		*out++ = digits[v & 63];
+	}
+	if (len > 0) {
+		unsigned v = (unsigned)p[0] << 16 | (len == 2 ? (unsigned)p[1] << 8 : 0);
+		*out++ = digits[v >> 18];
+		*out++ = digits[v >> 12 & 63];
+		*out++ = len == 2 ? digits[v >> 6 & 63] : '=';
+		*out++ = '=';
+	}
+	return out;
+}
+
+static char *put_number(char *out, uint32_t number)
+{
+	return out + sprintf(out, "%u", number);
+}
+
+/* Text of a type in a bitmap or a signature. */
+static char *put_type(char *out, uint16_t type)
+{
+	char text[STELE_RRTYPE_TEXT_MAX];
+	return stpcpy(out, stele_rrtype_to_text(type, text));
+}
+
+static void put_quoted(struct work *w, size_t len)
+{
+	*w->out++ = '"';
+	for (; len > 0; len--) {
+		uint8_t c = *w->p++;
+		if (c < ' ' || c >= 0x7f) {
+			w->out += sprintf(w->out, "\\%03u", c);
+			continue;
+		}
+		if (c == '"' || c == '\\')
+			*w->out++ = '\\';
+		*w->out++ = (char)c;
+	}
+	*w->out++ = '"';
+}
+
+static bool put_string(struct work *w)
+{
+	if (w->p == w->end || w->end - w->p - 1 < *w->p)
+		return false;
+	unsigned len = *w->p++;
+	put_quoted(w, len);
+	return true;
+}
+
+/* The tag of a CAA record stands without quotes (RFC 8659 section 4.1.1). */
+static bool put_tag(struct work *w)
+{
+	if (w->p == w->end || w->end - w->p - 1 < *w->p || *w->p == 0)
+		return false;
+	for (unsigned len = *w->p++; len > 0; len--) {
+		uint8_t c = *w->p++;
+		if (!((c >= '0' && c <= '9') || (uint8_t)((c | 0x20) - 'a') < 26))
+			return false;
+		*w->out++ = (char)c;
+	}
+	return true;
+}
+
+/* Refuses what does not come out of a list of types again: RFC 4034 section 4.1.2. */
+static bool put_bitmap(struct work *w)
+{
+	int last_window = -1;
+	while (w->p < w->end) {
+		if (w->end - w->p < 3)
+			return false;
+		unsigned window = w->p[0], len = w->p[1];
+		const uint8_t *bits = w->p + 2;
+		if ((int)window <= last_window || len == 0 || len > 32 ||
+		    w->end - bits < (int)len || bits[len - 1] == 0)
+			return false;
+		last_window = (int)window;
+		for (unsigned i = 0; i < 8 * len; i++) {
+			if ((bits[i / 8] >> (7 - i % 8) & 1) == 0)
+				continue;
+			*w->out++ = ' ';
+			w->out = put_type(w->out, (uint16_t)(window << 8 | i));
+		}
+		w->p = bits + len;
+	}
+	return true;
+}
+
+static bool put_name(struct work *w)
+{
+	size_t len = stele_name_length(w->p, (size_t)(w->end - w->p));
+	if (len == 0)
+		return false;
+	char text[STELE_NAME_TEXT_MAX];
+	size_t text_len = stele_name_to_text(w->p, text);
+	memcpy(w->out, text, text_len);
+	w->out += text_len;
+	w->p += len;
+	return true;
+}
+
+static bool put_address(struct work *w, int family)
+{
+	size_t len = family == AF_INET ? 4 : 16;
+	if ((size_t)(w->end - w->p) < len)
+		return false;
+	char text[INET6_ADDRSTRLEN];
+	inet_ntop(family, w->p, text, sizeof(text));
+	w->out = stpcpy(w->out, text);
+	w->p += len;
+	return true;
+}
+
+static bool put_time(struct work *w)
+{
+	if (w->end - w->p < 4)
+		return false;
+	time_t seconds = (time_t)stele_get_be32(w->p);
+	struct tm t;
+	gmtime_r(&seconds, &t);
+	w->out += strftime(w->out, 32, "%Y%m%d%H%M%S", &t);
+	w->p += 4;
+	return true;
+}
+
+/* Length byte and that many bytes, as salt in hex or as a hash in base32hex. */
+static bool put_counted(struct work *w, char field)
+{
+	if (w->p == w->end || w->end - w->p - 1 < *w->p)
+		return false;
+	unsigned len = *w->p++;
+	if (field == 's') {
+		if (len == 0)
+			*w->out++ = '-';
+		w->out = put_hex(w->out, w->p, len);
+	} else {
+		if (len != STELE_NSEC3_HASH_SZ)
+			return false;
+		stele_base32hex_encode(w->p, (uint8_t *)w->out);
+		w->out += STELE_NSEC3_LABEL_SZ;
+	}
+	w->p += len;
+	return true;
+}
+
+static bool put_integer(struct work *w, size_t sz, bool is_type)
+{
+	if ((size_t)(w->end - w->p) < sz)
+		return false;
+	uint32_t number = sz == 1 ? w->p[0] : sz == 2 ? stele_get_be16(w->p) : stele_get_be32(w->p);
+	w->out = is_type ? put_type(w->out, (uint16_t)number) : put_number(w->out, number);
+	w->p += sz;
+	return true;
+}
+
+/* What is left, of which there must be something. */
+static bool put_rest(struct work *w, char field)
+{
+	size_t left = (size_t)(w->end - w->p);
+	if (field == 'q') {
+		put_quoted(w, left);
+		return true;
+	}
+	if (left == 0)
+		return false;
+	if (field == 't') {
+		bool done = put_string(w);
+		while (done && w->p < w->end) {
+			*w->out++ = ' ';
+			done = put_string(w);
+		}
+		return done;
+	}
+	w->out = field == 'x' ? put_hex(w->out, w->p, left) : put_base64(w->out, w->p, left);
+	w->p = w->end;
+	return true;
+}
+
+static bool put_field(struct work *w, char field)
+{
+	switch (field) {
+	case 'b':
+		return put_integer(w, 1, false);
+	case 'h':
+		return put_integer(w, 2, false);
+	case 'T':
+		return put_integer(w, 2, true);
+	case 'l':
+		return put_integer(w, 4, false);
+	case 'n':
+		return put_name(w);
+	case 'a':
+		return put_address(w, AF_INET);
+	case 'A':
+		return put_address(w, AF_INET6);
+	case 'd':
+		return put_time(w);
+	case 's':
+	case 'H':
+		return put_counted(w, field);
+	case 'S':
+		return put_string(w);
+	case 'g':
+		return put_tag(w);
+	case 'm':
+		return put_bitmap(w);
+	default:
+		return put_rest(w, field);
+	}
+}
+
+/* Length of the text, 0 if the rdata does not have this layout. */
+static size_t put_fields(const char *fields, const uint8_t *rdata, size_t rdata_len, char *text)
+{
+	struct work w = {rdata, rdata + rdata_len, text};
+	for (const char *field = fields; *field != '\0'; field++) {
+		if (field != fields && *field != 'm')
+			*w.out++ = ' ';
+		if (!put_field(&w, *field))
+			return 0;
+	}
+	return w.p == w.end ? (size_t)(w.out - text) : 0;
+}
+
+/* ---- the other types ---- */
+
+static bool is_same(const ldns_rr *rr, const uint8_t *rdata, size_t rdata_len)
+{
+	ldns_buffer *wire = ldns_buffer_new(rdata_len + 16);
+	if (wire == NULL)
+		return false;
+	bool same = ldns_rr_rdata2buffer_wire(wire, rr) == LDNS_STATUS_OK &&
+		    ldns_buffer_position(wire) == rdata_len &&
+		    memcmp(ldns_buffer_begin(wire), rdata, rdata_len) == 0;
+	ldns_buffer_free(wire);
+	return same;
+}
+
+static size_t put_ldns(uint16_t type, const uint8_t *rdata, size_t rdata_len, char *text)
+{
+	/* A record of the root, as ldns reads it from a message. */
+	static uint8_t wire[11 + 65535];
+	size_t wire_sz = 11 + rdata_len, at = 0, len = 0;
+	memset(wire, 0, 11);
+	stele_put_be16(wire + 1, type);
+	stele_put_be16(wire + 3, STELE_CLASS_IN);
+	stele_put_be16(wire + 9, (uint16_t)rdata_len);
+	memcpy(wire + 11, rdata, rdata_len);
+
+	ldns_rr *rr = NULL, *again = NULL;
+	char *line = NULL;
+	if (ldns_wire2rr(&rr, wire, wire_sz, &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
+		goto out;
+	line = ldns_rr2str_fmt(ldns_output_format_nocomments, rr);
+	if (line == NULL || ldns_rr_new_frm_str(&again, line, 0, NULL, NULL) != LDNS_STATUS_OK ||
+	    !is_same(again, rdata, rdata_len))
+		goto out;
+	/* ".\t0\tIN\tTYPE\tRDATA\n" */
+	const char *begin = line;
+	for (int tabs = 0; tabs < 4 && begin != NULL; tabs++) {
+		begin = strchr(begin, '\t');
+		begin += begin != NULL;
+	}
+	if (begin == NULL)
+		goto out;
+	len = strcspn(begin, "\n");
+	if (len >= STELE_RDATA_TEXT_MAX || begin[len] == '\0' || begin[len + 1] != '\0') {
+		len = 0;
+		goto out;
+	}
+	while (len > 0 && begin[len - 1] == ' ')
+		len--;
+	memcpy(text, begin, len);
+out:
+	free(line);
+	ldns_rr_free(again);
+	ldns_rr_free(rr);
+	return len;
+}
+
+size_t stele_rdata_to_text(uint16_t type, const uint8_t *rdata, size_t rdata_len, char *text)
+{
+	const char *fields = NULL;
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]) && fields == NULL; i++)
+		if (layouts[i].type == type)
+			fields = layouts[i].fields;
+	size_t len = fields != NULL ? put_fields(fields, rdata, rdata_len, text) :
+				      put_ldns(type, rdata, rdata_len, text);
+	if (len == 0) {
+		len = (size_t)sprintf(text, "\\# %zu%s", rdata_len, rdata_len > 0 ? " " : "");
+		len = (size_t)(put_hex(text + len, rdata, rdata_len) - text);
+	}
+	return len;
+}
