@@ -14,6 +14,8 @@ static const struct {
 	{"import", stele_cmd_import, "zone files into a store"},
 	{"export", stele_cmd_export, "a zone of a store as a zone file"},
 	{"zones", stele_cmd_zones, "the zones of a store"},
+	{"query", stele_cmd_query, "one question and its reply, as dig prints it"},
+	{"answer", stele_cmd_answer, "replies to queries on standard input"},
 	{NULL, NULL, NULL},
 };
 

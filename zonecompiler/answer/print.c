@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/answer/print.h"
+#include "zonecompiler/rdata_text.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
 
 #include <ctype.h>
 #include <jansson.h>
-#include <ldns/ldns.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,42 +88,24 @@ static const char *ede_text(unsigned code)
 	}
 }
 
-/* The unknown form of RFC 3597 section 5. */
-static char *opaque_text(const uint8_t *rdata, size_t len)
-{
-	size_t max = 32 + 2 * len;
-	char *text = malloc(max);
-	if (text == NULL)
-		return NULL;
-	int at = snprintf(text, max, "\\# %zu", len);
-	for (size_t i = 0; i < len; i++)
-		at += snprintf(text + at, max - (size_t)at, "%s%02X", i == 0 ? " " : "", rdata[i]);
-	return text;
-}
-
 /* The rdata in presentation format, malloc'ed; NULL when memory is out. */
 static char *rdata_text(const struct message *message, const struct message_rr *rr)
 {
-	ldns_rr *parsed = NULL;
-	size_t at = rr->off;
-	char *text = NULL;
-	if (ldns_wire2rr(&parsed, message->bytes, message->len, &at, LDNS_SECTION_ANSWER) ==
-		    LDNS_STATUS_OK &&
-	    at == rr->rdata_off + rr->rdata_len) {
-		ldns_buffer *buffer = ldns_buffer_new(256);
-		for (size_t i = 0; buffer != NULL && i < ldns_rr_rd_count(parsed); i++) {
-			if (i > 0)
-				ldns_buffer_printf(buffer, " ");
-			ldns_rdf2buffer_str(buffer, ldns_rr_rdf(parsed, i));
-		}
-		if (buffer != NULL && ldns_buffer_status_ok(buffer))
-			text = ldns_buffer2str(buffer);
-		ldns_buffer_free(buffer);
+	uint8_t *rdata = malloc(STELE_MESSAGE_MAX);
+	char *text = malloc(STELE_RDATA_TEXT_MAX + 1);
+	if (rdata != NULL && text != NULL) {
+		long len = message_rdata(message, rr, rdata, STELE_MESSAGE_MAX);
+		if (len < 0) /* it parses as a record only: as opaque bytes, whatever the type */
+			text[stele_rdata_to_text(0, message->bytes + rr->rdata_off, rr->rdata_len,
+						 text)] = '\0';
+		else
+			text[stele_rdata_to_text(rr->type, rdata, (size_t)len, text)] = '\0';
+	} else {
+		free(text);
+		text = NULL;
 	}
-	ldns_rr_free(parsed);
-	if (text != NULL)
-		return text;
-	return opaque_text(message->bytes + rr->rdata_off, rr->rdata_len);
+	free(rdata);
+	return text;
 }
 
 /* Tabs up to a column, at least one, counted from where `len` characters stand already. */
