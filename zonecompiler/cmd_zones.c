@@ -172,7 +172,7 @@ static int print_json(const struct inventory *inv, struct stele_error *err)
 	/* Written zone by zone: a store may hold millions. */
 	putchar('[');
 	for (size_t i = 0; i < inv->zone_cnt; i++) {
-		json_t *object;
+		json_t *object = NULL;
 		int status = describe(inv, &inv->zones[i], &object, err);
 		if (status != 0)
 			return status;
@@ -219,7 +219,7 @@ static int print_table(const struct inventory *inv, struct stele_error *err)
 	printf("%-*s %10s %10s %10s %-13s %10s  %s\n", width, "ZONE", "SERIAL", "RECORDS", "NAMES",
 	       "SIGNED", "GENERATION", "KEYS");
 	for (size_t i = 0; i < inv->zone_cnt; i++) {
-		json_t *object;
+		json_t *object = NULL;
 		int status = describe(inv, &inv->zones[i], &object, err);
 		if (status != 0)
 			return status;

@@ -271,7 +271,7 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 	int cleared;
 	mdb_reader_check(store->env, &cleared);
 	for (;;) {
-		MDB_txn *txn;
+		MDB_txn *txn = NULL;
 		int rc = store_txn_begin(store, MDB_RDONLY, &txn, reterr);
 		if (rc != 0)
 			return rc;

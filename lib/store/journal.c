@@ -124,7 +124,7 @@ int store_journal_clear(struct stele_store_write *write, struct store_zone_recor
 {
 	if (stele_le64(record->journal_sz) == 0)
 		return 0;
-	record->journal_sz = stele_to_le64(0);
+	record->journal_sz = (struct stele_le64){{0}};
 	uint8_t prefix[STORE_ZONE_PREFIX_SZ];
 	stele_put_be32(prefix, stele_le32(record->id));
 	return store_delete_prefix(write, STORE_DB_JOURNAL, prefix, sizeof(prefix), NULL, reterr);
@@ -232,7 +232,7 @@ int stele_store_journal(struct stele_store_read *read, uint32_t zone_id, uint32_
 			struct stele_error *reterr)
 {
 	const struct stele_store *store = read->store;
-	uint32_t serial;
+	uint32_t serial = 0;
 	int status = serial_of_zone(read, zone_id, &serial, reterr);
 	if (status != 0 || serial == from_serial)
 		return status;

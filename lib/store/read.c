@@ -87,7 +87,7 @@ void store_zone_info(const struct store_zone_record *record, const uint8_t *apex
 int stele_store_zone_find(struct stele_store_read *read, const uint8_t *apex,
 			  struct stele_zone_info *ret_info, struct stele_error *reterr)
 {
-	struct store_zone_record record;
+	struct store_zone_record record = {0};
 	int status = store_zone_get(read->store, read->txn, apex, &record, reterr);
 	if (status == 0)
 		store_zone_info(&record, apex, stele_name_length(apex, STELE_NAME_MAX), ret_info);
