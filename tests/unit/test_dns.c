@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names, sort keys, hashes, checksums, types: lib/base and lib/dns. */
+
+/* The sources themselves, so that the portable paths can be compared with the fast ones. */
+#include "lib/base/crc32c.c"
+#include "lib/dns/nsec3.c"
+
+#include "lib/base/error.h"
+#include "lib/dns/name.h"
+#include "lib/dns/rrtype.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static uint32_t random_state = 1;
+
+static uint32_t draw(uint32_t below)
+{
+	random_state = random_state * 1664525 + 1013904223;
+	return (random_state >> 8) % below;
+}
+
+/* ---- names ---- */
+
+/* The longest name there is, in labels of `label` bytes; returns its length. */
+static size_t long_name(uint8_t name[STELE_NAME_MAX], unsigned label, size_t len_max)
+{
+	size_t at = 0;
+	while (at + 1 + label + 1 <= len_max) {
+		name[at++] = (uint8_t)label;
+		memset(name + at, 'a', label);
+		at += label;
+	}
+	name[at++] = 0;
+	return at;
+}
+
+static void test_name_length(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t avail, len;
+	} cases[] = {
+		{"", 1, 1},          {"\3www", 5, 5}, {"\3www", 4, 0}, /* no root label */
+		{"\3ww", 3, 0},                                        /* label cut off */
+		{"\3www\0\7", 6, 5}, /* what follows does not count */
+		{"\300\14", 2, 0},   /* a pointer */
+		{"\100a", 3, 0},     /* label types 01 and 10 */
+		{"\200a", 3, 0},     {"", 0, 0},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(stele_name_length((const uint8_t *)cases[i].bytes, cases[i].avail),
+				 cases[i].len);
+
+	uint8_t name[300];
+	assert_int_equal(long_name(name, 1, 255), 255);
+	assert_int_equal(stele_name_length(name, 255), 255);
+	assert_int_equal(stele_name_length(name, 300), 255);
+	assert_int_equal(stele_name_label_cnt(name), 127);
+	assert_int_equal(stele_name_length(name, 254), 0);
+	assert_int_equal(long_name(name, 63, 255), 193);
+	name[192] = 61;
+	memset(name + 193, 'b', 61);
+	name[254] = 0;
+	assert_int_equal(stele_name_length(name, 300), 255);
+	name[192] = 62; /* 256 bytes */
+	name[254] = 'b';
+	name[255] = 0;
+	assert_int_equal(stele_name_length(name, 300), 0);
+	name[0] = 64;
+	assert_int_equal(stele_name_length(name, 300), 0);
+}
+
+static void test_name_case(void **state)
+{
+	(void)state;
+	uint8_t all[256], low[256];
+	for (int i = 0; i < 256; i++)
+		all[i] = (uint8_t)i;
+	stele_name_lower(low, all, 256);
+	for (int i = 0; i < 256; i++)
+		assert_int_equal(low[i], i >= 'A' && i <= 'Z' ? i + 32 : i);
+	assert_true(stele_name_equal_nocase(all, low, 256));
+	assert_true(stele_name_equal_nocase((const uint8_t *)"aZ[", (const uint8_t *)"Az[", 3));
+	assert_false(stele_name_equal_nocase((const uint8_t *)"@[", (const uint8_t *)"`{", 2));
+}
+
+static void test_name_is_below(void **state)
+{
+	(void)state;
+#define BELOW(name, ancestor)                                                                      \
+	stele_name_is_below((const uint8_t *)(name), sizeof(name), (const uint8_t *)(ancestor),    \
+			    sizeof(ancestor))
+	assert_true(BELOW("\3www\7example", "\7example"));
+	assert_true(BELOW("\7example", "\7example"));
+	assert_true(BELOW("\7example", ""));
+	assert_true(BELOW("", ""));
+	assert_false(BELOW("", "\7example"));
+	assert_false(BELOW("\7example", "\3www\7example"));
+	assert_false(BELOW("\10xexample", "\7example"));
+	/* The ancestor's bytes at the end, but not at the border of a label. */
+	assert_false(BELOW("\11x\7example", "\7example"));
+	assert_false(BELOW("\3www\7exampl3", "\7example"));
+#undef BELOW
+}
+
+static void test_name_text(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		const char *name;
+		size_t len;
+		const char *back; /* NULL: the same text */
+	} good[] = {
+		{".", "", 1, NULL},
+		{"com.", "\3com", 5, NULL},
+		{"Www.Example.com", "\3Www\7Example\3com", 17, "Www.Example.com."},
+		{"a\\.b.c.", "\3a.b\1c", 7, NULL},
+		{"\\\\.\\\".\\;.\\(.\\).\\@.\\$.", "\1\\\1\"\1;\1(\1)\1@\1$", 15, NULL},
+		{"\\000\\255\\032.", "\3\0\377 ", 5, NULL},
+		{"\\097.", "\1a", 3, "a."},
+		{"\\w.", "\1w", 3, "w."},
+	};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		uint8_t name[STELE_NAME_MAX];
+		char text[STELE_NAME_TEXT_MAX];
+		assert_int_equal(stele_name_from_text(good[i].text, strlen(good[i].text), name),
+				 good[i].len);
+		assert_memory_equal(name, good[i].name, good[i].len);
+		const char *back = good[i].back != NULL ? good[i].back : good[i].text;
+		assert_int_equal(stele_name_to_text(name, text), strlen(back));
+		assert_string_equal(text, back);
+	}
+	static const char *const bad[] = {
+		"",
+		"..",
+		".com",
+		"a..b",
+		"a.\\",
+		"\\25",
+		"\\256.",
+		"\\2x5.",
+		"a..",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.", /* 64 */
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint8_t name[STELE_NAME_MAX];
+		if (stele_name_from_text(bad[i], strlen(bad[i]), name) != STELE_E_INPUT)
+			fail_msg("'%s' is taken as a name", bad[i]);
+	}
+}
+
+static void test_name_text_limits(void **state)
+{
+	(void)state;
+	uint8_t name[STELE_NAME_MAX], back[STELE_NAME_MAX];
+	char text[STELE_NAME_TEXT_MAX + 16];
+	/* 255 bytes of unprintable characters: the longest text. */
+	for (unsigned label = 1; label <= 63; label++) {
+		size_t len = long_name(name, label, 255);
+		for (size_t i = 0; i < len - 1; i++)
+			if (i % (label + 1) != 0)
+				name[i] = (uint8_t)(200 + i % 50);
+		size_t text_len = stele_name_to_text(name, text);
+		assert_int_equal(strlen(text), text_len);
+		assert_int_equal(stele_name_from_text(text, text_len, back), len);
+		assert_memory_equal(back, name, len);
+		/* Without its last dot too. */
+		assert_int_equal(stele_name_from_text(text, text_len - 1, back), len);
+	}
+	/* 127 labels fit, 128 do not. */
+	for (int i = 0; i < 128; i++)
+		memcpy(text + 2 * i, "a.", 2);
+	assert_int_equal(stele_name_from_text(text, 254, back), 255);
+	assert_int_equal(stele_name_from_text(text, 253, back), 255);
+	assert_int_equal(stele_name_from_text(text, 255, back), STELE_E_INPUT);
+	assert_int_equal(stele_name_from_text(text, 256, back), STELE_E_INPUT);
+}
+
+/* ---- sort keys ---- */
+
+/* A random relative name; few different bytes, so that names have much in common. */
+static size_t random_name(uint8_t *rel)
+{
+	static const uint8_t bytes[] = {0, 1, 2, 'a', 'a', 'b', 255, '.'};
+	size_t at = 0;
+	for (uint32_t labels = draw(6); labels > 0; labels--) {
+		uint32_t len = draw(8) == 0 ? 1 + draw(63) : 1 + draw(3);
+		if (at + 1 + len > STELE_NAME_MAX - 1)
+			break;
+		rel[at++] = (uint8_t)len;
+		for (; len > 0; len--)
+			rel[at++] = bytes[draw(sizeof(bytes))];
+	}
+	return at;
+}
+
+/* RFC 4034 section 6.1, word by word. */
+static int compare_canonically(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+	const uint8_t *a_labels[128], *b_labels[128];
+	int a_cnt = 0, b_cnt = 0;
+	for (size_t at = 0; at < a_len; at += 1u + a[at])
+		a_labels[a_cnt++] = a + at;
+	for (size_t at = 0; at < b_len; at += 1u + b[at])
+		b_labels[b_cnt++] = b + at;
+	while (a_cnt > 0 && b_cnt > 0) {
+		const uint8_t *x = a_labels[--a_cnt], *y = b_labels[--b_cnt];
+		for (int i = 1; i <= x[0] && i <= y[0]; i++)
+			if (x[i] != y[i])
+				return x[i] < y[i] ? -1 : 1;
+		if (x[0] != y[0])
+			return x[0] < y[0] ? -1 : 1;
+	}
+	return a_cnt != b_cnt ? (a_cnt < b_cnt ? -1 : 1) : 0;
+}
+
+static int sign(int x)
+{
+	return (x > 0) - (x < 0);
+}
+
+static void test_sort_key_order(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 300000; i++) {
+		uint8_t a[STELE_NAME_MAX], b[STELE_NAME_MAX], back[STELE_NAME_MAX];
+		uint8_t a_key[STELE_SORT_KEY_MAX], b_key[STELE_SORT_KEY_MAX];
+		size_t a_len = random_name(a), b_len = random_name(b);
+		size_t a_key_len = stele_sort_key(a, a_len, a_key);
+		size_t b_key_len = stele_sort_key(b, b_len, b_key);
+		int order = stele_sort_key_compare(a_key, a_key_len, b_key, b_key_len);
+		assert_int_equal(sign(order), compare_canonically(a, a_len, b, b_len));
+		assert_int_equal(stele_sort_key_to_name(a_key, a_key_len, back), a_len);
+		assert_memory_equal(back, a, a_len);
+		/* The key of a name is a prefix of the keys of the names below it, and of no other. */
+		uint8_t full[2 * STELE_NAME_MAX] = {0};
+		memcpy(full, b, b_len);
+		bool prefix = a_key_len <= b_key_len && memcmp(a_key, b_key, a_key_len) == 0;
+		a[a_len] = 0;
+		assert_int_equal(stele_name_is_below(full, b_len + 1, a, a_len + 1), prefix);
+	}
+}
+
+static void test_sort_key_limits(void **state)
+{
+	(void)state;
+	uint8_t name[STELE_NAME_MAX], key[STELE_SORT_KEY_MAX], back[STELE_NAME_MAX];
+	for (unsigned label = 1; label <= 63; label++) {
+		size_t len = long_name(name, label, 255);
+		for (size_t i = 0; i < len - 1; i++)
+			if (i % (label + 1) != 0)
+				name[i] = (uint8_t)(i % 2);
+		size_t key_len = stele_sort_key(name, len - 1, key);
+		assert_in_range(key_len, 1, 504);
+		assert_int_equal(stele_sort_key_to_name(key, key_len, back), len - 1);
+		assert_memory_equal(back, name, len - 1);
+	}
+	assert_int_equal(stele_sort_key(name, 0, key), 0);
+	assert_int_equal(stele_sort_key_to_name(key, 0, back), 0);
+	static const struct {
+		const char *key;
+		size_t len;
+	} bad[] = {
+		{"a", 1},     /* not closed */
+		{"a\0\0", 3}, /* an empty label */
+		{"\0", 1},    {"\1", 1}, {"\1\0", 2}, {"\1\3\0", 3}, {"a\1", 2},
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(
+			stele_sort_key_to_name((const uint8_t *)bad[i].key, bad[i].len, back), -1);
+	memset(key, 'a', sizeof(key));
+	key[64] = 0; /* a label of 64 bytes */
+	assert_int_equal(stele_sort_key_to_name(key, 65, back), -1);
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = i % 2 == 0 ? 'a' : 0; /* 255 labels */
+	assert_int_equal(stele_sort_key_to_name(key, sizeof(key), back), -1);
+}
+
+/* ---- hashes and checksums ---- */
+
+static void test_base32hex(void **state)
+{
+	(void)state;
+	uint8_t hash[STELE_NSEC3_HASH_SZ], back[STELE_NSEC3_HASH_SZ];
+	uint8_t digits[STELE_NSEC3_LABEL_SZ], last_digits[STELE_NSEC3_LABEL_SZ];
+	for (int i = 0; i < 1000; i++) {
+		for (unsigned k = 0; k < sizeof(hash); k++)
+			hash[k] = (uint8_t)draw(256);
+		stele_base32hex_encode(hash, digits);
+		assert_true(stele_base32hex_decode(digits, back));
+		assert_memory_equal(back, hash, sizeof(hash));
+	}
+	/* The order of hashes is the order of their digits. */
+	memset(hash, 0, sizeof(hash));
+	memset(last_digits, 0, sizeof(last_digits));
+	for (unsigned i = 0; i < 256; i++) {
+		hash[0] = (uint8_t)i;
+		stele_base32hex_encode(hash, digits);
+		assert_true(memcmp(last_digits, digits, sizeof(digits)) < 0);
+		memcpy(last_digits, digits, sizeof(digits));
+	}
+	memcpy(digits, "0123456789ABCDEFGHIJKLMNOPQRSTUV", 32);
+	assert_true(stele_base32hex_decode(digits, hash));
+	stele_base32hex_encode(hash, last_digits);
+	assert_memory_equal(last_digits, "0123456789abcdefghijklmnopqrstuv", 32);
+	for (unsigned c = 0; c < 256; c++) {
+		bool is_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'v') ||
+				(c >= 'A' && c <= 'V');
+		digits[7] = (uint8_t)c;
+		assert_int_equal(stele_base32hex_decode(digits, hash), is_digit);
+	}
+}
+
+/* RFC 5155 appendix A. */
+static void test_nsec3_vectors(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *hash;
+	} vectors[] = {
+		{"example", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom"},
+		{"a.example", "35mthgpgcu1qg68fab165klnsnk3dpvl"},
+		{"ai.example", "gjeqe526plbf1g8mklp59enfd789njgi"},
+		{"ns1.example", "2t7b4g4vsa5smi47k61mv5bv1a22bojr"},
+		{"ns2.example", "q04jkcevqvmu85r014c7dkba38o0ji5r"},
+		{"w.example", "k8udemvp1j2f7eg6jebps17vp3n8i58h"},
+		{"*.w.example", "r53bq7cc2uvmubfu5ocmm6pers9tk9en"},
+		{"x.w.example", "b4um86eghhds6nea196smvmlo4ors995"},
+		{"y.w.example", "ji6neoaepv8b5o6k4ev33abha8ht9fgc"},
+		{"x.y.w.example", "2vptu5timamqttgl4luu9kg21e0aor3s"},
+		{"xx.example", "t644ebqk9bibcna874givr6joj62mlhv"},
+	};
+	static const uint8_t salt[] = {0xaa, 0xbb, 0xcc, 0xdd};
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		uint8_t name[STELE_NAME_MAX], hash[STELE_NSEC3_HASH_SZ];
+		uint8_t digits[STELE_NSEC3_LABEL_SZ];
+		int len = stele_name_from_text(vectors[i].name, strlen(vectors[i].name), name);
+		assert_true(len > 0);
+		stele_nsec3_hash(name, (size_t)len, salt, sizeof(salt), 12, hash);
+		stele_base32hex_encode(hash, digits);
+		assert_memory_equal(digits, vectors[i].hash, sizeof(digits));
+	}
+}
+
+/* Every length, against OpenSSL; and the portable path against the one that is used. */
+static void test_nsec3_lengths(void **state)
+{
+	(void)state;
+	uint8_t name[STELE_NAME_MAX], salt[255], input[STELE_NAME_MAX + 255];
+	for (size_t i = 0; i < sizeof(name); i++)
+		name[i] = (uint8_t)draw(256);
+	for (size_t i = 0; i < sizeof(salt); i++)
+		salt[i] = (uint8_t)draw(256);
+	for (size_t name_len = 1; name_len <= sizeof(name); name_len++) {
+		static const size_t salt_lens[] = {0, 1, 8, 64, 255};
+		for (unsigned k = 0; k < 5; k++) {
+			size_t salt_len = salt_lens[k];
+			uint8_t hash[STELE_NSEC3_HASH_SZ], expected[STELE_NSEC3_HASH_SZ];
+			memcpy(input, name, name_len);
+			memcpy(input + name_len, salt, salt_len);
+			assert_int_equal(EVP_Digest(input, name_len + salt_len, expected, NULL,
+						    EVP_sha1(), NULL),
+					 1);
+			stele_nsec3_hash(name, name_len, salt_len > 0 ? salt : NULL, salt_len, 0,
+					 hash);
+			assert_memory_equal(hash, expected, sizeof(hash));
+			memcpy(input, expected, sizeof(expected));
+			memcpy(input + sizeof(expected), salt, salt_len);
+			EVP_Digest(input, sizeof(expected) + salt_len, expected, NULL, EVP_sha1(),
+				   NULL);
+			stele_nsec3_hash(name, name_len, salt_len > 0 ? salt : NULL, salt_len, 1,
+					 hash);
+			assert_memory_equal(hash, expected, sizeof(hash));
+		}
+	}
+	for (size_t blocks = 1; blocks * BLOCK_SZ <= sizeof(input); blocks++) {
+		uint32_t slow[5], used[5];
+		memcpy(slow, initial, sizeof(slow));
+		memcpy(used, initial, sizeof(used));
+		compress_portable(slow, input, blocks);
+		compress(used, input, blocks);
+		assert_memory_equal(slow, used, sizeof(slow));
+	}
+}
+
+/* RFC 3720 appendix B.4. */
+static void test_crc32c(void **state)
+{
+	(void)state;
+	uint8_t bytes[4096];
+	memset(bytes, 0, 32);
+	assert_int_equal(stele_crc32c(0, bytes, 32), 0x8a9136aa);
+	memset(bytes, 0xff, 32);
+	assert_int_equal(stele_crc32c(0, bytes, 32), 0x62a8ab43);
+	for (unsigned i = 0; i < 32; i++)
+		bytes[i] = (uint8_t)i;
+	assert_int_equal(stele_crc32c(0, bytes, 32), 0x46dd794e);
+	for (unsigned i = 0; i < 32; i++)
+		bytes[i] = (uint8_t)(31 - i);
+	assert_int_equal(stele_crc32c(0, bytes, 32), 0x113fdb5c);
+	assert_int_equal(stele_crc32c(0, "123456789", 9), 0xe3069283);
+	assert_int_equal(stele_crc32c(0, bytes, 0), 0);
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)draw(256);
+	for (int i = 0; i < 5000; i++) {
+		size_t at = draw(2048), sz = draw(2048), cut = draw((uint32_t)sz + 1);
+		uint32_t whole = stele_crc32c(0, bytes + at, sz);
+		assert_int_equal(whole, ~crc_portable(~0u, bytes + at, sz));
+		uint32_t first = stele_crc32c(0, bytes + at, cut);
+		assert_int_equal(whole, stele_crc32c(first, bytes + at + cut, sz - cut));
+	}
+}
+
+/* ---- the rest ---- */
+
+static void test_rrtype_text(void **state)
+{
+	(void)state;
+	char text[STELE_RRTYPE_TEXT_MAX];
+	for (unsigned type = 0; type < 65536; type++) {
+		stele_rrtype_to_text((uint16_t)type, text);
+		assert_int_equal(stele_rrtype_from_text(text, strlen(text)), type);
+		for (char *c = text; *c != '\0'; c++)
+			*c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+		assert_int_equal(stele_rrtype_from_text(text, strlen(text)), type);
+		char number[16];
+		int len = snprintf(number, sizeof(number), "TYPE%u", type);
+		assert_int_equal(stele_rrtype_from_text(number, (size_t)len), type);
+	}
+	assert_string_equal(stele_rrtype_to_text(STELE_TYPE_NSEC3PARAM, text), "NSEC3PARAM");
+	assert_string_equal(stele_rrtype_to_text(65280, text), "TYPE65280");
+	static const char *const bad[] = {"",       "TYPE", "TYPE65536", "TYPE-1",
+					  "TYPE1x", "AA",   "TYP1",      "TYPE000001"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(stele_rrtype_from_text(bad[i], strlen(bad[i])), -1);
+}
+
+static void test_rdata_names(void **state)
+{
+	(void)state;
+	uint16_t pos[2];
+	static const uint8_t soa[] = "\3ns1\0\4host\0\0\0\0\1";
+	assert_int_equal(stele_rdata_compressible_names(STELE_TYPE_SOA, soa, sizeof(soa), pos), 2);
+	assert_int_equal(pos[0], 0);
+	assert_int_equal(pos[1], 5);
+	assert_int_equal(stele_rdata_compressible_names(STELE_TYPE_MX, soa, 7, pos), 1);
+	assert_int_equal(pos[0], 2);
+	/* RFC 3597 section 4: no other type, later ones with names neither. */
+	assert_int_equal(stele_rdata_compressible_names(33 /* SRV */, soa, 12, pos), 0);
+	assert_int_equal(stele_rdata_compressible_names(STELE_TYPE_DNAME, soa, 5, pos), 0);
+	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_NS), 0);
+	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_MX), 2);
+	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_SRV), 6);
+	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_A), -1);
+}
+
+static void test_bytes(void **state)
+{
+	(void)state;
+	uint8_t b[9] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+	assert_int_equal(stele_get_le16(b + 1), 0x0201);
+	assert_int_equal(stele_get_be16(b + 1), 0x0102);
+	assert_int_equal(stele_get_le32(b + 1), 0x04030201);
+	assert_int_equal(stele_get_be32(b + 1), 0x01020304);
+	assert_true(stele_get_le64(b + 1) == 0x0807060504030201u);
+	assert_true(stele_get_be64(b + 1) == 0x0102030405060708u);
+	stele_put_be32(b, 0xdeadbeef);
+	assert_memory_equal(b, "\xde\xad\xbe\xef\4", 5);
+	struct stele_le32 field = stele_to_le32(0xdeadbeef);
+	assert_memory_equal(&field, "\xef\xbe\xad\xde", 4);
+	assert_int_equal(stele_le32(field), 0xdeadbeef);
+}
+
+static void test_error(void **state)
+{
+	(void)state;
+	struct stele_error err;
+	assert_int_equal(stele_fail(&err, STELE_E_INPUT, "%s:%d", "a", 7), STELE_E_INPUT);
+	assert_string_equal(err.text, "a:7");
+	assert_int_equal(stele_fail_errno(&err, ENOSPC, "x"), STELE_E_SYSTEM);
+	assert_string_equal(err.text, "x: No space left on device");
+	assert_int_equal(stele_fail(NULL, STELE_E_STALE, "x"), STELE_E_STALE);
+	char *text = malloc(3 * STELE_ERROR_MAX);
+	memset(text, 'x', 3 * STELE_ERROR_MAX - 1);
+	text[3 * STELE_ERROR_MAX - 1] = '\0';
+	stele_fail_errno(&err, EIO, "%s", text);
+	assert_int_equal(strlen(err.text), STELE_ERROR_MAX - 1);
+	free(text);
+	assert_int_equal(stele_exit_status(STELE_OK), 0);
+	assert_int_equal(stele_exit_status(STELE_E_INPUT), 1);
+	assert_int_equal(stele_exit_status(STELE_E_USAGE), 2);
+	assert_int_equal(stele_exit_status(STELE_E_SYSTEM), 3);
+	assert_int_equal(stele_exit_status(STELE_E_NOTFOUND), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_name_length),
+		cmocka_unit_test(test_name_case),
+		cmocka_unit_test(test_name_is_below),
+		cmocka_unit_test(test_name_text),
+		cmocka_unit_test(test_name_text_limits),
+		cmocka_unit_test(test_sort_key_order),
+		cmocka_unit_test(test_sort_key_limits),
+		cmocka_unit_test(test_base32hex),
+		cmocka_unit_test(test_nsec3_vectors),
+		cmocka_unit_test(test_nsec3_lengths),
+		cmocka_unit_test(test_crc32c),
+		cmocka_unit_test(test_rrtype_text),
+		cmocka_unit_test(test_rdata_names),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_error),
+	};
+	return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
+}
