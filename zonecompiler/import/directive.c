@@ -102,7 +102,7 @@ static int scan_include(struct stele_scan *s)
 		if (status < 0)
 			return status;
 	}
-	if (s->include_forbidden)
+	if (s->is_restricted)
 		return stele_report_error(s->report, place,
 					  "$INCLUDE is not allowed here (expected records)");
 	char *path = resolve_path(c->file, name);

@@ -191,10 +191,11 @@ int stele_scan_generate(struct stele_scan *s, struct stele_place place)
 					 "bad range '%s' (expected START-STOP or START-STOP/STEP, "
 					 "START not above STOP)",
 					 stele_cursor_show(&range_token, shown));
-	if ((range.stop - range.start) / range.step >= RECORD_MAX)
+	uint32_t most = s->is_restricted ? STELE_SCAN_GENERATE_RESTRICTED : RECORD_MAX;
+	if ((range.stop - range.start) / range.step >= most)
 		return stele_cursor_fail(c, range_token.p,
 					 "range '%s' makes too many records (expected at most %u)",
-					 stele_cursor_show(&range_token, shown), RECORD_MAX);
+					 stele_cursor_show(&range_token, shown), most);
 	status = stele_cursor_need(c, &owner, "an owner name");
 	if (status < 0)
 		return status;

@@ -128,10 +128,9 @@ static int settle_apex(struct stele_import *import, const char *path)
 				  apex_text);
 }
 
-int stele_import_read(struct stele_import *import, const char *const *paths, size_t path_cnt,
-		      const uint8_t *apex, size_t apex_len, struct stele_error *reterr)
+static void begin_read(struct stele_import *import, const uint8_t *apex, size_t apex_len,
+		       struct stele_error *reterr)
 {
-	uint64_t errors = import->report->error_cnt;
 	stele_records_clear(&import->records);
 	stele_records_clear(&import->nsec3);
 	stele_hash_set_free(&import->cnames);
@@ -143,19 +142,20 @@ int stele_import_read(struct stele_import *import, const char *const *paths, siz
 	stele_scan_reset(import->scan, import->apex, apex_len);
 	if (reterr != NULL)
 		reterr->text[0] = '\0';
+}
 
-	for (size_t i = 0; i < path_cnt; i++) {
-		/* Each file begins at the zone's name. */
-		stele_scan_set_origin(import->scan, import->apex, apex_len);
-		int status = stele_scan_file(import->scan, paths[i], reterr);
-		if (status < 0 && reterr != NULL && reterr->text[0] == '\0')
-			return no_memory(reterr);
-		if (status < 0)
-			return status;
-	}
-	if (import->report->error_cnt != errors)
+/* Memory is what a scan runs out of without a word. */
+static int end_scan(int status, struct stele_error *reterr)
+{
+	return status < 0 && reterr != NULL && reterr->text[0] == '\0' ? no_memory(reterr) : status;
+}
+
+static int end_read(struct stele_import *import, uint64_t errors_before, const char *path,
+		    struct stele_error *reterr)
+{
+	if (import->report->error_cnt != errors_before)
 		return STELE_E_INPUT;
-	int status = settle_apex(import, paths[0]);
+	int status = settle_apex(import, path);
 	if (status < 0)
 		return status;
 	uint8_t key[STELE_SORT_KEY_MAX];
@@ -164,6 +164,32 @@ int stele_import_read(struct stele_import *import, const char *const *paths, siz
 	    stele_records_sort(&import->nsec3, key_len) < 0)
 		return no_memory(reterr);
 	return 0;
+}
+
+int stele_import_read(struct stele_import *import, const char *const *paths, size_t path_cnt,
+		      const uint8_t *apex, size_t apex_len, struct stele_error *reterr)
+{
+	uint64_t errors = import->report->error_cnt;
+	begin_read(import, apex, apex_len, reterr);
+	for (size_t i = 0; i < path_cnt; i++) {
+		/* Each file begins at the zone's name. */
+		stele_scan_set_origin(import->scan, import->apex, apex_len);
+		int status = end_scan(stele_scan_file(import->scan, paths[i], reterr), reterr);
+		if (status < 0)
+			return status;
+	}
+	return end_read(import, errors, paths[0], reterr);
+}
+
+int stele_import_read_text(struct stele_import *import, const char *name, const uint8_t *text,
+			   size_t len, const uint8_t *apex, size_t apex_len,
+			   struct stele_error *reterr)
+{
+	uint64_t errors = import->report->error_cnt;
+	begin_read(import, apex, apex_len, reterr);
+	stele_scan_restrict(import->scan);
+	int status = end_scan(stele_scan_text(import->scan, name, text, len, reterr), reterr);
+	return status < 0 ? status : end_read(import, errors, name, reterr);
 }
 
 /* ---- into the store ---- */
@@ -282,40 +308,29 @@ static int collect_hashes(struct stele_import *import, struct stele_check *check
 }
 
 /* RFC 1982: a serial that does not rise keeps secondaries from fetching the zone. */
-static int check_serial(struct stele_import *import, const struct stele_zone_info *old,
-			bool changed)
+static void check_serial(struct stele_import *import, uint32_t old)
 {
-	uint32_t rise = import->serial - old->serial;
-	if (!changed || (rise != 0 && rise < UINT32_C(0x80000000)))
-		return 0;
+	uint32_t rise = import->serial - old;
+	if (rise != 0 && rise < UINT32_C(0x80000000))
+		return;
 	struct stele_place place = {stele_scan_file_name(import->scan, import->soa_file),
 				    import->soa_line, 1};
 	stele_report_warning(import->report, STELE_WARN_SERIAL, place,
 			     "serial %" PRIu32 " does not increase (expected more than the %" PRIu32
 			     " of the store)",
-			     import->serial, old->serial);
-	return 0;
+			     import->serial, old);
 }
 
-int stele_import_write(struct stele_import *import, struct stele_store_read *before,
-		       struct stele_store_write *write, uint32_t now,
-		       struct stele_import_stats *ret_stats, struct stele_error *reterr)
+/* The streams are ready to give nodes. `stats` gets what they give. */
+static int begin_stream(struct stele_import *import, uint32_t now, struct stream *stream,
+			struct stele_import_stats *stats)
 {
-	struct stele_import_stats stats = {.serial = import->serial, .apex_len = import->apex_len};
-	memcpy(stats.apex, import->apex, import->apex_len);
-	struct stele_zone_info old = {0}, info;
-	int found = STELE_E_NOTFOUND;
-	if (before != NULL) {
-		found = stele_store_zone_find(before, import->apex, &old, reterr);
-		if (found < 0 && found != STELE_E_NOTFOUND)
-			return found;
-	}
-	if (reterr != NULL)
-		reterr->text[0] = '\0';
-
-	struct stream stream = {
+	*stats =
+		(struct stele_import_stats){.serial = import->serial, .apex_len = import->apex_len};
+	memcpy(stats->apex, import->apex, import->apex_len);
+	*stream = (struct stream){
 		.import = import,
-		.stats = &stats,
+		.stats = stats,
 		.check =
 			{
 				.report = import->report,
@@ -326,23 +341,76 @@ int stele_import_write(struct stele_import *import, struct stele_store_read *bef
 				.now = now,
 			},
 	};
-	if (collect_hashes(import, &stream.check) < 0)
-		return no_memory(reterr);
-	stele_check_begin(&stream.check);
-	stele_nodes_begin(&stream.nodes, &import->records);
-	struct nsec3_stream nsec3 = {.stream = &stream};
-	int status = stele_store_zone_replace(write, import->apex, give_node, &stream,
-					      give_nsec3_after_nodes, &nsec3, &info, reterr);
-	if (stream.failed || stele_report_full(import->report)) {
+	if (collect_hashes(import, &stream->check) < 0)
+		return STELE_E_SYSTEM;
+	stele_check_begin(&stream->check);
+	stele_nodes_begin(&stream->nodes, &import->records);
+	return 0;
+}
+
+/* `status` is what came of the walk; what the report has outranks it. */
+static int end_stream(struct stream *stream, int status, struct stele_error *reterr)
+{
+	if (stream->failed || stele_report_full(stream->import->report)) {
 		status = STELE_E_INPUT;
 		if (reterr != NULL)
 			reterr->text[0] = '\0';
 	}
-	stele_nodes_free(&stream.nodes);
-	stele_check_free(&stream.check);
+	stele_nodes_free(&stream->nodes);
+	stele_check_free(&stream->check);
+	return status;
+}
+
+int stele_import_walk(struct stele_import *import, uint32_t now,
+		      int (*each)(void *user, enum stele_store_table table,
+				  const struct stele_store_item *item),
+		      void *user, struct stele_import_stats *ret_stats, struct stele_error *reterr)
+{
+	struct stele_import_stats stats;
+	struct stream stream;
+	struct stele_store_item item;
+	if (begin_stream(import, now, &stream, &stats) < 0)
+		return no_memory(reterr);
+	int got, status = 0;
+	while (status == 0 && (got = give_node(&stream, &item, reterr)) != 0)
+		status = got < 0 ? got : each(user, STELE_STORE_NODES, &item);
+	if (status == 0)
+		stele_nodes_begin(&stream.nodes, &import->nsec3);
+	while (status == 0 && (got = give_nsec3(&stream, &item, reterr)) != 0)
+		status = got < 0 ? got : each(user, STELE_STORE_NSEC3, &item);
+	status = end_stream(&stream, status, reterr);
+	if (status == 0)
+		*ret_stats = stats;
+	return status;
+}
+
+int stele_import_write(struct stele_import *import, struct stele_store_read *before,
+		       struct stele_store_write *write, uint32_t now,
+		       struct stele_import_stats *ret_stats, struct stele_error *reterr)
+{
+	struct stele_zone_info old = {0}, info;
+	int found = STELE_E_NOTFOUND;
+	if (before != NULL) {
+		found = stele_store_zone_find(before, import->apex, &old, reterr);
+		if (found < 0 && found != STELE_E_NOTFOUND)
+			return found;
+	}
+	if (reterr != NULL)
+		reterr->text[0] = '\0';
+
+	struct stele_import_stats stats;
+	struct stream stream;
+	if (begin_stream(import, now, &stream, &stats) < 0)
+		return no_memory(reterr);
+	struct nsec3_stream nsec3 = {.stream = &stream};
+	int status = stele_store_zone_replace(write, import->apex, give_node, &stream,
+					      give_nsec3_after_nodes, &nsec3, &info, reterr);
+	status = end_stream(&stream, status, reterr);
 	if (status < 0)
 		return status;
 	stats.changed = found == STELE_E_NOTFOUND || info.generation != old.generation;
 	*ret_stats = stats;
-	return found == 0 ? check_serial(import, &old, stats.changed) : 0;
+	if (found == 0 && stats.changed)
+		check_serial(import, old.serial);
+	return 0;
 }

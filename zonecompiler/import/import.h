@@ -45,6 +45,20 @@ void stele_import_progress(struct stele_import *import, void (*progress)(void *u
 int stele_import_read(struct stele_import *import, const char *const *paths, size_t path_cnt,
 		      const uint8_t *apex, size_t apex_len, struct stele_error *reterr);
 
+/* The same from memory, restricted as stele_scan_restrict() says. See stele_scan_text(). */
+int stele_import_read_text(struct stele_import *import, const char *name, const uint8_t *text,
+			   size_t len, const uint8_t *apex, size_t apex_len,
+			   struct stele_error *reterr);
+
+/*
+ * Checks what was read and gives it to `each`, without a store: all nodes of the zone in order of
+ * key, then those of its NSEC3 owners. `each` returns 0 to go on, or a negative stele_status.
+ */
+int stele_import_walk(struct stele_import *import, uint32_t now,
+		      int (*each)(void *user, enum stele_store_table table,
+				  const struct stele_store_item *item),
+		      void *user, struct stele_import_stats *ret_stats, struct stele_error *reterr);
+
 /*
  * Checks what was read and replaces the zone by it. `before` is what the store knows of zones before
  * the import, to compare serials; NULL: nothing. `now` in seconds since 1970, for signatures.

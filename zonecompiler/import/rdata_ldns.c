@@ -91,7 +91,8 @@ int stele_rdata_parse_by_ldns(struct stele_cursor *c, uint16_t type, struct stel
 	int status = STELE_E_SYSTEM;
 	if (text == NULL || wire == NULL)
 		goto out;
-	int head = snprintf(text, TEXT_MAX, ". 0 IN %s ", type_text);
+	/* By number: not every build of ldns has every mnemonic. */
+	int head = snprintf(text, TEXT_MAX, ". 0 IN TYPE%u ", type);
 	size_t len = 0;
 	status = gather(c, text + head, TEXT_MAX - (size_t)head, &len);
 	if (status < 0)

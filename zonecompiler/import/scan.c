@@ -58,9 +58,9 @@ void stele_scan_progress(struct stele_scan *scan, void (*progress)(void *user, u
 	scan->progress_user = user;
 }
 
-void stele_scan_forbid_include(struct stele_scan *scan)
+void stele_scan_restrict(struct stele_scan *scan)
 {
-	scan->include_forbidden = true;
+	scan->is_restricted = true;
 }
 
 const char *stele_scan_file_name(const struct stele_scan *scan, uint16_t file)

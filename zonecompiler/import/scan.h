@@ -67,7 +67,11 @@ const char *stele_scan_file_name(const struct stele_scan *scan, uint16_t file);
 void stele_scan_progress(struct stele_scan *scan, void (*progress)(void *user, uint64_t done),
 			 void *user);
 
-/* Forbids files to name other files: for text of which nothing is known. */
-void stele_scan_forbid_include(struct stele_scan *scan);
+/*
+ * For text of which nothing is known: $INCLUDE is refused, and a $GENERATE makes at most
+ * STELE_SCAN_GENERATE_RESTRICTED records.
+ */
+#define STELE_SCAN_GENERATE_RESTRICTED 256
+void stele_scan_restrict(struct stele_scan *scan);
 
 #endif

@@ -17,7 +17,7 @@ struct stele_scan {
 	void *user;
 	void (*progress)(void *user, uint64_t done);
 	void *progress_user;
-	bool include_forbidden;
+	bool is_restricted;
 
 	/* The origin, with its case for names in rdata, lowered for owners, and as a sort key. */
 	uint8_t origin[STELE_NAME_MAX], origin_lower[STELE_NAME_MAX];

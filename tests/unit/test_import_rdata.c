@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data of records: the parser against ldns, on edge values and on random text. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lib/base/error.h"
+#include "lib/dns/rrtype.h"
+#include "zonecompiler/import/rdata.h"
+#include "zonecompiler/import/value.h"
+
+#include <ldns/ldns.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint8_t origin[] = "\7eXample";
+
+static struct stele_rdata ours; /* too large for a stack */
+static char last_error[STELE_ERROR_MAX];
+
+static void note_error(void *user, const char *text)
+{
+	(void)user;
+	snprintf(last_error, sizeof(last_error), "%s", text);
+}
+
+/* Parses with the code under test: true if it was accepted; the bytes are in `ours`. */
+static bool parse_ours(uint16_t type, const char *text, size_t len)
+{
+	struct stele_report report = {.emit = note_error};
+	uint8_t *copy = calloc(1, len + STELE_CURSOR_SLACK);
+	assert_non_null(copy);
+	memcpy(copy, text, len);
+	struct stele_cursor c = {
+		.p = copy,
+		.end = copy + len,
+		.line_start = copy,
+		.file = "t",
+		.report = &report,
+		.line = 1,
+	};
+	ours.origin = origin;
+	ours.origin_len = sizeof(origin);
+	last_error[0] = '\0';
+	int status = stele_rdata_parse(&c, type, &ours);
+	assert_int_equal(status < 0, report.error_cnt == 1);
+	if (status == 0) {
+		assert_true(c.p == c.end || *c.p == '\n');
+		assert_true(stele_rdata_valid(type, ours.bytes, ours.len));
+	}
+	free(copy);
+	return status == 0;
+}
+
+/* The same by ldns: the number of bytes, or -1. */
+static int parse_theirs(const char *type, const char *text, uint8_t *out)
+{
+	static char line[400000];
+	ldns_rdf *dname = ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, sizeof(origin), origin);
+	ldns_rr *rr = NULL;
+	int len = -1;
+	snprintf(line, sizeof(line), "x. 0 IN %s %s", type, text);
+	if (ldns_rr_new_frm_str(&rr, line, 0, dname, NULL) == LDNS_STATUS_OK) {
+		ldns_buffer *wire = ldns_buffer_new(70000);
+		if (ldns_rr_rdata2buffer_wire(wire, rr) == LDNS_STATUS_OK) {
+			len = (int)ldns_buffer_position(wire);
+			memcpy(out, ldns_buffer_begin(wire), (size_t)len);
+		}
+		ldns_buffer_free(wire);
+		ldns_rr_free(rr);
+	}
+	ldns_rdf_deep_free(dname);
+	return len;
+}
+
+enum expectation {
+	SAME, /* both accept with equal bytes, or both refuse */
+	OURS_REFUSES,
+	THEIRS_REFUSES,
+	BYTES_DIFFER,
+};
+
+static const struct {
+	const char *type, *text;
+	enum expectation expectation;
+	const char *reason; /* why the two differ */
+} cases[] = {
+#define OK SAME, NULL
+	{"A", "0.0.0.0", OK},
+	{"A", "255.255.255.255", OK},
+	{"A", "256.1.1.1", OK},
+	{"A", "1.2.3", OK},
+	{"A", "1.2.3.4.5", OK},
+	{"A", "01.2.3.4", OK},
+	{"A", "1..3.4", OK},
+	{"A", "", OK},
+	{"A", "1.2.3.4 5", OK},
+	{"AAAA", "::", OK},
+	{"AAAA", "2001:DB8::1", OK},
+	{"AAAA", "1:2:3:4:5:6:7:8", OK},
+	{"AAAA", "::ffff:192.0.2.1", OK},
+	{"AAAA", "1:2:3:4:5:6:7:8:9", OK},
+	{"AAAA", "1::2::3", OK},
+	{"AAAA", "12345::", OK},
+	{"NS", "ns1.Example.NET.", OK},
+	{"NS", "NS1", OK},
+	{"NS", "@", OK},
+	{"NS", ".", OK},
+	{"NS", "a\\.b.c\\000d\\255.", OK},
+	{"NS", "a..b.", OK},
+	{"NS", ".a", OK},
+	{"NS", "a\\256.", OK},
+	{"NS", "a\\25.", OK},
+	{"NS", "", OK},
+	{"NS", "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123.", OK},
+	{"NS", "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff1234.", OK},
+	{"CNAME", "*.x.", OK},
+	{"DNAME", "x.Y.z", OK},
+	{"PTR", "a-b_c", OK},
+	{"MX", "0 .", OK},
+	{"MX", "65535 mail", OK},
+	{"MX", "65536 mail", OURS_REFUSES, "ldns takes numbers modulo 2^16"},
+	{"MX", "-1 mail", OURS_REFUSES, "ldns takes numbers modulo 2^16"},
+	{"MX", "10", OK},
+	{"MX", "mail 10", OK},
+	{"SRV", "0 1 65535 host", OK},
+	{"SRV", "1 2 3", OK},
+	{"SOA", "ns h 1 2 3 4 5", OK},
+	{"SOA", "ns. h. 4294967295 1h 1M 1w2d 300", OK},
+	{"SOA", "ns. h. 4294967296 1 1 1 1", OURS_REFUSES, "ldns takes numbers modulo 2^32"},
+	{"SOA", "ns. h. 1 ( 2\n3 ) 4 5", OK},
+	{"SOA", "ns. h. 1 2 3 4", OK},
+	{"SOA", "ns. h. 1 2 3 4 5x", OK},
+	{"TXT", "abc", OK},
+	{"TXT", "\"a b;c(d)\" e\\\"f", OK},
+	{"TXT", "\"\"", OK},
+	{"TXT", "\"a\"\"b\"", OK},
+	{"TXT", "a\\065\\;\\032b", OK},
+	{"TXT", "", OK},
+	{"TXT", "\"open", OURS_REFUSES, "ldns takes a string that is not closed"},
+	{"DS", "12345 8 2 ABCDEF0123", OK},
+	{"DS", "12345 RSASHA256 1 abcd ef01", OK},
+	{"DS", "12345 ecdsap256sha256 2 ab", OK},
+	{"DS", "1 8 2 abc", OURS_REFUSES, "ldns takes half a byte"},
+	{"DS", "1 8 2 xy", OK},
+	{"DS", "1 8 2", OK},
+	{"CDS", "0 0 0 00", OK},
+	{"CDS", "0 0 0 0", OURS_REFUSES, "half a byte; RFC 8078 writes 00"},
+	{"DNSKEY", "256 3 13 AAEC AwQF", OK},
+	{"DNSKEY", "257 3 8 AA==", OK},
+	{"DNSKEY", "257 3 8 AAA=", OK},
+	{"DNSKEY", "257 3 8 AAA", OK},
+	{"DNSKEY", "257 3 8 A===", OK},
+	{"DNSKEY", "257 3 8 AA!=", OK},
+	{"DNSKEY", "257 3 8 AB==", OK},
+	{"DNSKEY", "257 3 8", OK},
+	{"CDNSKEY", "0 3 0 AA==", OK},
+	{"RRSIG", "A 8 2 3600 20300102030405 20200229235959 12345 Example. AAECAwQ=", OK},
+	{"RRSIG", "TYPE65534 13 0 0 4294967295 0 0 . AA==", OK},
+	{"RRSIG", "NSEC3 ED25519 127 2147483647 20380119031408 20380119031407 1 a.b. AAEC", OK},
+	{"RRSIG", "A 8 2 3600 20300230000000 20200101000000 1 e. AA==", OURS_REFUSES,
+	 "ldns takes any day up to 31 in February"},
+	{"RRSIG", "A 8 2 3600 20301301000000 20200101000000 1 e. AA==", OK},
+	{"RRSIG", "A 8 2 3600 20300101000000 20200101000000 1 e.", OK},
+	{"RRSIG", "FOO 8 2 3600 20300101000000 20200101000000 1 e. AA==", OURS_REFUSES,
+	 "ldns takes a type that is unknown as 0"},
+	{"NSEC", "a.b. A NS SOA RRSIG NSEC TYPE65535", OK},
+	{"NSEC", "a.b. NSEC A A TYPE1234 URI", OK},
+	{"NSEC", "a.b.", OK},
+	{"NSEC3", "1 1 10 aAbB 2vptu5timamqttgl4luu9kg21e0aor3s A RRSIG", OK},
+	{"NSEC3", "1 0 0 - 2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S", OK},
+	{"NSEC3", "1 0 0 -- 2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S", OK},
+	{"NSEC3", "1 0 0 abc 2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S", OK},
+	{"NSEC3", "1 0 0 - 2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3W A", OK},
+	{"NSEC3PARAM", "1 0 65535 aabbccdd", OK},
+	{"NSEC3PARAM", "1 0 0 -", OK},
+	{"NSEC3PARAM", "1 0 0", OK},
+	{"NSEC3", "1 0 0 - 2VPTU5TIMAMQTTGL4LUU9KG21E0AOR0", THEIRS_REFUSES,
+	 "19 bytes are a hash for ldns only with all 32 digits; the zone's check refuses it"},
+	{"MX", "1 \\@", BYTES_DIFFER, "ldns takes an escaped @ for the origin"},
+	{"MX", "1 @.", BYTES_DIFFER, "ldns takes a label @ for the origin"},
+	{"NSEC", "a. NINFO", BYTES_DIFFER, "ldns of Debian is built without NINFO and RKEY"},
+	{"A", "\\# 4 01020304", OK},
+	{"A", "\\# 5 0102030405", OURS_REFUSES, "ldns drops bytes behind the address"},
+	{"TXT", "\\# 3 02 6161", OK},
+	{"NS", "\\# 4 03616263", OK},
+	/* Types that go through ldns, so that at least the way there is tried. */
+	{"HTTPS", "1 . alpn=\"h2,h3\" ipv4hint=192.0.2.1", OK},
+	{"SVCB", "0 foo", OK},
+	{"CAA", "0 issue \"ca.example; a=b\"", OK},
+	{"TLSA", "3 1 1 abcdef", OK},
+	{"SSHFP", "1 1 abcd", OK},
+	{"NAPTR", "1 2 \"s\" \"E2U+sip\" \"!^.*$!sip:x@y!\" .", OK},
+	{"LOC", "52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m", OK},
+	{"HINFO", "cpu \"the os\"", OK},
+	{"URI", "10 1 \"ftp://x/\"", OK},
+	{"EUI48", "00-00-5e-00-53-2a", OK},
+	{"ZONEMD", "1 1 1 abcdef", OK},
+	{"CSYNC", "1 3 A NS", OK},
+	{"APL", "1:192.168.32.0/21 !1:192.168.38.0/28", OK},
+	{"OPENPGPKEY", "AAEC", OK},
+#undef OK
+};
+
+static void test_table(void **state)
+{
+	(void)state;
+	static uint8_t theirs[70000];
+	unsigned faults = 0;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int type = stele_rrtype_from_text(cases[i].type, strlen(cases[i].type));
+		bool accepted = parse_ours((uint16_t)type, cases[i].text, strlen(cases[i].text));
+		int len = parse_theirs(cases[i].type, cases[i].text, theirs);
+		enum expectation got = SAME;
+		if (accepted && len < 0)
+			got = THEIRS_REFUSES;
+		else if (!accepted && len >= 0)
+			got = OURS_REFUSES;
+		else if (accepted &&
+			 ((size_t)len != ours.len || memcmp(ours.bytes, theirs, ours.len) != 0))
+			got = BYTES_DIFFER;
+		if (got == cases[i].expectation)
+			continue;
+		faults++;
+		print_error("%s %s: expected %d, got %d (%s)\n", cases[i].type, cases[i].text,
+			    cases[i].expectation, got, last_error);
+	}
+	assert_int_equal(faults, 0);
+}
+
+/* ---- random records ---- */
+
+static uint64_t seed = 1;
+
+static unsigned roll(unsigned below)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (unsigned)((seed >> 11) % below);
+}
+
+static char *put_random_name(char *out)
+{
+	unsigned labels = roll(5);
+	if (labels == 0) {
+		*out++ = roll(2) ? '@' : '.';
+		return out;
+	}
+	for (unsigned i = 0; i < labels; i++) {
+		if (i > 0)
+			*out++ = '.';
+		for (unsigned n = 1 + roll(roll(20) ? 12 : 63); n > 0; n--) {
+			unsigned kind = roll(40);
+			if (kind == 0)
+				out += sprintf(out, "\\%03u", roll(256));
+			else if (kind == 1)
+				out += sprintf(out, "\\%c", ".;\\()\"@ $-"[roll(10)]);
+			else
+				*out++ = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-_*"[roll(45)];
+		}
+	}
+	if (roll(2))
+		*out++ = '.';
+	return out;
+}
+
+static char *put_random_digits(char *out, const char *digits, unsigned cnt)
+{
+	unsigned base = (unsigned)strlen(digits);
+	while (cnt-- > 0)
+		*out++ = digits[roll(base)];
+	return out;
+}
+
+static char *put_random_base64(char *out)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	out = put_random_digits(out, digits, 4 * (1 + roll(60)));
+	switch (roll(4)) {
+	case 0:
+		*out++ = digits[roll(64)];
+		*out++ = digits[16 * roll(4)];
+		*out++ = '=';
+		*out++ = '=';
+		break;
+	case 1:
+		out = put_random_digits(out, digits, 2);
+		*out++ = digits[4 * roll(16)];
+		*out++ = '=';
+		break;
+	default:
+		break;
+	}
+	return out;
+}
+
+static char *put_random_types(char *out)
+{
+	for (unsigned n = roll(8); n > 0; n--) {
+		char text[STELE_RRTYPE_TEXT_MAX];
+		unsigned type = roll(3) ? 1 + roll(64) : roll(65536);
+		stele_rrtype_to_text((uint16_t)type, text);
+		if (ldns_get_rr_type_by_name(text) != (ldns_rr_type)type)
+			snprintf(text, sizeof(text), "TYPE%u", type);
+		out += sprintf(out, " %s", text);
+	}
+	return out;
+}
+
+/* The letters are those of the parser's own descriptions. */
+static const struct {
+	const char *type, *letters;
+} random_types[] = {
+	{"A", "4"},         {"AAAA", "6"},       {"NS", "N"},
+	{"CNAME", "N"},     {"PTR", "N"},        {"DNAME", "N"},
+	{"MX", "2N"},       {"SRV", "222N"},     {"SOA", "NN3DDDD"},
+	{"TXT", "T"},       {"DS", "211X"},      {"CDS", "211X"},
+	{"DNSKEY", "211B"}, {"CDNSKEY", "211B"}, {"RRSIG", "R11DEE2NB"},
+	{"NSEC", "NM"},     {"NSEC3", "112SHM"}, {"NSEC3PARAM", "112S"},
+};
+
+static void random_text(const char *letters, char *out)
+{
+	for (const char *l = letters; *l != '\0'; l++) {
+		if (l > letters)
+			*out++ = ' ';
+		switch (*l) {
+		case 'N':
+			out = put_random_name(out);
+			break;
+		case '4':
+			out += sprintf(out, "%u.%u.%u.%u", roll(256), roll(256), roll(256),
+				       roll(256));
+			break;
+		case '6':
+			for (unsigned i = 0; i < 8; i++)
+				out += sprintf(out, i < 7 ? "%x:" : "%x", roll(65536));
+			break;
+		case '1':
+			out += sprintf(out, "%u", roll(256));
+			break;
+		case '2':
+			out += sprintf(out, "%u", roll(65536));
+			break;
+		case '3':
+		case 'D':
+			out += sprintf(out, "%u", roll(2147483647));
+			break;
+		case 'E':
+			if (roll(4) == 0)
+				out += sprintf(out, "%u", roll(2147483647));
+			else
+				out += sprintf(out, "%04u%02u%02u%02u%02u%02u", 1970 + roll(130),
+					       1 + roll(12), 1 + roll(28), roll(24), roll(60),
+					       roll(60));
+			break;
+		case 'R':
+			out += sprintf(out, "TYPE%u", roll(65536));
+			break;
+		case 'S':
+			out = roll(3) ? put_random_digits(out, "0123456789abcdefABCDEF",
+							  2 * (1 + roll(16))) :
+					stpcpy(out, "-");
+			break;
+		case 'H':
+			out = put_random_digits(out, "0123456789abcdefghijklmnopqrstuvABCUV", 32);
+			break;
+		case 'T':
+			for (unsigned n = 1 + roll(4); n > 0; n--) {
+				*out++ = ' ';
+				*out++ = '"';
+				out = put_random_name(out);
+				*out++ = '"';
+			}
+			break;
+		case 'M':
+			out = put_random_types(out);
+			break;
+		case 'X':
+			out = put_random_digits(out, "0123456789abcdefABCDEF", 2 * (1 + roll(40)));
+			break;
+		default:
+			out = put_random_base64(out);
+			break;
+		}
+	}
+	*out = '\0';
+}
+
+static void test_random(void **state)
+{
+	(void)state;
+	static uint8_t theirs[70000];
+	static char text[8192];
+	unsigned accepted_cnt = 0;
+	for (unsigned i = 0; i < 20000; i++) {
+		unsigned which = roll(sizeof(random_types) / sizeof(random_types[0]));
+		const char *name = random_types[which].type;
+		int type = stele_rrtype_from_text(name, strlen(name));
+		random_text(random_types[which].letters, text);
+		bool accepted = parse_ours((uint16_t)type, text, strlen(text));
+		int len = parse_theirs(name, text, theirs);
+		bool same = accepted ? (size_t)len == ours.len &&
+					       memcmp(ours.bytes, theirs, ours.len) == 0 :
+				       len < 0;
+		if (!same)
+			print_error("%s %s: %s, ldns %d bytes (%s)\n", name, text,
+				    accepted ? "accepted" : "refused", len, last_error);
+		assert_true(same);
+		accepted_cnt += accepted;
+	}
+	assert_true(accepted_cnt > 19000);
+}
+
+/*
+ * Random text with faults in it. ldns is lenient in many ways (see the table), so what it accepts
+ * may be refused here; but what is accepted here it must read as the same bytes.
+ */
+static void test_hostile(void **state)
+{
+	(void)state;
+	static uint8_t theirs[70000];
+	static char text[8192];
+	static const char insert[] = "0123456789abcXYZ.\\\"@-=+/ \t#_*:$%";
+	unsigned accepted_cnt = 0, fault_cnt = 0;
+	for (unsigned i = 0; i < 40000; i++) {
+		unsigned which = roll(sizeof(random_types) / sizeof(random_types[0]));
+		const char *name = random_types[which].type;
+		int type = stele_rrtype_from_text(name, strlen(name));
+		random_text(random_types[which].letters, text);
+		size_t len = strlen(text);
+		for (unsigned n = 1 + roll(3); n > 0 && len > 1; n--) {
+			size_t at = roll((unsigned)len);
+			switch (roll(3)) {
+			case 0:
+				text[at] = insert[roll(sizeof(insert) - 1)];
+				break;
+			case 1:
+				memmove(text + at, text + at + 1, len-- - at);
+				break;
+			default:
+				memmove(text + at + 1, text + at, ++len - at);
+				text[at] = insert[roll(sizeof(insert) - 1)];
+				break;
+			}
+		}
+		if (!parse_ours((uint16_t)type, text, len))
+			continue;
+		accepted_cnt++;
+		int their_len = parse_theirs(name, text, theirs);
+		if (their_len >= 0 && (size_t)their_len == ours.len &&
+		    memcmp(ours.bytes, theirs, ours.len) == 0)
+			continue;
+		/* As in the table. */
+		if (strstr(text, "\\@") != NULL || strstr(text, "@.") != NULL ||
+		    (type == STELE_TYPE_NSEC3 && their_len < 0))
+			continue;
+		fault_cnt++;
+		print_error("%s %s: accepted, ldns %d bytes\n", name, text, their_len);
+	}
+	assert_true(accepted_cnt > 1000);
+	assert_int_equal(fault_cnt, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_hostile),
+	};
+	return cmocka_run_group_tests_name("import-rdata", tests, NULL, NULL);
+}
