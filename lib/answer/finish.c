@@ -58,7 +58,7 @@ static inline uint32_t put_opt(const struct work *w)
 static inline void put_header(const struct work *w)
 {
 	unsigned flags = STELE_FLAG_QR | (w->rcode & STELE_FLAG_RCODE);
-	flags |= w->flags_in & (STELE_FLAG_OPCODE | STELE_FLAG_RD | STELE_FLAG_CD);
+	flags |= w->flags_in & (STELE_FLAG_OPCODE | STELE_FLAG_RD);
 	/* An answer for all classes would have to cover all of them to be authoritative (RFC 1035
 	 * section 6.2). */
 	if (w->aa && w->qclass != STELE_CLASS_ANY)
