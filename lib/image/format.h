@@ -129,7 +129,8 @@ _Static_assert(sizeof(struct stele_hash_shard) == 64, "docs/image-format.md");
  *   12 <= v < 12 + owner_len     into the owner name: the suffix that begins v - 12 bytes into it
  *                                (never 12 itself where the owner is a wildcard)
  *   v >= 12 + owner_len + 4      into the body itself: byte v - (12 + owner_len + 4)
- * where owner_len is the length of the whole owner name. Where the body is used in another
+ * where owner_len is the length of the whole owner name. A CNAME target points to the apex and what
+ * is above it only. Where the body is used in another
  * place, the owner pointers are rewritten by walking the records, and the others are found through
  * the patch list: the body offsets, ascending, of the two-byte pointers inside rdata.
  *

@@ -79,19 +79,24 @@ static int take_patch(struct body *b, size_t off)
 /* Where a pointer in a name that begins at `name_off` leads to; NULL if nowhere. */
 static const uint8_t *follow(struct body *b, unsigned value, size_t name_off)
 {
-	size_t base = STELE_HEADER_SZ + b->owner->name_len + 4u;
+	const struct verify_owner *owner = b->owner;
+	size_t base = STELE_HEADER_SZ + owner->name_len + 4u;
+	bool is_cname = b->type == STELE_TYPE_CNAME;
 	if (value >= base) {
 		size_t target = value - base;
 		b->has_self_pointer = true;
-		if (target >= name_off || target > SELF_POINTER_MAX || !label_start(b->v, target))
+		if (is_cname || target >= name_off || target > SELF_POINTER_MAX ||
+		    !label_start(b->v, target))
 			return NULL;
 		return b->bytes + target;
 	}
-	if (value < STELE_HEADER_SZ || (value == STELE_HEADER_SZ && b->owner->is_wildcard) ||
-	    value >= (unsigned)STELE_HEADER_SZ + b->owner->name_len ||
-	    !owner_label_start(b->owner, value - STELE_HEADER_SZ))
+	size_t first = is_cname           ? owner->name_len - owner->zone->head->apex_len :
+		       owner->is_wildcard ? 1u :
+					    0u;
+	if (value < STELE_HEADER_SZ + first || value >= STELE_HEADER_SZ + (size_t)owner->name_len ||
+	    !owner_label_start(owner, value - STELE_HEADER_SZ))
 		return NULL;
-	return b->owner->name + (value - STELE_HEADER_SZ);
+	return owner->name + (value - STELE_HEADER_SZ);
 }
 
 /*
