@@ -90,9 +90,9 @@ static const uint8_t *follow(struct body *b, unsigned value, size_t name_off)
 			return NULL;
 		return b->bytes + target;
 	}
-	size_t first = is_cname           ? owner->name_len - owner->zone->head->apex_len :
-		       owner->is_wildcard ? 1u :
-					    0u;
+	size_t first = owner->is_wildcard ? 1 : 0;
+	if (is_cname)
+		first = (size_t)owner->name_len - owner->zone->head->apex_len;
 	if (value < STELE_HEADER_SZ + first || value >= STELE_HEADER_SZ + (size_t)owner->name_len ||
 	    !owner_label_start(owner, value - STELE_HEADER_SZ))
 		return NULL;

@@ -45,24 +45,47 @@ static int check_superblock(const uint8_t *bytes, size_t bytes_sz, struct stele_
 	return 0;
 }
 
-static bool root_is_complete(const uint8_t *bytes, uint64_t off)
+enum root_state {
+	ROOT_NONE,
+	ROOT_DAMAGED,
+	ROOT_COMPLETE,
+};
+
+/*
+ * A root is 256 bytes in one disk sector: it is written whole or not at all. So what has the magic or
+ * the offset of a root but not its checksum is not a torn append but damage, and the root before
+ * it would serve old data without a word.
+ */
+static enum root_state root_at(const uint8_t *bytes, uint64_t off)
 {
 	const struct stele_root *root = (const void *)(bytes + off);
-	return memcmp(root->magic, STELE_ROOT_MAGIC, 8) == 0 && stele_le64(root->self_off) == off &&
-	       stele_le32(root->crc) == crc_without_itself(bytes + off, sizeof(*root),
-							   offsetof(struct stele_root, crc));
+	bool has_magic = memcmp(root->magic, STELE_ROOT_MAGIC, 8) == 0;
+	bool has_off = stele_le64(root->self_off) == off;
+	if (!has_magic && !has_off)
+		return ROOT_NONE;
+	uint32_t crc =
+		crc_without_itself(bytes + off, sizeof(*root), offsetof(struct stele_root, crc));
+	return has_magic && has_off && stele_le32(root->crc) == crc ? ROOT_COMPLETE : ROOT_DAMAGED;
 }
 
-/* Offset of the last complete root, or 0, where the superblock stands. */
-static uint64_t find_root(const uint8_t *bytes, size_t bytes_sz)
+static int find_root(const uint8_t *bytes, size_t bytes_sz, uint64_t *ret_off,
+		     struct stele_error *reterr)
 {
-	if (bytes_sz < STELE_IMAGE_ALIGN + sizeof(struct stele_root))
-		return 0;
-	uint64_t off = bytes_sz - sizeof(struct stele_root);
-	off -= off % STELE_IMAGE_ALIGN;
-	while (off > 0 && !root_is_complete(bytes, off))
-		off -= STELE_IMAGE_ALIGN;
-	return off;
+	uint64_t off = 0;
+	if (bytes_sz >= STELE_IMAGE_ALIGN + sizeof(struct stele_root))
+		off = bytes_sz - sizeof(struct stele_root);
+	for (off -= off % STELE_IMAGE_ALIGN; off > 0; off -= STELE_IMAGE_ALIGN) {
+		enum root_state state = root_at(bytes, off);
+		if (state == ROOT_DAMAGED)
+			return stele_fail(reterr, STELE_E_INPUT, "root at %" PRIu64 ": damaged",
+					  off);
+		if (state == ROOT_COMPLETE) {
+			*ret_off = off;
+			return 0;
+		}
+	}
+	return stele_fail(reterr, STELE_E_INPUT,
+			  "no complete root: the image was never finished, or cut");
 }
 
 /* True if `size` bytes at `off` lie between superblock and root. */
@@ -236,10 +259,10 @@ int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *re
 	int rc = check_superblock(bytes, bytes_sz, reterr);
 	if (rc != 0)
 		return rc;
-	uint64_t root_off = find_root(bytes, bytes_sz);
-	if (root_off == 0)
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "no complete root: the image was never finished, or cut");
+	uint64_t root_off = 0;
+	rc = find_root(bytes, bytes_sz, &root_off, reterr);
+	if (rc != 0)
+		return rc;
 
 	const struct stele_superblock *sb = (const void *)bytes;
 	const struct stele_root *root = (const void *)(bytes + root_off);
