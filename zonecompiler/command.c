@@ -94,14 +94,14 @@ int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **ar
 		*ret_exit = stele_cmd_usage(spec->name, "%s needs an argument", argv[optind - 1]);
 		return STELE_CMD_EXIT;
 	case '?':
-		if (optopt > ' ' && optopt < 0x7f)
-			*ret_exit = stele_cmd_usage(spec->name, "unknown option -%c", optopt);
-		else if (optopt != 0)
-			*ret_exit = stele_cmd_usage(spec->name, "%s takes no argument",
-						    argv[optind - 1]);
-		else
+		if (optopt == 0) /* or one that could mean several */
 			*ret_exit =
 				stele_cmd_usage(spec->name, "unknown option %s", argv[optind - 1]);
+		else if (strncmp(argv[optind - 1], "--", 2) == 0)
+			*ret_exit = stele_cmd_usage(spec->name, "%s: the option takes no argument",
+						    argv[optind - 1]);
+		else
+			*ret_exit = stele_cmd_usage(spec->name, "unknown option -%c", optopt);
 		return STELE_CMD_EXIT;
 	default:
 		*ret_value = optarg;

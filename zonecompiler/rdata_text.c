@@ -9,6 +9,7 @@
 #include <ldns/ldns.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -23,52 +24,56 @@
  *   t       character strings, at least one   x   hex
  *   6       base64                            m   bitmap of types
  *   q       one string without a length
+ *
+ * What is common is read in one way everywhere. The text of the others is taken only if ldns gets the
+ * same bytes from it.
  */
 static const struct {
 	uint16_t type;
+	bool is_common;
 	const char *fields;
 } layouts[] = {
-	{STELE_TYPE_A, "a"},
-	{STELE_TYPE_NS, "n"},
-	{STELE_TYPE_MD, "n"},
-	{STELE_TYPE_MF, "n"},
-	{STELE_TYPE_CNAME, "n"},
-	{STELE_TYPE_SOA, "nnlllll"},
-	{STELE_TYPE_MB, "n"},
-	{STELE_TYPE_MG, "n"},
-	{STELE_TYPE_MR, "n"},
-	{STELE_TYPE_PTR, "n"},
-	{STELE_TYPE_HINFO, "SS"},
-	{STELE_TYPE_MINFO, "nn"},
-	{STELE_TYPE_MX, "hn"},
-	{STELE_TYPE_TXT, "t"},
-	{17 /* RP */, "nn"},
-	{18 /* AFSDB */, "hn"},
-	{21 /* RT */, "hn"},
-	{STELE_TYPE_AAAA, "A"},
-	{STELE_TYPE_SRV, "hhhn"},
-	{35 /* NAPTR */, "hhSSSn"},
-	{36 /* KX */, "hn"},
-	{STELE_TYPE_DNAME, "n"},
-	{STELE_TYPE_DS, "hbbx"},
-	{44 /* SSHFP */, "bbx"},
-	{STELE_TYPE_RRSIG, "Tbblddhn6"},
-	{STELE_TYPE_NSEC, "nm"},
-	{STELE_TYPE_DNSKEY, "hbb6"},
-	{49 /* DHCID */, "6"},
-	{STELE_TYPE_NSEC3, "bbhsHm"},
-	{STELE_TYPE_NSEC3PARAM, "bbhs"},
-	{52 /* TLSA */, "bbbx"},
-	{53 /* SMIMEA */, "bbbx"},
-	{STELE_TYPE_CDS, "hbbx"},
-	{STELE_TYPE_CDNSKEY, "hbb6"},
-	{61 /* OPENPGPKEY */, "6"},
-	{STELE_TYPE_ZONEMD, "lbbx"},
-	{62 /* CSYNC */, "lhm"},
-	{99 /* SPF */, "t"},
-	{256 /* URI */, "hhq"},
-	{257 /* CAA */, "bgq"},
-	{32769 /* DLV */, "hbbx"},
+	{STELE_TYPE_A, true, "a"},
+	{STELE_TYPE_NS, true, "n"},
+	{STELE_TYPE_MD, false, "n"},
+	{STELE_TYPE_MF, false, "n"},
+	{STELE_TYPE_CNAME, true, "n"},
+	{STELE_TYPE_SOA, true, "nnlllll"},
+	{STELE_TYPE_MB, false, "n"},
+	{STELE_TYPE_MG, false, "n"},
+	{STELE_TYPE_MR, false, "n"},
+	{STELE_TYPE_PTR, true, "n"},
+	{STELE_TYPE_HINFO, false, "SS"},
+	{STELE_TYPE_MINFO, false, "nn"},
+	{STELE_TYPE_MX, true, "hn"},
+	{STELE_TYPE_TXT, true, "t"},
+	{17 /* RP */, false, "nn"},
+	{18 /* AFSDB */, false, "hn"},
+	{21 /* RT */, false, "hn"},
+	{STELE_TYPE_AAAA, true, "A"},
+	{STELE_TYPE_SRV, true, "hhhn"},
+	{35 /* NAPTR */, false, "hhSSSn"},
+	{36 /* KX */, false, "hn"},
+	{STELE_TYPE_DNAME, true, "n"},
+	{STELE_TYPE_DS, true, "hbbx"},
+	{44 /* SSHFP */, false, "bbx"},
+	{STELE_TYPE_RRSIG, true, "Tbblddhn6"},
+	{STELE_TYPE_NSEC, true, "nm"},
+	{STELE_TYPE_DNSKEY, true, "hbb6"},
+	{49 /* DHCID */, false, "6"},
+	{STELE_TYPE_NSEC3, true, "bbhsHm"},
+	{STELE_TYPE_NSEC3PARAM, true, "bbhs"},
+	{52 /* TLSA */, false, "bbbx"},
+	{53 /* SMIMEA */, false, "bbbx"},
+	{STELE_TYPE_CDS, true, "hbbx"},
+	{STELE_TYPE_CDNSKEY, true, "hbb6"},
+	{61 /* OPENPGPKEY */, false, "6"},
+	{STELE_TYPE_ZONEMD, false, "lbbx"},
+	{62 /* CSYNC */, false, "lhm"},
+	{99 /* SPF */, false, "t"},
+	{256 /* URI */, false, "hhq"},
+	{257 /* CAA */, false, "bgq"},
+	{32769 /* DLV */, false, "hbbx"},
 };
 
 /* What is left to read, and where the text goes. */
@@ -320,7 +325,7 @@ static size_t put_fields(const char *fields, const uint8_t *rdata, size_t rdata_
 	return w.p == w.end ? (size_t)(w.out - text) : 0;
 }
 
-/* ---- the other types ---- */
+/* ---- what ldns makes of it ---- */
 
 static bool is_same(const ldns_rr *rr, const uint8_t *rdata, size_t rdata_len)
 {
@@ -334,44 +339,61 @@ static bool is_same(const ldns_rr *rr, const uint8_t *rdata, size_t rdata_len)
 	return same;
 }
 
+/* True if ldns reads these bytes from the text. */
+static bool reads_back(uint16_t type, const uint8_t *rdata, size_t rdata_len, const char *text,
+		       size_t text_len)
+{
+	char type_text[STELE_RRTYPE_TEXT_MAX];
+	char *line = malloc(text_len + 64);
+	if (line == NULL)
+		return false;
+	int head_len = sprintf(line, ". 0 IN %s ", stele_rrtype_to_text(type, type_text));
+	memcpy(line + head_len, text, text_len);
+	line[(size_t)head_len + text_len] = '\0';
+	ldns_rr *rr = NULL;
+	bool same = ldns_rr_new_frm_str(&rr, line, 0, NULL, NULL) == LDNS_STATUS_OK &&
+		    is_same(rr, rdata, rdata_len);
+	ldns_rr_free(rr);
+	free(line);
+	return same;
+}
+
+/*
+ * The text that ldns has for it; 0 long if there is none. ldns leaves some characters of names alone
+ * that mean something in zone files, so text with anything unusual in it is not taken.
+ */
 static size_t put_ldns(uint16_t type, const uint8_t *rdata, size_t rdata_len, char *text)
 {
 	/* A record of the root, as ldns reads it from a message. */
 	static uint8_t wire[11 + 65535];
-	size_t wire_sz = 11 + rdata_len, at = 0, len = 0;
+	size_t at = 0, len = 0;
 	memset(wire, 0, 11);
 	stele_put_be16(wire + 1, type);
 	stele_put_be16(wire + 3, STELE_CLASS_IN);
 	stele_put_be16(wire + 9, (uint16_t)rdata_len);
 	memcpy(wire + 11, rdata, rdata_len);
 
-	ldns_rr *rr = NULL, *again = NULL;
-	char *line = NULL;
-	if (ldns_wire2rr(&rr, wire, wire_sz, &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
-		goto out;
-	line = ldns_rr2str_fmt(ldns_output_format_nocomments, rr);
-	if (line == NULL || ldns_rr_new_frm_str(&again, line, 0, NULL, NULL) != LDNS_STATUS_OK ||
-	    !is_same(again, rdata, rdata_len))
-		goto out;
+	ldns_rr *rr = NULL;
+	if (ldns_wire2rr(&rr, wire, 11 + rdata_len, &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
+		return 0;
+	char *line = ldns_rr2str_fmt(ldns_output_format_nocomments, rr);
 	/* ".\t0\tIN\tTYPE\tRDATA\n" */
 	const char *begin = line;
 	for (int tabs = 0; tabs < 4 && begin != NULL; tabs++) {
 		begin = strchr(begin, '\t');
 		begin += begin != NULL;
 	}
-	if (begin == NULL)
-		goto out;
-	len = strcspn(begin, "\n");
-	if (len >= STELE_RDATA_TEXT_MAX || begin[len] == '\0' || begin[len + 1] != '\0') {
-		len = 0;
-		goto out;
+	if (begin != NULL) {
+		static const char usual[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					    "abcdefghijklmnopqrstuvwxyz .,:/+-_=!?*";
+		size_t usual_len = strspn(begin, usual);
+		bool is_usual = strcmp(begin + usual_len, "\n") == 0;
+		len = is_usual && usual_len < STELE_RDATA_TEXT_MAX ? usual_len : 0;
+		while (len > 0 && begin[len - 1] == ' ')
+			len--;
+		memcpy(text, begin, len);
 	}
-	while (len > 0 && begin[len - 1] == ' ')
-		len--;
-	memcpy(text, begin, len);
-out:
 	free(line);
-	ldns_rr_free(again);
 	ldns_rr_free(rr);
 	return len;
 }
@@ -379,14 +401,17 @@ out:
 size_t stele_rdata_to_text(uint16_t type, const uint8_t *rdata, size_t rdata_len, char *text)
 {
 	const char *fields = NULL;
-	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]) && fields == NULL; i++)
-		if (layouts[i].type == type)
+	bool is_common = false;
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]) && fields == NULL; i++) {
+		if (layouts[i].type == type) {
 			fields = layouts[i].fields;
+			is_common = layouts[i].is_common;
+		}
+	}
 	size_t len = fields != NULL ? put_fields(fields, rdata, rdata_len, text) :
 				      put_ldns(type, rdata, rdata_len, text);
-	if (len == 0) {
-		len = (size_t)sprintf(text, "\\# %zu%s", rdata_len, rdata_len > 0 ? " " : "");
-		len = (size_t)(put_hex(text + len, rdata, rdata_len) - text);
-	}
-	return len;
+	if (len > 0 && (is_common || reads_back(type, rdata, rdata_len, text, len)))
+		return len;
+	len = (size_t)sprintf(text, "\\# %zu%s", rdata_len, rdata_len > 0 ? " " : "");
+	return (size_t)(put_hex(text + len, rdata, rdata_len) - text);
 }
