@@ -6,12 +6,14 @@
  * batches and written before the next read, which may block: so nobody waits for a batch to fill.
  */
 #include "zonecompiler/answer/setup.h"
+#include "zonecompiler/reference/reference.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/message.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,11 +24,13 @@ enum {
 	INPUT_SZ = 1 << 20,
 	OUTPUT_SZ = 1 << 20,
 	OPTION_TCP = 't',
+	OPTION_CHECK_STORE = 'c',
 };
 _Static_assert(INPUT_SZ >= FRAME_MAX && OUTPUT_SZ >= FRAME_MAX, "a whole message fits");
 
 static const struct stele_cmd_option options[] = {
 	{"tcp", OPTION_TCP, NULL, "answer as over TCP: no limit but 65535 bytes"},
+	{"check-store", OPTION_CHECK_STORE, "DIR", "compare each reply with the store; slow"},
 	ANSWER_OPTIONS,
 	{NULL, 0, NULL, NULL},
 };
@@ -44,6 +48,9 @@ struct server {
 	struct answer_setup setup;
 	bool tcp;
 	struct stele_answerer *answerer;
+	const char *check_dir;           /* NULL: no checks */
+	struct stele_store *check_store; /* what replies are compared with */
+	struct reference_check check;
 	uint8_t *input;   /* INPUT_SZ */
 	uint8_t *output;  /* OUTPUT_SZ */
 	uint8_t *replies; /* STELE_BATCH_MAX times STELE_MESSAGE_MAX */
@@ -84,6 +91,15 @@ static int put_reply(struct server *server, const struct stele_reply *reply,
 	return 0;
 }
 
+static int check_reply(const struct server *server, const struct stele_query *query,
+		       const struct stele_reply *reply, struct stele_error *reterr)
+{
+	if (server->check_dir == NULL || reply->verdict != STELE_VERDICT_REPLY)
+		return 0;
+	return reference_check(&server->check, query->msg, query->len, reply->buf, reply->len,
+			       reterr);
+}
+
 /* Answers every whole message of the input and keeps the rest of it. */
 static int answer_input(struct server *server, struct stele_error *reterr)
 {
@@ -115,7 +131,9 @@ static int answer_input(struct server *server, struct stele_error *reterr)
 		stele_answer_batch(server->answerer, &server->setup.view, &server->setup.settings,
 				   answer_setup_now(&server->setup), queries, replies, cnt);
 		for (unsigned i = 0; i < cnt; i++) {
-			int status = put_reply(server, &replies[i], reterr);
+			int status = check_reply(server, &queries[i], &replies[i], reterr);
+			if (status == 0)
+				status = put_reply(server, &replies[i], reterr);
 			if (status != 0)
 				return status;
 		}
@@ -150,6 +168,36 @@ static int serve(struct server *server, struct stele_error *reterr)
 	return 0;
 }
 
+/* Opens what replies are compared with: the store in the state that the image was made from. */
+static int open_check(struct server *server, struct stele_error *reterr)
+{
+	if (server->check_dir == NULL)
+		return 0;
+	int status =
+		stele_store_open(server->check_dir, STELE_STORE_READ, &server->check_store, reterr);
+	if (status == 0)
+		status = stele_store_read_begin(server->check_store, &server->check.read, reterr);
+	if (status != 0)
+		return status;
+	uint64_t generation = stele_store_generation(server->check.read);
+	if (generation != server->setup.view.generation)
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: is at generation %" PRIu64 " (expected %" PRIu64
+				  ", as the image)",
+				  server->check_dir, generation, server->setup.view.generation);
+	server->check.any_minimal = server->setup.settings.any_minimal;
+	server->check.udp_max = server->setup.settings.udp_max;
+	server->check.tcp = server->tcp;
+	return 0;
+}
+
+static void close_check(struct server *server)
+{
+	if (server->check.read != NULL)
+		stele_store_read_end(server->check.read);
+	stele_store_close(server->check_store);
+}
+
 static int run(struct server *server, const char *path, struct stele_error *reterr)
 {
 	int status = answer_setup_open(&server->setup, path, reterr);
@@ -163,7 +211,10 @@ static int run(struct server *server, const char *path, struct stele_error *rete
 	    server->replies == NULL)
 		status = stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	else
+		status = open_check(server, reterr);
+	if (status == 0)
 		status = serve(server, reterr);
+	close_check(server);
 	free(server->replies);
 	free(server->output);
 	free(server->input);
@@ -186,6 +237,10 @@ int stele_cmd_answer(int argc, char **argv)
 			return exit_status;
 		if (id == OPTION_TCP) {
 			server.tcp = true;
+			continue;
+		}
+		if (id == OPTION_CHECK_STORE) {
+			server.check_dir = value;
 			continue;
 		}
 		exit_status = answer_setup_option(&server.setup, spec.name, id, value);

@@ -3,7 +3,7 @@
 #define STELE_ZONECOMPILER_ANSWER_PRINT_H
 
 #include "lib/answer/answer.h"
-#include "zonecompiler/answer/message.h"
+#include "zonecompiler/message/message.h"
 
 /* The reply as dig prints it, on standard output. */
 void print_message(const struct message *message, const struct stele_reply *reply);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/answer/message.h"
+#include "zonecompiler/message/message.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_ZONECOMPILER_ANSWER_MESSAGE_H
-#define STELE_ZONECOMPILER_ANSWER_MESSAGE_H
+#ifndef STELE_ZONECOMPILER_MESSAGE_MESSAGE_H
+#define STELE_ZONECOMPILER_MESSAGE_MESSAGE_H
 
 /*
  * Reading a whole message, strictly: what a careful client would refuse is refused here. For
