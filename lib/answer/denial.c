@@ -16,12 +16,18 @@ static const struct stele_rrset *find_rrset(const struct stele_name_parts *name,
 	return NULL;
 }
 
-/* A part, unless the same RRset is there already: one NSEC may prove two things. */
+/* A part, unless the same RRset is there already: one record may prove two things, and an NSEC3
+ * record may stand in its own shard and as the carry of the next. */
 static void add_part(struct work *w, const struct part *part)
 {
-	for (unsigned i = 0; i < w->part_cnt; i++)
-		if (w->parts[i].rrset == part->rrset)
+	for (unsigned i = 0; i < w->part_cnt; i++) {
+		const struct part *other = &w->parts[i];
+		if (other->rrset == part->rrset)
 			return;
+		if (part->nsec3_hash != NULL && other->nsec3_hash != NULL &&
+		    memcmp(part->nsec3_hash, other->nsec3_hash, STELE_NSEC3_HASH_SZ) == 0)
+			return;
+	}
 	if (w->part_cnt < PART_MAX)
 		w->parts[w->part_cnt++] = *part;
 }

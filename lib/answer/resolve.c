@@ -15,11 +15,7 @@
  * The answer section is written as it is found; the other two at the end.
  */
 
-/* CNAMEs and DNAMEs followed in one reply; a loop ends here too. */
-#define CHAIN_MAX 16
-
 static void found(struct work *w, const uint8_t *record);
-static void search_name(struct work *w);
 
 static void fail(struct work *w, enum stele_rcode rcode, int ede)
 {
@@ -165,9 +161,11 @@ static bool write_host(struct work *w, const struct host *host)
 		if (rrset != NULL &&
 		    !stele_compose_rrset(w, host->record, rrset,
 					 signed_here ? with_sigs(w) : COMPOSE_RECORDS, &owner,
-					 &w->additional_cnt, NULL) &&
-		    required)
-			return false;
+					 &w->additional_cnt, NULL)) {
+			w->glue_missing = true;
+			if (required)
+				return false;
+		}
 	}
 	return true;
 }
@@ -191,6 +189,9 @@ static void write_tail(struct work *w)
 				w->tc = true;
 		}
 	}
+	/* A referral without any of the addresses that there are leads nowhere. */
+	if (w->glue_missing && w->additional_cnt == 0 && w->part_cnt > 0 && w->parts[0].referral_ns)
+		w->tc = true;
 }
 
 static void tail(struct work *w)
@@ -239,7 +240,7 @@ static void referral(struct work *w, const uint8_t *cut, unsigned depth)
 		return;
 	}
 	w->parts[w->part_cnt++] = part;
-	if (ds != NULL && w->edns.dnssec_ok) {
+	if (ds != NULL && ds->sig_cnt > 0 && w->edns.dnssec_ok) {
 		part.rrset = ds;
 		part.referral_ns = false;
 		w->parts[w->part_cnt++] = part;
@@ -312,6 +313,19 @@ static bool below_apex(const struct work *w, const uint8_t *name, size_t len)
 	return stele_name_is_below(name, len, (const uint8_t *)(w->zone + 1), w->zone->apex_len);
 }
 
+/* Counts one more link, to the name with this key. False if it is to end here: it has been there
+ * already, or the chain is long enough. */
+static bool chain_goes_on(struct work *w, uint64_t key)
+{
+	for (unsigned i = 0; i <= w->chain_cnt; i++)
+		if (w->chain_keys[i] == key)
+			return false;
+	if (w->chain_cnt == CHAIN_MAX)
+		return false;
+	w->chain_keys[++w->chain_cnt] = key;
+	return true;
+}
+
 /* The CNAME RRset of w->record goes into the answer; then on with its target. */
 static void follow_cname(struct work *w, const struct stele_name_parts *name,
 			 const struct stele_rrset *cname)
@@ -326,8 +340,8 @@ static void follow_cname(struct work *w, const struct stele_name_parts *name,
 	if (w->lo != 0xff)
 		stele_deny_closer(w);
 	struct stele_rrset_trailer trailer = stele_rrset_trailer(w->record, cname);
-	if (trailer.ref_cnt == 0 || ++w->chain_cnt > CHAIN_MAX) {
-		tail(w); /* out of the zone, or long enough */
+	if (trailer.ref_cnt == 0 || !chain_goes_on(w, stele_le64(trailer.refs[0].key))) {
+		tail(w); /* out of the zone, or round and round */
 		return;
 	}
 	uint8_t target[STELE_NAME_MAX + NAME_SLACK];
@@ -346,10 +360,16 @@ static void follow_dname(struct work *w, const uint8_t *record, unsigned depth)
 	uint16_t at = sname_suffix_at(w, depth);
 	struct owner owner = {
 		.at = at, .suffix_at = at, .rel = name.rel, .rel_len = name.head->rel_len};
-	if (!stele_compose_rrset(w, record, dname, with_sigs(w), &owner, &w->answer_cnt, NULL)) {
+	bool written = false; /* a chain may come by the same DNAME again */
+	for (unsigned i = 0; i < w->dname_cnt; i++)
+		written |= w->dnames[i] == dname;
+	if (!written &&
+	    !stele_compose_rrset(w, record, dname, with_sigs(w), &owner, &w->answer_cnt, NULL)) {
 		truncate_reply(w);
 		return;
 	}
+	if (!written && w->dname_cnt < CHAIN_MAX)
+		w->dnames[w->dname_cnt++] = dname;
 	const uint8_t *body = stele_rrset_body(record, dname);
 	uint8_t suffix[STELE_NAME_MAX + NAME_SLACK];
 	size_t suffix_len =
@@ -369,13 +389,19 @@ static void follow_dname(struct work *w, const uint8_t *record, unsigned depth)
 		truncate_reply(w);
 		return;
 	}
-	if (w->qtype == STELE_TYPE_CNAME || ++w->chain_cnt > CHAIN_MAX ||
-	    !below_apex(w, target, prefix_len + suffix_len)) {
+	if (w->qtype == STELE_TYPE_CNAME || !below_apex(w, target, prefix_len + suffix_len)) {
 		tail(w);
 		return;
 	}
 	set_sname(w, target, prefix_len + suffix_len, where.rdata_at);
-	search_name(w);
+	hash_suffixes(w);
+	uint64_t key = stele_key_name(w->view->seed, w->suffix[w->sname.depth], w->apex_hash);
+	if (!chain_goes_on(w, key)) {
+		tail(w);
+		return;
+	}
+	work_fetch(w, FETCH_NAME, ROLE_NAME, key);
+	w->state = WORK_TARGET;
 }
 
 /* w->record is what answers: the name itself, or a wildcard (w->lo set). */
@@ -498,15 +524,6 @@ static void search_encloser(struct work *w)
 	probe_encloser(w);
 }
 
-/* Looks for the search name from scratch. */
-static void search_name(struct work *w)
-{
-	hash_suffixes(w);
-	work_fetch(w, FETCH_NAME, ROLE_NAME,
-		   stele_key_name(w->view->seed, w->suffix[w->sname.depth], w->apex_hash));
-	w->state = WORK_TARGET;
-}
-
 static void take_name(struct work *w, const uint8_t *record)
 {
 	if (is_suffix_of_sname(w, record, w->sname.depth))
@@ -564,6 +581,7 @@ static void enter_and_answer(struct work *w, const struct stele_zone *zone, cons
 		return;
 	}
 	w->aa = true;
+	w->chain_keys[0] = stele_key_name(w->view->seed, w->suffix[w->sname.depth], w->apex_hash);
 	take_name(w, record);
 }
 
@@ -599,6 +617,8 @@ void stele_resolve_start(struct work *w)
 	w->host_cnt = 0;
 	w->host_fetched = 0;
 	w->chain_cnt = 0;
+	w->dname_cnt = 0;
+	w->glue_missing = false;
 	w->hash_cnt = 0;
 	w->proof = PROOF_NONE;
 	w->lo = 0xff; /* no wildcard */

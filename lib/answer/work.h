@@ -91,6 +91,10 @@ struct host {
 };
 #define HOST_MAX 64
 
+/* CNAMEs and DNAMEs followed in one reply. Long enough for any zone that means to be found: resolvers
+ * give up at about this many too. */
+#define CHAIN_MAX 16
+
 enum work_state {
 	WORK_ZONE,      /* zone and name, for one candidate depth of the apex */
 	WORK_DS_PARENT, /* the same for the zone above, for a DS query at an apex */
@@ -154,6 +158,7 @@ struct work {
 	uint8_t host_cnt;
 	uint8_t host_fetched;
 	uint8_t chain_cnt;   /* CNAMEs and DNAMEs followed */
+	bool glue_missing; /* a host of a referral had addresses that did not fit */
 	uint8_t proof;       /* enum proof */
 	uint8_t proof_depth; /* of the encloser that is tried */
 	uint8_t apex_depth;
@@ -173,6 +178,9 @@ struct work {
 	uint8_t hash_cnt;
 	struct part parts[PART_MAX];
 	struct host hosts[HOST_MAX];
+	uint64_t chain_keys[CHAIN_MAX + 1]; /* of the names that answered so far: finds loops */
+	const struct stele_rrset *dnames[CHAIN_MAX]; /* that stand in the answer section */
+	uint8_t dname_cnt;
 };
 
 /* Asks for something; NULL if there is no room (then it is left out). */
