@@ -24,16 +24,15 @@ static void run_file(const char *path)
 		exit(1);
 	}
 	size_t size = (size_t)st.st_size;
-	uint8_t *data =
-		malloc(size + 1); /* exactly the bytes: a read behind them is seen by ASan */
+	/* Exactly the bytes: a read behind them is seen by ASan. */
+	uint8_t *data = malloc(size > 0 ? size : 1);
 	if (data == NULL || fread(data, 1, size, in) != size) {
 		perror(path);
 		exit(1);
 	}
 	fclose(in);
-	uint8_t *exact = realloc(data, size > 0 ? size : 1);
-	LLVMFuzzerTestOneInput(exact != NULL ? exact : data, size);
-	free(exact != NULL ? exact : data);
+	LLVMFuzzerTestOneInput(data, size);
+	free(data);
 	run_cnt++;
 }
 

@@ -163,7 +163,7 @@ int stele_cursor_expect_end(struct stele_cursor *c, const char *what)
 	int status = stele_cursor_next(c);
 	if (status <= 0)
 		return status;
-	struct stele_token token;
+	struct stele_token token = {0};
 	char shown[STELE_SHOW_MAX];
 	const uint8_t *start = c->p;
 	if (stele_cursor_token(c, &token) < 0)
@@ -215,7 +215,8 @@ const char *stele_cursor_show(const struct stele_token *token, char text[STELE_S
 		uint8_t ch = token->p[i];
 		text[i] = ch >= ' ' && ch < 0x7f ? (char)ch : '?';
 	}
-	strcpy(text + len, cut ? "..." : "");
+	memcpy(text + len, "...", cut ? 4 : 0);
+	text[cut ? len + 3 : len] = '\0';
 	return text;
 }
 

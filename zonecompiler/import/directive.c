@@ -28,7 +28,7 @@ static int parse_name(struct stele_scan *s, const char *what, uint8_t *name, siz
 static int scan_origin(struct stele_scan *s)
 {
 	uint8_t name[STELE_NAME_MAX];
-	size_t len;
+	size_t len = 0;
 	int status = parse_name(s, "$ORIGIN", name, &len);
 	if (status == 0)
 		status = stele_cursor_expect_end(&s->cursor, "the name");
@@ -64,11 +64,9 @@ static char *resolve_path(const char *from, const char *name)
 {
 	const char *slash = strrchr(from, '/');
 	size_t folder_len = slash == NULL || *name == '/' ? 0 : (size_t)(slash - from) + 1;
-	char *path = malloc(folder_len + strlen(name) + 1);
-	if (path != NULL) {
-		memcpy(path, from, folder_len);
-		strcpy(path + folder_len, name);
-	}
+	char *path;
+	if (asprintf(&path, "%.*s%s", (int)folder_len, from, name) < 0)
+		return NULL;
 	return path;
 }
 

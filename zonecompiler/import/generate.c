@@ -84,23 +84,34 @@ struct modifier {
 static bool parse_modifier(const uint8_t **p, const uint8_t *end, struct modifier *m)
 {
 	const uint8_t *close = memchr(*p, '}', (size_t)(end - *p));
-	if (close == NULL || close - *p > 40)
+	if (close == NULL)
 		return false;
-	char text[48], base = 'd', rest;
-	int offset;
-	unsigned width = 0;
-	size_t len = (size_t)(close - *p - 1);
-	memcpy(text, *p + 1, len);
-	text[len] = '\0';
-	int fields = sscanf(text, "%9d,%9u,%c%c", &offset, &width, &base, &rest);
-	/* Nothing may stand between the fields that sscanf did not ask for. */
-	size_t commas = 0;
-	for (size_t i = 0; i < len; i++)
-		commas += text[i] == ',';
-	if (fields < 1 || fields > 3 || (size_t)fields != commas + 1 || width > WIDTH_MAX ||
-	    strchr("doxXnN", base) == NULL)
+	const uint8_t *fields[3], *ends[3], *at = *p + 1;
+	unsigned cnt = 0;
+	for (;;) {
+		const uint8_t *comma = memchr(at, ',', (size_t)(close - at));
+		if (cnt == 3)
+			return false;
+		fields[cnt] = at;
+		ends[cnt++] = comma != NULL ? comma : close;
+		if (comma == NULL)
+			break;
+		at = comma + 1;
+	}
+	bool negative = fields[0] < ends[0] && *fields[0] == '-';
+	uint32_t offset, width = 0;
+	fields[0] += negative;
+	if (!stele_value_number(fields[0], (size_t)(ends[0] - fields[0]), INT32_MAX, &offset) ||
+	    (cnt > 1 &&
+	     !stele_value_number(fields[1], (size_t)(ends[1] - fields[1]), WIDTH_MAX, &width)))
 		return false;
-	*m = (struct modifier){offset, width, base};
+	char base = 'd';
+	if (cnt > 2) {
+		base = (char)*fields[2];
+		if (ends[2] - fields[2] != 1 || memchr("doxXnN", base, 6) == NULL)
+			return false;
+	}
+	*m = (struct modifier){negative ? -(int32_t)offset : (int32_t)offset, width, base};
 	*p = close + 1;
 	return true;
 }

@@ -172,11 +172,10 @@ static uint64_t prefix_of(const struct stele_records_group *group, size_t apex_l
 }
 
 /* Whole keys, so that owners outside the zone are in order too; ties in the order of the file. */
-static bool is_before(const struct stele_records *records, size_t apex_len,
-		      const struct stele_records_entry *a, const struct stele_records_entry *b)
+static bool is_before(const struct stele_records *records, const struct stele_records_entry *a,
+		      const struct stele_records_entry *b)
 {
 	struct group_head head_a, head_b;
-	(void)apex_len;
 	if (a->prefix != b->prefix)
 		return a->prefix < b->prefix;
 	head_a = get_head(records, a->group);
@@ -188,33 +187,33 @@ static bool is_before(const struct stele_records *records, size_t apex_len,
 }
 
 /* Length of the ascending stretch that begins at `from`. */
-static size_t stretch(const struct stele_records *records, size_t apex_len,
+static size_t stretch(const struct stele_records *records,
 		      const struct stele_records_entry *entries, size_t from, size_t cnt)
 {
 	size_t at = from + 1;
-	while (at < cnt && is_before(records, apex_len, &entries[at - 1], &entries[at]))
+	while (at < cnt && is_before(records, &entries[at - 1], &entries[at]))
 		at++;
 	return at - from;
 }
 
 /* One pass: merges neighbouring stretches pairwise into `to`. Returns how many stretches there were. */
-static size_t merge_pass(const struct stele_records *records, size_t apex_len,
+static size_t merge_pass(const struct stele_records *records,
 			 const struct stele_records_entry *from, struct stele_records_entry *to,
 			 size_t cnt)
 {
 	size_t at = 0, stretches = 0;
 	while (at < cnt) {
-		size_t middle = at + stretch(records, apex_len, from, at, cnt);
+		size_t middle = at + stretch(records, from, at, cnt);
 		size_t end = middle;
 		stretches++;
 		if (middle < cnt) {
-			end = middle + stretch(records, apex_len, from, middle, cnt);
+			end = middle + stretch(records, from, middle, cnt);
 			stretches++;
 		}
 		size_t a = at, b = middle;
 		for (size_t out = at; out < end; out++) {
-			bool left = b == end || (a < middle &&
-						 is_before(records, apex_len, &from[a], &from[b]));
+			bool left = b == end ||
+				    (a < middle && is_before(records, &from[a], &from[b]));
 			to[out] = left ? from[a++] : from[b++];
 		}
 		at = end;
@@ -227,8 +226,8 @@ int stele_records_sort(struct stele_records *records, size_t apex_len)
 	if (records->sorted || records->group_cnt < 2)
 		return 0;
 	size_t cnt = records->group_cnt;
-	struct stele_records_entry *a = malloc(cnt * sizeof(*a));
-	struct stele_records_entry *b = malloc(cnt * sizeof(*b));
+	struct stele_records_entry *a = calloc(cnt, sizeof(*a));
+	struct stele_records_entry *b = calloc(cnt, sizeof(*b));
 	if (a == NULL || b == NULL) {
 		free(a);
 		free(b);
@@ -242,7 +241,7 @@ int stele_records_sort(struct stele_records *records, size_t apex_len)
 			break;
 		a[i].prefix = prefix_of(&group, apex_len);
 	}
-	while (merge_pass(records, apex_len, a, b, cnt) > 2) {
+	while (merge_pass(records, a, b, cnt) > 2) {
 		struct stele_records_entry *swap = a;
 		a = b;
 		b = swap;

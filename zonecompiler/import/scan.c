@@ -270,7 +270,7 @@ int stele_scan_entry(struct stele_scan *s)
 		line = c->generated_at != NULL ? line : c->line;
 	}
 
-	struct entry_head head;
+	struct entry_head head = {0};
 	status = parse_head(s, &head);
 	if (status < 0)
 		return status;
