@@ -69,8 +69,9 @@ size_t stele_body_name(const struct stele_zone *zone, const uint8_t *body, unsig
 /* An owner written out: its labels and a pointer to the apex in the question. */
 static uint8_t *write_owner(const struct work *w, uint8_t *p, const struct owner *owner)
 {
+	unsigned tail_at = owner->tail_at != 0 ? owner->tail_at : w->apex_at;
 	memcpy(p, owner->rel, owner->rel_len);
-	stele_put_be16(p + owner->rel_len, (uint16_t)(POINTER_TAG | w->apex_at));
+	stele_put_be16(p + owner->rel_len, (uint16_t)(POINTER_TAG | tail_at));
 	return p + owner->rel_len + 2;
 }
 

@@ -19,6 +19,8 @@ struct owner {
 			     * `at`, but for a wildcard, whose suffixes stand behind the qname's labels */
 	const uint8_t *rel; /* its labels before the apex */
 	uint8_t rel_len;
+	uint16_t tail_at; /* when it is written out: what follows `rel`; 0: the apex. Only for RRsets
+			     * without patches. */
 };
 
 enum compose_what {

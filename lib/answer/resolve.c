@@ -110,6 +110,30 @@ static enum compose_what with_sigs(const struct work *w)
 	return w->edns.dnssec_ok ? COMPOSE_WITH_SIGS : COMPOSE_RECORDS;
 }
 
+/* An owner that is to be written out often shares labels with the search name, as neighbours in
+ * canonical order do: those are pointed to. */
+static void shorten_owner(const struct work *w, struct owner *owner)
+{
+	for (unsigned depth = w->sname.depth; depth > w->apex_depth; depth--) {
+		unsigned len = sname_suffix_rel_len(w, depth);
+		uint16_t at = sname_suffix_at(w, depth);
+		if (len > owner->rel_len || at == 0)
+			continue;
+		/* Whole labels: the rest of the owner has to end where the suffix begins. */
+		unsigned start = 0;
+		while (start < owner->rel_len - len)
+			start += owner->rel[start] + 1u;
+		if (start == owner->rel_len - len &&
+		    memcmp(owner->rel + start, sname_suffix(w, depth), len) == 0) {
+			if (start == 0)
+				owner->at = owner->suffix_at = at;
+			owner->rel_len = (uint8_t)start;
+			owner->tail_at = at;
+			return;
+		}
+	}
+}
+
 static bool write_part(struct work *w, const struct part *part)
 {
 	uint8_t label[1 + STELE_NSEC3_LABEL_SZ];
@@ -120,6 +144,8 @@ static bool write_part(struct work *w, const struct part *part)
 		stele_base32hex_encode(part->nsec3_hash, label + 1);
 		owner.rel = label;
 		owner.rel_len = sizeof(label);
+	} else if (part->at == 0) {
+		shorten_owner(w, &owner);
 	}
 	struct composed where;
 	if (!stele_compose_rrset(w, part->record, part->rrset,
@@ -277,6 +303,10 @@ static void write_all(struct work *w, const struct stele_name_parts *name, bool 
 	for (unsigned i = 0; i < name->rrset_cnt; i++) {
 		const struct stele_rrset *rrset = &name->rrsets[i];
 		if (sigs_only && rrset->sig_cnt == 0)
+			continue;
+		/* One RRset that somebody may have a use for. */
+		if (first_only && !sigs_only && stele_le16(rrset->type) == STELE_TYPE_NSEC &&
+		    i + 1 < name->rrset_cnt)
 			continue;
 		if (!stele_compose_rrset(w, w->record, rrset,
 					 sigs_only ? COMPOSE_SIGS_ONLY : with_sigs(w), &owner,

@@ -158,7 +158,7 @@ struct work {
 	uint8_t host_cnt;
 	uint8_t host_fetched;
 	uint8_t chain_cnt;   /* CNAMEs and DNAMEs followed */
-	bool glue_missing; /* a host of a referral had addresses that did not fit */
+	bool glue_missing;   /* a host of a referral had addresses that did not fit */
 	uint8_t proof;       /* enum proof */
 	uint8_t proof_depth; /* of the encloser that is tried */
 	uint8_t apex_depth;
