@@ -228,6 +228,22 @@ static int check_zone_totals(struct verify *v, const struct verify_zone *zone)
 	return 0;
 }
 
+static int check_live_size(struct verify *v)
+{
+	const struct stele_view *view = v->view;
+	const struct stele_root *root = (const void *)(view->bytes + view->root_off);
+	uint64_t size = sizeof(struct stele_superblock) + sizeof(*root) +
+			stele_le32(root->top_cnt) * sizeof(struct stele_dir_entry) +
+			view->shard_cnt * sizeof(struct stele_shard_ref);
+	for (uint32_t i = 0; i < view->shard_cnt; i++)
+		size += stele_le64(stele_view_ref(view, i)->size);
+	if (stele_le64(root->live_sz) != size)
+		return stele_fail(v->reterr, STELE_E_INPUT,
+				  "root at %" PRIu64 ": reaches %" PRIu64 " bytes, says %" PRIu64,
+				  view->root_off, size, stele_le64(root->live_sz));
+	return 0;
+}
+
 static int check_totals(struct verify *v)
 {
 	const struct stele_view *view = v->view;
@@ -253,7 +269,7 @@ static int check_totals(struct verify *v)
 		return stele_fail(v->reterr, STELE_E_INPUT,
 				  "root at %" PRIu64 ": depths of apexes do not fit the zones",
 				  view->root_off);
-	return 0;
+	return check_live_size(v);
 }
 
 int stele_view_verify(const struct stele_view *view, struct stele_error *reterr)

@@ -180,6 +180,9 @@ static void put_root(uint8_t *bytes, uint64_t off, uint64_t generation)
 		.top_off = stele_to_le64(TOP_OFF),
 		.top_cnt = stele_to_le32(1),
 		.zone_first = stele_to_le32(1),
+		.live_sz = stele_to_le64(sizeof(struct stele_superblock) + sizeof(*root) +
+					 sizeof(struct stele_dir_entry) +
+					 2 * sizeof(struct stele_shard_ref)),
 	};
 	memcpy(root->magic, STELE_ROOT_MAGIC, 8);
 	assert_true(image_seal(bytes, off + sizeof(*root)));
