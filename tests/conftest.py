@@ -8,6 +8,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "support"))
 sys.path.insert(0, os.path.join(HERE, "differential"))
+sys.path.insert(0, os.path.join(HERE, "hostile"))
 
 
 def pytest_configure(config):

@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where Knot and NSD differ from one another, what the RFC says, and whom Stele follows."""
+"""Where Knot DNS and NSD differ from one another, what the RFC says, and whom Stele follows.
+
+Seen with Knot 3.2.6 and NSD 4.6.1. A difference between the peers that no entry names is still passed
+when Stele equals one of them, and counted as unnamed; a reply that equals neither is a failure unless
+an entry with stele="own" covers it. An entry with one server's name is a demand, not a permission.
+"""
 from typing import Callable, NamedTuple
+
+import dnswire
+
+CNAME, NS, SOA, RRSIG, NSEC, NSEC3, DS, DNAME = 5, 2, 6, 46, 47, 50, 43, 39
 
 
 class Choice(NamedTuple):
@@ -9,7 +18,104 @@ class Choice(NamedTuple):
     text: str
     stele: str                # Knot, NSD, either (equal to one of them), own (equal to none)
     matches: Callable
-    both: bool = False        # may apply where the peers agree
+    both: bool = False        # also where the peers agree
 
 
-CHOICES = []
+def equal(case, *parts):
+    return all(getattr(case.knot, part) == getattr(case.nsd, part) for part in parts)
+
+
+def types(section):
+    return {rr[1] for rr in section}
+
+
+def below_hash(case):
+    """The name asked for is the owner of an NSEC3 record, or below one."""
+    labels = dnswire.labels_of(case.ask.qname)
+    return any(dnswire.from_labels(labels[i:]) in case.facts.hashes for i in range(len(labels)))
+
+
+def nul_in_name(case):
+    return any(b"\0" in label for label in dnswire.labels_of(case.ask.qname))
+
+
+def truncated(case):
+    return (case.knot.flags ^ case.nsd.flags) & dnswire.TC
+
+
+def follows_out(case):
+    """A chain that ends below a cut: NSD knows the child zone too and gives no referral from the parent."""
+    return (equal(case, "rcode", "answer") and types(case.knot.answer) & {CNAME, DNAME}
+            and NS in types(case.knot.authority) and not types(case.nsd.authority) & {NS, SOA})
+
+
+def proof_differs(case, more, fewer):
+    """Heads and answers agree; one of the two sends denial records that the other leaves out."""
+    extra = set(more.authority) - set(fewer.authority)
+    return (equal(case, "rcode", "answer") and extra and set(fewer.authority) < set(more.authority)
+            and all(rr[1] in (NSEC, NSEC3, RRSIG) for rr in extra))
+
+
+def chain_cut(case):
+    """A long or looping chain: one peer's answer goes further than the other's."""
+    knot, nsd = set(case.knot.answer), set(case.nsd.answer)
+    return (case.knot.answer != case.nsd.answer and (knot <= nsd or nsd <= knot)
+            and CNAME in types(knot & nsd))
+
+
+def chain_between(case):
+    """Stele stops somewhere between the two."""
+    knot, nsd, own = set(case.knot.answer), set(case.nsd.answer), set(case.stele.answer)
+    return chain_cut(case) and (knot & nsd) <= own <= (knot | nsd)
+
+
+CHOICES = [
+    Choice("nsec3-owner-names", "RFC 5155 7.2.8",
+           "The owner of an NSEC3 record is not a name of the zone: a query for it, or below it, is answered "
+           "as if it did not exist, so a wildcard applies. NSD takes it for an existing name.",
+           "Knot", lambda c: below_hash(c)),
+    Choice("occluded-names-of-the-parent", "RFC 1034 4.2",
+           "Zones are separate. NSD holds the names of all zones in one tree, so names that the parent zone "
+           "has below the cut (occluded there) exist in the child zone too, block its wildcards and turn "
+           "NXDOMAIN into NODATA.",
+           "Knot", lambda c: c.facts.parent and not equal(c, "rcode", "answer", "authority")),
+    Choice("nul-in-label", "RFC 4034 6.1",
+           "Canonical order compares labels as byte strings; a label that continues another with a NUL byte "
+           "sorts behind all names below the shorter one. Knot takes the wrong covering NSEC there.",
+           "NSD", lambda c: nul_in_name(c) and equal(c, "rcode", "answer") and NSEC in types(c.nsd.authority)),
+    Choice("additional-addresses", "RFC 1034 3.7, RFC 1035 3.3.9, RFC 2782",
+           "Addresses of MX, SRV and NS targets may ride along in positive replies. Knot sends them, NSD with "
+           "minimal-responses does not.",
+           "either", lambda c: equal(c, "flags", "rcode", "answer", "authority")
+           and types(c.knot.answer) | types(c.knot.authority)),
+    Choice("denial-types-at-cname", "RFC 4035 2.5, RFC 1034 4.3.2",
+           "RRSIG, NSEC and NSEC3 queries at a CNAME: Knot answers NSEC and RRSIG from the node itself and "
+           "follows the CNAME for NSEC3; NSD follows it for NSEC and RRSIG and not for NSEC3.",
+           "either", lambda c: c.ask.qtype in (RRSIG, NSEC, NSEC3) and not equal(c, "answer")
+           and CNAME in types(c.knot.answer) ^ types(c.nsd.answer)),
+    Choice("chain-length", "RFC 1034 3.6.2, RFC 6672 3.2",
+           "How far a chain inside the zone is followed, and when a loop is left, is the server's matter. Knot "
+           "stops after 5 links and repeats records in a loop of DNAMEs; NSD follows further and drops "
+           "repetitions.",
+           "either", chain_cut),
+    Choice("chain-length-own", "RFC 1034 3.6.2, RFC 6672 3.2",
+           "As above, with Stele's own limit between those of the peers.",
+           "own", chain_between),
+    Choice("rrsig-query", "RFC 8482 7",
+           "A query for RRSIG is as good as ANY: Knot gives the signatures of one RRset, NSD all of them.",
+           "either", lambda c: c.ask.qtype == RRSIG and equal(c, "rcode")),
+    Choice("parent-of-child-on-node", "RFC 1034 4.3.2",
+           "A CNAME or DNAME chain leaves the zone below a cut whose child is served here too. Knot ends with "
+           "the referral of the zone it started in, NSD (confine-to-zone) with nothing.",
+           "either", follows_out),
+    Choice("truncation", "RFC 2181 9, RFC 9471",
+           "What fits differs with name compression, with what is thought dispensable, and with the order of "
+           "glue; where one peer sets TC the other may not.",
+           "either", lambda c: bool(truncated(c)) and equal(c, "rcode")),
+    Choice("proof-longer-in-knot", "RFC 5155 7.2.5, 7.2.6",
+           "Wildcard NODATA: NSD leaves out the proof of the next closer name for DS queries.",
+           "either", lambda c: proof_differs(c, c.knot, c.nsd)),
+    Choice("proof-longer-in-nsd", "RFC 5155 7.2.3, 7.2.5",
+           "A query for a literal asterisk name that exists is ordinary NODATA; NSD adds the closest encloser.",
+           "either", lambda c: proof_differs(c, c.nsd, c.knot)),
+]

@@ -15,7 +15,7 @@ RETRY_AFTER_S = 0.5   # lower: a busy machine causes needless repeats; higher: e
 TRIES = 4             # a query that stays unanswered so many times has no reply
 
 
-def ask_udp(port, queries, host="127.0.0.1"):
+def ask_udp(port, queries, host="127.0.0.1", window=WINDOW, tries_max=TRIES):
     """The replies to the queries (messages without regard to their id) in order; None = no reply."""
     replies = [None] * len(queries)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -25,7 +25,7 @@ def ask_udp(port, queries, host="127.0.0.1"):
         outstanding, pending, next_query = {}, [], 0   # id -> (index, tries)
         qid = 0
         while next_query < len(queries) or outstanding or pending:
-            while len(outstanding) < WINDOW and (pending or next_query < len(queries)):
+            while len(outstanding) < window and (pending or next_query < len(queries)):
                 if pending:
                     index, tries = pending.pop()
                 else:
@@ -42,7 +42,7 @@ def ask_udp(port, queries, host="127.0.0.1"):
             ready, _, _ = select.select([sock], [], [], RETRY_AFTER_S)
             if not ready:
                 for index, tries in outstanding.values():
-                    if tries < TRIES:
+                    if tries < tries_max:
                         pending.append((index, tries))
                 outstanding.clear()
                 continue

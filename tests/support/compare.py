@@ -12,12 +12,16 @@ READABLE = 12     # differences shown in full; more do not help a reader
 class Case(NamedTuple):
     """One query and its three replies, parsed; what the predicates of choices.py look at."""
     ask: object
+    facts: object
     stele: object
     knot: object
     nsd: object
 
-    def parts(self, part):
-        return getattr(self.stele, part), getattr(self.knot, part), getattr(self.nsd, part)
+
+class Facts(NamedTuple):
+    """What the predicates may know of a zone."""
+    parent: bool      # a zone above it is served too
+    hashes: frozenset  # owners of NSEC3 records
 
 
 PARTS = ("flags", "opcode", "rcode", "question", "answer", "authority", "additional", "opt")
@@ -48,6 +52,16 @@ def _parse_body(body, strict):
 
 def parse(msg, strict=False):
     return None if msg is None else _parse_body(msg[2:], strict)
+
+
+def facts_at(facts, qname):
+    """The facts of the deepest zone that the name is in."""
+    labels = dnswire.labels_of(qname)
+    for i in range(len(labels) + 1):
+        found = facts.get(dnswire.from_labels(labels[i:]))
+        if found:
+            return found
+    return Facts(False, frozenset())
 
 
 class Report:
@@ -104,12 +118,18 @@ def judge(case, raw, choices, report):
         return
     as_knot, as_nsd = same(case.stele, case.knot), same(case.stele, case.nsd)
     who = "Knot" if as_knot else "NSD" if as_nsd else "neither"
-    for choice in choices:
+    silent, demanded = case.knot is None or case.nsd is None, None
+    for choice in [] if silent else choices:
         if choice.matches(case):
+            demanded = demanded or choice
             if choice.stele in ("either", who) or (choice.stele == "own" and who == "neither"):
                 report.peers_differ[choice.name, who] += 1
                 report.examples.setdefault((choice.name, who), (case.ask, raw))
                 return
+    if demanded:
+        report.fail("choice %s: Stele must answer as %s, and answers as %s\n%s" % (
+            demanded.name, demanded.stele, who, describe(case.ask, raw)))
+        return
     if who != "neither":
         name = "unnamed (%s)" % ", ".join(differing(case.knot, case.nsd))
         report.peers_differ[name, who] += 1
@@ -119,7 +139,7 @@ def judge(case, raw, choices, report):
         ", ".join(differing(case.knot, case.nsd)), describe(case.ask, raw)))
 
 
-def compare(stele, knot, nsd, asks, choices, tcp=False):
+def compare(stele, knot, nsd, asks, facts, choices, tcp=False):
     """Put the queries to all three (objects with ask(messages, tcp=)) and return the Report."""
     report = Report()
     messages = [ask.message for ask in asks]
@@ -138,5 +158,5 @@ def compare(stele, knot, nsd, asks, choices, tcp=False):
         if mine and not tcp and mine.size > (1232 if ask.edns else 512):
             report.fail("Stele's reply is larger than allowed\n%s" % describe(ask, named))
             continue
-        judge(Case(ask, mine, parse(raw[1]), parse(raw[2])), named, choices, report)
+        judge(Case(ask, facts_at(facts, ask.qname), mine, parse(raw[1]), parse(raw[2])), named, choices, report)
     return report

@@ -245,7 +245,7 @@ remote-control:
         for name in stubs:
             text += 'stub-zone:\n  name: "%s"\n  stub-addr: 127.0.0.1@%d\n  stub-prime: no\n' % (
                 name, stub_port)
-        probe = dnswire.query("version.bind.", "TXT", qclass=3)
+        probe = dnswire.query("version.bind.", "TXT", flags=dnswire.RD, qclass=3)
         self.start(["-d", "-c", self.write("unbound.conf", text)], [])
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -254,3 +254,7 @@ remote-control:
         text = self.log_text()
         self.stop()
         raise PeerError("unbound does not answer\n" + text[-4000:])
+
+    def ask(self, queries, tcp=False):
+        """Few at a time and patiently: each may cost several queries to the server behind."""
+        return asking.ask_udp(self.port, queries, window=16, tries_max=20)

@@ -12,13 +12,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BATCH = 4096   # queries written at once; the engine under test makes its own, smaller batches
 
 
-def binary():
-    """The path of stele-compile: STELE_COMPILE, else that of the usual build directory."""
-    return os.environ.get("STELE_COMPILE") or os.path.join(ROOT, "build/zonecompiler/stele-compile")
-
-
 class SteleError(RuntimeError):
     """A command of stele-compile did not do what it was asked."""
+
+
+def binary():
+    """The path of stele-compile: STELE_COMPILE, else that of the usual build directory."""
+    path = os.environ.get("STELE_COMPILE") or os.path.join(ROOT, "build/zonecompiler/stele-compile")
+    if not os.access(path, os.X_OK):
+        raise SteleError("%s is not there: build it (meson compile -C build), or set STELE_COMPILE" % path)
+    return path
 
 
 def run(*arguments, check=True):

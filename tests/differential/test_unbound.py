@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A validating resolver believes what Stele says: never bogus, and secure wherever it can be.
+
+unbound knows the zones as stub zones with their keys as trust anchors and reaches Stele over a small
+bridge. Everything that ends inside a zone is asked: answers, NODATA, NXDOMAIN, empty non-terminals,
+wildcard answers and wildcard NODATA, DS at cuts. Two tests tamper, to show that unbound would notice.
+"""
+import contextlib
+import random
+
+import pytest
+
+import bridge
+import compare
+import dnswire
+import peers
+import questions
+import signing
+import stele
+import worlds
+from conftest import need
+
+ZONES = ["wild.test.", "nowild.test.", "cuts.test.", "chains.test.", "dname.test.", "additional.test.",
+         "parent.test.", "child.parent.test.", "unsigned.parent.test."]
+VARIANTS = ["nsec", "nsec3", "nsec3-salted", "optout", "nsec-ldns", "optout-ldns"]
+UNSIGNED = dnswire.name_to_wire("unsigned.parent.test.")
+SECURE, INSECURE = True, False
+
+# (name, type, rcode, secure; None: secure unless the chain is opt-out)
+CASES = [
+    ("www.wild.test.", "A", 0, SECURE),
+    ("www.wild.test.", "TXT", 0, SECURE),                  # NODATA
+    ("any.wild.test.", "A", 0, None),                      # wildcard answer: opt-out covers the name itself
+    ("any.other.wild.test.", "TXT", 0, None),
+    ("any.wild.test.", "MX", 0, None),                     # wildcard NODATA
+    ("a.wild.test.", "A", 0, SECURE),                      # empty non-terminal
+    ("q.a.wild.test.", "A", 0, None),
+    ("*.wild.test.", "A", 0, SECURE),
+    ("q.cn.wild.test.", "A", 0, None),                     # wildcard CNAME
+    ("nothing.nowild.test.", "A", 3, None),
+    ("a.b.c.nothing.nowild.test.", "A", 3, None),
+    ("f.nowild.test.", "A", 0, SECURE),                    # empty non-terminals
+    ("d.e.f.nowild.test.", "TXT", 0, SECURE),
+    ("q.d.e.f.nowild.test.", "TXT", 3, None),
+    ("secure.cuts.test.", "DS", 0, SECURE),
+    ("insidens.cuts.test.", "DS", 0, None),                # insecure delegation
+    ("www.dname.test.", "A", 3, None),
+    ("www.in.dname.test.", "A", 0, SECURE),
+    ("q.in.dname.test.", "A", 3, None),
+    ("child.parent.test.", "DS", 0, SECURE),
+    ("unsigned.parent.test.", "DS", 0, None),
+    ("www.child.parent.test.", "A", 0, SECURE),
+    ("nothing.child.parent.test.", "A", 3, None),
+    ("www.unsigned.parent.test.", "A", 0, INSECURE),
+    ("nothing.unsigned.parent.test.", "A", 3, INSECURE),
+    ("q.w.unsigned.parent.test.", "A", 0, INSECURE),
+]
+
+
+@contextlib.contextmanager
+def resolver(zones, mangle=None):
+    """(Stele, unbound) over the zones; the keys of the topmost ones are trusted."""
+    anchors = []
+    for name, path in zones:
+        if not any(name != other and name.endswith("." + other) for other, _ in zones):
+            anchors += ["%s %s" % (name, line) for line in signing.ds_records(name, path)]
+    with stele.Stele(zones) as server, bridge.Bridge(server, mangle) as front, \
+         peers.Unbound([name for name, _ in zones], front.port, anchors) as unbound:
+        yield server, unbound
+
+
+@pytest.fixture(autouse=True)
+def unbound_installed(peers_installed):
+    need("unbound")
+
+
+def ended_inside(reply, qtype):
+    """The reply is whole: no referral, and no chain that leaves the zone or is cut short.
+
+    A CNAME that was asked for and synthesised from a DNAME has no signature to be secure by.
+    """
+    if qtype == 5 and any(rr[1] == 39 for rr in reply.answer):
+        return False
+    return (reply.flags & dnswire.AA and not reply.flags & dnswire.TC and reply.rcode in (0, 3) and (
+        any(rr[1] == qtype for rr in reply.answer) or any(rr[1] == 6 for rr in reply.authority)))
+
+
+def sweep(zones, limit):
+    """Questions all around the zones, of types that a resolver passes on."""
+    rng = random.Random(5)
+    for name, path in zones:
+        owners, targets = questions.read_zone(name, path)
+        apex = dnswire.name_to_wire(name)
+        below = sorted(set(questions.names_around(name, owners, targets, rng)) | set(owners))
+        wanted = [(x, qtype) for x in below if dnswire.is_below(x, apex)
+                  for qtype in ("A", "TXT", "MX", "DS", "CNAME", "NS", "DNSKEY", "TYPE65280")
+                  if qtype != "DS" or x != apex]
+        for qname, qtype in rng.sample(wanted, min(limit, len(wanted))):
+            yield questions.Ask(name, dnswire.query(qname, qtype, "do", dnswire.RD), qname, dnswire.TYPES[qtype], "do")
+
+
+def stubs_long_chain(ask):
+    """chains.test. has a chain of forty; a resolver gives up on it by itself."""
+    first = dnswire.labels_of(ask.qname)[0]
+    return first[:1] == b"c" and first[1:].isdigit()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_kind_of_reply_validates(variant, tmp_path):
+    optout = variant.startswith("optout")
+    with resolver(worlds.stage(str(tmp_path), variant, only=ZONES)) as (server, unbound):
+        wrong = []
+        replies = unbound.ask([dnswire.query(name, qtype, "do", dnswire.RD) for name, qtype, _, _ in CASES])
+        for (name, qtype, rcode, secure), raw in zip(CASES, replies):
+            reply = compare.parse(raw)
+            got = reply and (reply.rcode, bool(reply.flags & dnswire.AD))
+            allowed = [(rcode, x) for x in ([secure] if secure is not None else [True, False] if optout else [True])]
+            if got not in allowed:
+                wrong.append("%s %s: %s, allowed %s\n%s" % (name, qtype, got, allowed, dnswire.show(raw)))
+
+        asks = list(sweep(zones=[z for z in worlds.hand_written() if z[0] in ZONES], limit=150))
+        asks = [ask for ask, raw in zip(asks, server.ask([ask.message for ask in asks]))
+                if raw and ended_inside(compare.parse(raw), ask.qtype) and not stubs_long_chain(ask)]
+        for ask, raw in zip(asks, unbound.ask([ask.message for ask in asks])):
+            reply = compare.parse(raw)
+            unsigned = dnswire.is_below(ask.qname, UNSIGNED) and (ask.qtype, ask.qname) != (43, UNSIGNED)
+            if not reply or reply.rcode not in (0, 3) or (
+                    not reply.flags & dnswire.AD and not optout and not unsigned):
+                wrong.append(compare.describe(ask, [("unbound", raw)] + [
+                    ("Stele", x) for x in server.ask([ask.message])]))
+        assert not wrong, "%d wrong\n%s" % (len(wrong), "\n".join(wrong[:12]))
+
+
+def test_changed_record_is_bogus(tmp_path):
+    """An address changed behind the signer's back must not validate."""
+    zones = worlds.stage(str(tmp_path), "nsec", only=["wild.test."])
+    path = zones[0][1]
+    with open(path, encoding="latin-1") as file:
+        text = file.read()
+    assert "192.0.2.10\n" in text
+    with open(path, "w", encoding="latin-1") as file:
+        file.write(text.replace("192.0.2.10\n", "192.0.2.99\n"))
+    with resolver(zones) as (_, unbound):
+        good, changed = [compare.parse(raw) for raw in unbound.ask(
+            [dnswire.query(name, "A", "do", dnswire.RD) for name in ("www.wild.test.", "any.wild.test.")])]
+    assert good.rcode == 0 and good.flags & dnswire.AD
+    assert changed.rcode == dnswire.SERVFAIL
+
+
+@pytest.mark.parametrize("variant", ["nsec", "nsec3"])
+def test_changed_denial_is_bogus(variant, tmp_path):
+    """A NODATA reply turned into NXDOMAIN must not validate."""
+    def mangle(reply):
+        parsed = dnswire.parse(reply)
+        if parsed.rcode == 0 and not parsed.answer:
+            return reply[:3] + bytes([reply[3] | 3]) + reply[4:]
+        return reply
+
+    zones = worlds.stage(str(tmp_path), variant, only=["nowild.test."])
+    with resolver(zones, mangle) as (_, unbound):
+        nodata, whole = [compare.parse(raw) for raw in unbound.ask(
+            [dnswire.query("mail.nowild.test.", qtype, "do", dnswire.RD) for qtype in ("TXT", "A")])]
+    assert nodata.rcode == dnswire.SERVFAIL
+    assert whole.rcode == 0 and whole.flags & dnswire.AD
