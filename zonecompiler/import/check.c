@@ -346,6 +346,10 @@ int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner 
 			"owner %s of an NSEC3 record is no hash (expected 32 base32hex digits and "
 			"the apex)",
 			stele_key_to_text(owner->key, owner->key_len, text));
+	if (first->is_sig)
+		stele_report_warning(check->report, STELE_WARN_DENIAL_CHAIN, place,
+				     "signature over an NSEC3 that is not there (expected both; it "
+				     "is left out)");
 	for (size_t i = 0; i < owner->rr_cnt && !owner->rrs[i].is_sig; i++) {
 		const uint8_t *rdata = owner->rrs[i].rdata;
 		unsigned iterations = stele_get_be16(rdata + 2);

@@ -87,7 +87,10 @@ void stele_check_free(struct stele_check *check);
 /* Checks an owner of the zone: STELE_E_INPUT after an error, which the report has. */
 int stele_check_owner(struct stele_check *check, const struct stele_owner *owner);
 
-/* Checks the owner of an NSEC3 record, and gives its hash. */
+/*
+ * Checks the owner of NSEC3 records or of signatures over such, and gives its hash. One with nothing
+ * but signatures is only warned of, and is to be left out.
+ */
 int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner *owner,
 			    uint8_t hash[STELE_NSEC3_HASH_SZ]);
 

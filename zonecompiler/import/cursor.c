@@ -291,62 +291,71 @@ static int append_origin(struct stele_cursor *c, const uint8_t *start, const uin
 /*
  * `out[label]` is the length byte of the label under way, `at` where the next byte goes. A byte more
  * than fits is never written: `at` stops at the end of the buffer, and what is longer is refused.
+ * Inlined twice, so that the choice of `map` is not made for each byte.
  */
-int stele_cursor_name(struct stele_cursor *c, const uint8_t *origin, size_t origin_len,
-		      const uint8_t *map, uint8_t *out)
+static inline __attribute__((always_inline)) int parse_name(struct stele_cursor *c,
+							    const uint8_t *origin,
+							    size_t origin_len, const uint8_t *map,
+							    uint8_t *out)
 {
 	const uint8_t *p = c->p, *start = p;
 	unsigned label = 0, at = 1;
-	if (*p == '@' && stele_char_kinds[p[1]] >= STELE_CHAR_BLANK) {
+	if ((*p == '@' || *p == '.') && stele_char_kinds[p[1]] >= STELE_CHAR_BLANK) {
 		c->p = p + 1;
-		return append_origin(c, start, origin, origin_len, map, out, 0);
-	}
-	if (*p == '.' && stele_char_kinds[p[1]] >= STELE_CHAR_BLANK) {
-		c->p = p + 1;
+		if (*p == '@')
+			return append_origin(c, start, origin, origin_len, map, out, 0);
 		out[0] = 0;
 		return 1;
 	}
 	for (;;) {
-		uint8_t ch = *p;
-		uint8_t kind = stele_char_kinds[ch];
-		if (kind == STELE_CHAR_PLAIN) {
+		/* Where neither label nor name has room for a byte more. */
+		unsigned limit = label + 1 + STELE_LABEL_MAX;
+		if (limit > STELE_NAME_MAX)
+			limit = STELE_NAME_MAX;
+		uint8_t kind;
+		while ((kind = stele_char_kinds[*p]) == STELE_CHAR_PLAIN && at < limit) {
+			out[at++] = map != NULL ? map[*p] : *p;
 			p++;
-		} else if (kind == STELE_CHAR_ESCAPE) {
-			const uint8_t *escape = p;
-			int value = take_escape(&p, c->end);
-			if (value < 0)
-				return stele_cursor_fail(c, escape, BAD_ESCAPE);
-			ch = (uint8_t)value;
-		} else if (kind == STELE_CHAR_QUOTE) {
-			return stele_cursor_fail(c, p, "'\"' in a name (expected \\\")");
-		} else {
-			unsigned len = at - label - 1;
-			out[label] = (uint8_t)len;
-			if (kind != STELE_CHAR_DOT) {
-				c->p = p;
-				if (len > 0)
-					return append_origin(c, start, origin, origin_len, map, out,
-							     at);
-				if (at > STELE_NAME_MAX)
-					return name_too_long(c, start);
-				return (int)at; /* the dot was the last character */
-			}
-			if (len == 0)
+		}
+		if (kind == STELE_CHAR_DOT) {
+			if (at == label + 1)
 				return stele_cursor_fail(
 					c, p, "empty label (expected a character before the dot)");
+			out[label] = (uint8_t)(at - label - 1);
 			label = at++;
 			p++;
 			if (at > STELE_NAME_MAX)
 				return name_too_long(c, start);
 			continue;
 		}
-		if (at - label > STELE_LABEL_MAX || at >= STELE_NAME_MAX) {
-			if (at - label > STELE_LABEL_MAX)
+		if (kind >= STELE_CHAR_BLANK) {
+			c->p = p;
+			out[label] = (uint8_t)(at - label - 1);
+			if (at > label + 1)
+				return append_origin(c, start, origin, origin_len, map, out, at);
+			return (int)at; /* the dot was the last character */
+		}
+		if (kind == STELE_CHAR_QUOTE)
+			return stele_cursor_fail(c, p, "'\"' in a name (expected \\\")");
+		if (at == limit) {
+			if (at == label + 1 + STELE_LABEL_MAX)
 				return stele_cursor_fail(
 					c, start, "label is too long (expected at most %d bytes)",
 					STELE_LABEL_MAX);
 			return name_too_long(c, start);
 		}
-		out[at++] = map != NULL ? map[ch] : ch;
+		const uint8_t *escape = p;
+		int value = take_escape(&p, c->end);
+		if (value < 0)
+			return stele_cursor_fail(c, escape, BAD_ESCAPE);
+		out[at++] = map != NULL ? map[value] : (uint8_t)value;
 	}
+}
+
+int stele_cursor_name(struct stele_cursor *c, const uint8_t *origin, size_t origin_len,
+		      const uint8_t *map, uint8_t *out)
+{
+	if (map == NULL)
+		return parse_name(c, origin, origin_len, NULL, out);
+	return parse_name(c, origin, origin_len, stele_char_lower, out);
 }

@@ -108,8 +108,8 @@ static inline bool stele_cursor_next_line(struct stele_cursor *c)
 }
 
 /*
- * Parses the name at `c->p`, where a field begins; `map` is applied to each byte of a label: the
- * table stele_char_lower, or NULL to keep the case. A name without a dot at its end gets the origin
+ * Parses the name at `c->p`, where a field begins; `map` is the table
+ * stele_char_lower to lower it, or NULL to keep the case. A name without a dot at its end gets the origin
  * appended, "@" is the origin; origin_len 0 means that there is none. Returns the length or a
  * negative stele_status. `out` has room for STELE_NAME_MAX bytes.
  */

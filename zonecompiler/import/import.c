@@ -240,7 +240,7 @@ static int give_nsec3(void *user, struct stele_store_item *ret_item, struct stel
 			s->failed = true;
 		if (stele_report_full(s->import->report))
 			return STELE_E_INPUT;
-		if (s->failed)
+		if (s->failed || owner->rrs[0].is_sig)
 			continue;
 		s->stats->owner_cnt++;
 		s->stats->rr_cnt += owner->rr_cnt;

@@ -12,8 +12,8 @@
 
 #define TTL_MAX 2147483647u /* RFC 2181 section 8 */
 
-/* How many bytes of text pass between two calls of the progress function. */
-#define PROGRESS_STEP ((size_t)1 << 20)
+/* So many bytes of text pass between two looks at progress and memory. */
+#define STEP ((size_t)1 << 20)
 
 int stele_scan_new(struct stele_report *report, stele_scan_sink sink, void *user,
 		   struct stele_scan **ret_scan)
@@ -304,12 +304,13 @@ int stele_scan_entry(struct stele_scan *s)
 int stele_scan_entries(struct stele_scan *s)
 {
 	struct stele_cursor *c = &s->cursor;
-	const uint8_t *start = c->p, *shown_at = start;
+	const uint8_t *start = c->p, *step_at = start;
 	for (;;) {
-		if (s->open_cnt <= 1 && s->progress != NULL &&
-		    (size_t)(c->p - shown_at) >= PROGRESS_STEP) {
-			shown_at = c->p;
-			s->progress(s->progress_user, (uint64_t)(c->p - start));
+		if ((size_t)(c->p - step_at) >= STEP) {
+			stele_scan_passed(s, step_at, c->p);
+			step_at = c->p;
+			if (s->open_cnt <= 1 && s->progress != NULL)
+				s->progress(s->progress_user, (uint64_t)(c->p - start));
 		}
 		int status;
 		if (*c->p == '$')

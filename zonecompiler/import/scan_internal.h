@@ -42,6 +42,7 @@ struct stele_scan {
 		ino_t inode;
 	} open[STELE_INCLUDE_DEPTH_MAX];
 	unsigned open_cnt;
+	bool text_is_mapped; /* that of the cursor */
 
 	char **files;
 	size_t file_cnt;
@@ -55,6 +56,12 @@ int stele_scan_entries(struct stele_scan *scan);
 
 /* Parses one entry that is not a directive. STELE_E_INPUT: reported, the scan can go on. */
 int stele_scan_entry(struct stele_scan *scan);
+
+/*
+ * The text from `from` to `to` was scanned: if it is of a mapped file, its pages no longer count as
+ * memory of this process. They can still be read.
+ */
+void stele_scan_passed(const struct stele_scan *scan, const uint8_t *from, const uint8_t *to);
 
 /* As stele_scan_file() for a file that is named in another; the place is that of its name. */
 int stele_scan_include(struct stele_scan *scan, const char *path, struct stele_place place);

@@ -44,6 +44,17 @@ static int map_file(int fd, size_t len, struct text *text)
 	return 0;
 }
 
+void stele_scan_passed(const struct stele_scan *scan, const uint8_t *from, const uint8_t *to)
+{
+	if (!scan->text_is_mapped)
+		return;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t start = ((uintptr_t)from + page - 1) / page * page;
+	uintptr_t end = (uintptr_t)to / page * page;
+	if (end > start)
+		madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
 static int read_all(int fd, struct text *text)
 {
 	size_t room = (size_t)1 << 16, len = 0;
@@ -180,7 +191,10 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 	s->open[s->open_cnt].device = st.st_dev;
 	s->open[s->open_cnt].inode = st.st_ino;
 	s->open_cnt++;
+	bool outer_is_mapped = s->text_is_mapped;
+	s->text_is_mapped = text.mapped_len > 0;
 	status = scan_cursor(s, path, text.p, text.len);
+	s->text_is_mapped = outer_is_mapped;
 	s->open_cnt--;
 	close_text(&text);
 	return status;
