@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum {
+	OPT_FIXED_SZ = 11, /* with the root as its owner */
 	OPTION_HEAD_SZ = 4,
 	EDE_OPTION_SZ = OPTION_HEAD_SZ + 2,
 };
@@ -16,7 +17,7 @@ static inline uint8_t *put_option(uint8_t *p, uint16_t code, unsigned len)
 	return p + OPTION_HEAD_SZ;
 }
 
-static __attribute__((noinline)) uint8_t *put_cookie(const struct work *w, uint8_t *p)
+static uint8_t *put_cookie(const struct work *w, uint8_t *p)
 {
 	const struct edns *edns = &w->edns;
 	uint8_t server_cookie[16];
@@ -28,17 +29,11 @@ static __attribute__((noinline)) uint8_t *put_cookie(const struct work *w, uint8
 	return p + sizeof(edns->client_cookie) + sizeof(server_cookie);
 }
 
-/* The OPT at w->pos. Returns where it ends. */
-static inline uint32_t put_opt(const struct work *w)
+/* The options of the OPT at `opt`. Returns their length. */
+static __attribute__((noinline)) uint32_t put_options(const struct work *w, uint8_t *opt)
 {
-	uint8_t *opt = w->reply->buf + w->pos;
 	const struct stele_answer_settings *settings = w->settings;
-	uint32_t ttl = (uint32_t)(w->rcode >> 4) << 24 |
-		       (w->edns.dnssec_ok ? (uint32_t)STELE_EDNS_FLAG_DO : 0);
-	opt[0] = 0;
-	stele_put_be32(opt + 1, (uint32_t)STELE_TYPE_OPT << 16 | settings->udp_max);
-	stele_put_be32(opt + 5, ttl);
-	uint8_t *rdata = opt + 11, *p = rdata;
+	uint8_t *rdata = opt + OPT_FIXED_SZ, *p = rdata;
 	if (w->edns.want_nsid && settings->nsid_len > 0) {
 		p = put_option(p, STELE_EDNS_NSID, settings->nsid_len);
 		memcpy(p, settings->nsid, settings->nsid_len);
@@ -52,7 +47,23 @@ static inline uint32_t put_opt(const struct work *w)
 		p += 2;
 	}
 	stele_put_be16(opt + 9, (uint16_t)(p - rdata));
-	return (uint32_t)(p - w->reply->buf);
+	return (uint32_t)(p - rdata);
+}
+
+/* The OPT at w->pos. Returns where it ends. */
+static inline uint32_t put_opt(const struct work *w)
+{
+	uint8_t *opt = w->reply->buf + w->pos;
+	/* Owner, type, size, upper bits of the rcode, version 0, half of the flags. */
+	stele_put_be64(opt, (uint64_t)STELE_TYPE_OPT << 40 | (uint64_t)w->settings->udp_max << 24 |
+				    (uint64_t)(w->rcode >> 4) << 16 |
+				    (w->edns.dnssec_ok ? STELE_EDNS_FLAG_DO >> 8 : 0u));
+	opt[8] = 0;
+	stele_put_be16(opt + 9, 0);
+	uint32_t end = w->pos + OPT_FIXED_SZ;
+	if (w->opt_len > OPT_FIXED_SZ || w->ede != STELE_EDE_NONE)
+		end += put_options(w, opt);
+	return end;
 }
 
 static inline void put_header(const struct work *w)

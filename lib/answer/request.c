@@ -37,6 +37,20 @@ static inline vector lower(vector v)
 	return v | (is_upper & 0x20);
 }
 
+/* Drops the first `cnt` bytes, at most 15. */
+static inline vector shift_down(vector v, unsigned cnt)
+{
+	unsigned __int128 bits;
+	memcpy(&bits, &v, sizeof(bits));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	bits >>= 8 * cnt;
+#else
+	bits <<= 8 * cnt;
+#endif
+	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
 static bool drop(struct work *w, enum stele_drop_reason reason)
 {
 	w->reply->verdict = STELE_VERDICT_DROP;
@@ -56,24 +70,16 @@ static bool decide(struct work *w, uint16_t rcode)
 	return false;
 }
 
-/* Just what the contract asks for: clearing all of `w` would cost more than the query. */
-static inline void begin(struct work *w)
+/*
+ * Just what the contract asks for: clearing all of `w` would cost more than the query. The part that
+ * does not depend on the message.
+ */
+static inline void begin_reply(struct work *w)
 {
-	w->id = 0;
-	w->flags_in = 0;
-	w->qtype = 0;
-	w->qclass = 0;
-	w->has_question = false;
-	w->qname_len = 0;
-	w->edns = (struct edns){0};
-	w->limit = 0;
-	w->opt_len = 0;
-
 	w->rcode = STELE_RCODE_NOERROR;
 	w->ede = STELE_EDE_NONE;
 	w->aa = false;
 	w->tc = false;
-	w->pos = STELE_HEADER_SZ;
 	w->answer_cnt = 0;
 	w->authority_cnt = 0;
 	w->additional_cnt = 0;
@@ -92,6 +98,21 @@ static inline void begin(struct work *w)
 	reply->body_off = 0;
 	reply->body_len = 0;
 	reply->body_sum = 0;
+}
+
+static inline void begin(struct work *w)
+{
+	w->id = 0;
+	w->flags_in = 0;
+	w->qtype = 0;
+	w->qclass = 0;
+	w->has_question = false;
+	w->qname_len = 0;
+	w->edns = (struct edns){0};
+	w->limit = 0;
+	w->opt_len = 0;
+	w->pos = STELE_HEADER_SZ;
+	begin_reply(w);
 }
 
 /*
@@ -145,14 +166,10 @@ static inline bool read_question(struct work *w)
 	tail = lower(tail);
 	for (uint32_t i = 0; i + TAIL_SZ < name_len; i += sizeof(vector))
 		store(sname->wire + i, lower(load(qname + i)));
-	if (name_len >= TAIL_SZ) {
+	if (name_len >= TAIL_SZ)
 		store(sname->wire + name_len - TAIL_SZ, tail);
-	} else {
-		uint8_t run[2 * sizeof(vector)];
-		store(run, tail);
-		store(run + sizeof(vector), (vector){0});
-		store(sname->wire, load(run + TAIL_SZ - name_len));
-	}
+	else
+		store(sname->wire, shift_down(tail, TAIL_SZ - name_len));
 	w->qtype = stele_get_be16(qname + name_len);
 	w->qclass = stele_get_be16(qname + name_len + 2);
 	return true;
@@ -200,16 +217,22 @@ static uint16_t read_options(struct work *w, const uint8_t *data, size_t len)
 	return rcode;
 }
 
+/* What the client takes, kept between what it must take and what we send. */
+static inline uint16_t udp_size(const struct work *w, const uint8_t *opt)
+{
+	uint16_t size = stele_get_be16(opt + 3);
+	if (size > w->settings->udp_max)
+		size = w->settings->udp_max;
+	return size < UDP_MIN ? UDP_MIN : size;
+}
+
 /* The OPT at `opt`, whose fixed part and rdata lie inside the message. */
-static inline uint16_t read_opt(struct work *w, const uint8_t *opt)
+static uint16_t read_opt(struct work *w, const uint8_t *opt)
 {
 	struct edns *edns = &w->edns;
-	uint16_t size = stele_get_be16(opt + 3);
 	edns->present = true;
 	edns->dnssec_ok = (opt[7] & (STELE_EDNS_FLAG_DO >> 8)) != 0;
-	edns->udp_size = size < UDP_MIN ? UDP_MIN : size;
-	if (edns->udp_size > w->settings->udp_max)
-		edns->udp_size = w->settings->udp_max;
+	edns->udp_size = udp_size(w, opt);
 	/* Another version may have other options: they are not looked at (RFC 6891 section 6.1.3). */
 	if (opt[6] != 0)
 		return STELE_RCODE_BADVERS;
@@ -240,7 +263,7 @@ enum { RECORDS_SIGNED = 0xffff }; /* the message has TSIG or SIG(0): no rcode ha
  * Records behind the question, in whatever number. Those that a query has no use for must be whole
  * and are ignored. NOERROR, FORMERR, BADVERS or RECORDS_SIGNED.
  */
-static __attribute__((noinline)) uint16_t walk_records(struct work *w, uint32_t at)
+static uint16_t read_records(struct work *w, uint32_t at)
 {
 	const uint8_t *msg = w->query->msg;
 	uint32_t len = w->query->len;
@@ -280,23 +303,7 @@ static __attribute__((noinline)) uint16_t walk_records(struct work *w, uint32_t 
 	return opt != NULL ? read_opt(w, opt) : STELE_RCODE_NOERROR;
 }
 
-/* As walk_records(), which it calls unless there is nothing or just an OPT. */
-static inline uint16_t read_records(struct work *w, uint32_t at)
-{
-	const uint8_t *msg = w->query->msg;
-	uint32_t len = w->query->len;
-	uint64_t counts = stele_get_be64(msg + 4) & UINT64_C(0xffffffffffff); /* without QDCOUNT */
-	const uint8_t *opt = msg + at;
-	if (counts == 0)
-		return at == len ? STELE_RCODE_NOERROR : STELE_RCODE_FORMERR;
-	if (counts == 1 && len - at >= OPT_FIXED_SZ &&
-	    (stele_get_be32(opt) >> 8) == STELE_TYPE_OPT &&
-	    len - at - OPT_FIXED_SZ == stele_get_be16(opt + 9))
-		return read_opt(w, opt);
-	return walk_records(w, at);
-}
-
-static inline void set_limit(struct work *w)
+static void set_limit(struct work *w)
 {
 	const struct edns *edns = &w->edns;
 	uint32_t max = edns->present ? edns->udp_size : UDP_MIN;
@@ -317,7 +324,7 @@ static inline void set_limit(struct work *w)
 }
 
 /* A message that is whole but not one question about the Internet class: false, decided. */
-static __attribute__((noinline)) bool decide_other(struct work *w)
+static bool decide_other(struct work *w)
 {
 	if (!w->has_question)
 		/* A client may ask for a cookie alone (RFC 7873 section 5.4). */
@@ -331,7 +338,7 @@ static __attribute__((noinline)) bool decide_other(struct work *w)
 }
 
 /* An opcode that nobody here implements. What follows the header may be anything. */
-static __attribute__((noinline)) bool decide_opcode(struct work *w)
+static bool decide_opcode(struct work *w)
 {
 	unsigned opcode = (w->flags_in & STELE_FLAG_OPCODE) >> STELE_OPCODE_SHIFT;
 	if (opcode == STELE_OPCODE_NOTIFY || opcode == STELE_OPCODE_UPDATE)
@@ -345,7 +352,8 @@ static __attribute__((noinline)) bool decide_opcode(struct work *w)
 	return decide(w, rcode == STELE_RCODE_BADVERS ? rcode : STELE_RCODE_NOTIMP);
 }
 
-bool stele_request_parse(struct work *w)
+/* Any message at all. */
+static __attribute__((noinline)) bool parse_any(struct work *w)
 {
 	const uint8_t *msg = w->query->msg;
 	begin(w);
@@ -372,5 +380,55 @@ bool stele_request_parse(struct work *w)
 		return decide_other(w);
 	if (w->qtype == STELE_TYPE_AXFR || w->qtype == STELE_TYPE_IXFR)
 		return punt(w);
+	return true;
+}
+
+/*
+ * The message that nearly all are: one question of class IN, no more or an OPT without options. It
+ * is told apart by a few whole words; anything else is parsed from its beginning by parse_any().
+ */
+bool stele_request_parse(struct work *w)
+{
+	const struct stele_query *query = w->query;
+	const uint8_t *msg = query->msg;
+	uint32_t len = query->len;
+	if (len < STELE_HEADER_SZ)
+		return parse_any(w);
+	uint64_t head = stele_get_be64(msg);     /* id, flags, QDCOUNT, ANCOUNT */
+	uint32_t tail = stele_get_be32(msg + 8); /* NSCOUNT, ARCOUNT */
+	uint64_t odd = (uint64_t)(STELE_FLAG_QR | STELE_FLAG_OPCODE) << 32 | UINT32_MAX;
+	if ((head & odd) != 1 << 16 || tail > 1 || !read_question(w))
+		return parse_any(w);
+
+	const uint8_t *opt = msg + w->pos;
+	struct edns edns = {.udp_size = UDP_MIN};
+	uint32_t limit = UDP_MIN;
+	if (len - w->pos != tail * OPT_FIXED_SZ)
+		return parse_any(w);
+	if (tail != 0) {
+		/* Owner and type; version; length of the options. */
+		if (stele_get_be32(opt) >> 8 != STELE_TYPE_OPT || opt[6] != 0 ||
+		    stele_get_be16(opt + 9) != 0)
+			return parse_any(w);
+		edns.present = true;
+		edns.dnssec_ok = (opt[7] & (STELE_EDNS_FLAG_DO >> 8)) != 0;
+		edns.udp_size = udp_size(w, opt);
+		limit = edns.udp_size;
+	}
+	if (w->qclass != STELE_CLASS_IN || w->qtype == STELE_TYPE_AXFR ||
+	    w->qtype == STELE_TYPE_IXFR)
+		return parse_any(w);
+
+	struct stele_reply *reply = w->reply;
+	if (query->tcp)
+		limit = STELE_MESSAGE_MAX;
+	if (limit > reply->cap)
+		limit = reply->cap;
+	w->id = (uint16_t)(head >> 48);
+	w->flags_in = (uint16_t)(head >> 32);
+	w->edns = edns;
+	w->opt_len = (uint16_t)(tail * OPT_FIXED_SZ);
+	w->limit = limit - tail * OPT_FIXED_SZ;
+	begin_reply(w);
 	return true;
 }
