@@ -48,6 +48,16 @@ static inline int stele_buffer_add(struct stele_buffer *buffer, const void *byte
 	return 0;
 }
 
+/* Gives back what is not in use: for bytes that stay. */
+static inline void stele_buffer_trim(struct stele_buffer *buffer)
+{
+	uint8_t *data = buffer->len > 0 ? realloc(buffer->data, buffer->len) : NULL;
+	if (data != NULL) {
+		buffer->data = data;
+		buffer->cap = buffer->len;
+	}
+}
+
 static inline void stele_buffer_free(struct stele_buffer *buffer)
 {
 	free(buffer->data);

@@ -26,13 +26,14 @@ static int close_name(struct stele_walk *walk, struct stele_error *reterr)
 {
 	unsigned depth = walk->depth;
 	const struct stele_walk_frame *frame = walk->frames + depth;
+	bool ask_apex = depth == 0 && walk->is_part;
 	struct stele_carve_name name = {
 		.owner = walk->name + frame->begin,
 		.owner_len = (uint8_t)(NAME_END - frame->begin),
 		.is_cut = depth > 0 && walk->cut == depth,
 		.is_occluded = walk->cut > 0 && depth > walk->cut,
-		.has_wildcard = depth > 0 ? frame->has_wildcard : walk->apex_has_wildcard,
-		.has_children = depth > 0 ? frame->has_children : walk->apex_has_children,
+		.has_wildcard = ask_apex ? walk->apex_has_wildcard : frame->has_wildcard,
+		.has_children = ask_apex ? walk->apex_has_children : frame->has_children,
 		.cut_key = walk->cut_key,
 		.node = frame->node,
 		.node_sz = frame->node_sz,

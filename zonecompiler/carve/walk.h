@@ -46,8 +46,8 @@ struct stele_walk {
 	int (*take_nsec)(void *user, uint64_t key, const uint8_t *sort_key, size_t sort_key_len,
 			 struct stele_error *reterr);
 	void *user;
-	/* What the apex's record says, since a part of the zone may not know. */
-	bool apex_has_children, apex_has_wildcard;
+	/* What the apex's record says of names below it; a walk of the whole zone finds that itself. */
+	bool is_part, apex_has_children, apex_has_wildcard;
 
 	struct stele_walk_totals totals;
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/pack/chain_block.h"
+
+#include "lib/image/view.h"
+
+#include <string.h>
+
+size_t stele_nsec3_entry_sz(const uint8_t *entry)
+{
+	const struct stele_nsec3_entry *head = (const void *)entry;
+	return (size_t)(stele_rrset_trailer(entry, &head->rrset).end - entry);
+}
+
+size_t stele_nsec_entry_sz(const uint8_t *entry)
+{
+	const struct stele_nsec_entry *head = (const void *)entry;
+	return sizeof(*head) + stele_le16(head->key_len);
+}
+
+/* ---- NSEC3 ---- */
+
+struct nsec3_layout {
+	unsigned table_bits;
+	uint64_t table_off, prefixes_off, offsets_off, entries_off;
+};
+
+static struct nsec3_layout lay_out_nsec3(uint32_t own_cnt)
+{
+	/* About 6 entries a bucket: fewer make the table longer than the cache line that a search
+	 * saves, more make the search longer than one. */
+	struct nsec3_layout l = {.table_bits = 1, .table_off = sizeof(struct stele_nsec3_block)};
+	while (own_cnt >> l.table_bits > 8)
+		l.table_bits++;
+	uint64_t cnt = own_cnt + UINT64_C(1);
+	l.prefixes_off = l.table_off + 4 * ((UINT64_C(1) << l.table_bits) + 1);
+	l.offsets_off = l.prefixes_off + 8 * cnt;
+	l.entries_off = l.offsets_off + 4 * cnt;
+	return l;
+}
+
+uint64_t stele_pack_nsec3_sz(const struct stele_chain_run *own, size_t carry_sz)
+{
+	return lay_out_nsec3(own->entry_cnt).entries_off + carry_sz + own->entries_sz;
+}
+
+void stele_pack_nsec3(const struct stele_chain_run *own, const uint8_t *carry, size_t carry_sz,
+		      unsigned skip_bits, uint8_t *block)
+{
+	struct nsec3_layout l = lay_out_nsec3(own->entry_cnt);
+	struct stele_nsec3_block head = {
+		.size = stele_to_le32((uint32_t)stele_pack_nsec3_sz(own, carry_sz)),
+		.entry_cnt = stele_to_le32(own->entry_cnt + 1),
+		.table_bits = (uint8_t)l.table_bits,
+		.skip_bits = (uint8_t)skip_bits,
+		.table_off = stele_to_le32((uint32_t)l.table_off),
+		.prefixes_off = stele_to_le32((uint32_t)l.prefixes_off),
+		.offsets_off = stele_to_le32((uint32_t)l.offsets_off),
+	};
+	memcpy(block, &head, sizeof(head));
+	memcpy(block + l.entries_off, carry, carry_sz);
+	if (own->entries_sz > 0)
+		memcpy(block + l.entries_off + carry_sz, own->entries, own->entries_sz);
+
+	uint32_t bucket = 0; /* table entries before it are written */
+	uint64_t off = l.entries_off;
+	for (uint32_t i = 0; i <= own->entry_cnt; i++) {
+		uint64_t prefix = stele_get_be64(block + off);
+		stele_put_le64(block + l.prefixes_off + 8 * (uint64_t)i, prefix);
+		stele_put_le32(block + l.offsets_off + 4 * (uint64_t)i, (uint32_t)off);
+		off += stele_nsec3_entry_sz(block + off);
+		if (i == 0)
+			continue;
+		uint64_t own_bucket = prefix << skip_bits >> (64 - l.table_bits);
+		for (; bucket <= own_bucket; bucket++)
+			stele_put_le32(block + l.table_off + 4 * (uint64_t)bucket, i);
+	}
+	for (; bucket <= UINT32_C(1) << l.table_bits; bucket++)
+		stele_put_le32(block + l.table_off + 4 * (uint64_t)bucket, own->entry_cnt + 1);
+}
+
+struct stele_chain_run stele_unpack_nsec3(const uint8_t *block)
+{
+	const struct stele_nsec3_block *head = (const void *)block;
+	uint32_t cnt = stele_le32(head->entry_cnt);
+	if (cnt <= 1)
+		return (struct stele_chain_run){0};
+	uint32_t begin = stele_get_le32(block + stele_le32(head->offsets_off) + 4);
+	return (struct stele_chain_run){block + begin, stele_le32(head->size) - begin, cnt - 1};
+}
+
+const uint8_t *stele_nsec3_last(const uint8_t *block)
+{
+	const struct stele_nsec3_block *head = (const void *)block;
+	const uint8_t *offsets = block + stele_le32(head->offsets_off);
+	return block + stele_get_le32(offsets + 4 * (uint64_t)(stele_le32(head->entry_cnt) - 1));
+}
+
+/* ---- NSEC ---- */
+
+#define LEVELS_MAX 9 /* 16^8 is 2^32 */
+
+struct nsec_layout {
+	unsigned level_cnt;
+	uint32_t level_cnts[LEVELS_MAX]; /* numbers in each; 0 is the lowest level */
+	uint64_t level_offs[LEVELS_MAX];
+	uint64_t tree_off, offsets_off, entries_off;
+};
+
+static struct nsec_layout lay_out_nsec(uint32_t own_cnt)
+{
+	struct nsec_layout l = {.tree_off = (sizeof(struct stele_nsec_block) + 7) / 8 * 8};
+	uint32_t cnt = own_cnt;
+	for (;;) {
+		l.level_cnts[l.level_cnt++] = cnt;
+		if (cnt <= STELE_NSEC_FANOUT)
+			break;
+		cnt = (cnt + STELE_NSEC_FANOUT - 1) / STELE_NSEC_FANOUT;
+	}
+	uint64_t off = l.tree_off;
+	for (unsigned i = l.level_cnt; i > 0; i--) {
+		l.level_offs[i - 1] = off;
+		off += 8 * (uint64_t)l.level_cnts[i - 1];
+	}
+	l.offsets_off = off;
+	l.entries_off = off + 4 * (own_cnt + UINT64_C(1));
+	return l;
+}
+
+uint64_t stele_pack_nsec_sz(const struct stele_chain_run *own, size_t carry_sz)
+{
+	return lay_out_nsec(own->entry_cnt).entries_off + carry_sz + own->entries_sz;
+}
+
+/* How many bytes all sort keys of the run begin with in common. They ascend, so the first and the
+ * last say it, found through the offsets of the block. */
+static unsigned common_start(const uint8_t *first, const uint8_t *last)
+{
+	const uint8_t *a = first + sizeof(struct stele_nsec_entry);
+	const uint8_t *b = last + sizeof(struct stele_nsec_entry);
+	size_t a_len = stele_nsec_entry_sz(first) - sizeof(struct stele_nsec_entry);
+	size_t b_len = stele_nsec_entry_sz(last) - sizeof(struct stele_nsec_entry);
+	unsigned len = 0;
+	while (len < a_len && len < b_len && a[len] == b[len])
+		len++;
+	return len;
+}
+
+static uint64_t number(const uint8_t *entry, unsigned common_len)
+{
+	uint8_t bytes[8] = {0};
+	size_t left = stele_nsec_entry_sz(entry) - sizeof(struct stele_nsec_entry) - common_len;
+	memcpy(bytes, entry + sizeof(struct stele_nsec_entry) + common_len, left < 8 ? left : 8);
+	return stele_get_be64(bytes);
+}
+
+void stele_pack_nsec(const struct stele_chain_run *own, const uint8_t *carry, size_t carry_sz,
+		     uint8_t *block)
+{
+	struct nsec_layout l = lay_out_nsec(own->entry_cnt);
+	memset(block, 0, l.entries_off);
+	memcpy(block + l.entries_off, carry, carry_sz);
+	if (own->entries_sz > 0)
+		memcpy(block + l.entries_off + carry_sz, own->entries, own->entries_sz);
+	uint64_t off = l.entries_off, last = off;
+	for (uint32_t i = 0; i <= own->entry_cnt; i++) {
+		stele_put_le32(block + l.offsets_off + 4 * (uint64_t)i, (uint32_t)off);
+		last = off;
+		off += stele_nsec_entry_sz(block + off);
+	}
+	unsigned common_len = own->entry_cnt == 0 ?
+				      0 :
+				      common_start(block + l.entries_off + carry_sz, block + last);
+	for (uint32_t i = 0; i < own->entry_cnt; i++) {
+		uint32_t at = stele_get_le32(block + l.offsets_off + 4 * (uint64_t)(i + 1));
+		stele_put_le64(block + l.level_offs[0] + 8 * (uint64_t)i,
+			       number(block + at, common_len));
+	}
+	for (unsigned level = 1; level < l.level_cnt; level++)
+		for (uint32_t i = 0; i < l.level_cnts[level]; i++)
+			memcpy(block + l.level_offs[level] + 8 * (uint64_t)i,
+			       block + l.level_offs[level - 1] +
+				       8 * (uint64_t)STELE_NSEC_FANOUT * i,
+			       8);
+	struct stele_nsec_block head = {
+		.size = stele_to_le32((uint32_t)off),
+		.entry_cnt = stele_to_le32(own->entry_cnt + 1),
+		.common_len = stele_to_le16((uint16_t)common_len),
+		.tree_off = stele_to_le32((uint32_t)l.tree_off),
+		.offsets_off = stele_to_le32((uint32_t)l.offsets_off),
+	};
+	memcpy(block, &head, sizeof(head));
+}
+
+struct stele_chain_run stele_unpack_nsec(const uint8_t *block)
+{
+	const struct stele_nsec_block *head = (const void *)block;
+	uint32_t cnt = stele_le32(head->entry_cnt);
+	if (cnt <= 1)
+		return (struct stele_chain_run){0};
+	uint32_t begin = stele_get_le32(block + stele_le32(head->offsets_off) + 4);
+	return (struct stele_chain_run){block + begin, stele_le32(head->size) - begin, cnt - 1};
+}
+
+const uint8_t *stele_nsec_last(const uint8_t *block)
+{
+	const struct stele_nsec_block *head = (const void *)block;
+	const uint8_t *offsets = block + stele_le32(head->offsets_off);
+	return block + stele_get_le32(offsets + 4 * (uint64_t)(stele_le32(head->entry_cnt) - 1));
+}

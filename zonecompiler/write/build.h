@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_ZONECOMPILER_WRITE_BUILD_H
+#define STELE_ZONECOMPILER_WRITE_BUILD_H
+
+/*
+ * A whole image from a store.
+ *
+ *   carve    threads walk the zones, each in parts of its own, and gather records by shard
+ *   lay out  chains get their shards, zones their records; every shard gets its place in the file
+ *   pack     threads make the shards and write them
+ *
+ * The bytes depend on what the store holds and on the seed, not on the number of threads.
+ */
+
+#include "lib/base/error.h"
+#include "lib/store/store.h"
+
+#include <stdint.h>
+
+/*
+ * Names of a name shard and zones of a zone shard, at most, when the image is built. More: an update
+ * that touches one name rewrites them all (16 K names are 2 MB, a few milliseconds). Fewer: more
+ * references in the directory, 64 bytes each, of which a lookup needs one.
+ */
+enum { STELE_SHARD_NAMES_TARGET = 16384, STELE_SHARD_ZONES_TARGET = 1024 };
+
+struct stele_build_options {
+	const char *image;
+	unsigned jobs; /* threads, at least 1 */
+	uint64_t seed[2];
+	/* Zones to take, lower-case names; NULL: all. */
+	const uint8_t *const *only;
+	size_t only_cnt;
+	/* Called now and then, by the calling thread. May be NULL. */
+	void (*progress)(void *user, const char *phase, uint64_t done, uint64_t total);
+	void *user;
+};
+
+struct stele_build_stats {
+	uint64_t generation;
+	uint64_t zone_cnt, name_cnt, rr_cnt;
+	uint64_t image_sz;
+	uint32_t shard_cnt; /* references in the directory */
+	double carve_s, pack_s, finish_s;
+};
+
+int stele_build(struct stele_store *store, const struct stele_build_options *options,
+		struct stele_build_stats *ret_stats, struct stele_error *reterr);
+
+#endif
