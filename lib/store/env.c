@@ -127,7 +127,7 @@ static int follow_map(struct stele_store *store)
 		return rc;
 	size_t used = (info.me_last_pgno + 1) * (size_t)stat.ms_psize;
 	size_t sz = 2 * used < largest_map() ? 2 * used : largest_map();
-	store->map = NULL; /* only gives up the releasing of pages */
+	store->map = NULL;                        /* only gives up the releasing of pages */
 	rc = mdb_env_set_mapsize(store->env, sz); /* never less than what is used */
 	if (rc != 0)
 		store->unmapped = true;

@@ -92,7 +92,7 @@ static void test_fixed(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int type = stele_rrtype_from_text(cases[i].type, strlen(cases[i].type));
 		assert_true(type > 0);
-		strcpy(text, cases[i].text);
+		snprintf(text, sizeof(text), "%s", cases[i].text);
 		if (!parse((uint16_t)type, strlen(text)))
 			fail_msg("%s %s: %s", cases[i].type, text, last_error);
 		size_t len = stele_rdata_to_text((uint16_t)type, parsed.bytes, parsed.len, text);
@@ -144,7 +144,7 @@ static void test_mutated(void **state)
 		size_t k = draw(sizeof(cases) / sizeof(cases[0]));
 		uint16_t type =
 			(uint16_t)stele_rrtype_from_text(cases[k].type, strlen(cases[k].type));
-		strcpy(text, cases[k].text);
+		snprintf(text, sizeof(text), "%s", cases[k].text);
 		assert_true(parse(type, strlen(text)));
 		memcpy(bytes, parsed.bytes, parsed.len);
 		size_t len = mutate(bytes, parsed.len);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -54,7 +55,7 @@ static char dir[64];
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/stele-test-faults-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/stele-test-faults-XXXXXX");
 	return mkdtemp(dir) == NULL ? -1 : 0;
 }
 
@@ -129,6 +130,7 @@ static pid_t start(void (*body)(int fd), int fd)
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		body(fd);
 		_exit(0);
 	}
