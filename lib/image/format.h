@@ -93,7 +93,7 @@ struct stele_shard_ref {
 	struct stele_le64 off;   /*  0 */
 	struct stele_le64 size;  /*  8 */
 	struct stele_le32 crc;   /* 16 CRC-32C of the shard */
-	struct stele_le32 item_cnt; /* 20 keys or chain entries */
+	struct stele_le32 item_cnt; /* 20 keys, or own entries of a chain block */
 	uint8_t kind;            /* 24 */
 	uint8_t reserved[7];     /* 25 */
 	uint8_t digest[32];      /* 32 SHA-256 of the shard: its identity across images */

@@ -181,6 +181,16 @@ int stele_verify_take_chain(struct verify *v, const struct verify_zone *zone, ui
 	return 0;
 }
 
+int stele_verify_item_cnt(struct verify *v, uint32_t own_cnt)
+{
+	uint32_t item_cnt = stele_le32(stele_view_ref(v->view, v->shard)->item_cnt);
+	if (item_cnt != own_cnt)
+		return stele_verify_fault(v, v->view->shards[v->shard].base,
+					  "%" PRIu32 " entries, its reference says %" PRIu32,
+					  own_cnt, item_cnt);
+	return 0;
+}
+
 static int check_chain(struct verify *v, struct verify_zone *zone)
 {
 	uint8_t kind = zone->head->chain_kind;

@@ -138,4 +138,7 @@ int stele_verify_nsec(struct verify *v, struct verify_zone *zone);
 /* Takes the run of chain shards that a zone names: they exist, are of `kind`, and of no other zone. */
 int stele_verify_take_chain(struct verify *v, const struct verify_zone *zone, uint8_t kind);
 
+/* Whether the reference of the chain shard under way counts this many own entries. */
+int stele_verify_item_cnt(struct verify *v, uint32_t own_cnt);
+
 #endif

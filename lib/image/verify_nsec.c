@@ -243,6 +243,8 @@ static int check_shards(struct verify *v, struct verify_zone *zone, uint64_t *re
 			rc = check_entries(v, zone, &b);
 		if (rc == 0)
 			rc = check_carry(v, &b, &before);
+		if (rc == 0)
+			rc = stele_verify_item_cnt(v, b.entry_cnt - 1);
 		if (rc != 0)
 			return rc;
 		/* What was before is below this bound; what comes is not. */

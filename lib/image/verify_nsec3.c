@@ -206,6 +206,8 @@ int stele_verify_nsec3(struct verify *v, struct verify_zone *zone)
 		v->shard = shard_first + i;
 		uint64_t size = stele_le64(stele_view_ref(v->view, v->shard)->size);
 		rc = check_block(v, zone, v->view->shards[v->shard].base, size, i, &b);
+		if (rc == 0)
+			rc = stele_verify_item_cnt(v, b.entry_cnt - 1);
 		if (rc != 0)
 			return rc;
 		if (i == 0)

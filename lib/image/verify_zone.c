@@ -91,6 +91,7 @@ static int check_chain_kind(struct verify *v, const struct verify_zone *zone, ui
 	}
 	bool split = head->chain_kind == STELE_CHAIN_NSEC3_SHARDS;
 	if (in_record != (chain_off != 0) || in_shards != (chain_cnt != 0) ||
+	    (!in_shards && stele_le32(head->chain_first) != 0) ||
 	    (!is_nsec3 && (head->salt_len != 0 || stele_le16(head->iterations) != 0)) ||
 	    head->chain_bits > 31 || (!split && head->chain_bits != 0) ||
 	    (split && chain_cnt != UINT32_C(1) << head->chain_bits))
