@@ -35,8 +35,10 @@ def below_hash(case):
     return any(dnswire.from_labels(labels[i:]) in case.facts.hashes for i in range(len(labels)))
 
 
-def nul_in_name(case):
-    return any(b"\0" in label for label in dnswire.labels_of(case.ask.qname))
+def nul_near(case):
+    """A NUL byte in the name asked for, or in the owner of a denial record."""
+    owners = [rr[0] for rr in case.knot.authority + case.nsd.authority]
+    return any(b"\0" in label for name in [case.ask.qname] + owners for label in dnswire.labels_of(name))
 
 
 def truncated(case):
@@ -69,6 +71,12 @@ def chain_between(case):
     return chain_cut(case) and (knot & nsd) <= own <= (knot | nsd)
 
 
+def asterisk_name(case, exists):
+    """A name that begins with an asterisk, asked for or a CNAME's target, that has records or has none."""
+    names = [case.ask.qname] + [rr[4] for rr in case.nsd.answer if rr[1] == CNAME]
+    return any(name[:2] == b"\1*" and (name in case.facts.owners) == exists for name in names)
+
+
 CHOICES = [
     Choice("nsec3-owner-names", "RFC 5155 7.2.8",
            "The owner of an NSEC3 record is not a name of the zone: a query for it, or below it, is answered "
@@ -81,8 +89,21 @@ CHOICES = [
            "Knot", lambda c: c.facts.parent and not equal(c, "rcode", "answer", "authority")),
     Choice("nul-in-label", "RFC 4034 6.1",
            "Canonical order compares labels as byte strings; a label that continues another with a NUL byte "
-           "sorts behind all names below the shorter one. Knot takes the wrong covering NSEC there.",
-           "NSD", lambda c: nul_in_name(c) and equal(c, "rcode", "answer") and NSEC in types(c.nsd.authority)),
+           "sorts behind all names below the shorter one. Knot takes the wrong NSEC for such a query; NSD takes "
+           "a wrong one to deny the wildcard when such names are near.",
+           "either", lambda c: nul_near(c) and equal(c, "rcode", "answer") and NSEC in types(c.nsd.authority)),
+    Choice("nul-in-label-own", "RFC 4034 6.1",
+           "As above: where each peer is wrong about one of the two records, Stele takes the right one of each.",
+           "own", lambda c: nul_near(c) and equal(c, "rcode", "answer") and NSEC in types(c.nsd.authority)
+           and c.stele.answer == c.nsd.answer and c.stele.rcode == c.nsd.rcode
+           and set(c.stele.authority) <= set(c.nsd.authority) | set(c.knot.authority)),
+    Choice("empty-non-terminal-of-opt-out", "RFC 5155 7.2.1, erratum 3441",
+           "An empty non-terminal with nothing but insecure delegations below has no NSEC3 record under opt-out. "
+           "The closest encloser to prove is then the closest provable one. Knot sends an empty NXDOMAIN "
+           "without AA in some of these cases.",
+           "either", lambda c: c.facts.hashes and equal(c, "rcode", "answer") and not equal(c, "authority")
+           and NSEC3 in types(c.nsd.authority) and not truncated(c) and not proof_differs(c, c.knot, c.nsd)
+           and not proof_differs(c, c.nsd, c.knot)),
     Choice("additional-addresses", "RFC 1034 3.7, RFC 1035 3.3.9, RFC 2782",
            "Addresses of MX, SRV and NS targets may ride along in positive replies. Knot sends them, NSD with "
            "minimal-responses does not.",
@@ -115,7 +136,16 @@ CHOICES = [
     Choice("proof-longer-in-knot", "RFC 5155 7.2.5, 7.2.6",
            "Wildcard NODATA: NSD leaves out the proof of the next closer name for DS queries.",
            "either", lambda c: proof_differs(c, c.knot, c.nsd)),
+    Choice("asterisk-name-that-does-not-exist", "RFC 4592 2.2, RFC 5155 7.2.5",
+           "Synthesis for a name that begins with an asterisk but does not exist, asked for or reached by a "
+           "chain: Knot leaves out the closest encloser and the next closer name, and unbound takes that for "
+           "bogus.",
+           "NSD", lambda c: proof_differs(c, c.nsd, c.knot) and asterisk_name(c, False)),
+    Choice("asterisk-name-that-exists", "RFC 5155 7.2.3",
+           "A query for an asterisk name that exists is ordinary NODATA; NSD adds the closest encloser, which "
+           "does no harm.",
+           "either", lambda c: proof_differs(c, c.nsd, c.knot) and asterisk_name(c, True)),
     Choice("proof-longer-in-nsd", "RFC 5155 7.2.3, 7.2.5",
-           "A query for a literal asterisk name that exists is ordinary NODATA; NSD adds the closest encloser.",
+           "Any other denial in which NSD sends more.",
            "either", lambda c: proof_differs(c, c.nsd, c.knot)),
 ]

@@ -58,11 +58,11 @@ CASES = [
 
 
 @contextlib.contextmanager
-def resolver(zones, mangle=None):
-    """(Stele, unbound) over the zones; the keys of the topmost ones are trusted."""
+def resolver(zones, mangle=None, every=False):
+    """(Stele, unbound) over the zones; the keys of the topmost ones are trusted, or of every one."""
     anchors = []
     for name, path in zones:
-        if not any(name != other and name.endswith("." + other) for other, _ in zones):
+        if every or not any(name != other and name.endswith("." + other) for other, _ in zones):
             anchors += ["%s %s" % (name, line) for line in signing.ds_records(name, path)]
     with stele.Stele(zones) as server, bridge.Bridge(server, mangle) as front, \
          peers.Unbound([name for name, _ in zones], front.port, anchors) as unbound:
@@ -99,10 +99,19 @@ def sweep(zones, limit):
             yield questions.Ask(name, dnswire.query(qname, qtype, "do", dnswire.RD), qname, dnswire.TYPES[qtype], "do")
 
 
-def stubs_long_chain(ask):
-    """chains.test. has a chain of forty; a resolver gives up on it by itself."""
-    first = dnswire.labels_of(ask.qname)[0]
-    return first[:1] == b"c" and first[1:].isdigit()
+def beyond_unbound(ask):
+    """chains.test. has a chain of forty, which no resolver follows; and unbound 1.17 refuses correct NSEC
+    proofs for names below an asterisk label (the closest encloser is the wildcard's owner itself)."""
+    labels = dnswire.labels_of(ask.qname)
+    return labels[0][:1] == b"c" and labels[0][1:].isdigit() or b"*" in labels[1:]
+
+
+def believed(server, unbound, asks):
+    """(question, unbound's reply) for those of the questions that can be asked through unbound."""
+    asks = list(asks)
+    asks = [ask for ask, raw in zip(asks, server.ask([ask.message for ask in asks]))
+            if raw and ended_inside(compare.parse(raw), ask.qtype) and not beyond_unbound(ask)]
+    return zip(asks, unbound.ask([ask.message for ask in asks]))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -118,14 +127,26 @@ def test_every_kind_of_reply_validates(variant, tmp_path):
             if got not in allowed:
                 wrong.append("%s %s: %s, allowed %s\n%s" % (name, qtype, got, allowed, dnswire.show(raw)))
 
-        asks = list(sweep(zones=[z for z in worlds.hand_written() if z[0] in ZONES], limit=150))
-        asks = [ask for ask, raw in zip(asks, server.ask([ask.message for ask in asks]))
-                if raw and ended_inside(compare.parse(raw), ask.qtype) and not stubs_long_chain(ask)]
-        for ask, raw in zip(asks, unbound.ask([ask.message for ask in asks])):
+        asks = sweep([zone for zone in worlds.hand_written() if zone[0] in ZONES], 150)
+        for ask, raw in believed(server, unbound, asks):
             reply = compare.parse(raw)
             unsigned = dnswire.is_below(ask.qname, UNSIGNED) and (ask.qtype, ask.qname) != (43, UNSIGNED)
             if not reply or reply.rcode not in (0, 3) or (
                     not reply.flags & dnswire.AD and not optout and not unsigned):
+                wrong.append(compare.describe(ask, [("unbound", raw)] + [
+                    ("Stele", x) for x in server.ask([ask.message])]))
+        assert not wrong, "%d wrong\n%s" % (len(wrong), "\n".join(wrong[:12]))
+
+
+@pytest.mark.parametrize("first", [0, 20])
+def test_random_zones_are_never_bogus(first, tmp_path):
+    """The proofs of zones as no person writes them; unsigned ones and opt-out may be insecure."""
+    zones = worlds.generated(str(tmp_path), range(first, first + 20))
+    with resolver(zones, every=True) as (server, unbound):
+        wrong = []
+        for ask, raw in believed(server, unbound, sweep(zones, 40)):
+            reply = compare.parse(raw)
+            if not reply or reply.rcode not in (0, 3):
                 wrong.append(compare.describe(ask, [("unbound", raw)] + [
                     ("Stele", x) for x in server.ask([ask.message])]))
         assert not wrong, "%d wrong\n%s" % (len(wrong), "\n".join(wrong[:12]))

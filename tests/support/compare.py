@@ -22,6 +22,7 @@ class Facts(NamedTuple):
     """What the predicates may know of a zone."""
     parent: bool      # a zone above it is served too
     hashes: frozenset  # owners of NSEC3 records
+    owners: frozenset  # owners of anything
 
 
 PARTS = ("flags", "opcode", "rcode", "question", "answer", "authority", "additional", "opt")
@@ -61,7 +62,7 @@ def facts_at(facts, qname):
         found = facts.get(dnswire.from_labels(labels[i:]))
         if found:
             return found
-    return Facts(False, frozenset())
+    return Facts(False, frozenset(), frozenset())
 
 
 class Report:
