@@ -218,8 +218,7 @@ static void test_accepted(void **state)
 		"a DNAME b\na A 1.1.1.1\naa A 1.1.1.1\n",
 		"a NS x.\nb.a CNAME c\nc.b.a DNAME x.\n",
 		/* A cut, an occluded name and an empty non-terminal have no part in an NSEC chain. */
-		"@ NSEC c.b NS SOA NSEC\nc.b NS n.c.b\nc.b NSEC d NS NSEC\nn.c.b A 1.1.1.1\n"
-		"d A 1.1.1.1\nd NSEC @ A NSEC\n",
+		"@ NSEC c.b NS SOA NSEC\nc.b NS n.c.b\nc.b NSEC d NS NSEC\nn.c.b A 1.1.1.1\nd NSEC @ NSEC\n",
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect(cases[i], false, "");
@@ -288,7 +287,7 @@ static void test_order(void **state)
 					       numbers[i] % 7);
 		expect(text, false, "");
 		if (round == 0)
-			strcpy(first, nodes);
+			memcpy(first, nodes, strlen(nodes) + 1);
 		uint64_t x = 88172645463325252u;
 		for (unsigned i = 2999; i > 0; i--) {
 			x ^= x << 13;

@@ -171,7 +171,10 @@ static uint64_t prefix_of(const struct stele_records_group *group, size_t apex_l
 	return prefix;
 }
 
-/* Whole keys, so that owners outside the zone are in order too; ties in the order of the file. */
+/*
+ * In the zone the order of keys; ties in the order of the file. Owners outside of it come somewhere,
+ * but those with the same key together, which is enough to refuse them.
+ */
 static bool is_before(const struct stele_records *records, const struct stele_records_entry *a,
 		      const struct stele_records_entry *b)
 {

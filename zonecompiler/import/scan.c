@@ -327,7 +327,7 @@ int stele_scan_entries(struct stele_scan *s)
 		}
 		if (status < 0)
 			return status;
-		if (!stele_cursor_next_line(c))
+		if (!stele_cursor_next_line(c) || stele_report_full(s->report))
 			return 0;
 	}
 }
