@@ -44,10 +44,11 @@ struct stele_superblock {
 	struct stele_le32 compatible;    /* 16 feature bits; a reader ignores unknown ones */
 	struct stele_le32 crc;           /* 20 */
 	struct stele_le64 seed[2];       /* 24 hash seed of this image */
-	struct stele_le64 store_id;      /* 40 reserved: 0 */
+	struct stele_le64 store_id;      /* 40 leading bytes of the identity of its store; 0: unknown */
 	uint8_t reserved[16];            /* 48 */
 };
 _Static_assert(sizeof(struct stele_superblock) == 64, "docs/image-format.md");
+enum { STELE_COMPATIBLE_PARTIAL = 1 }; /* holds chosen zones of its store, not all */
 
 /* At a multiple of STELE_IMAGE_ALIGN; the file ends with it. `crc` as above. */
 struct stele_root {
@@ -219,7 +220,7 @@ enum stele_chain_kind {
 				       * zone record holds a stele_bounds at chain_off */
 };
 enum {
-	STELE_ZONE_OPT_OUT = 1, /* some NSEC3 record of the chain has the opt-out flag */
+	STELE_ZONE_OPT_OUT = 1, /* some NSEC3 record of the chain has the opt-out flag, or had it */
 	STELE_ZONE_EXPIRED = 2, /* answer SERVFAIL */
 };
 
@@ -238,7 +239,7 @@ enum { STELE_NSEC3_ITERATIONS_MAX = 500 };
 struct stele_zone {
 	uint8_t apex_len;              /*  0 */
 	uint8_t apex_labels;           /*  1 */
-	uint8_t label_max;             /*  2 labels of the deepest name */
+	uint8_t label_max;             /*  2 labels of the deepest name that is or was there */
 	uint8_t flags;                 /*  3 STELE_ZONE_… */
 	struct stele_le32 zone_id;     /*  4 */
 	struct stele_le32 serial;      /*  8 */
