@@ -33,6 +33,8 @@ static int compare_id(const void *a, const void *b)
 struct verify_zone *stele_verify_zone_by_id(const struct verify *v, uint32_t zone_id)
 {
 	struct verify_zone wanted = {.id = zone_id};
+	if (v->zone_cnt == 0)
+		return NULL;
 	return bsearch(&wanted, v->zones, v->zone_cnt, sizeof(wanted), compare_id);
 }
 
