@@ -126,7 +126,7 @@ static int check_zone(struct verify *v, const uint8_t *record, uint64_t left, ui
 	unsigned label_cnt;
 	if (head->apex_len == 0 || zone->apex[head->apex_len - 1] != 0 ||
 	    !stele_verify_relative(zone->apex, head->apex_len - 1u, 1, &label_cnt) ||
-	    label_cnt != head->apex_labels)
+	    label_cnt != head->apex_labels || head->label_max > STELE_LABELS_MAX)
 		return stele_verify_fault(v, record, "zone: malformed apex");
 	if ((head->flags & ~(STELE_ZONE_OPT_OUT | STELE_ZONE_EXPIRED)) != 0)
 		return stele_verify_fault(v, record, "zone: unknown flags %#x", head->flags);
