@@ -65,10 +65,23 @@ def chain_cut(case):
             and CNAME in types(knot & nsd))
 
 
-def chain_between(case):
-    """Stele stops somewhere between the two."""
+def chain_own(case):
+    """Stele stops elsewhere than both: it has what both have, and beyond what they have only links."""
     knot, nsd, own = set(case.knot.answer), set(case.nsd.answer), set(case.stele.answer)
-    return chain_cut(case) and (knot & nsd) <= own <= (knot | nsd)
+    return (chain_cut(case) and (knot & nsd) <= own and case.stele.rcode == case.nsd.rcode
+            and types(own - knot - nsd) <= {CNAME, DNAME, RRSIG})
+
+
+def glue_cut(case):
+    """A referral about as large as a reply may be: all sends agree but for which addresses found room."""
+    union = set(case.knot.additional) | set(case.nsd.additional)
+    limit = 1232 if case.ask.edns else 512
+    cut = {rr[0] for rr in case.stele.authority if rr[1] == NS}
+    required = {rr for rr in union if any(dnswire.is_below(rr[0], owner) for owner in cut)}
+    return (case.stele.answer == case.knot.answer and case.stele.authority == case.knot.authority
+            and case.stele.rcode == case.knot.rcode and set(case.stele.additional) <= union and cut
+            and max(case.knot.size, case.nsd.size) > limit - 60
+            and (required <= set(case.stele.additional) or case.stele.flags & dnswire.TC))
 
 
 def asterisk_name(case, exists):
@@ -78,6 +91,12 @@ def asterisk_name(case, exists):
 
 
 CHOICES = [
+    Choice("nsec3-owner-names-and-asterisk", "RFC 5155 7.2.8, 7.2.5",
+           "Below the owner of an NSEC3 record NSD is wrong (nsec3-owner-names), and for a name that begins with "
+           "an asterisk Knot is (asterisk-name-that-does-not-exist): Stele sends what Knot sends, and the "
+           "records that Knot leaves out.",
+           "own", lambda c: below_hash(c) and c.ask.qname[:2] == b"\1*" and c.stele.rcode == c.knot.rcode
+           and c.stele.answer == c.knot.answer and set(c.knot.authority) < set(c.stele.authority)),
     Choice("nsec3-owner-names", "RFC 5155 7.2.8",
            "The owner of an NSEC3 record is not a name of the zone: a query for it, or below it, is answered "
            "as if it did not exist, so a wildcard applies. NSD takes it for an existing name.",
@@ -120,8 +139,8 @@ CHOICES = [
            "repetitions.",
            "either", chain_cut),
     Choice("chain-length-own", "RFC 1034 3.6.2, RFC 6672 3.2",
-           "As above, with Stele's own limit between those of the peers.",
-           "own", chain_between),
+           "As above, with Stele's own limit.",
+           "own", chain_own),
     Choice("rrsig-query", "RFC 8482 7",
            "A query for RRSIG is as good as ANY: Knot gives the signatures of one RRset, NSD all of them.",
            "either", lambda c: c.ask.qtype == RRSIG and equal(c, "rcode")),
@@ -133,6 +152,10 @@ CHOICES = [
            "What fits differs with name compression, with what is thought dispensable, and with the order of "
            "glue; where one peer sets TC the other may not.",
            "either", lambda c: bool(truncated(c)) and equal(c, "rcode")),
+    Choice("glue-that-fits", "RFC 9471 3.1, 3.2",
+           "In-domain glue must be in a referral, else TC; sibling glue is sent while it fits. Which of it fits "
+           "depends on compression and order. Stele leaves out no in-domain glue without TC.",
+           "own", glue_cut, True),
     Choice("proof-longer-in-knot", "RFC 5155 7.2.5, 7.2.6",
            "Wildcard NODATA: NSD leaves out the proof of the next closer name for DS queries.",
            "either", lambda c: proof_differs(c, c.knot, c.nsd)),

@@ -123,7 +123,8 @@ def judge(case, raw, choices, report):
     for choice in [] if silent else choices:
         if choice.matches(case):
             demanded = demanded or choice
-            if choice.stele in ("either", who) or (choice.stele == "own" and who == "neither"):
+            if choice.stele == ("own" if who == "neither" else who) or (
+                    choice.stele == "either" and who != "neither"):
                 report.peers_differ[choice.name, who] += 1
                 report.examples.setdefault((choice.name, who), (case.ask, raw))
                 return
