@@ -4,7 +4,8 @@
  * anything.
  *
  * The first byte of the input chooses: even, the rest is taken as it is; odd, its checksums and
- * digests are made right first, so that what stands behind them is reached.
+ * digests are made right first, so that what stands behind them is reached; with the second bit, the
+ * sums of bodies too.
  */
 #include "lib/image/view.h"
 #include "tests/unit/image_exercise.h"
@@ -23,7 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (bytes == NULL)
 		abort();
 	memcpy(bytes, data + 1, size - 1);
-	if (data[0] % 2 == 1)
+	if ((data[0] & 3) == 3)
+		image_seal_bodies(bytes, size - 1);
+	if ((data[0] & 1) != 0)
 		image_seal(bytes, size - 1);
 
 	struct stele_view view;

@@ -67,6 +67,78 @@ bool image_seal(uint8_t *bytes, size_t bytes_sz)
 	return true;
 }
 
+/* ---- sums of bodies ---- */
+
+static struct stele_le16 sum16(const uint8_t *p, uint64_t len)
+{
+	uint64_t sum = 0;
+	for (uint64_t i = 0; i < len; i++)
+		sum += i % 2 == 0 ? (unsigned)p[i] << 8 : p[i];
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return stele_to_le16((uint16_t)sum);
+}
+
+/* A record of which at most `left` bytes may be touched. */
+static void seal_record(uint8_t *record, uint64_t left)
+{
+	const struct stele_name *head = (const void *)record;
+	if (left < sizeof(*head))
+		return;
+	uint64_t at = sizeof(*head) + head->rel_len;
+	at += head->kind == STELE_NAME_OCCLUDED ? 8 : 0;
+	at += head->flags & STELE_NAME_HAS_HASH ? 20 : 0;
+	at += head->flags & STELE_NAME_HAS_WILDCARD_HASH ? 20 : 0;
+	for (unsigned i = 0; i < stele_le16(head->rrset_cnt) && at + 16 <= left; i++, at += 16) {
+		struct stele_rrset *rrset = (void *)(record + at);
+		uint64_t off = stele_le32(rrset->off);
+		uint64_t plain_len = stele_le16(rrset->plain_len);
+		uint64_t full_len = plain_len + stele_le16(rrset->sig_len);
+		if (!within(off, full_len + 2, left))
+			return;
+		rrset->sum_plain = sum16(record + off, plain_len);
+		struct stele_le16 sum_full = sum16(record + off, full_len);
+		if (rrset->sig_cnt > 0)
+			memcpy(record + off + full_len, &sum_full, sizeof(sum_full));
+	}
+}
+
+static void seal_records(uint8_t *shard, uint64_t size)
+{
+	const struct stele_hash_shard *head = (const void *)shard;
+	if (size < sizeof(*head))
+		return;
+	uint64_t slots_off = stele_le32(head->slots_off);
+	uint64_t slot_cnt = stele_le32(head->slot_cnt);
+	if (!within(slots_off, 8 * slot_cnt, size))
+		return;
+	for (uint64_t i = 0; i < slot_cnt; i++) {
+		uint64_t off = stele_get_le64(shard + slots_off + 8 * i) & STELE_SLOT_OFF_MASK;
+		if (off != 0 && off < size)
+			seal_record(shard + off, size - off);
+	}
+}
+
+void image_seal_bodies(uint8_t *bytes, size_t bytes_sz)
+{
+	uint64_t end = last_root(bytes, bytes_sz);
+	if (end == 0)
+		return;
+	const struct stele_root *root = (const void *)(bytes + end);
+	uint64_t top_off = stele_le64(root->top_off);
+	if (stele_le32(root->top_cnt) == 0 || !within(top_off, sizeof(struct stele_dir_entry), end))
+		return;
+	const struct stele_dir_entry *top = (const void *)(bytes + top_off);
+	uint64_t page_off = stele_le64(top->page_off);
+	if (!within(page_off, sizeof(struct stele_shard_ref), end))
+		return;
+	/* In small images the first shard has all names. */
+	const struct stele_shard_ref *ref = (const void *)(bytes + page_off);
+	uint64_t off = stele_le64(ref->off), size = stele_le64(ref->size);
+	if (ref->kind == STELE_SHARD_NAMES && within(off, size, end))
+		seal_records(bytes + off, size);
+}
+
 bool image_reaches(const uint8_t *bytes, size_t bytes_sz, size_t at)
 {
 	uint64_t root_off = last_root(bytes, bytes_sz);

@@ -13,6 +13,12 @@
  */
 bool image_seal(uint8_t *bytes, size_t bytes_sz);
 
+/*
+ * Makes the sums of RRset bodies right again, of all name records that slots lead to. Then, for the
+ * checksums, image_seal().
+ */
+void image_seal_bodies(uint8_t *bytes, size_t bytes_sz);
+
 /* Whether byte `at` is in a part that the last root of a good image reaches. */
 bool image_reaches(const uint8_t *bytes, size_t bytes_sz, size_t at);
 
