@@ -86,17 +86,50 @@ def glue_cut(case):
 
 def asterisk_name(case, exists):
     """A name that begins with an asterisk, asked for or a CNAME's target, that has records or has none."""
-    names = [case.ask.qname] + [rr[4] for rr in case.nsd.answer if rr[1] == CNAME]
+    names = [case.ask.qname] + [rr[4] for rr in case.nsd.answer + case.knot.answer if rr[1] == CNAME]
     return any(name[:2] == b"\1*" and (name in case.facts.owners) == exists for name in names)
 
 
+def like_knot_and_more(case):
+    """Stele has all of Knot's reply and more denial records, or so much that it had to set TC."""
+    own, knot = case.stele, case.knot
+    if own.rcode != knot.rcode or own.answer != knot.answer:
+        return False
+    if own.flags & dnswire.TC:
+        return own.flags == knot.flags | dnswire.TC and knot.size > 700
+    extra = set(own.authority) - set(knot.authority)
+    return set(knot.authority) < set(own.authority) and types(extra) <= {NSEC3, NSEC, RRSIG}
+
+
+def synthesised_only(case):
+    """All agree but for additional addresses of names that exist only by a wildcard."""
+    own = set(case.stele.additional)
+    return (case.stele[:6] == case.knot[:6] and own < set(case.knot.additional)
+            and all(rr[0] not in case.facts.owners for rr in set(case.knot.additional) - own))
+
+
+def additional_cut(case):
+    """Knot sends an address without the signature that did not fit; Stele sends both or none."""
+    own, knot = set(case.stele.additional), set(case.knot.additional)
+    return case.stele[:6] == case.knot[:6] and own < knot and case.knot.size > 1000
+
+
+def follows_cname(case):
+    """RRSIG, NSEC, NSEC3 at a CNAME: Stele follows it as one of the peers does, and ends as it ends chains."""
+    if case.ask.qtype not in (RRSIG, NSEC, NSEC3):
+        return False
+    follower = max(case.knot, case.nsd, key=lambda reply: len(reply.answer))
+    other = min(case.knot, case.nsd, key=lambda reply: len(reply.answer))
+    return (CNAME in types(follower.answer) and not other.answer and set(follower.answer) <= set(case.stele.answer)
+            and types(set(case.stele.answer) - set(follower.answer)) <= {CNAME, DNAME, RRSIG})
+
+
 CHOICES = [
-    Choice("nsec3-owner-names-and-asterisk", "RFC 5155 7.2.8, 7.2.5",
-           "Below the owner of an NSEC3 record NSD is wrong (nsec3-owner-names), and for a name that begins with "
-           "an asterisk Knot is (asterisk-name-that-does-not-exist): Stele sends what Knot sends, and the "
-           "records that Knot leaves out.",
-           "own", lambda c: below_hash(c) and c.ask.qname[:2] == b"\1*" and c.stele.rcode == c.knot.rcode
-           and c.stele.answer == c.knot.answer and set(c.knot.authority) < set(c.stele.authority)),
+    Choice("asterisk-name-where-nsd-is-wrong-too", "RFC 4592 2.2, RFC 5155 7.2.5",
+           "Knot leaves out records for a name that begins with an asterisk (see below), and NSD errs about the "
+           "same query by another entry: Stele sends what Knot sends and the missing records, or TC when they "
+           "do not fit.",
+           "own", lambda c: asterisk_name(c, False) and like_knot_and_more(c)),
     Choice("nsec3-owner-names", "RFC 5155 7.2.8",
            "The owner of an NSEC3 record is not a name of the zone: a query for it, or below it, is answered "
            "as if it did not exist, so a wildcard applies. NSD takes it for an existing name.",
@@ -113,9 +146,9 @@ CHOICES = [
            "either", lambda c: nul_near(c) and equal(c, "rcode", "answer") and NSEC in types(c.nsd.authority)),
     Choice("nul-in-label-own", "RFC 4034 6.1",
            "As above: where each peer is wrong about one of the two records, Stele takes the right one of each.",
-           "own", lambda c: nul_near(c) and equal(c, "rcode", "answer") and NSEC in types(c.nsd.authority)
-           and c.stele.answer == c.nsd.answer and c.stele.rcode == c.nsd.rcode
-           and set(c.stele.authority) <= set(c.nsd.authority) | set(c.knot.authority)),
+           "own", lambda c: nul_near(c) and equal(c, "rcode") and NSEC in types(c.nsd.authority)
+           and c.stele.answer == c.knot.answer and c.stele.rcode == c.nsd.rcode and (
+               c.ask.qtype == RRSIG or set(c.stele.authority) <= set(c.nsd.authority) | set(c.knot.authority))),
     Choice("empty-non-terminal-of-opt-out", "RFC 5155 7.2.1, erratum 3441",
            "An empty non-terminal with nothing but insecure delegations below has no NSEC3 record under opt-out. "
            "The closest encloser to prove is then the closest provable one. Knot sends an empty NXDOMAIN "
@@ -133,6 +166,17 @@ CHOICES = [
            "follows the CNAME for NSEC3; NSD follows it for NSEC and RRSIG and not for NSEC3.",
            "either", lambda c: c.ask.qtype in (RRSIG, NSEC, NSEC3) and not equal(c, "answer")
            and CNAME in types(c.knot.answer) ^ types(c.nsd.answer)),
+    Choice("denial-types-at-cname-own", "RFC 4035 2.5, RFC 1034 4.3.2",
+           "As above; Stele follows the CNAME, and the chain then ends in the way of parent-of-child-on-node or "
+           "chain-length.",
+           "own", follows_cname),
+    Choice("addresses-by-wildcard", "RFC 1034 4.3.2 step 6, RFC 9471 2",
+           "Peers synthesise additional addresses and glue from wildcards, even from occluded ones. Stele sends "
+           "addresses of names that exist.",
+           "own", synthesised_only, True),
+    Choice("additional-that-fits", "RFC 2181 9, RFC 4035 3.1.1",
+           "An additional address is sent with its signature or not at all.",
+           "own", additional_cut),
     Choice("chain-length", "RFC 1034 3.6.2, RFC 6672 3.2",
            "How far a chain inside the zone is followed, and when a loop is left, is the server's matter. Knot "
            "stops after 5 links and repeats records in a loop of DNAMEs; NSD follows further and drops "

@@ -201,7 +201,11 @@ def read_rdata(msg, pos, end, rtype, seen, strict):
 
 
 def parse(msg, strict=False):
-    """Bytes to Reply; WireError when malformed. strict: also refuse compression that RFC 3597 forbids."""
+    """Bytes to Reply; WireError when malformed.
+
+    strict: also refuse compression that RFC 3597 forbids, and records sent twice (RFC 2181 5), which the
+    peers do in loops.
+    """
     try:
         return _parse(msg, strict)
     except (IndexError, struct.error) as error:
@@ -234,8 +238,10 @@ def _parse(msg, strict):
                 rdata = read_rdata(msg, pos, pos + size, rtype, seen, strict)
                 records.append((owner, rtype, rclass, ttl, rdata))
             pos += size
-        records.sort()
-        sections.append(tuple(records))
+        whole = sorted(set(records))
+        if strict and len(whole) != len(records):
+            raise WireError("a record is sent twice")
+        sections.append(tuple(whole))
     if pos != len(msg):
         raise WireError("%d bytes behind the last record" % (len(msg) - pos))
     return Reply(flags & 0x87F0, flags >> 11 & 15, flags & 15 | ext << 4, tuple(question),
