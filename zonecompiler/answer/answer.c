@@ -188,6 +188,7 @@ static int open_check(struct server *server, struct stele_error *reterr)
 	server->check.any_minimal = server->setup.settings.any_minimal;
 	server->check.udp_max = server->setup.settings.udp_max;
 	server->check.tcp = server->tcp;
+	server->check.cap = STELE_MESSAGE_MAX;
 	return 0;
 }
 

@@ -82,7 +82,8 @@ static void refer(struct ref *r, const struct ref_node *cut)
 		r->reply->aa = false;
 	ref_rrset(cut, STELE_TYPE_NS, &ns);
 	ref_add(r, MESSAGE_AUTHORITY, &cut->owner, &ns, REF_RECORDS, ns.ttl, false);
-	if (!ref_rrset(cut, STELE_TYPE_DS, &ds))
+	/* A DS that nobody signed proves nothing. */
+	if (!ref_rrset(cut, STELE_TYPE_DS, &ds) || ds.sig_cnt == 0)
 		ref_prove_no_ds(r, &cut->owner);
 	else if (r->question->dnssec_ok)
 		ref_add(r, MESSAGE_AUTHORITY, &cut->owner, &ds, REF_RECORDS | REF_SIGS, ds.ttl,
@@ -108,7 +109,7 @@ static void no_data(struct ref *r, const struct ref_name *wildcard_encloser)
 		ref_prove_no_type(r, &r->name);
 }
 
-/* ANY and RRSIG: all RRsets, or only the first. True if there is one. */
+/* ANY and RRSIG: all RRsets, or only the first (an NSEC comes last then). True if there is one. */
 static bool add_all(struct ref *r, const struct ref_node *node)
 {
 	bool sigs_only = r->question->qtype == STELE_TYPE_RRSIG;
@@ -117,6 +118,9 @@ static bool add_all(struct ref *r, const struct ref_node *node)
 	bool some = false;
 	while (stele_node_next(node->bytes, node->sz, &at, &rrset)) {
 		if (sigs_only ? rrset.sig_cnt == 0 : rrset.rr_cnt == 0)
+			continue;
+		if (r->question->any_minimal && !sigs_only && rrset.type == STELE_TYPE_NSEC &&
+		    at < node->sz)
 			continue;
 		ref_add(r, MESSAGE_ANSWER, &r->name, &rrset, sigs_only ? REF_SIGS : ref_wanted(r),
 			rrset.ttl, false);

@@ -199,12 +199,12 @@ static bool is_for_a_zone(const struct message *query)
 
 static size_t limit_of(const struct reference_check *check, const struct message *query)
 {
-	if (check->tcp)
-		return STELE_MESSAGE_MAX;
 	size_t limit = query->has_opt ? query->opt.class : 0;
 	if (limit > check->udp_max)
 		limit = check->udp_max;
-	return limit < 512 ? 512 : limit;
+	if (limit < 512)
+		limit = 512;
+	return check->tcp || limit > check->cap ? check->cap : limit;
 }
 
 int reference_check(const struct reference_check *check, const uint8_t *query, size_t query_len,

@@ -13,7 +13,8 @@
  * Both follow the same rules where RFCs leave a choice:
  *   CNAME and DNAME are followed inside the zone only, at most 16 times
  *   additional addresses: of hosts in the same zone, for NS, MX, SRV answers and referrals
- *   ANY over UDP is the first RRset in order of type, if so configured (RFC 8482); RRSIG likewise
+ *   ANY over UDP is the first RRset in order of type, NSEC only if there is no other, if so configured
+ *   (RFC 8482); RRSIG likewise
  *   DS at an apex is answered by the parent zone if that is served too (RFC 4035 section 3.1.4.1)
  */
 
@@ -70,14 +71,14 @@ int reference_compare(const struct message *reply, const struct reference_reply 
 
 /*
  * Both steps for a query as it came and the reply that was made, `reply_len` bytes. Queries that are
- * none for a zone (malformed, another class or opcode, CHAOS) are not looked at. `any_minimal` as the
- * settings have it; `udp_max` too.
+ * none for a zone (malformed, another class or opcode, CHAOS) are not looked at.
  */
 struct reference_check {
 	struct stele_store_read *read;
-	bool any_minimal;
+	bool any_minimal; /* these two as the settings have them */
 	uint16_t udp_max;
 	bool tcp;
+	uint32_t cap; /* bytes of the buffer that the reply was made in */
 };
 int reference_check(const struct reference_check *check, const uint8_t *query, size_t query_len,
 		    const uint8_t *reply, size_t reply_len, struct stele_error *reterr);

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every name of an image's zones, and names around it, with every type that matters: what the image
+ * answers is what the store says. All differences are printed.
+ *
+ *   test_reference IMAGE STORE
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lib/answer/answer.h"
+#include "lib/base/bytes.h"
+#include "lib/dns/rrtype.h"
+#include "zonecompiler/reference/reference.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIFFERENCES_SHOWN = 40 };
+
+static const char *image_path, *store_dir;
+static struct stele_view view;
+static struct stele_store *store;
+static struct stele_store_read *store_read;
+static struct stele_answerer *answerer;
+
+static int setup(void **state)
+{
+	(void)state;
+	struct stele_error err;
+	if (stele_view_open_file(image_path, &view, &err) == 0 &&
+	    stele_view_verify(&view, &err) == 0 &&
+	    stele_store_open(store_dir, STELE_STORE_READ, &store, &err) == 0 &&
+	    stele_store_read_begin(store, &store_read, &err) == 0) {
+		answerer = stele_answerer_new();
+		return answerer == NULL;
+	}
+	print_error("%s\n", err.text);
+	return 1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	stele_answerer_free(answerer);
+	stele_store_read_end(store_read);
+	stele_store_close(store);
+	stele_view_close(&view);
+	return 0;
+}
+
+/* ---- asking ---- */
+
+enum { ASK_DO = 1, ASK_TCP = 2, ASK_SMALL = 4, ASK_LARGE = 8, ASK_UPPER = 16 };
+static const unsigned hows[] = {
+	0,
+	ASK_DO,
+	ASK_TCP,
+	ASK_DO | ASK_TCP,
+	ASK_SMALL | ASK_UPPER,
+	ASK_DO | ASK_SMALL,
+	ASK_DO | ASK_LARGE | ASK_UPPER,
+};
+
+struct counts {
+	uint64_t asked, truncated, differing;
+};
+
+static void ask(const uint8_t *name, size_t len, uint16_t type, unsigned how, struct counts *counts)
+{
+	uint8_t msg[12 + STELE_NAME_MAX + 4 + 11] = {0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1};
+	static uint8_t buf[STELE_MESSAGE_MAX];
+	uint8_t *p = msg + 12;
+	memcpy(p, name, len);
+	if (how & ASK_UPPER)
+		for (size_t at = 0; p[at] != 0; at += p[at] + 1u)
+			for (size_t i = 1; i <= p[at]; i++)
+				if (p[at + i] >= 'a' && p[at + i] <= 'z')
+					p[at + i] = (uint8_t)(p[at + i] - 'a' + 'A');
+	p += len;
+	stele_put_be16(p, type);
+	stele_put_be16(p + 2, STELE_CLASS_IN);
+	p[4] = 0; /* OPT at the root */
+	stele_put_be16(p + 5, STELE_TYPE_OPT);
+	stele_put_be16(p + 7, how & ASK_SMALL ? 512 : how & ASK_LARGE ? 65535 : 1232);
+	stele_put_be32(p + 9, how & ASK_DO ? STELE_EDNS_FLAG_DO : 0);
+	stele_put_be16(p + 13, 0);
+	struct stele_answer_settings settings;
+	stele_answer_settings_default(&settings);
+	if (how & ASK_LARGE)
+		settings.udp_max = 65535;
+	struct stele_query query = {
+		.msg = msg, .len = (uint32_t)(p + 15 - msg), .tcp = (how & ASK_TCP) != 0};
+	struct stele_reply reply = {.buf = buf, .cap = sizeof(buf)};
+	stele_answer_batch(answerer, &view, &settings, 0, &query, &reply, 1);
+	counts->asked++;
+	if (reply.verdict != STELE_VERDICT_REPLY)
+		return;
+	counts->truncated += (buf[2] & STELE_FLAG_TC >> 8) != 0;
+	struct reference_check check = {.read = store_read,
+					.any_minimal = settings.any_minimal,
+					.udp_max = settings.udp_max,
+					.tcp = query.tcp,
+					.cap = reply.cap};
+	struct stele_error err;
+	if (reference_check(&check, msg, query.len, buf, reply.len, &err) == 0)
+		return;
+	if (counts->differing++ < DIFFERENCES_SHOWN)
+		print_error("%s(how %u)\n", err.text, how);
+}
+
+static void ask_all(const uint8_t *name, size_t len, struct counts *counts)
+{
+	static const uint16_t types[] = {
+		STELE_TYPE_A,
+		STELE_TYPE_NS,
+		STELE_TYPE_CNAME,
+		STELE_TYPE_SOA,
+		STELE_TYPE_PTR,
+		STELE_TYPE_MX,
+		STELE_TYPE_TXT,
+		STELE_TYPE_AAAA,
+		STELE_TYPE_SRV,
+		STELE_TYPE_DNAME,
+		STELE_TYPE_DS,
+		STELE_TYPE_RRSIG,
+		STELE_TYPE_NSEC,
+		STELE_TYPE_DNSKEY,
+		STELE_TYPE_NSEC3,
+		STELE_TYPE_NSEC3PARAM,
+		65,
+		257,
+		65280,
+		STELE_TYPE_ANY,
+	};
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		for (size_t k = 0; k < sizeof(hows) / sizeof(hows[0]); k++)
+			ask(name, len, types[i], hows[k], counts);
+}
+
+/* `label` in front of a name, if that fits. */
+static void ask_below(const char *label, size_t label_len, const uint8_t *name, size_t len,
+		      struct counts *counts)
+{
+	uint8_t below[STELE_NAME_MAX];
+	if (label_len + 1 + len > sizeof(below))
+		return;
+	below[0] = (uint8_t)label_len;
+	memcpy(below + 1, label, label_len);
+	memcpy(below + 1 + label_len, name, len);
+	ask_all(below, label_len + 1 + len, counts);
+}
+
+static void ask_around(const uint8_t *name, size_t len, size_t apex_len, struct counts *counts)
+{
+	ask_all(name, len, counts);
+	ask_below("*", 1, name, len, counts);
+	ask_below("\0", 1, name, len, counts);
+	ask_below("below", 5, name, len, counts);
+	/* Beside the name, and its ancestors, which may be empty non-terminals. */
+	for (size_t at = 0; len - at > apex_len; at += name[at] + 1u) {
+		size_t parent = at + name[at] + 1u;
+		if (at > 0)
+			ask_all(name + at, len - at, counts);
+		ask_below("zzz", 3, name + parent, len - parent, counts);
+		uint8_t beside[STELE_NAME_MAX];
+		memcpy(beside, name + at, len - at);
+		beside[1] = (uint8_t)(beside[1] + 1);
+		ask_all(beside, len - at, counts);
+	}
+}
+
+static void test_all_names(void **state)
+{
+	(void)state;
+	struct stele_error err;
+	struct stele_zone_info *zones;
+	size_t zone_cnt;
+	struct counts counts = {0};
+	assert_int_equal(stele_store_zones(store_read, &zones, &zone_cnt, &err), 0);
+	for (size_t z = 0; z < zone_cnt; z++) {
+		struct stele_store_cursor *cursor;
+		struct stele_store_item item;
+		assert_int_equal(stele_store_cursor_open(store_read, STELE_STORE_NODES, zones[z].id,
+							 NULL, 0, NULL, 0, &cursor, &err),
+				 0);
+		while (stele_store_cursor_next(cursor, &item, &err) == 1) {
+			uint8_t name[2 * STELE_NAME_MAX];
+			int rel_len = stele_sort_key_to_name(item.key, item.key_len, name);
+			assert_true(rel_len >= 0);
+			memcpy(name + rel_len, zones[z].apex, zones[z].apex_len);
+			ask_around(name, (size_t)rel_len + zones[z].apex_len, zones[z].apex_len,
+				   &counts);
+		}
+		stele_store_cursor_close(cursor);
+	}
+	free(zones);
+	print_message("%llu queries, %llu truncated, %llu differ\n",
+		      (unsigned long long)counts.asked, (unsigned long long)counts.truncated,
+		      (unsigned long long)counts.differing);
+	assert_true(counts.asked > 0);
+	assert_int_equal(counts.differing, 0);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 3) {
+		fprintf(stderr, "usage: %s IMAGE STORE\n", argv[0]);
+		return 2;
+	}
+	image_path = argv[1];
+	store_dir = argv[2];
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_names)};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
