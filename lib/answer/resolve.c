@@ -158,9 +158,48 @@ static bool write_part(struct work *w, const struct part *part)
 	return true;
 }
 
+/*
+ * The wildcard that stands for a host which does not exist, below a cut or not; NULL if there is
+ * none. Rare, so all in one go and not through the stages of a batch.
+ */
+static const uint8_t *find_wildcard_host(const struct work *w, const uint8_t *target)
+{
+	static const uint8_t star[1 + STELE_LABEL_MAX + NAME_SLACK] = {1, '*'};
+	struct stele_hash_seed seed = w->view->seed;
+	const uint8_t *starts[STELE_LABELS_MAX + 1];
+	unsigned depth = 0;
+	for (const uint8_t *p = target; *p != 0; p += *p + 1u)
+		starts[depth++] = p;
+	const uint8_t *end = starts[depth - 1] + *starts[depth - 1] + 2;
+	uint64_t hash = w->apex_hash;
+	const struct stele_name *encloser = NULL;
+	uint64_t encloser_hash = 0;
+	for (unsigned d = w->apex_depth; d < depth; d++) {
+		if (d > w->apex_depth)
+			hash = stele_hash_label(seed, hash, starts[depth - d]);
+		const uint8_t *rel = d == w->apex_depth ? end - w->zone->apex_len :
+							  starts[depth - d];
+		uint64_t key = stele_key_name(seed, hash, w->apex_hash);
+		const uint8_t *record = stele_view_find(stele_view_name_shard(w->view, key), key);
+		if (!is_name(w, record, rel, (unsigned)(end - rel) - w->zone->apex_len))
+			break;
+		encloser = (const void *)record;
+		encloser_hash = hash;
+	}
+	if (encloser == NULL || (encloser->flags & STELE_NAME_HAS_WILDCARD) == 0)
+		return NULL;
+	uint64_t key =
+		stele_key_name(seed, stele_hash_label(seed, encloser_hash, star), w->apex_hash);
+	const uint8_t *record = stele_view_find(stele_view_name_shard(w->view, key), key);
+	uint8_t rel[2 + STELE_NAME_MAX] = {1, '*'};
+	memcpy(rel + 2, encloser + 1, encloser->rel_len);
+	return is_name(w, record, rel, encloser->rel_len + 2u) ? record : NULL;
+}
+
 /* The addresses of one host. False if some that the referral cannot do without did not fit. */
 static bool write_host(struct work *w, const struct host *host)
 {
+	const uint8_t *record = host->record;
 	unsigned name_off = stele_le16(host->ref->name_off);
 	bool required = (name_off & STELE_REF_IN_DOMAIN) != 0;
 	name_off &= STELE_REF_OFF_MASK;
@@ -170,22 +209,24 @@ static bool write_host(struct work *w, const struct host *host)
 	uint8_t target[STELE_NAME_MAX + NAME_SLACK];
 	size_t len = stele_body_name(w->zone, stele_rrset_body(host->source, host->source_rrset),
 				     name_off, source.rel, source.head->rel_len, target);
-	if (host->record == NULL ||
-	    !is_name(w, host->record, target, (unsigned)len - w->zone->apex_len))
+	unsigned rel_len = (unsigned)len - w->zone->apex_len;
+	if (!is_name(w, record, target, rel_len))
+		record = rel_len > 0 ? find_wildcard_host(w, target) : NULL;
+	if (record == NULL)
 		return true;
 
-	struct stele_name_parts name = stele_name_parts(host->record);
+	struct stele_name_parts name = stele_name_parts(record);
 	bool signed_here = name.head->kind == STELE_NAME_AUTHORITATIVE;
 	unsigned at = host->source_body_at != 0 ? host->source_body_at + name_off : 0;
 	struct owner owner = {.at = at <= STELE_POINTER_MAX ? (uint16_t)at : 0,
-			      .rel = name.rel,
-			      .rel_len = name.head->rel_len};
+			      .rel = target,
+			      .rel_len = (uint8_t)rel_len};
 	owner.suffix_at = owner.at;
 	static const uint16_t types[] = {STELE_TYPE_A, STELE_TYPE_AAAA};
 	for (unsigned i = 0; i < 2; i++) {
 		const struct stele_rrset *rrset = find_rrset(&name, types[i]);
 		if (rrset != NULL &&
-		    !stele_compose_rrset(w, host->record, rrset,
+		    !stele_compose_rrset(w, record, rrset,
 					 signed_here ? with_sigs(w) : COMPOSE_RECORDS, &owner,
 					 &w->additional_cnt, NULL)) {
 			w->glue_missing = true;
