@@ -9,7 +9,7 @@ from typing import Callable, NamedTuple
 
 import dnswire
 
-CNAME, NS, SOA, RRSIG, NSEC, NSEC3, DS, DNAME = 5, 2, 6, 46, 47, 50, 43, 39
+A, AAAA, CNAME, NS, SOA, RRSIG, NSEC, NSEC3, DS, DNAME = 1, 28, 5, 2, 6, 46, 47, 50, 43, 39
 
 
 class Choice(NamedTuple):
@@ -77,9 +77,11 @@ def glue_cut(case):
     union = set(case.knot.additional) | set(case.nsd.additional)
     limit = 1232 if case.ask.edns else 512
     cut = {rr[0] for rr in case.stele.authority if rr[1] == NS}
+    servers = {rr[4] for rr in case.stele.authority if rr[1] == NS}
     required = {rr for rr in union if any(dnswire.is_below(rr[0], owner) for owner in cut)}
     return (case.stele.answer == case.knot.answer and case.stele.authority == case.knot.authority
-            and case.stele.rcode == case.knot.rcode and set(case.stele.additional) <= union and cut
+            and case.stele.rcode == case.knot.rcode and cut
+            and all(rr[0] in servers and rr[1] in (A, AAAA) for rr in case.stele.additional)
             and max(case.knot.size, case.nsd.size) > limit - 60
             and (required <= set(case.stele.additional) or case.stele.flags & dnswire.TC))
 
@@ -96,9 +98,15 @@ def like_knot_and_more(case):
     if own.rcode != knot.rcode or own.answer != knot.answer:
         return False
     if own.flags & dnswire.TC:
-        return own.flags == knot.flags | dnswire.TC and knot.size > 700
+        return own.flags == knot.flags | dnswire.TC and knot.size > 600
     extra = set(own.authority) - set(knot.authority)
     return set(knot.authority) < set(own.authority) and types(extra) <= {NSEC3, NSEC, RRSIG}
+
+
+def is_denial(case):
+    """A complete denial by NSEC3, closest encloser and next closer name at least, or TC."""
+    proofs = [rr for rr in case.stele.authority if rr[1] == NSEC3]
+    return case.stele.flags & dnswire.TC or SOA in types(case.stele.authority) and len(proofs) >= 2
 
 
 def synthesised_only(case):
@@ -120,8 +128,11 @@ def follows_cname(case):
         return False
     follower = max(case.knot, case.nsd, key=lambda reply: len(reply.answer))
     other = min(case.knot, case.nsd, key=lambda reply: len(reply.answer))
-    return (CNAME in types(follower.answer) and not other.answer and set(follower.answer) <= set(case.stele.answer)
-            and types(set(case.stele.answer) - set(follower.answer)) <= {CNAME, DNAME, RRSIG})
+    own, his = set(case.stele.answer), set(follower.answer)
+    if below_hash(case) and not his:    # one answers from the node, the other takes the name for a hash
+        return case.stele.rcode in (0, 3) and (case.ask.qname, CNAME) in {rr[:2] for rr in own}
+    return (CNAME in types(his) and not other.answer and (his <= own or own <= his)
+            and types(own ^ his) <= {CNAME, DNAME, RRSIG, case.ask.qtype})
 
 
 CHOICES = [
@@ -156,6 +167,12 @@ CHOICES = [
            "either", lambda c: c.facts.hashes and equal(c, "rcode", "answer") and not equal(c, "authority")
            and NSEC3 in types(c.nsd.authority) and not truncated(c) and not proof_differs(c, c.knot, c.nsd)
            and not proof_differs(c, c.nsd, c.knot)),
+    Choice("empty-non-terminal-of-opt-out-own", "RFC 5155 7.2.1, erratum 3441",
+           "As above: Stele proves the closest provable encloser, with the rcode of NSD, or sets TC when the "
+           "proof does not fit.",
+           "own", lambda c: c.facts.hashes and equal(c, "rcode", "answer") and not equal(c, "authority")
+           and c.stele.rcode == c.nsd.rcode and c.stele.answer == c.nsd.answer and NSEC3 in types(c.nsd.authority)
+           and is_denial(c)),
     Choice("additional-addresses", "RFC 1034 3.7, RFC 1035 3.3.9, RFC 2782",
            "Addresses of MX, SRV and NS targets may ride along in positive replies. Knot sends them, NSD with "
            "minimal-responses does not.",
