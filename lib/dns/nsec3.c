@@ -79,8 +79,7 @@ static void compress_portable(uint32_t h[5], const uint8_t *p, size_t block_cnt)
 __attribute__((target("sha,sse4.1,ssse3"))) static void
 compress_sha_ni(uint32_t h[5], const uint8_t *p, size_t block_cnt)
 {
-	const __m128i big_endian =
-		_mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL);
+	const __m128i big_endian = _mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL);
 	__m128i abcd = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)h), 0x1b);
 	__m128i e0 = _mm_set_epi32((int)h[4], 0, 0, 0);
 	__m128i e1;

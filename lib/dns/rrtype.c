@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+/* clang-format off: one a line reads as a table */
 static const struct {
 	uint16_t type;
 	const char *text;
@@ -102,6 +103,7 @@ static const struct {
 	{32768, "TA"},
 	{32769, "DLV"},
 };
+/* clang-format on */
 
 #define MNEMONIC_CNT (sizeof(mnemonics) / sizeof(mnemonics[0]))
 

@@ -25,6 +25,8 @@
 
 #include "lib/base/bytes.h"
 
+/* clang-format off: the offsets stand beside the fields */
+
 #define STELE_IMAGE_MAGIC "STELEIMG"
 #define STELE_ROOT_MAGIC "STELROOT"
 enum {
@@ -330,5 +332,7 @@ _Static_assert(sizeof(struct stele_nsec_entry) == 10, "docs/image-format.md");
 struct stele_bounds {
 	struct stele_le32 cnt;
 };
+
+/* clang-format on */
 
 #endif

@@ -99,8 +99,8 @@ static inline uint32_t stele_shard_bucket(uint64_t mixed, uint32_t bucket_cnt)
 
 static inline uint32_t stele_shard_slot(uint64_t mixed, uint8_t pilot, uint32_t slot_cnt)
 {
-	uint64_t x = (mixed ^ (pilot * UINT64_C(0x9e3779b97f4a7c15))) *
-		     UINT64_C(0xff51afd7ed558ccd);
+	uint64_t x =
+		(mixed ^ (pilot * UINT64_C(0x9e3779b97f4a7c15))) * UINT64_C(0xff51afd7ed558ccd);
 	return (uint32_t)stele_mulhi(x ^ (x >> 29), slot_cnt);
 }
 

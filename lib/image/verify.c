@@ -12,15 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-int stele_verify_fault(struct verify *v, const void *at, const char *format, ...)
+void stele_verify_write_fault(struct verify *v, const void *at, const char *format, ...)
 {
 	char what[STELE_ERROR_MAX / 2];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	return stele_fail(v->reterr, STELE_E_INPUT, "shard %" PRIu32 " at offset %td: %s", v->shard,
-			  (const uint8_t *)at - v->view->bytes, what);
+	stele_fail(v->reterr, STELE_E_INPUT, "shard %" PRIu32 " at offset %td: %s", v->shard,
+		   (const uint8_t *)at - v->view->bytes, what);
 }
 
 /* ---- names and keys ---- */

@@ -127,7 +127,8 @@ static inline struct stele_name_parts stele_name_parts(const uint8_t *record)
 }
 
 /* The body. `record` is what rrset->off counts from. */
-static inline const uint8_t *stele_rrset_body(const uint8_t *record, const struct stele_rrset *rrset)
+static inline const uint8_t *stele_rrset_body(const uint8_t *record,
+					      const struct stele_rrset *rrset)
 {
 	return record + stele_le32(rrset->off);
 }
