@@ -7,7 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* clang-format off: one a line reads as a table */
+/* One a line reads as a table. */
+/* clang-format off */
 static const struct {
 	uint16_t type;
 	const char *text;

@@ -25,7 +25,8 @@
 
 #include "lib/base/bytes.h"
 
-/* clang-format off: the offsets stand beside the fields */
+/* The offsets stand beside the fields. */
+/* clang-format off */
 
 #define STELE_IMAGE_MAGIC "STELEIMG"
 #define STELE_ROOT_MAGIC "STELROOT"
