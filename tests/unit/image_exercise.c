@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "image_exercise.h"
+#include "tests/unit/image_exercise.h"
 
 #include "lib/answer/answer.h"
 #include "lib/dns/message.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "image_seal.h"
+#include "tests/unit/image_seal.h"
 
 #include "lib/base/crc32c.h"
 #include "lib/image/format.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The structs of the image format against the tables of docs/image-format.md; opening images. */
-#include "image_seal.h"
+#include "tests/unit/image_seal.h"
 
 #include "lib/dns/name.h"
 #include "lib/image/view.h"

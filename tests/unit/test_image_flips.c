@@ -6,8 +6,8 @@
  *
  * usage: test_image_flips IMAGE...
  */
-#include "image_exercise.h"
-#include "image_seal.h"
+#include "tests/unit/image_exercise.h"
+#include "tests/unit/image_seal.h"
 
 #include "lib/image/view.h"
 
@@ -120,7 +120,7 @@ static void flip_and_seal(struct image image, bool with_bodies)
 		accepted_cnt++;
 		if (getenv("STELE_TEST_VERBOSE") != NULL)
 			print_message("accepted: byte %zu\n", at);
-		image_exercise(&view, 8);
+		image_exercise(&view, 2);
 		stele_view_close(&view);
 	}
 	free(bytes);
