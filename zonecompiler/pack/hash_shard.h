@@ -11,6 +11,13 @@
 #include "zonecompiler/pack/perfect_hash.h"
 
 #include "lib/image/format.h"
+#include "lib/image/hash.h"
+
+/* The base seed of a shard: each has its own, from the seed of the image. */
+static inline uint64_t stele_shard_seed(struct stele_hash_seed seed, uint32_t shard)
+{
+	return stele_fold(seed.start ^ (shard + UINT64_C(0x632be59bd9b4e019)), seed.multiplier);
+}
 
 struct stele_pack_item {
 	uint64_t key;

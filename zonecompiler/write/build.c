@@ -41,6 +41,8 @@ static int find_zones(struct build *build, struct stele_store_read *read,
 	for (size_t i = 0; i < options->only_cnt; i++) {
 		struct stele_zone_info *info = build->infos + build->zone_cnt;
 		int rc = stele_store_zone_find(read, options->only[i], info, reterr);
+		if (rc == STELE_E_NOTFOUND && options->only_existing)
+			continue;
 		if (rc == STELE_E_NOTFOUND) {
 			char text[STELE_NAME_TEXT_MAX];
 			stele_name_to_text(options->only[i], text);
@@ -319,7 +321,14 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 	if (rc < 0)
 		return rc;
 	double carved = now();
-	rc = stele_image_create(&build->file, build->options->image, build->options->seed, reterr);
+	const struct stele_build_options *options = build->options;
+	struct stele_superblock superblock = {
+		.compatible = stele_to_le32(options->only != NULL ? STELE_COMPATIBLE_PARTIAL : 0),
+		.seed = {stele_to_le64(options->seed[0]), stele_to_le64(options->seed[1])},
+	};
+	memcpy(superblock.store_id.b, stele_store_identity(build->store),
+	       sizeof(superblock.store_id));
+	rc = stele_image_create(&build->file, options->image, &superblock, reterr);
 	if (rc < 0)
 		return rc;
 	rc = build_lay_out(build, build->workers, reterr);

@@ -15,6 +15,8 @@
 #include "lib/base/error.h"
 #include "lib/store/store.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -31,6 +33,7 @@ struct stele_build_options {
 	/* Zones to take, lower-case names; NULL: all. */
 	const uint8_t *const *only;
 	size_t only_cnt;
+	bool only_existing; /* those of them that the store does not have are left out */
 	/* Called now and then, by the calling thread. May be NULL. */
 	void (*progress)(void *user, const char *phase, uint64_t done, uint64_t total);
 	void *user;

@@ -141,10 +141,4 @@ struct stele_chain_run build_chain_run(const struct build_zone *zone, uint32_t i
 /* pack.c: makes and writes shards until there are none. */
 int build_pack_shards(struct build_worker *worker);
 
-/* The seed of a shard's perfect hash. */
-static inline uint64_t build_shard_seed(struct stele_hash_seed seed, uint32_t shard)
-{
-	return stele_fold(seed.start ^ (shard + UINT64_C(0x632be59bd9b4e019)), seed.multiplier);
-}
-
 #endif

@@ -64,8 +64,8 @@ void stele_image_abort(struct stele_image_file *file)
 	close_file(file);
 }
 
-int stele_image_create(struct stele_image_file *file, const char *path, const uint64_t seed[2],
-		       struct stele_error *reterr)
+int stele_image_create(struct stele_image_file *file, const char *path,
+		       const struct stele_superblock *superblock, struct stele_error *reterr)
 {
 	*file = (struct stele_image_file){.fd = -1, .path = strdup(path)};
 	if (file->path == NULL || asprintf(&file->temporary, "%s.XXXXXX", path) < 0) {
@@ -88,7 +88,9 @@ int stele_image_create(struct stele_image_file *file, const char *path, const ui
 		.magic = STELE_IMAGE_MAGIC,
 		.major = stele_to_le16(STELE_IMAGE_MAJOR),
 		.minor = stele_to_le16(STELE_IMAGE_MINOR),
-		.seed = {stele_to_le64(seed[0]), stele_to_le64(seed[1])},
+		.compatible = superblock->compatible,
+		.seed = {superblock->seed[0], superblock->seed[1]},
+		.store_id = superblock->store_id,
 	};
 	sb.crc = stele_to_le32(stele_crc32c(0, &sb, sizeof(sb)));
 	if (rc == 0)
@@ -188,6 +190,19 @@ int stele_image_put(struct stele_image_file *file, uint32_t shard, enum stele_sh
 	file->refs[shard] = ref;
 	__atomic_store_n(file->page_is_new + shard / STELE_DIR_PAGE_REFS, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&file->written_sz, size, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int stele_image_copy(struct stele_image_file *file, uint32_t shard,
+		     const struct stele_shard_ref *ref, uint64_t off, const uint8_t *bytes,
+		     struct stele_error *reterr)
+{
+	int rc = write_at(file, off, bytes, stele_le64(ref->size), reterr);
+	if (rc < 0)
+		return rc;
+	file->refs[shard] = *ref;
+	file->refs[shard].off = stele_to_le64(off);
+	file->page_is_new[shard / STELE_DIR_PAGE_REFS] = 1;
 	return 0;
 }
 

@@ -31,9 +31,9 @@ struct stele_image_file {
 	uint32_t page_cnt;
 };
 
-/* Begins a new image beside `path`. */
-int stele_image_create(struct stele_image_file *file, const char *path, const uint64_t seed[2],
-		       struct stele_error *reterr);
+/* Begins a new image beside `path`, with the seed, feature bits and store of `superblock`. */
+int stele_image_create(struct stele_image_file *file, const char *path,
+		       const struct stele_superblock *superblock, struct stele_error *reterr);
 
 /*
  * Goes on behind the root of `view`, an image that `fd` is open on for writing. Cuts what stands
@@ -56,6 +56,11 @@ uint64_t stele_image_place(struct stele_image_file *file, uint64_t size);
 int stele_image_put(struct stele_image_file *file, uint32_t shard, enum stele_shard_kind kind,
 		    uint32_t item_cnt, uint64_t off, const uint8_t *bytes, uint64_t size,
 		    struct stele_error *reterr);
+
+/* Copies a shard of another image, where `ref` stands for it. */
+int stele_image_copy(struct stele_image_file *file, uint32_t shard,
+		     const struct stele_shard_ref *ref, uint64_t off, const uint8_t *bytes,
+		     struct stele_error *reterr);
 
 /* A shard goes away. */
 void stele_image_remove(struct stele_image_file *file, uint32_t shard);

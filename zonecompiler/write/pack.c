@@ -29,7 +29,7 @@ static int pack_hash_shard(struct build_worker *worker, uint32_t shard)
 	for (unsigned w = 0; w < build->worker_cnt; w++)
 		end = stele_gather_items(build->workers[w].gather.lists + shard, end);
 	rc = stele_pack_hash_shard(&worker->packer, worker->items, item_cnt,
-				   build_shard_seed(build->seed, shard), worker->shard.data,
+				   stele_shard_seed(build->seed, shard), worker->shard.data,
 				   &worker->error);
 	for (unsigned w = 0; w < build->worker_cnt; w++)
 		stele_gather_list_free(build->workers[w].gather.lists + shard);

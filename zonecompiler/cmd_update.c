@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stele-compile update: an image brought up to date with its store. */
+#include "zonecompiler/command.h"
+
+#include "lib/store/store.h"
+#include "zonecompiler/write/update.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <sched.h>
+#include <stdio.h>
+
+#define JOBS_MAX 256
+
+static const struct stele_cmd_option options[] = {
+	{"store", 's', "DIR", "the store"},
+	{"jobs", 'J', "N", "threads where the image is built anew (default: one for each core)"},
+	{"json", 'j', NULL, "print a summary as JSON"},
+	{NULL, 0, NULL, NULL},
+};
+
+static const struct stele_cmd_spec spec = {
+	.name = "update",
+	.synopsis = "--store DIR [--jobs N] IMAGE",
+	.about =
+		"Appends to the image what changed in the store since it was made: only shards with a changed\n"
+		"record. Where too much changed the image is built anew, with its seed, and replaced.",
+	.options = options,
+};
+
+static const char *const kinds[] = {
+	[STELE_UPDATE_NOTHING] = "nothing",
+	[STELE_UPDATE_APPENDED] = "appended",
+	[STELE_UPDATE_COMPACTED] = "compacted",
+	[STELE_UPDATE_REBUILT] = "rebuilt",
+};
+
+static void print_json(const char *image, const struct stele_update_stats *stats, double seconds)
+{
+	json_t *json = json_object();
+	json_object_set_new(json, "image", json_string(image));
+	json_object_set_new(json, "result", json_string(kinds[stats->kind]));
+	if (stats->kind == STELE_UPDATE_REBUILT)
+		json_object_set_new(json, "reason", json_string(stats->reason));
+	json_object_set_new(json, "from_generation",
+			    json_integer((json_int_t)stats->from_generation));
+	json_object_set_new(json, "generation", json_integer((json_int_t)stats->generation));
+	json_object_set_new(json, "changes", json_integer((json_int_t)stats->change_cnt));
+	json_object_set_new(json, "names", json_integer((json_int_t)stats->name_cnt));
+	json_object_set_new(json, "shards", json_integer((json_int_t)stats->shard_cnt));
+	json_object_set_new(json, "appended_bytes", json_integer((json_int_t)stats->appended_sz));
+	json_object_set_new(json, "bytes", json_integer((json_int_t)stats->image_sz));
+	json_object_set_new(json, "work_seconds", json_real(stats->work_s));
+	json_object_set_new(json, "seconds", json_real(seconds));
+	json_dumpf(json, stdout, JSON_INDENT(1));
+	putchar('\n');
+	json_decref(json);
+}
+
+static void print_summary(const char *image, const struct stele_update_stats *stats, double seconds)
+{
+	char bytes[16];
+	switch (stats->kind) {
+	case STELE_UPDATE_NOTHING:
+		printf("%s: nothing to do, it has generation %" PRIu64 "\n", image,
+		       stats->generation);
+		return;
+	case STELE_UPDATE_REBUILT:
+		printf("%s: built anew, generation %" PRIu64 " in %.2f s (%s)\n", image,
+		       stats->generation, seconds, stats->reason);
+		return;
+	default:
+		printf("%s: generation %" PRIu64 ", %" PRIu64 " names and %" PRIu64
+		       " shards changed, %sB appended in %.3f s%s\n",
+		       image, stats->generation, stats->name_cnt, stats->shard_cnt,
+		       stele_cmd_round((double)stats->appended_sz, bytes), seconds,
+		       stats->kind == STELE_UPDATE_COMPACTED ? ", then copied without garbage" :
+							       "");
+		return;
+	}
+}
+
+int stele_cmd_update(int argc, char **argv)
+{
+	const char *store_dir = NULL, *value;
+	bool json = false;
+	cpu_set_t set;
+	uint64_t jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint64_t)CPU_COUNT(&set) :
+								       1;
+	int id, status = 0;
+	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &status)) != STELE_CMD_END) {
+		if (id == STELE_CMD_EXIT)
+			return status;
+		if (id == 's')
+			store_dir = value;
+		else if (id == 'J' && !stele_cmd_number(value, 1, JOBS_MAX, &jobs))
+			return stele_cmd_usage(spec.name, "--jobs %s (expected 1 to %d)", value,
+					       JOBS_MAX);
+		json |= id == 'j';
+	}
+	if (store_dir == NULL)
+		return stele_cmd_usage(spec.name, "--store is missing");
+	if (argc - optind != 1)
+		return stele_cmd_usage(spec.name, "expected one image");
+	const char *image = argv[optind];
+
+	struct stele_progress clock;
+	stele_progress_begin(&clock, "updating", "names", 0);
+	struct stele_error err;
+	struct stele_store *store;
+	struct stele_update_stats stats;
+	int rc = stele_store_open(store_dir, STELE_STORE_READ, &store, &err);
+	if (rc == 0) {
+		rc = stele_update(store, image, (unsigned)jobs, &stats, &err);
+		stele_store_close(store);
+	}
+	double seconds = stele_progress_end(&clock);
+	if (rc < 0)
+		return stele_cmd_fail(rc, &err);
+	if (json)
+		print_json(image, &stats, seconds);
+	else
+		print_summary(image, &stats, seconds);
+	return stele_cmd_close_output(0);
+}

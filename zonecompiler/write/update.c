@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/write/update_internal.h"
+
+#include "lib/dns/rrtype.h"
+#include "zonecompiler/write/build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* An image is copied into a new file when more than this part of it is garbage. Lower: it is copied
+ * often. Higher: it takes more disk than its contents are worth. */
+#define GARBAGE_PERCENT 30
+/* But not for less than this, so that an image of a few zones is not copied at each change. */
+#define GARBAGE_MIN (UINT64_C(1) << 20)
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int update_rebuild(struct update *update, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(update->stats->reason, sizeof(update->stats->reason), format, args);
+	va_end(args);
+	return UPDATE_REBUILD;
+}
+
+const struct stele_name *update_find(const struct update *update, uint32_t zone_id, uint64_t key,
+				     const uint8_t *rel, size_t rel_len)
+{
+	const uint8_t *record = stele_view_find(stele_view_name_shard(&update->view, key), key);
+	if (record == NULL)
+		return NULL;
+	struct stele_name_parts parts = stele_name_parts(record);
+	bool same = stele_le32(parts.head->zone_id) == zone_id && parts.head->rel_len == rel_len &&
+		    memcmp(parts.rel, rel, rel_len) == 0;
+	return same ? parts.head : NULL;
+}
+
+uint64_t update_count_rrs(const uint8_t *record, bool *ret_has_nsec)
+{
+	struct stele_name_parts parts = stele_name_parts(record);
+	uint64_t cnt = 0;
+	*ret_has_nsec = false;
+	for (unsigned i = 0; i < parts.rrset_cnt; i++) {
+		cnt += (uint64_t)stele_le16(parts.rrsets[i].rr_cnt) + parts.rrsets[i].sig_cnt;
+		*ret_has_nsec |= stele_le16(parts.rrsets[i].type) == STELE_TYPE_NSEC;
+	}
+	return cnt;
+}
+
+size_t update_record_sz(const uint8_t *record)
+{
+	struct stele_name_parts parts = stele_name_parts(record);
+	if (parts.rrset_cnt == 0)
+		return (size_t)((const uint8_t *)parts.rrsets - record);
+	const struct stele_rrset *last = parts.rrsets + parts.rrset_cnt - 1;
+	return (size_t)(stele_rrset_trailer(record, last).end - record);
+}
+
+/* ---- the file ---- */
+
+/* Opens the image for writing and locks it; waits for others, who may put another file in its place. */
+static int open_locked(const char *path, int *ret_fd, struct stele_error *reterr)
+{
+	for (;;) {
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			return stele_fail_errno(reterr, errno, "%s", path);
+		struct stat mine, theirs;
+		int rc = 0;
+		while ((rc = flock(fd, LOCK_EX)) != 0 && errno == EINTR)
+			;
+		if (rc != 0 || fstat(fd, &mine) != 0) {
+			int error_number = errno;
+			close(fd);
+			return stele_fail_errno(reterr, error_number, "%s: locking it", path);
+		}
+		if (stat(path, &theirs) == 0 && mine.st_dev == theirs.st_dev &&
+		    mine.st_ino == theirs.st_ino) {
+			*ret_fd = fd;
+			return 0;
+		}
+		close(fd);
+	}
+}
+
+static uint64_t identity_of(struct stele_store *store)
+{
+	return stele_get_le64(stele_store_identity(store));
+}
+
+/* ---- the update by shards ---- */
+
+static int do_zone(struct update *update, struct update_zone *zone)
+{
+	if (!zone->in_store && zone->old == NULL)
+		return 0;
+	if (zone->is_whole)
+		return update_whole_zone(update, zone);
+	int rc = update_names(update, zone);
+	return rc == 0 ? update_chain(update, zone) : rc;
+}
+
+static int do_zones(struct update *update)
+{
+	/* Zones that go come first: another zone may have the same name now. */
+	for (int comes = 0; comes <= 1; comes++) {
+		for (size_t i = 0; i < update->zone_cnt; i++) {
+			struct update_zone *zone = update->zones + i;
+			int rc = zone->in_store == (comes == 1) ? do_zone(update, zone) : 0;
+			if (rc != 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+static struct stele_root new_root(const struct update *update)
+{
+	const struct stele_view *view = &update->view;
+	struct stele_root root;
+	memcpy(&root, view->bytes + view->root_off, sizeof(root));
+	int64_t names = 0, rrs = 0;
+	for (size_t i = 0; i < update->zone_cnt; i++) {
+		names += update->zones[i].name_delta;
+		rrs += update->zones[i].rr_delta;
+	}
+	uint64_t depths[2] = {0, 0};
+	for (unsigned d = 0; d <= STELE_LABELS_MAX; d++)
+		if (update->depth_cnts[d] > 0)
+			depths[d / 64] |= UINT64_C(1) << d % 64;
+	root.generation = stele_to_le64(stele_store_generation(update->read));
+	root.zone_cnt = stele_to_le32((uint32_t)(view->zone_cnt + update->zone_delta));
+	root.name_cnt = stele_to_le64(view->name_cnt + (uint64_t)names);
+	root.rr_cnt = stele_to_le64(view->rr_cnt + (uint64_t)rrs);
+	root.apex_depths[0] = stele_to_le64(depths[0]);
+	root.apex_depths[1] = stele_to_le64(depths[1]);
+	return root;
+}
+
+static int by_shards(struct update *update, const char *path, int fd)
+{
+	double begin = now();
+	int rc = stele_view_open_file(path, &update->view, update->reterr);
+	if (rc < 0)
+		return rc;
+	const struct stele_superblock *sb = (const void *)update->view.bytes;
+	update->seed = update->view.seed;
+	update->is_partial = (stele_le32(sb->compatible) & STELE_COMPATIBLE_PARTIAL) != 0;
+	update->stats->from_generation = update->view.generation;
+	update->stats->generation = stele_store_generation(update->read);
+	update->stats->image_sz = update->view.bytes_sz;
+	if (stele_le64(sb->store_id) != identity_of(update->store))
+		return update_rebuild(update, "the image is of another store");
+	if (update->view.generation == update->stats->generation)
+		return 0;
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return stele_fail_errno(update->reterr, errno, "%s", path);
+	rc = stele_image_append(&update->file, path, own, &update->view, update->reterr);
+	if (rc == 0)
+		rc = update_find_zones(update);
+	if (rc == 0)
+		rc = do_zones(update);
+	if (rc == 0)
+		rc = update_hash_shards(update);
+	update->stats->name_cnt = update->names.cnt;
+	update->stats->work_s = now() - begin;
+	if (rc != 0)
+		return rc;
+	struct stele_root root = new_root(update);
+	rc = stele_image_finish(&update->file, &root, &update->stats->image_sz, update->reterr);
+	update->stats->appended_sz =
+		update->stats->image_sz - (update->view.bytes_sz - update->view.torn_sz);
+	update->stats->kind = STELE_UPDATE_APPENDED;
+	return rc;
+}
+
+static void free_update(struct update *update)
+{
+	stele_image_abort(&update->file);
+	for (size_t i = 0; i < update->zone_cnt; i++) {
+		stele_buffer_free(&update->zones[i].changed);
+		stele_buffer_free(&update->zones[i].changed3);
+		free(update->zones[i].members);
+	}
+	free(update->zones);
+	stele_id_map_free(&update->zone_index);
+	stele_id_map_free(&update->apexes);
+	stele_id_map_free(&update->visited);
+	free(update->names.items);
+	free(update->zone_edits.items);
+	stele_buffer_free(&update->records);
+	stele_buffer_free(&update->keys);
+	stele_buffer_free(&update->scratch);
+	stele_buffer_free(&update->shard);
+	stele_carver_free(&update->carver);
+	stele_walk_free(&update->walk);
+	stele_packer_free(&update->packer);
+	free(update->items);
+	if (update->view.bytes != NULL)
+		stele_view_close(&update->view);
+	free(update);
+}
+
+/* ---- building anew ---- */
+
+struct zone_names {
+	const uint8_t **names;
+	size_t cnt;
+};
+
+/* The apexes of all zones of an image; pointers into it. */
+static int list_apexes(const struct stele_view *view, struct zone_names *ret_names,
+		       struct stele_error *reterr)
+{
+	ret_names->cnt = 0;
+	ret_names->names = calloc(view->zone_cnt + 1u, sizeof(*ret_names->names));
+	if (ret_names->names == NULL)
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	for (uint64_t i = 0; i < UINT64_C(1) << view->zone_bits; i++) {
+		const uint8_t *base = view->shards[view->zone_first + i].base;
+		const struct stele_hash_shard *head = (const void *)base;
+		uint64_t end = base != NULL ? stele_le64(head->size) : 0;
+		uint64_t off = base != NULL ? stele_le32(head->records_off) : 0;
+		while (off < end && ret_names->cnt < view->zone_cnt) {
+			const struct stele_zone *zone = (const void *)(base + off);
+			ret_names->names[ret_names->cnt++] = base + off + sizeof(*zone);
+			off += stele_le32(zone->size);
+		}
+	}
+	return 0;
+}
+
+static int build_anew(struct stele_store *store, const char *path, unsigned jobs,
+		      struct stele_update_stats *stats, struct stele_error *reterr)
+{
+	struct stele_view view;
+	int rc = stele_view_open_file(path, &view, reterr);
+	if (rc < 0)
+		return rc;
+	const struct stele_superblock *sb = (const void *)view.bytes;
+	struct stele_build_options options = {
+		.image = path,
+		.jobs = jobs,
+		.seed = {stele_le64(sb->seed[0]), stele_le64(sb->seed[1])},
+	};
+	struct zone_names only = {0};
+	if ((stele_le32(sb->compatible) & STELE_COMPATIBLE_PARTIAL) != 0) {
+		rc = list_apexes(&view, &only, reterr);
+		options.only = only.names;
+		options.only_cnt = only.cnt;
+		options.only_existing = true;
+	}
+	struct stele_build_stats built;
+	if (rc == 0)
+		rc = stele_build(store, &options, &built, reterr);
+	free(only.names);
+	stele_view_close(&view);
+	if (rc < 0)
+		return rc;
+	stats->kind = STELE_UPDATE_REBUILT;
+	stats->generation = built.generation;
+	stats->image_sz = built.image_sz;
+	stats->shard_cnt = built.shard_cnt;
+	stats->name_cnt = built.name_cnt;
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int compact_if_due(const char *path, struct stele_update_stats *stats,
+			  struct stele_error *reterr)
+{
+	struct stele_view view;
+	int rc = stele_view_open_file(path, &view, reterr);
+	if (rc < 0)
+		return rc;
+	const struct stele_root *root = (const void *)(view.bytes + view.root_off);
+	uint64_t live = stele_le64(root->live_sz);
+	uint64_t garbage = view.bytes_sz > live ? view.bytes_sz - live : 0;
+	stele_view_close(&view);
+	if (garbage <= GARBAGE_MIN || garbage * 100 <= GARBAGE_PERCENT * (garbage + live))
+		return 0;
+	stats->kind = STELE_UPDATE_COMPACTED;
+	return update_compact(path, &stats->image_sz, reterr);
+}
+
+int stele_update(struct stele_store *store, const char *path, unsigned jobs,
+		 struct stele_update_stats *ret_stats, struct stele_error *reterr)
+{
+	struct stele_error error;
+	struct stele_update_stats stats = {0};
+	int fd = -1;
+	int rc = open_locked(path, &fd, &error);
+	if (rc < 0)
+		return stele_fail(reterr, rc, "%s", error.text);
+	struct update *update = calloc(1, sizeof(*update));
+	if (update == NULL) {
+		close(fd);
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	}
+	update->store = store;
+	update->stats = &stats;
+	update->reterr = &error;
+	update->file.fd = -1;
+	rc = stele_store_read_begin(store, &update->read, &error);
+	if (rc == 0) {
+		rc = by_shards(update, path, fd);
+		stele_store_read_end(update->read);
+	}
+	free_update(update);
+	if (rc == UPDATE_REBUILD)
+		rc = build_anew(store, path, jobs, &stats, &error);
+	else if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED)
+		rc = compact_if_due(path, &stats, &error);
+	close(fd);
+	if (rc < 0)
+		return stele_fail(reterr, rc, "%s", error.text);
+	*ret_stats = stats;
+	return 0;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_ZONECOMPILER_WRITE_UPDATE_INTERNAL_H
+#define STELE_ZONECOMPILER_WRITE_UPDATE_INTERNAL_H
+
+/* What the steps of an update share. */
+
+#include "zonecompiler/pack/hash_shard.h"
+#include "zonecompiler/pack/zone_record.h"
+#include "zonecompiler/write/id_map.h"
+#include "zonecompiler/write/image_file.h"
+#include "zonecompiler/write/nsec3_run.h"
+#include "zonecompiler/write/update.h"
+
+#include "lib/image/view.h"
+
+#include <stdbool.h>
+
+/* Not an error: the rest of the work is building the image anew; why is in the error's text. */
+enum { UPDATE_REBUILD = 1 };
+
+/* A record that differs from the image's. Positive record_sz: in update->records at record_off. */
+struct update_edit {
+	uint64_t key;
+	size_t record_off;
+	uint32_t record_sz; /* 0: goes away */
+	uint32_t turn;      /* of two edits of one key the later one counts */
+};
+
+struct update_edits {
+	struct update_edit *items;
+	size_t cnt, cap;
+};
+
+/* An owner of the NSEC chain that comes or goes; its sort key is in update->keys. */
+struct update_member {
+	size_t key_off;
+	uint64_t name_key;
+	uint16_t key_len;
+	bool comes;
+};
+
+struct update_zone {
+	uint32_t id;
+	bool in_store, is_whole; /* whole: all of it comes anew or goes */
+	struct stele_zone_info info;
+	struct stele_carve_zone facts;
+	const struct stele_zone *old; /* the record in the image, or NULL */
+
+	struct stele_buffer changed;  /* sort keys: le16 length and bytes */
+	struct stele_buffer changed3; /* NSEC3 hashes, 20 bytes each */
+	struct update_member *members;
+	size_t member_cnt, member_cap;
+
+	int64_t name_delta, rr_delta, chain_rr_delta;
+	unsigned label_max;
+	bool opt_out;
+};
+
+struct update {
+	struct stele_store *store;
+	struct stele_store_read *read;
+	struct stele_view view;
+	struct stele_hash_seed seed;
+	bool is_partial;
+	struct stele_image_file file;
+	struct stele_update_stats *stats;
+	struct stele_error *reterr;
+
+	struct update_zone *zones;
+	size_t zone_cnt, zone_cap;
+	struct stele_id_map zone_index; /* id → position in `zones` */
+
+	struct stele_id_map apexes; /* all zones of the image: id → hash of the apex */
+	uint32_t depth_cnts[STELE_LABELS_MAX + 1]; /* apexes with so many labels */
+
+	struct update_edits names, zone_edits;
+	struct stele_buffer records, keys;
+	struct stele_id_map visited; /* keys of names that are done */
+	int64_t zone_delta;
+
+	struct stele_carver carver;
+	struct stele_walk walk;
+	struct stele_buffer scratch, shard;
+	struct stele_packer packer;
+	struct stele_pack_item *items;
+	size_t item_cap;
+};
+
+/* Adds a record to a list of edits; `record_sz` 0: it goes away. */
+int update_edit_add(struct update *update, struct update_edits *edits, uint64_t key,
+		    const uint8_t *record, size_t record_sz);
+
+/* Why the image has to be built anew: sets the text, returns UPDATE_REBUILD. */
+int update_rebuild(struct update *update, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The record of the name with this key, or NULL. */
+const struct stele_name *update_find(const struct update *update, uint32_t zone_id, uint64_t key,
+				     const uint8_t *rel, size_t rel_len);
+
+/* Records in an RRset table, signatures included; whether one is NSEC. */
+uint64_t update_count_rrs(const uint8_t *record, bool *ret_has_nsec);
+
+/* How long the record of a name is. */
+size_t update_record_sz(const uint8_t *record);
+
+/* update_zones.c: which zones changed and how; the map of apexes. */
+int update_find_zones(struct update *update);
+
+/* update_whole.c: a zone that comes, goes, or comes anew. */
+int update_whole_zone(struct update *update, struct update_zone *zone);
+
+/* update_names.c: the changed owners of a zone and what depends on them. */
+int update_names(struct update *update, struct update_zone *zone);
+int update_member_add(struct update *update, struct update_zone *zone, const uint8_t *key,
+		      size_t key_len, uint64_t name_key, bool comes);
+
+/* update_chain.c: the denial chain; makes the zone's record. */
+int update_chain(struct update *update, struct update_zone *zone);
+/* A chain that is new as a whole. */
+int update_new_chain(struct update *update, struct update_zone *zone,
+		     struct stele_zone_record *record);
+
+/* update_shards.c: shards with their edits. */
+int update_hash_shards(struct update *update);
+int update_put_shard(struct update *update, uint32_t shard, enum stele_shard_kind kind,
+		     uint32_t item_cnt, const uint8_t *bytes, uint64_t size);
+
+/* compact.c: what the image at `path` reaches, in a new file. */
+int update_compact(const char *path, uint64_t *ret_image_sz, struct stele_error *reterr);
+
+#endif
