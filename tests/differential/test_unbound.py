@@ -99,19 +99,24 @@ def sweep(zones, limit):
             yield questions.Ask(name, dnswire.query(qname, qtype, "do", dnswire.RD), qname, dnswire.TYPES[qtype], "do")
 
 
-def beyond_unbound(ask):
-    """chains.test. has a chain of forty, which no resolver follows; and unbound 1.17 refuses correct NSEC
-    proofs for names below an asterisk label (the closest encloser is the wildcard's owner itself)."""
-    labels = dnswire.labels_of(ask.qname)
-    return labels[0][:1] == b"c" and labels[0][1:].isdigit() or b"*" in labels[1:]
+def beyond_unbound(ask, reply):
+    """What unbound 1.17 refuses though it is right, and a chain of forty, which no resolver follows.
+
+    Names with an asterisk label: it takes the signature of a record synthesised for such a name for one
+    of a literal wildcard, and does not find the closest encloser when that is a wildcard's owner.
+    """
+    names = [ask.qname] + [rr[4] for rr in reply.answer if rr[1] == 5]
+    first = dnswire.labels_of(ask.qname)[0]
+    return first[:1] == b"c" and first[1:].isdigit() or any(b"*" in dnswire.labels_of(x) for x in names)
 
 
 def believed(server, unbound, asks):
-    """(question, unbound's reply) for those of the questions that can be asked through unbound."""
+    """Those of the questions that can be asked through unbound, and its replies."""
     asks = list(asks)
-    asks = [ask for ask, raw in zip(asks, server.ask([ask.message for ask in asks]))
-            if raw and ended_inside(compare.parse(raw), ask.qtype) and not beyond_unbound(ask)]
-    return zip(asks, unbound.ask([ask.message for ask in asks]))
+    replies = [compare.parse(raw) for raw in server.ask([ask.message for ask in asks])]
+    asks = [ask for ask, reply in zip(asks, replies)
+            if reply and ended_inside(reply, ask.qtype) and not beyond_unbound(ask, reply)]
+    return asks, unbound.ask([ask.message for ask in asks])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -128,13 +133,12 @@ def test_every_kind_of_reply_validates(variant, tmp_path):
                 wrong.append("%s %s: %s, allowed %s\n%s" % (name, qtype, got, allowed, dnswire.show(raw)))
 
         asks = sweep([zone for zone in worlds.hand_written() if zone[0] in ZONES], 150)
-        for ask, raw in believed(server, unbound, asks):
+        for ask, raw in zip(*believed(server, unbound, asks)):
             reply = compare.parse(raw)
             unsigned = dnswire.is_below(ask.qname, UNSIGNED) and (ask.qtype, ask.qname) != (43, UNSIGNED)
             if not reply or reply.rcode not in (0, 3) or (
                     not reply.flags & dnswire.AD and not optout and not unsigned):
-                wrong.append(compare.describe(ask, [("unbound", raw)] + [
-                    ("Stele", x) for x in server.ask([ask.message])]))
+                wrong.append(compare.describe(ask, [("unbound", raw)]))
         assert not wrong, "%d wrong\n%s" % (len(wrong), "\n".join(wrong[:12]))
 
 
@@ -142,13 +146,17 @@ def test_every_kind_of_reply_validates(variant, tmp_path):
 def test_random_zones_are_never_bogus(first, tmp_path):
     """The proofs of zones as no person writes them; unsigned ones and opt-out may be insecure."""
     zones = worlds.generated(str(tmp_path), range(first, first + 20))
+    # the parent of an unsigned child may have a DS record for it that fits nothing
+    unsigned = [dnswire.name_to_wire(name) for name, path in zones
+                if not path.endswith(".signed") and name.count(".") > 2]
     with resolver(zones, every=True) as (server, unbound):
         wrong = []
-        for ask, raw in believed(server, unbound, sweep(zones, 40)):
+        for ask, raw in zip(*believed(server, unbound, sweep(zones, 40))):
             reply = compare.parse(raw)
+            if any(dnswire.is_below(ask.qname, apex) for apex in unsigned):
+                continue
             if not reply or reply.rcode not in (0, 3):
-                wrong.append(compare.describe(ask, [("unbound", raw)] + [
-                    ("Stele", x) for x in server.ask([ask.message])]))
+                wrong.append(compare.describe(ask, [("unbound", raw)]))
         assert not wrong, "%d wrong\n%s" % (len(wrong), "\n".join(wrong[:12]))
 
 
@@ -170,16 +178,13 @@ def test_changed_record_is_bogus(tmp_path):
 
 @pytest.mark.parametrize("variant", ["nsec", "nsec3"])
 def test_changed_denial_is_bogus(variant, tmp_path):
-    """A NODATA reply turned into NXDOMAIN must not validate."""
+    """An NXDOMAIN reply turned into NODATA must not validate: no record matches the name."""
     def mangle(reply):
-        parsed = dnswire.parse(reply)
-        if parsed.rcode == 0 and not parsed.answer:
-            return reply[:3] + bytes([reply[3] | 3]) + reply[4:]
-        return reply
+        return reply[:3] + bytes([reply[3] & 0xF0]) + reply[4:] if reply[3] & 15 == 3 else reply
 
     zones = worlds.stage(str(tmp_path), variant, only=["nowild.test."])
     with resolver(zones, mangle) as (_, unbound):
-        nodata, whole = [compare.parse(raw) for raw in unbound.ask(
-            [dnswire.query("mail.nowild.test.", qtype, "do", dnswire.RD) for qtype in ("TXT", "A")])]
-    assert nodata.rcode == dnswire.SERVFAIL
+        denied, whole = [compare.parse(raw) for raw in unbound.ask(
+            [dnswire.query(name, "A", "do", dnswire.RD) for name in ("nothing.nowild.test.", "mail.nowild.test.")])]
+    assert denied.rcode == dnswire.SERVFAIL
     assert whole.rcode == 0 and whole.flags & dnswire.AD
