@@ -31,6 +31,17 @@ static bool is_in_zone(const struct ref *r, const struct ref_name *name)
 	return ref_is_below(name, r->zone.apex, r->zone.apex_len);
 }
 
+/* The node of a host, or that of the wildcard that stands for it. */
+static bool host_node(struct ref *r, const struct ref_name *host, struct ref_node *ret_node)
+{
+	if (ref_exists(r, host))
+		return ref_node(r, host, ret_node);
+	struct ref_name encloser = *host, star;
+	while (encloser.len > r->zone.apex_len && !ref_exists(r, &encloser))
+		encloser = ref_suffix(&encloser, ref_labels(&encloser) - 1);
+	return ref_star(&encloser, &star) && ref_node(r, &star, ret_node);
+}
+
 /*
  * Addresses of the hosts that an RRset names, if they stand in this zone. Those at or below a zone
  * cut are glue and have no signatures. `cut` is that of a referral, else NULL: what its own
@@ -46,9 +57,9 @@ static void add_addresses(struct ref *r, const struct stele_node_rrset *rrset,
 		struct ref_name host;
 		struct ref_node node;
 		if (!name_in(&rr, (size_t)off, &host) || !is_in_zone(r, &host) ||
-		    !ref_node(r, &host, &node))
+		    !host_node(r, &host, &node))
 			continue;
-		unsigned what = ref_is_occluded(r, &host) ? REF_RECORDS : ref_wanted(r);
+		unsigned what = ref_is_occluded(r, &node.owner) ? REF_RECORDS : ref_wanted(r);
 		bool required = cut != NULL && ref_is_below(&host, cut->wire, cut->len);
 		static const uint16_t types[] = {STELE_TYPE_A, STELE_TYPE_AAAA};
 		for (unsigned t = 0; t < 2; t++) {

@@ -12,7 +12,8 @@
  *
  * Both follow the same rules where RFCs leave a choice:
  *   CNAME and DNAME are followed inside the zone only, at most 16 times
- *   additional addresses: of hosts in the same zone, for NS, MX, SRV answers and referrals
+ *   additional addresses: of hosts in the same zone, made by a wildcard or not, for NS, MX, SRV
+ *   answers and referrals
  *   ANY over UDP is the first RRset in order of type, NSEC only if there is no other, if so configured
  *   (RFC 8482); RRSIG likewise
  *   DS at an apex is answered by the parent zone if that is served too (RFC 4035 section 3.1.4.1)
