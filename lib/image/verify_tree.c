@@ -16,7 +16,7 @@
 static int check_occlusion(struct verify *v, const struct stele_name_parts *child,
 			   const struct stele_name *parent, uint64_t parent_key)
 {
-	bool occluded = child->head->kind == STELE_NAME_OCCLUDED;
+	bool occluded = child->cut_key != NULL;
 	uint64_t cut_key = 0;
 	if (parent->kind == STELE_NAME_CUT)
 		cut_key = parent_key;

@@ -130,6 +130,18 @@ static const struct field fields[] = {
 };
 #define FIELD_CNT (sizeof(fields) / sizeof(fields[0]))
 
+/* "| offset | size | name | ..."; false if the first two are no numbers. */
+static bool parse_row(const char *line, size_t *ret_offset, size_t *ret_size, char name[64])
+{
+	char *end;
+	*ret_offset = strtoul(line + 1, &end, 10);
+	if (end == line + 1 || *end != ' ' || end[1] != '|')
+		return false;
+	line = end + 2;
+	*ret_size = strtoul(line, &end, 10);
+	return end != line && sscanf(end, " | %63s |", name) == 1;
+}
+
 /* Every table under a heading "### struct NAME" has a row for each field, in order, and no other. */
 static void test_tables(void **state)
 {
@@ -147,7 +159,7 @@ static void test_tables(void **state)
 			in_table = of[0] != '\0';
 		if (line[0] != '|')
 			in_table = false;
-		if (!in_table || sscanf(line, "| %zu | %zu | %63s |", &offset, &size, name) != 3)
+		if (!in_table || !parse_row(line, &offset, &size, name))
 			continue;
 		assert_true(next < FIELD_CNT);
 		assert_string_equal(of, fields[next].of);
