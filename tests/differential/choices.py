@@ -224,6 +224,10 @@ CHOICES = [
            "What fits differs with name compression, with what is thought dispensable, and with the order of "
            "glue; where one peer sets TC the other may not.",
            "either", lambda c: bool(truncated(c)) and equal(c, "rcode")),
+    Choice("reply-that-fits", "RFC 2181 9",
+           "Both peers must cut a reply that, with Stele's compression, fits whole.",
+           "own", lambda c: fits_only_in_stele(c) and c.nsd.flags & dnswire.TC and not c.stele.flags & dnswire.TC,
+           True),
     Choice("glue-that-fits", "RFC 9471 3.1, 3.2",
            "In-domain glue must be in a referral, else TC; sibling glue is sent while it fits. Which of it fits "
            "depends on compression and order. Stele leaves out no in-domain glue without TC.",

@@ -122,7 +122,8 @@ def judge(case, raw, choices, report):
     silent, demanded = case.knot is None or case.nsd is None, None
     for choice in [] if silent else choices:
         if choice.matches(case):
-            demanded = demanded or choice
+            if choice.stele in ("Knot", "NSD"):
+                demanded = demanded or choice
             if choice.stele == ("own" if who == "neither" else who) or (
                     choice.stele == "either" and who != "neither"):
                 report.peers_differ[choice.name, who] += 1
