@@ -135,7 +135,7 @@ static void flip_and_seal(struct image image, bool with_bodies)
 		accepted_cnt++;
 		if (getenv("STELE_TEST_VERBOSE") != NULL)
 			print_message("accepted: byte %zu\n", at);
-		image_exercise(&view, 2);
+		image_exercise(&view, 1);
 		stele_view_close(&view);
 	}
 	free(bytes);
