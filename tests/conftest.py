@@ -32,7 +32,7 @@ def need(*programs):
 
 @pytest.fixture(scope="session")
 def peers_installed():
-    need("knotd", "nsd", "kzonesign", "ldns-signzone", "ldns-keygen")
+    need("knotd", "nsd", "kzonesign", "keymgr", "ldns-signzone", "ldns-keygen")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -228,6 +228,12 @@ CHOICES = [
            "Both peers must cut a reply that, with Stele's compression, fits whole.",
            "own", lambda c: fits_only_in_stele(c) and c.nsd.flags & dnswire.TC and not c.stele.flags & dnswire.TC,
            True),
+    Choice("reply-that-does-not-fit", "RFC 2181 9, RFC 1035 4.1.4",
+           "Stele's bodies are compressed in advance and cannot point into a name that only the query holds; a "
+           "reply within 60 bytes of the limit may then need TC where the peers' need not.",
+           "own", lambda c: not (c.knot.flags | c.nsd.flags) & dnswire.TC and c.stele.flags & dnswire.TC
+           and c.stele.rcode == c.knot.rcode
+           and max(c.knot.size, c.nsd.size) > (1232 if c.ask.edns else 512) - 60, True),
     Choice("glue-that-fits", "RFC 9471 3.1, 3.2",
            "In-domain glue must be in a referral, else TC; sibling glue is sent while it fits. Which of it fits "
            "depends on compression and order. Stele leaves out no in-domain glue without TC.",

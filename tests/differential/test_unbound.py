@@ -103,9 +103,14 @@ def beyond_unbound(ask, reply):
     """What unbound 1.17 refuses though it is right, and a chain of forty, which no resolver follows.
 
     Names with an asterisk label: it takes the signature of a record synthesised for such a name for one
-    of a literal wildcard, and does not find the closest encloser when that is a wildcard's owner.
+    of a literal wildcard, and does not find the closest encloser when that is a wildcard's owner. A chain
+    through one DNAME twice: it looks for the DNAME right before each CNAME, where it is sent only once.
     """
     names = [ask.qname] + [rr[4] for rr in reply.answer if rr[1] == 5]
+    redirects = [rr[0] for rr in reply.answer if rr[1] == 39]
+    synthesised = [rr for rr in reply.answer if rr[1] == 5 and any(dnswire.is_below(rr[0], x) for x in redirects)]
+    if len(synthesised) > len(redirects):
+        return True
     first = dnswire.labels_of(ask.qname)[0]
     return first[:1] == b"c" and first[1:].isdigit() or any(b"*" in dnswire.labels_of(x) for x in names)
 

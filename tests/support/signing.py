@@ -60,6 +60,9 @@ zone:
     zonefile-load: whole
 """.format(work, ALGORITHMS[algorithm], "off" if denial == "nsec" else "on", iterations, salt_length,
            "on" if denial == "optout" else "off", zone, os.path.abspath(path)))
+    if salt_length:    # the same salt, and so the same order of hashes, in every run
+        salt = hashlib.sha256(zone.encode()).hexdigest()[:2 * salt_length]
+        _run([peers.find("keymgr"), "-c", work + "/knot.conf", zone, "nsec3-salt", salt], work)
     text = _run([peers.find("kzonesign"), "-c", work + "/knot.conf", "-o", work + "/out", zone], work)
     found = os.listdir(work + "/out")
     if len(found) != 1:
