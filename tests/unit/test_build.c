@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Images from a store: the same bytes for any number of threads, and after an update the same records
+ * as in an image built anew; also when whole zones come, go, or come back under another id.
+ */
+#include "zonecompiler/write/build.h"
+#include "zonecompiler/write/update.h"
+
+#include "lib/base/bytes.h"
+#include "lib/dns/rrtype.h"
+#include "lib/image/view.h"
+#include "lib/store/node.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct stele_error err;
+
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		if ((call) != 0)                                                                   \
+			fail_msg("%s: %s", #call, err.text);                                       \
+	} while (0)
+
+/* ---- zones ---- */
+
+/* A zone of `cnt` names beside the apex. Every third is a cut with an address below, every seventh
+ * has an empty non-terminal above it. */
+struct source {
+	const char *apex;
+	uint32_t cnt, serial;
+	uint32_t at;
+	bool glue_next;
+	uint8_t key[STELE_SORT_KEY_MAX];
+	uint8_t node[512];
+	size_t node_sz;
+};
+
+static size_t put_rrset(uint8_t *to, uint16_t type, const uint8_t *rdata, size_t len)
+{
+	memset(to, 0, STELE_NODE_RRSET_HEAD_SZ);
+	stele_put_le16(to, type);
+	stele_put_le16(to + 2, 1);
+	stele_put_le32(to + 4, 300);
+	stele_put_le32(to + 12, (uint32_t)(2 + len));
+	stele_put_le16(to + 16, (uint16_t)len);
+	memcpy(to + 18, rdata, len);
+	return 18 + len;
+}
+
+static void put_apex(struct source *s)
+{
+	uint8_t rdata[300], name[STELE_NAME_MAX];
+	int len = stele_name_from_text(s->apex, strlen(s->apex), name);
+	s->node_sz = put_rrset(s->node, STELE_TYPE_NS, name, (size_t)len);
+	memcpy(rdata, name, (size_t)len);
+	memcpy(rdata + len, name, (size_t)len);
+	uint8_t *numbers = rdata + 2 * (size_t)len;
+	memset(numbers, 0, 20);
+	stele_put_be32(numbers, s->serial);
+	stele_put_be32(numbers + 16, 60);
+	s->node_sz += put_rrset(s->node + s->node_sz, STELE_TYPE_SOA, rdata, 2 * (size_t)len + 20);
+}
+
+static int next_node(void *user, struct stele_store_item *item, struct stele_error *reterr)
+{
+	(void)reterr;
+	struct source *s = user;
+	uint8_t rel[64];
+	size_t key_len = 0;
+	if (s->at > s->cnt)
+		return 0;
+	if (s->at == 0) {
+		put_apex(s);
+		s->at = 1;
+	} else {
+		char label[16];
+		snprintf(label, sizeof(label), "n%07u", s->at);
+		size_t rel_len = 0;
+		if (s->glue_next || s->at % 7 == 0) {
+			memcpy(rel, "\1g", 2);
+			rel_len = 2;
+		}
+		rel[rel_len] = 8;
+		memcpy(rel + rel_len + 1, label, 8);
+		rel_len += 9;
+		key_len = stele_sort_key(rel, rel_len, s->key);
+		uint8_t address[4];
+		stele_put_be32(address, s->at + s->serial);
+		if (s->at % 3 == 0 && !s->glue_next && s->at % 7 != 0) {
+			uint8_t host[STELE_NAME_MAX];
+			int len = stele_name_from_text("ns.test.", 8, host);
+			s->node_sz = put_rrset(s->node, STELE_TYPE_NS, host, (size_t)len);
+			s->glue_next = true;
+		} else {
+			s->node_sz = put_rrset(s->node, STELE_TYPE_A, address, sizeof(address));
+			s->glue_next = false;
+			s->at++;
+		}
+	}
+	*item = (struct stele_store_item){s->key, key_len, s->node, s->node_sz};
+	return 1;
+}
+
+/* Makes the zone hold `cnt` names; 0 removes it. */
+static void set_zone(struct stele_store *store, const char *apex, uint32_t cnt, uint32_t serial)
+{
+	uint8_t name[STELE_NAME_MAX];
+	assert_true(stele_name_from_text(apex, strlen(apex), name) > 0);
+	struct stele_store_write *write;
+	OK(stele_store_write_begin(store, &write, &err));
+	struct source source = {.apex = apex, .cnt = cnt, .serial = serial};
+	if (cnt == 0)
+		OK(stele_store_zone_remove(write, name, &err));
+	else
+		OK(stele_store_zone_replace(write, name, next_node, &source, NULL, NULL, NULL,
+					    &err));
+	OK(stele_store_commit(write, NULL, &err));
+}
+
+/* ---- images ---- */
+
+struct place {
+	char dir[64], store_dir[80], image[80], other[80];
+	struct stele_store *store;
+};
+
+static int set_up(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	strcpy(p->dir, "/tmp/stele-test-build-XXXXXX");
+	assert_non_null(mkdtemp(p->dir));
+	snprintf(p->store_dir, sizeof(p->store_dir), "%s/store", p->dir);
+	snprintf(p->image, sizeof(p->image), "%s/image", p->dir);
+	snprintf(p->other, sizeof(p->other), "%s/other", p->dir);
+	OK(stele_store_open(p->store_dir, STELE_STORE_CREATE, &p->store, &err));
+	*state = p;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct place *p = *state;
+	char command[100];
+	stele_store_close(p->store);
+	snprintf(command, sizeof(command), "rm -rf %s", p->dir);
+	int status = system(command); // NOLINT(cert-env33-c): a path of our own
+	free(p);
+	return status;
+}
+
+static struct stele_build_stats build(struct place *p, const char *image, unsigned jobs)
+{
+	struct stele_build_options options = {.image = image, .jobs = jobs, .seed = {77, 88}};
+	struct stele_build_stats stats;
+	OK(stele_build(p->store, &options, &stats, &err));
+	return stats;
+}
+
+static struct stele_update_stats update(struct place *p)
+{
+	struct stele_update_stats stats;
+	OK(stele_update(p->store, p->image, 2, &stats, &err));
+	return stats;
+}
+
+static struct stele_view open_verified(const char *image)
+{
+	struct stele_view view;
+	OK(stele_view_open_file(image, &view, &err));
+	OK(stele_view_verify(&view, &err));
+	return view;
+}
+
+/* Every record of `a` stands in `b` under the same slot key, byte for byte. Verified images bind a
+ * record to its key, so looking for equal records shard by shard is enough. */
+static void check_same_records(const struct stele_view *a, const struct stele_view *b)
+{
+	assert_int_equal(a->name_bits, b->name_bits);
+	for (uint32_t i = 0; i < UINT32_C(1) << a->name_bits; i++) {
+		const uint8_t *base = a->shards[a->name_first + i].base;
+		const uint8_t *other = b->shards[b->name_first + i].base;
+		assert_int_equal(base != NULL, other != NULL);
+		if (base == NULL)
+			continue;
+		const struct stele_hash_shard *x = (const void *)base, *y = (const void *)other;
+		/* The perfect hash depends on the set of keys alone: equal shards are equal bytes. */
+		assert_int_equal(stele_le64(x->size), stele_le64(y->size));
+		assert_memory_equal(base, other, stele_le64(x->size));
+	}
+}
+
+static void check_like_new(struct place *p)
+{
+	build(p, p->other, 2);
+	struct stele_view updated = open_verified(p->image), fresh = open_verified(p->other);
+	assert_int_equal(updated.generation, fresh.generation);
+	assert_int_equal(updated.zone_cnt, fresh.zone_cnt);
+	assert_int_equal(updated.name_cnt, fresh.name_cnt);
+	assert_int_equal(updated.rr_cnt, fresh.rr_cnt);
+	assert_memory_equal(updated.apex_depths, fresh.apex_depths, sizeof(fresh.apex_depths));
+	check_same_records(&fresh, &updated);
+	stele_view_close(&updated);
+	stele_view_close(&fresh);
+}
+
+/* ---- tests ---- */
+
+static char *read_file(const char *path, size_t *ret_sz)
+{
+	FILE *file = fopen(path, "rb");
+	assert_non_null(file);
+	struct stat st;
+	assert_int_equal(fstat(fileno(file), &st), 0);
+	char *bytes = malloc((size_t)st.st_size);
+	*ret_sz = fread(bytes, 1, (size_t)st.st_size, file);
+	assert_int_equal(*ret_sz, st.st_size);
+	fclose(file);
+	return bytes;
+}
+
+static void test_threads_do_not_show(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "big.test.", 60000, 1);
+	set_zone(p->store, "x.y.small.test.", 10, 1);
+	set_zone(p->store, "middle.test.", 3000, 1);
+	build(p, p->image, 1);
+	size_t size, other_sz;
+	char *bytes = read_file(p->image, &size);
+	for (unsigned jobs = 2; jobs <= 7; jobs++) {
+		struct stele_build_stats stats = build(p, p->other, jobs);
+		assert_int_equal(stats.zone_cnt, 3);
+		char *other = read_file(p->other, &other_sz);
+		assert_int_equal(size, other_sz);
+		assert_memory_equal(bytes, other, size);
+		free(other);
+	}
+	free(bytes);
+	struct stele_view view = open_verified(p->image);
+	assert_int_equal(view.zone_cnt, 3);
+	stele_view_close(&view);
+}
+
+static void test_empty_store(void **state)
+{
+	struct place *p = *state;
+	build(p, p->image, 2);
+	struct stele_view view = open_verified(p->image);
+	assert_int_equal(view.name_cnt, 0);
+	stele_view_close(&view);
+	set_zone(p->store, "first.test.", 3, 1);
+	assert_int_equal(update(p).kind, STELE_UPDATE_APPENDED);
+	check_like_new(p);
+}
+
+static void update_by_shards(struct place *p)
+{
+	enum stele_update_kind kind = update(p).kind;
+	assert_true(kind == STELE_UPDATE_APPENDED || kind == STELE_UPDATE_COMPACTED);
+}
+
+static void test_zones_come_and_go(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 5000, 1);
+	set_zone(p->store, "a.test.", 50, 1);
+	build(p, p->image, 2);
+	set_zone(p->store, "deep.b.test.", 300, 1);
+	update_by_shards(p);
+	check_like_new(p);
+	set_zone(p->store, "deep.b.test.", 0, 0);
+	update_by_shards(p);
+	check_like_new(p);
+	/* Away and back between two updates: the same names under another id. */
+	set_zone(p->store, "a.test.", 0, 0);
+	set_zone(p->store, "a.test.", 40, 2);
+	update_by_shards(p);
+	check_like_new(p);
+	set_zone(p->store, "a.test.", 0, 0);
+	set_zone(p->store, "c.test.", 1, 2);
+	set_zone(p->store, "base.test.", 4990, 2);
+	update_by_shards(p);
+	check_like_new(p);
+	assert_int_equal(update(p).kind, STELE_UPDATE_NOTHING);
+}
+
+static void test_one_change_touches_few_shards(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 100000, 1);
+	build(p, p->image, 2);
+	set_zone(p->store, "base.test.", 100001, 1);
+	struct stele_update_stats stats = update(p);
+	assert_int_equal(stats.kind, STELE_UPDATE_APPENDED);
+	assert_true(stats.shard_cnt <= 3);
+	check_like_new(p);
+}
+
+static void test_much_changed(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 20000, 1);
+	build(p, p->image, 2);
+	set_zone(p->store, "base.test.", 20000, 2);
+	struct stele_update_stats stats = update(p);
+	assert_int_equal(stats.kind, STELE_UPDATE_REBUILT);
+	assert_non_null(strstr(stats.reason, "much changed"));
+	check_like_new(p);
+}
+
+static void test_failure_leaves_nothing(void **state)
+{
+	struct place *p = *state;
+	char path[120];
+	snprintf(path, sizeof(path), "%s/no-such/image", p->dir);
+	struct stele_build_options options = {.image = path, .jobs = 2};
+	struct stele_build_stats stats;
+	assert_int_equal(stele_build(p->store, &options, &stats, &err), STELE_E_SYSTEM);
+	const uint8_t *only[] = {(const uint8_t *)"\4none\4test"};
+	options = (struct stele_build_options){
+		.image = p->image, .jobs = 2, .only = only, .only_cnt = 1};
+	assert_int_equal(stele_build(p->store, &options, &stats, &err), STELE_E_INPUT);
+	assert_string_equal(err.text, "zone none.test.: not in the store");
+	assert_int_equal(access(p->image, F_OK), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_threads_do_not_show, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_empty_store, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_zones_come_and_go, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_change_touches_few_shards, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_much_changed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_failure_leaves_nothing, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
