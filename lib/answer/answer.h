@@ -29,7 +29,7 @@
 enum stele_verdict {
 	STELE_VERDICT_REPLY, /* `len` bytes of reply are in the buffer */
 	STELE_VERDICT_DROP,  /* nothing is sent: see `drop_reason` */
-	STELE_VERDICT_PUNT,  /* for the daemon: NOTIFY, UPDATE, TSIG or SIG(0), AXFR, IXFR, TKEY */
+	STELE_VERDICT_PUNT,  /* for the daemon: NOTIFY, UPDATE, TSIG or SIG(0), AXFR, IXFR */
 };
 
 /* Why a query gets no reply at all. */

@@ -13,6 +13,7 @@
 #define WORK_LINES (((sizeof(struct work) + CACHE_LINE - 1) / CACHE_LINE) | 1)
 
 struct stele_answerer {
+	struct last_zone last_zone;
 	uint8_t *works;
 };
 
@@ -23,7 +24,7 @@ static struct work *work_at(const struct stele_answerer *a, unsigned i)
 
 struct stele_answerer *stele_answerer_new(void)
 {
-	struct stele_answerer *a = malloc(sizeof(*a));
+	struct stele_answerer *a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return NULL;
 	a->works = aligned_alloc(CACHE_LINE, STELE_BATCH_MAX * WORK_LINES * CACHE_LINE);
@@ -106,12 +107,15 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 	struct work *active[STELE_BATCH_MAX];
 	unsigned active_cnt = 0;
 
+	if (answerer->last_zone.view_serial != view->serial)
+		answerer->last_zone = (struct last_zone){.view_serial = view->serial};
 	for (unsigned i = 0; i < cnt; i++) {
 		struct work *w = work_at(answerer, i);
 		w->view = view;
 		w->settings = settings;
 		w->query = &queries[i];
 		w->reply = &replies[i];
+		w->last_zone = &answerer->last_zone;
 		w->now = now;
 		if (stele_request_parse(w)) {
 			stele_resolve_start(w);

@@ -87,11 +87,17 @@ static void add_hosts(struct work *w, const uint8_t *record, const struct stele_
 	if ((rrset->flags & STELE_RRSET_HAS_REFS) == 0)
 		return;
 	struct stele_rrset_trailer trailer = stele_rrset_trailer(record, rrset);
-	for (unsigned i = 0; i < trailer.ref_cnt && w->host_cnt < HOST_MAX; i++)
-		w->hosts[w->host_cnt++] = (struct host){.ref = &trailer.refs[i],
-							.source = record,
-							.source_rrset = rrset,
-							.source_body_at = body_at};
+	for (unsigned i = 0; i < trailer.ref_cnt && w->host_cnt < HOST_MAX; i++) {
+		const struct stele_ref *ref = &trailer.refs[i];
+		bool again = false; /* two SRV or MX records may name one host */
+		for (unsigned k = 0; k < w->host_cnt; k++)
+			again |= stele_le64(w->hosts[k].ref->key) == stele_le64(ref->key);
+		if (!again)
+			w->hosts[w->host_cnt++] = (struct host){.ref = ref,
+								.source = record,
+								.source_rrset = rrset,
+								.source_body_at = body_at};
+	}
 }
 
 static void fetch_hosts(struct work *w)
@@ -622,7 +628,11 @@ static void fetch_zone(struct work *w, int depth)
 	struct stele_hash_seed seed = w->view->seed;
 	w->apex_depth = (uint8_t)depth;
 	w->apex_hash = w->suffix[depth];
-	work_fetch(w, FETCH_ZONE, ROLE_ZONE, stele_key_zone(seed, w->apex_hash));
+	w->zone_record = NULL;
+	if (w->last_zone->record != NULL && w->last_zone->apex_hash == w->apex_hash)
+		w->zone_record = w->last_zone->record;
+	else
+		work_fetch(w, FETCH_ZONE, ROLE_ZONE, stele_key_zone(seed, w->apex_hash));
 	work_fetch(w, FETCH_NAME, ROLE_NAME,
 		   stele_key_name(seed, w->suffix[w->sname.depth], w->apex_hash));
 }
@@ -632,6 +642,8 @@ static void enter_zone(struct work *w, const struct stele_zone *zone)
 	w->zone = zone;
 	w->apex_at = (uint16_t)(STELE_HEADER_SZ + w->qname_len - zone->apex_len);
 	w->reply->zone_id = stele_le32(zone->zone_id);
+	w->last_zone->apex_hash = w->apex_hash;
+	w->last_zone->record = (const uint8_t *)zone;
 }
 
 static bool is_zone(const struct work *w, const uint8_t *record)
@@ -656,8 +668,9 @@ static void enter_and_answer(struct work *w, const struct stele_zone *zone, cons
 	take_name(w, record);
 }
 
-static void take_zone(struct work *w, const uint8_t *zone_record, const uint8_t *name_record)
+static void take_zone(struct work *w, const uint8_t *name_record)
 {
+	const uint8_t *zone_record = w->zone_record;
 	bool here = is_zone(w, zone_record);
 	int next = apex_depth_below(w->view, w->apex_depth - 1);
 	if (here && w->state == WORK_ZONE && w->qtype == STELE_TYPE_DS &&
@@ -707,32 +720,32 @@ void stele_resolve_start(struct work *w)
 
 void stele_resolve_step(struct work *w)
 {
-	/* What was fetched, apart from what this step will ask for. */
 	unsigned cnt = w->fetch_cnt;
-	struct fetch results[FETCH_MAX];
-	memcpy(results, w->fetches, cnt * sizeof(results[0]));
-	w->fetch_cnt = 0;
-
-	const uint8_t *zone_record = NULL, *record = NULL;
+	const uint8_t *record = NULL;
 	bool proofs = false;
+	w->fetch_cnt = 0;
 	for (unsigned i = 0; i < cnt; i++) {
-		const struct fetch *f = &results[i];
+		const struct fetch *f = &w->fetches[i];
 		if (f->role == ROLE_NAME)
 			record = f->result;
 		else if (f->role == ROLE_ZONE)
-			zone_record = f->result;
+			w->zone_record = f->result;
 		else if (f->role == ROLE_HOST)
 			w->hosts[f->host].record = f->result;
 		else
 			proofs = true;
 	}
-	if (proofs)
+	if (proofs) {
+		/* A copy, since what is asked for next goes into the same places. */
+		struct fetch results[FETCH_MAX];
+		memcpy(results, w->fetches, cnt * sizeof(results[0]));
 		stele_denial_results(w, results, cnt);
+	}
 
 	switch ((enum work_state)w->state) {
 	case WORK_ZONE:
 	case WORK_DS_PARENT:
-		take_zone(w, zone_record, record);
+		take_zone(w, record);
 		break;
 	case WORK_TARGET:
 		take_name(w, record);

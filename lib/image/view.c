@@ -253,6 +253,13 @@ static int decode_directory(struct stele_view *view, struct stele_error *reterr)
 	return rc;
 }
 
+/* From 1: an answerer that has seen no view has 0. */
+static uint64_t next_serial(void)
+{
+	static uint64_t last;
+	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+}
+
 int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *ret_view,
 		    struct stele_error *reterr)
 {
@@ -277,6 +284,7 @@ int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *re
 		.name_cnt = stele_le64(root->name_cnt),
 		.rr_cnt = stele_le64(root->rr_cnt),
 		.generation = stele_le64(root->generation),
+		.serial = next_serial(),
 		.apex_depths = {stele_le64(root->apex_depths[0]), stele_le64(root->apex_depths[1])},
 		.bytes = bytes,
 		.bytes_sz = bytes_sz,

@@ -41,7 +41,8 @@ struct stele_view {
 	uint32_t zone_cnt;
 	uint64_t name_cnt;
 	uint64_t rr_cnt;
-	uint64_t generation;
+	uint64_t generation; /* of the store */
+	uint64_t serial;     /* differs from that of every other view that this process opened */
 	uint64_t apex_depths[2]; /* bit d: some apex has d labels */
 
 	const uint8_t *bytes; /* the whole image */
