@@ -109,6 +109,26 @@ def is_denial(case):
     return case.stele.flags & dnswire.TC or SOA in types(case.stele.authority) and len(proofs) >= 2
 
 
+def wildcard_without_data(case):
+    """Some wildcard that could match a name of the chain has no records, and names below it have."""
+    owners = case.facts.owners
+    for name in [case.ask.qname] + [rr[4] for rr in case.stele.answer if rr[1] == CNAME]:
+        labels = dnswire.labels_of(name)
+        for i in range(1, len(labels)):
+            wildcard = b"\1*" + dnswire.from_labels(labels[i:])
+            if wildcard not in owners and any(x.endswith(wildcard) for x in owners):
+                return True
+    return False
+
+
+def is_nsec_superset(case):
+    """Stele sends NSEC records that one peer leaves out, and leaves out none that either sends."""
+    own, knot = set(case.stele.authority), set(case.knot.authority)
+    return own > knot and types(own - knot) <= {NSEC, RRSIG} and (
+        case.nsd.answer != case.knot.answer or case.nsd.rcode != case.knot.rcode
+        or own > set(case.nsd.authority))
+
+
 def synthesised_only(case):
     """All agree but for additional addresses of names that exist only by a wildcard."""
     own = set(case.stele.additional)
@@ -119,7 +139,7 @@ def synthesised_only(case):
 def additional_cut(case):
     """Addresses were left out because the reply is full; Knot leaves out their signatures first."""
     own, knot = set(case.stele.additional), set(case.knot.additional)
-    return (case.stele[:6] == case.knot[:6] and case.knot.size > 1000
+    return (case.stele[:6] == case.knot[:6] and max(case.knot.size, case.stele.size) > 1000
             and {rr for rr in own if rr[1] != RRSIG} <= knot)
 
 
@@ -161,16 +181,30 @@ CHOICES = [
            "has below the cut (occluded there) exist in the child zone too, block its wildcards and turn "
            "NXDOMAIN into NODATA.",
            "Knot", lambda c: c.facts.parent and not equal(c, "rcode", "answer", "authority")),
+    Choice("wildcard-that-is-an-empty-non-terminal", "RFC 4592 2.2.2, RFC 4035 3.1.3.4",
+           "The wildcard that would be expanded exists only as an empty non-terminal, so the reply is NODATA. Two "
+           "NSEC records prove it: one covers the name, one shows that something is below the wildcard. Knot "
+           "and NSD send one of the two.",
+           "own", lambda c: wildcard_without_data(c) and c.stele.answer == c.knot.answer
+           and c.stele.rcode == c.knot.rcode == 0 and is_nsec_superset(c), True),
+    Choice("nsec-query-at-wildcard", "RFC 4035 3.1.3.3",
+           "The NSEC record of a wildcard, asked for by a name that the wildcard matches: in the answer under "
+           "that name, and once more under its own in the authority section, where it proves that the name does "
+           "not exist. Knot sends it in the answer alone.",
+           "own", lambda c: c.ask.qtype == NSEC and NSEC in types(c.stele.answer)
+           and c.stele.answer == c.knot.answer and c.stele.rcode == c.knot.rcode and is_nsec_superset(c)),
     Choice("nul-in-label", "RFC 4034 6.1",
            "Canonical order compares labels as byte strings; a label that continues another with a NUL byte "
            "sorts behind all names below the shorter one. Knot takes the wrong NSEC for such a query; NSD takes "
            "a wrong one to deny the wildcard when such names are near.",
            "either", lambda c: nul_near(c) and equal(c, "rcode", "answer") and NSEC in types(c.nsd.authority)),
     Choice("nul-in-label-own", "RFC 4034 6.1",
-           "As above: where each peer is wrong about one of the two records, Stele takes the right one of each.",
+           "As above: where each peer is wrong about one of the two records, Stele takes the right one of each; "
+           "where one record denies both names, Stele sends no other.",
            "own", lambda c: nul_near(c) and equal(c, "rcode") and NSEC in types(c.nsd.authority)
            and c.stele.answer == c.knot.answer and c.stele.rcode == c.nsd.rcode and (
-               c.ask.qtype == RRSIG or set(c.stele.authority) <= set(c.nsd.authority) | set(c.knot.authority))),
+               c.ask.qtype == RRSIG or set(c.stele.authority) <= set(c.nsd.authority) | set(c.knot.authority)),
+           True),
     Choice("empty-non-terminal-of-opt-out", "RFC 5155 7.2.1, erratum 3441",
            "An empty non-terminal with nothing but insecure delegations below has no NSEC3 record under opt-out. "
            "The closest encloser to prove is then the closest provable one. Knot sends an empty NXDOMAIN "
