@@ -341,7 +341,9 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 	double packed = now();
 	struct stele_root root = make_root(build, stats);
 	stats->shard_cnt = build->shard_cnt;
-	rc = stele_image_finish(&build->file, &root, &stats->image_sz, reterr);
+	struct stele_image_size size = {0};
+	rc = stele_image_finish(&build->file, &root, &size, reterr);
+	stats->image_sz = size.file_sz;
 	stats->carve_s = carved - begin;
 	stats->pack_s = packed - carved;
 	stats->finish_s = now() - packed;

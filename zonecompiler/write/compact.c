@@ -14,7 +14,7 @@ static int copy_shard(struct stele_image_file *file, const struct stele_view *vi
 				view->bytes + stele_le64(ref->off), reterr);
 }
 
-int update_compact(const char *path, uint64_t *ret_image_sz, struct stele_error *reterr)
+int update_compact(const char *path, struct stele_image_size *ret_size, struct stele_error *reterr)
 {
 	struct stele_view view;
 	int rc = stele_view_open_file(path, &view, reterr);
@@ -33,7 +33,7 @@ int update_compact(const char *path, uint64_t *ret_image_sz, struct stele_error 
 	struct stele_root root;
 	memcpy(&root, view.bytes + view.root_off, sizeof(root));
 	if (rc == 0)
-		rc = stele_image_finish(&file, &root, ret_image_sz, reterr);
+		rc = stele_image_finish(&file, &root, ret_size, reterr);
 	else
 		stele_image_abort(&file);
 	stele_view_close(&view);

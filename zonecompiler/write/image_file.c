@@ -295,7 +295,7 @@ static int sync_directory_of(const char *path, struct stele_error *reterr)
 }
 
 int stele_image_finish(struct stele_image_file *file, const struct stele_root *root,
-		       uint64_t *ret_image_sz, struct stele_error *reterr)
+		       struct stele_image_size *ret_size, struct stele_error *reterr)
 {
 	int rc = put_pages(file, reterr);
 	if (rc == 0)
@@ -311,7 +311,7 @@ int stele_image_finish(struct stele_image_file *file, const struct stele_root *r
 	if (file->temporary != NULL)
 		rc = sync_directory_of(file->path, reterr);
 	if (rc == 0)
-		*ret_image_sz = file->end;
+		*ret_size = (struct stele_image_size){file->end, live_size(file)};
 	close_file(file);
 	return rc;
 }

@@ -31,6 +31,11 @@ struct stele_image_file {
 	uint32_t page_cnt;
 };
 
+struct stele_image_size {
+	uint64_t file_sz;
+	uint64_t live_sz; /* that the last root reaches */
+};
+
 /* Begins a new image beside `path`, with the seed, feature bits and store of `superblock`. */
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr);
@@ -68,10 +73,10 @@ void stele_image_remove(struct stele_image_file *file, uint32_t shard);
 /*
  * Writes directory and root, and gives a new image its name. `root` has the numbers; places,
  * checksums and live_sz are set here. The file is closed either way; on failure a new image is
- * removed, and an old one is as it was. `ret_image_sz` gets the size of the whole file.
+ * removed, and an old one is as it was.
  */
 int stele_image_finish(struct stele_image_file *file, const struct stele_root *root,
-		       uint64_t *ret_image_sz, struct stele_error *reterr);
+		       struct stele_image_size *ret_size, struct stele_error *reterr);
 
 /* Gives up: removes a new image, cuts an old one where it was. Nothing after finish. */
 void stele_image_abort(struct stele_image_file *file);

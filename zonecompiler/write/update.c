@@ -182,7 +182,8 @@ static int by_shards(struct update *update, const char *path, int fd)
 	if (rc != 0)
 		return rc;
 	struct stele_root root = new_root(update);
-	rc = stele_image_finish(&update->file, &root, &update->stats->image_sz, update->reterr);
+	rc = stele_image_finish(&update->file, &root, &update->size, update->reterr);
+	update->stats->image_sz = update->size.file_sz;
 	update->stats->appended_sz =
 		update->stats->image_sz - (update->view.bytes_sz - update->view.torn_sz);
 	update->stats->kind = STELE_UPDATE_APPENDED;
@@ -282,21 +283,10 @@ static int build_anew(struct stele_store *store, const char *path, unsigned jobs
 
 /* ---- the whole ---- */
 
-static int compact_if_due(const char *path, struct stele_update_stats *stats,
-			  struct stele_error *reterr)
+static bool is_compaction_due(const struct stele_image_size *size)
 {
-	struct stele_view view;
-	int rc = stele_view_open_file(path, &view, reterr);
-	if (rc < 0)
-		return rc;
-	const struct stele_root *root = (const void *)(view.bytes + view.root_off);
-	uint64_t live = stele_le64(root->live_sz);
-	uint64_t garbage = view.bytes_sz > live ? view.bytes_sz - live : 0;
-	stele_view_close(&view);
-	if (garbage <= GARBAGE_MIN || garbage * 100 <= GARBAGE_PERCENT * (garbage + live))
-		return 0;
-	stats->kind = STELE_UPDATE_COMPACTED;
-	return update_compact(path, &stats->image_sz, reterr);
+	uint64_t garbage = size->file_sz > size->live_sz ? size->file_sz - size->live_sz : 0;
+	return garbage > GARBAGE_MIN && garbage * 100 > GARBAGE_PERCENT * size->file_sz;
 }
 
 int stele_update(struct stele_store *store, const char *path, unsigned jobs,
@@ -322,11 +312,15 @@ int stele_update(struct stele_store *store, const char *path, unsigned jobs,
 		rc = by_shards(update, path, fd);
 		stele_store_read_end(update->read);
 	}
+	struct stele_image_size size = update->size;
 	free_update(update);
 	if (rc == UPDATE_REBUILD)
 		rc = build_anew(store, path, jobs, &stats, &error);
-	else if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED)
-		rc = compact_if_due(path, &stats, &error);
+	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && is_compaction_due(&size)) {
+		rc = update_compact(path, &size, &error);
+		stats.kind = STELE_UPDATE_COMPACTED;
+		stats.image_sz = size.file_sz;
+	}
 	close(fd);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);

@@ -77,6 +77,7 @@ struct update {
 	struct stele_buffer records, keys;
 	struct stele_id_map visited; /* keys of names that are done */
 	int64_t zone_delta;
+	struct stele_image_size size; /* of the image when done */
 
 	struct stele_carver carver;
 	struct stele_walk walk;
@@ -127,6 +128,6 @@ int update_put_shard(struct update *update, uint32_t shard, enum stele_shard_kin
 		     uint32_t item_cnt, const uint8_t *bytes, uint64_t size);
 
 /* compact.c: what the image at `path` reaches, in a new file. */
-int update_compact(const char *path, uint64_t *ret_image_sz, struct stele_error *reterr);
+int update_compact(const char *path, struct stele_image_size *ret_size, struct stele_error *reterr);
 
 #endif
