@@ -262,7 +262,9 @@ int stele_perfect_hash_build(struct stele_perfect_hash *hash, const uint64_t *ke
 		if (same < key_cnt) {
 			if (ret_same != NULL)
 				*ret_same = keys[same];
-			return stele_fail(reterr, STELE_E_INPUT, "key %016llx is there twice",
+			return stele_fail(reterr, STELE_E_INPUT,
+					  "two names have the key %016llx (expected "
+					  "different ones; build with another seed)",
 					  (unsigned long long)keys[same]);
 		}
 		if (!fits)
