@@ -176,6 +176,8 @@ static const uint8_t *find_wildcard_host(const struct work *w, const uint8_t *ta
 	unsigned depth = 0;
 	for (const uint8_t *p = target; *p != 0; p += *p + 1u)
 		starts[depth++] = p;
+	if (depth == 0) /* the root is no host below an apex */
+		return NULL;
 	const uint8_t *end = starts[depth - 1] + *starts[depth - 1] + 2;
 	uint64_t hash = w->apex_hash;
 	const struct stele_name *encloser = NULL;
