@@ -23,6 +23,7 @@ static double now(void)
 
 /* ---- planning ---- */
 
+/* By id: zones stand in this order in the store, so the walk goes through it from end to end. */
 static int compare_infos(const void *a, const void *b)
 {
 	const struct stele_zone_info *x = a, *y = b;
@@ -33,8 +34,12 @@ static int find_zones(struct build *build, struct stele_store_read *read,
 		      struct stele_error *reterr)
 {
 	const struct stele_build_options *options = build->options;
-	if (options->only == NULL)
-		return stele_store_zones(read, &build->infos, &build->zone_cnt, reterr);
+	if (options->only == NULL) {
+		int rc = stele_store_zones(read, &build->infos, &build->zone_cnt, reterr);
+		if (rc == 0 && build->zone_cnt > 1)
+			qsort(build->infos, build->zone_cnt, sizeof(*build->infos), compare_infos);
+		return rc;
+	}
 	build->infos = calloc(options->only_cnt + 1, sizeof(*build->infos));
 	if (build->infos == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
