@@ -181,14 +181,15 @@ static int build(struct arguments *a)
 	a->build.progress = show_progress;
 	a->build.user = &progress;
 
-	struct stele_store *store;
-	struct stele_build_stats stats;
+	struct stele_store *store = NULL;
+	struct stele_build_stats stats = {0};
 	int rc = stele_store_open(a->store, STELE_STORE_READ, &store, &err);
 	if (rc == 0) {
 		rc = stele_build(store, &a->build, &stats, &err);
 		stele_store_close(store);
 	}
 	double seconds = stele_progress_end(&progress);
+	a->build.user = NULL;
 	if (rc < 0)
 		return stele_cmd_fail(rc, &err);
 	if (a->json)

@@ -108,8 +108,8 @@ int stele_cmd_update(int argc, char **argv)
 	struct stele_progress clock;
 	stele_progress_begin(&clock, "updating", "names", 0);
 	struct stele_error err;
-	struct stele_store *store;
-	struct stele_update_stats stats;
+	struct stele_store *store = NULL;
+	struct stele_update_stats stats = {0};
 	int rc = stele_store_open(store_dir, STELE_STORE_READ, &store, &err);
 	if (rc == 0) {
 		rc = stele_update(store, image, (unsigned)jobs, &stats, &err);

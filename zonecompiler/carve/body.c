@@ -213,7 +213,7 @@ int stele_carve_body(struct stele_carver *carver, const struct stele_node_rrset 
 	uint8_t *end = body + plain_len + sig_len;
 	uint8_t flags = self_pointers ? STELE_RRSET_SELF_POINTERS : 0;
 	if (sig_len > 0) {
-		stele_put_le16(end, stele_carve_sum(body, (size_t)(plain_len + sig_len)));
+		stele_put_le16(end, stele_carve_sum(body, (size_t)plain_len + (size_t)sig_len));
 		end += 2;
 	}
 	if (carver->patches.len > 0) {

@@ -29,8 +29,10 @@ static inline int stele_buffer_reserve(struct stele_buffer *buffer, size_t more,
 	while (cap - buffer->len < more)
 		cap *= 2;
 	uint8_t *data = realloc(buffer->data, cap);
-	if (data == NULL)
-		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	if (data == NULL) {
+		stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+		return STELE_E_SYSTEM;
+	}
 	buffer->data = data;
 	buffer->cap = cap;
 	return 0;
@@ -42,7 +44,7 @@ static inline int stele_buffer_add(struct stele_buffer *buffer, const void *byte
 	int rc = stele_buffer_reserve(buffer, len, reterr);
 	if (rc < 0)
 		return rc;
-	if (len > 0)
+	if (len > 0 && buffer->data != NULL)
 		memcpy(buffer->data + buffer->len, bytes, len);
 	buffer->len += len;
 	return 0;

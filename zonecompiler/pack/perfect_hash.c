@@ -55,8 +55,10 @@ static int lay_out(struct stele_perfect_hash *hash, struct attempt *a, struct st
 	if (hash->memory_sz < need) {
 		stele_perfect_hash_free(hash);
 		hash->memory = malloc(need);
-		if (hash->memory == NULL)
-			return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+		if (hash->memory == NULL) {
+			stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+			return STELE_E_SYSTEM;
+		}
 		hash->memory_sz = need;
 	}
 	a->mixed = hash->memory;

@@ -33,8 +33,10 @@ static int add_chunk(struct stele_gather_list *list, uint32_t chunk_sz, size_t n
 	size_t head_sz = sizeof(struct stele_gather_chunk);
 	size_t cap = chunk_sz - head_sz > need ? chunk_sz - head_sz : need;
 	struct stele_gather_chunk *chunk = malloc(head_sz + cap);
-	if (chunk == NULL)
-		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	if (chunk == NULL) {
+		stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+		return STELE_E_SYSTEM;
+	}
 	*chunk = (struct stele_gather_chunk){.next = list->last, .cap = (uint32_t)cap};
 	list->last = chunk;
 	return 0;

@@ -266,7 +266,7 @@ static int build_anew(struct stele_store *store, const char *path, unsigned jobs
 		options.only_cnt = only.cnt;
 		options.only_existing = true;
 	}
-	struct stele_build_stats built;
+	struct stele_build_stats built = {0};
 	if (rc == 0)
 		rc = stele_build(store, &options, &built, reterr);
 	free(only.names);

@@ -309,10 +309,10 @@ static int carry_on(struct chain *chain, uint32_t i)
 				stele_le32(((const struct stele_nsec_block *)(const void *)block)
 						   ->offsets_off);
 		const uint8_t *old = block + stele_get_le32(block + offsets_off);
-		const uint8_t *carry;
-		size_t carry_sz;
+		const uint8_t *carry = NULL;
+		size_t carry_sz = 0;
 		int rc = find_before(chain, k, &carry, &carry_sz);
-		if (rc != 0)
+		if (rc != 0 || carry == NULL)
 			return rc;
 		if (entry_sz(chain, old) == carry_sz && memcmp(old, carry, carry_sz) == 0)
 			return 0;
