@@ -318,16 +318,6 @@ def test_other_store_means_a_full_build(tmp_path):
     assert world.results == ["rebuilt"]
 
 
-def test_garbage_is_left_behind(tmp_path):
-    world = World(str(tmp_path), "garbage", [3000], ("nsec3",))
-    for _ in range(12):
-        zone = world.zones[0]
-        zone.edit()
-        world.step()
-    assert "compacted" in world.results
-    world.compare()
-
-
 def test_chosen_zones_stay_the_only_ones(tmp_path):
     world = World(str(tmp_path), "only", [30, 30], ("plain",))
     stele.run("build", "--store", world.store, "-o", world.image, "--only", "one.test")

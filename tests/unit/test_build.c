@@ -304,6 +304,28 @@ static void test_one_change_touches_few_shards(void **state)
 	check_like_new(p);
 }
 
+static void test_garbage_is_left_behind(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 100000, 1);
+	struct stele_build_stats built = build(p, p->image, 2);
+	struct stele_update_stats stats = {.kind = STELE_UPDATE_APPENDED};
+	uint64_t largest = 0;
+	for (uint32_t i = 1; i < 100 && stats.kind == STELE_UPDATE_APPENDED; i++) {
+		set_zone(p->store, "base.test.", 100000 + i, 1);
+		stats = update(p);
+		if (stats.image_sz > largest)
+			largest = stats.image_sz;
+	}
+	assert_int_equal(stats.kind, STELE_UPDATE_COMPACTED);
+	assert_true(largest > built.image_sz + (8 << 20));
+	assert_true(stats.image_sz < built.image_sz + (1 << 20));
+	check_like_new(p);
+	set_zone(p->store, "base.test.", 99999, 1);
+	assert_int_equal(update(p).kind, STELE_UPDATE_APPENDED);
+	check_like_new(p);
+}
+
 static void test_much_changed(void **state)
 {
 	struct place *p = *state;
@@ -340,6 +362,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_zones_come_and_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_change_touches_few_shards, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_garbage_is_left_behind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_much_changed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failure_leaves_nothing, set_up, tear_down),
 	};

@@ -18,8 +18,8 @@
 /* An image is copied into a new file when more than this part of it is garbage. Lower: it is copied
  * often. Higher: it takes more disk than its contents are worth. */
 #define GARBAGE_PERCENT 30
-/* But not for less than this, so that an image of a few zones is not copied at each change. */
-#define GARBAGE_MIN (UINT64_C(1) << 20)
+/* But not for less than this: a small image is a few shards, and each change makes some of them again. */
+#define GARBAGE_MIN (UINT64_C(16) << 20)
 
 static double now(void)
 {
