@@ -157,7 +157,8 @@ def follows_cname(case):
     follower = max(case.knot, case.nsd, key=lambda reply: len(reply.answer))
     other = min(case.knot, case.nsd, key=lambda reply: len(reply.answer))
     own, his = set(case.stele.answer), set(follower.answer)
-    if below_hash(case) and not his:    # one answers from the node, the other takes the name for a hash
+    if (below_hash(case) or case.facts.parent) and CNAME not in types(his):
+        # Knot answers from the node; NSD, by another entry, takes the wildcard's name for one that exists
         return case.stele.rcode in (0, 3) and (case.ask.qname, CNAME) in {rr[:2] for rr in own}
     return (CNAME in types(his) and not other.answer and (his <= own or own <= his)
             and types(own ^ his) <= {CNAME, DNAME, RRSIG, case.ask.qtype})
@@ -201,8 +202,8 @@ CHOICES = [
     Choice("nul-in-label-own", "RFC 4034 6.1",
            "As above: where each peer is wrong about one of the two records, Stele takes the right one of each; "
            "where one record denies both names, Stele sends no other.",
-           "own", lambda c: nul_near(c) and equal(c, "rcode") and NSEC in types(c.nsd.authority)
-           and c.stele.answer == c.knot.answer and c.stele.rcode == c.nsd.rcode and (
+           "own", lambda c: nul_near(c) and NSEC in types(c.knot.authority) and c.stele.answer == c.knot.answer
+           and c.stele.rcode == c.knot.rcode and (
                c.ask.qtype == RRSIG or set(c.stele.authority) <= set(c.nsd.authority) | set(c.knot.authority)),
            True),
     Choice("empty-non-terminal-of-opt-out", "RFC 5155 7.2.1, erratum 3441",
@@ -218,6 +219,12 @@ CHOICES = [
            "own", lambda c: c.facts.hashes and equal(c, "rcode", "answer") and not equal(c, "authority")
            and c.stele.rcode == c.nsd.rcode and c.stele.answer == c.nsd.answer and NSEC3 in types(c.nsd.authority)
            and is_denial(c)),
+    Choice("wildcard-that-is-an-opt-out-non-terminal", "RFC 5155 7.2.4, 7.2.5",
+           "The wildcard that would be expanded is an empty non-terminal without an NSEC3 record of its own, as "
+           "opt-out allows. Stele sends, beside what the peers send, the record that covers it, or TC when that "
+           "does not fit.",
+           "own", lambda c: c.facts.hashes and wildcard_without_data(c) and not c.stele.answer
+           and c.stele.rcode == c.knot.rcode and like_knot_and_more(c), True),
     Choice("additional-addresses", "RFC 1034 3.7, RFC 1035 3.3.9, RFC 2782",
            "Addresses of MX, SRV and NS targets may ride along in positive replies. Knot sends them, NSD with "
            "minimal-responses does not.",
@@ -231,7 +238,7 @@ CHOICES = [
     Choice("denial-types-at-cname-own", "RFC 4035 2.5, RFC 1034 4.3.2",
            "As above; Stele follows the CNAME, and the chain then ends in the way of parent-of-child-on-node or "
            "chain-length.",
-           "own", follows_cname),
+           "own", follows_cname, True),
     Choice("addresses-by-wildcard", "RFC 1034 4.3.2 step 6, RFC 9471 2",
            "Peers synthesise additional addresses and glue from wildcards, even from occluded ones. Stele sends "
            "addresses of names that exist.",
