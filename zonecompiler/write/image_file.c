@@ -27,9 +27,7 @@ static int write_at(const struct stele_image_file *file, uint64_t off, const voi
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return stele_fail_errno(reterr, n < 0 ? errno : EIO, "%s",
-						file->temporary != NULL ? file->temporary :
-									  file->path);
+			return stele_fail_errno(reterr, n < 0 ? errno : EIO, "%s", file->path);
 		p += n;
 		off += (uint64_t)n;
 		size -= (size_t)n;
@@ -54,7 +52,8 @@ void stele_image_abort(struct stele_image_file *file)
 	if (file->path == NULL)
 		return;
 	if (file->temporary != NULL) {
-		unlink(file->temporary);
+		if (!file->is_unnamed)
+			unlink(file->temporary);
 	} else {
 		/* Readers cut a tail without root themselves: it does not matter if this fails. */
 		uint64_t end = file->prev_root_off + sizeof(struct stele_root);
@@ -62,6 +61,40 @@ void stele_image_abort(struct stele_image_file *file)
 			errno = 0;
 	}
 	close_file(file);
+}
+
+/*
+ * Opens a file without a name in the directory of the image: whatever ends the process, nothing stays
+ * behind. File systems that do not know this get a file under a temporary name.
+ */
+static void open_temporary(struct stele_image_file *file)
+{
+	char *copy = strdup(file->path);
+	if (copy != NULL) {
+		file->fd = open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		file->is_unnamed = file->fd >= 0;
+	}
+	free(copy);
+	if (file->fd < 0)
+		file->fd = mkostemp(file->temporary, O_CLOEXEC);
+}
+
+/* Gives the file its temporary name. */
+static int name_temporary(struct stele_image_file *file, struct stele_error *reterr)
+{
+	char from[40];
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", file->fd);
+	char *digits = file->temporary + strlen(file->temporary) - 6;
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(digits, 7, "%06x", ((unsigned)getpid() * 0x9e3779b1u + i) & 0xffffff);
+		if (linkat(AT_FDCWD, from, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0) {
+			file->is_unnamed = false;
+			return 0;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	return stele_fail_errno(reterr, errno, "%s", file->temporary);
 }
 
 int stele_image_create(struct stele_image_file *file, const char *path,
@@ -73,7 +106,7 @@ int stele_image_create(struct stele_image_file *file, const char *path,
 		close_file(file);
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	}
-	file->fd = mkostemp(file->temporary, O_CLOEXEC);
+	open_temporary(file);
 	if (file->fd < 0) {
 		int error_number = errno;
 		close_file(file);
@@ -83,7 +116,7 @@ int stele_image_create(struct stele_image_file *file, const char *path,
 	umask(mask);
 	int rc = 0;
 	if (fchmod(file->fd, 0666 & ~mask) != 0)
-		rc = stele_fail_errno(reterr, errno, "%s", file->temporary);
+		rc = stele_fail_errno(reterr, errno, "%s", file->path);
 	struct stele_superblock sb = {
 		.magic = STELE_IMAGE_MAGIC,
 		.major = stele_to_le16(STELE_IMAGE_MAJOR),
@@ -300,6 +333,8 @@ int stele_image_finish(struct stele_image_file *file, const struct stele_root *r
 	int rc = put_pages(file, reterr);
 	if (rc == 0)
 		rc = put_root(file, root, reterr);
+	if (rc == 0 && file->is_unnamed)
+		rc = name_temporary(file, reterr);
 	if (rc == 0 && file->temporary != NULL) {
 		if (rename(file->temporary, file->path) != 0)
 			rc = stele_fail_errno(reterr, errno, "%s", file->path);

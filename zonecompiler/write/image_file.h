@@ -7,7 +7,8 @@
  * root. What a root reaches is on disk before the root itself is written, so that a crash at any
  * moment leaves the image of the root before.
  *
- * A new image grows under another name and gets its own when it is complete.
+ * A new image grows without a name, or where that cannot be under another one, and gets its own when
+ * it is complete.
  */
 
 #include "lib/base/error.h"
@@ -20,6 +21,7 @@ struct stele_image_file {
 	int fd;
 	char *path;
 	char *temporary; /* NULL when appending */
+	bool is_unnamed; /* it does not have that name yet, nor any other */
 	uint64_t end;    /* where the next thing goes */
 	uint64_t prev_root_off;
 	uint64_t written_sz; /* shards, pages and root written so far */
