@@ -345,13 +345,22 @@ static struct owner answer_owner(const struct work *w, const struct stele_name_p
 	return owner;
 }
 
+/* True if a chain has put this RRset into the answer section already. */
+static bool is_written_dname(const struct work *w, const struct stele_rrset *rrset)
+{
+	for (unsigned i = 0; i < w->dname_cnt; i++)
+		if (w->dnames[i] == rrset)
+			return true;
+	return false;
+}
+
 static void write_all(struct work *w, const struct stele_name_parts *name, bool sigs_only)
 {
 	struct owner owner = answer_owner(w, name);
 	bool first_only = w->settings->any_minimal && !w->query->tcp;
 	for (unsigned i = 0; i < name->rrset_cnt; i++) {
 		const struct stele_rrset *rrset = &name->rrsets[i];
-		if (sigs_only && rrset->sig_cnt == 0)
+		if ((sigs_only && rrset->sig_cnt == 0) || is_written_dname(w, rrset))
 			continue;
 		/* One RRset that somebody may have a use for. */
 		if (first_only && !sigs_only && stele_le16(rrset->type) == STELE_TYPE_NSEC &&
@@ -439,9 +448,7 @@ static void follow_dname(struct work *w, const uint8_t *record, unsigned depth)
 	uint16_t at = sname_suffix_at(w, depth);
 	struct owner owner = {
 		.at = at, .suffix_at = at, .rel = name.rel, .rel_len = name.head->rel_len};
-	bool written = false; /* a chain may come by the same DNAME again */
-	for (unsigned i = 0; i < w->dname_cnt; i++)
-		written |= w->dnames[i] == dname;
+	bool written = is_written_dname(w, dname); /* a chain may come by it again */
 	if (!written &&
 	    !stele_compose_rrset(w, record, dname, with_sigs(w), &owner, &w->answer_cnt, NULL)) {
 		truncate_reply(w);
@@ -511,6 +518,10 @@ static void answer(struct work *w)
 			follow_cname(w, &name, cname);
 		else
 			nodata(w);
+		return;
+	}
+	if (is_written_dname(w, rrset)) {
+		tail(w); /* the end of a chain that began here */
 		return;
 	}
 	struct owner owner = answer_owner(w, &name);
