@@ -360,8 +360,13 @@ static void write_all(struct work *w, const struct stele_name_parts *name, bool 
 	bool first_only = w->settings->any_minimal && !w->query->tcp;
 	for (unsigned i = 0; i < name->rrset_cnt; i++) {
 		const struct stele_rrset *rrset = &name->rrsets[i];
-		if ((sigs_only && rrset->sig_cnt == 0) || is_written_dname(w, rrset))
+		if (sigs_only && rrset->sig_cnt == 0)
 			continue;
+		if (is_written_dname(w, rrset)) {
+			if (first_only)
+				break;
+			continue;
+		}
 		/* One RRset that somebody may have a use for. */
 		if (first_only && !sigs_only && stele_le16(rrset->type) == STELE_TYPE_NSEC &&
 		    i + 1 < name->rrset_cnt)
