@@ -50,8 +50,13 @@ def run_any(zones, limit):
         sets = mine.ask(messages), knot.ask(messages, tcp=True), nsd.ask(messages, tcp=True)
     for ask, *raw in zip(asks, *sets):
         report.compared += 1
-        own, one, two = compare.parse(raw[0], strict=True), compare.parse(raw[1]), compare.parse(raw[2])
         named = list(zip(("Stele", "Knot over TCP", "NSD over TCP"), raw))
+        one, two = compare.parse(raw[1]), compare.parse(raw[2])
+        try:
+            own = compare.parse(raw[0], strict=True)
+        except dnswire.WireError as error:
+            report.fail("Stele's reply is malformed: %s\n%s" % (error, compare.describe(ask, named)))
+            continue
         if any(compare.same(own, peer) for peer in (one, two)):
             continue
         if own is None or (own.flags & ~dnswire.TC, own.rcode) not in (
