@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared by all Python tests: the path of the helpers, the slow tier, the check for peers."""
+"""Shared by all Python tests: where the support code is, the slow tier, the check for peers."""
 import os
 import sys
 

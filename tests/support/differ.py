@@ -9,7 +9,7 @@ import peers
 import questions
 import stele
 
-TOTAL = compare.Report()     # over all runs of a session; shown at its end
+TOTAL = compare.Report()     # over a whole run of pytest; shown at its end
 
 
 @contextlib.contextmanager
