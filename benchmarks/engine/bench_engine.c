@@ -7,7 +7,9 @@
  * into the cache; replies are written in place. Beside each image stand two limits, measured in the
  * same run: the same loop where nothing is looked up (an image without zones: read, hash, REFUSED), and
  * as many reads from random places of the same memory as a lookup needs, batched the same way.
- * All cases take turns, several rounds; the median and the spread of the rounds are reported.
+ * All cases take turns, several rounds. A round's figure is that of its median batch, so that what
+ * else the machine does between two batches is not taken for the cost of an answer; of the rounds
+ * again the median and the spread are reported.
  */
 
 #include "benchmarks/engine/sample.h"
@@ -91,8 +93,21 @@ static uint8_t *load(const char *path, bool huge, size_t *ret_sz)
 	return memory;
 }
 
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t cnt)
+{
+	qsort(values, cnt, sizeof(*values), compare_doubles);
+	return values[cnt / 2];
+}
+
 static void run_case(struct bench_case *c, unsigned round, struct stele_answerer *answerer,
-		     const struct stele_view *view, unsigned batch, size_t total, uint8_t *buffers)
+		     const struct stele_view *view, unsigned batch, size_t total, uint8_t *buffers,
+		     double *batch_ticks)
 {
 	struct stele_answer_settings settings;
 	stele_answer_settings_default(&settings);
@@ -100,8 +115,7 @@ static void run_case(struct bench_case *c, unsigned round, struct stele_answerer
 	struct stele_reply replies[STELE_BATCH_MAX];
 	memset(queries, 0, sizeof(queries));
 	memset(replies, 0, sizeof(replies));
-	uint64_t spent = 0;
-	size_t next = 0;
+	size_t next = 0, batch_cnt = 0;
 	for (size_t done = 0; done < total; done += batch) {
 		for (unsigned i = 0; i < batch; i++) {
 			const struct sample_query *q = &c->queries[next];
@@ -115,21 +129,21 @@ static void run_case(struct bench_case *c, unsigned round, struct stele_answerer
 		}
 		uint64_t t0 = ticks();
 		stele_answer_batch(answerer, view, &settings, 0, queries, replies, batch);
-		spent += ticks() - t0;
+		batch_ticks[batch_cnt++] = (double)(ticks() - t0);
 		if (round == 0) {
 			for (unsigned i = 0; i < batch; i++)
 				c->reply_bytes += replies[i].len;
 		}
 	}
-	c->ns[round] = (double)spent / (double)total * ns_per_tick;
+	c->ns[round] = median(batch_ticks, batch_cnt) / batch * ns_per_tick;
 }
 
 /* As a lookup reads: one random place, then one more whose address depends on it, and its neighbour
  * line; 32 of them in flight. */
-static double random_reads(const uint8_t *memory, size_t sz, size_t total)
+static double random_reads(const uint8_t *memory, size_t sz, size_t total, double *batch_ticks)
 {
-	uint64_t state = 1, sink = 0, spent = 0;
-	size_t lines = sz / 64 - 1;
+	uint64_t state = 1, sink = 0;
+	size_t lines = sz / 64 - 1, batch_cnt = 0;
 	for (size_t done = 0; done < total; done += STELE_BATCH_MAX) {
 		size_t at[STELE_BATCH_MAX];
 		for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
@@ -145,29 +159,27 @@ static double random_reads(const uint8_t *memory, size_t sz, size_t total)
 		}
 		for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
 			sink += memory[at[i]] + memory[at[i] + 64];
-		spent += ticks() - t0;
+		batch_ticks[batch_cnt++] = (double)(ticks() - t0);
 	}
 	__asm__ volatile("" ::"r"(sink));
-	return (double)spent / (double)total * ns_per_tick;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
+	return median(batch_ticks, batch_cnt) / STELE_BATCH_MAX * ns_per_tick;
 }
 
 static void report(const char *name, double *ns, unsigned rounds, double bytes, bool csv)
 {
-	qsort(ns, rounds, sizeof(*ns), compare_doubles);
-	double median = ns[rounds / 2];
-	double spread = (ns[rounds - 1] - ns[0]) / median * 100;
-	double median_cycles = median / ns_per_tick;
+	double middle = median(ns, rounds);
+	double spread = (ns[rounds - 1] - ns[0]) / middle * 100;
+	double cycles = middle / ns_per_tick;
 	if (csv)
-		printf("%s,%.2f,%.1f,%.1f,%.1f\n", name, median, median_cycles, spread, bytes);
+		printf("%s,%.2f,%.1f,%.1f,%.1f\n", name, middle, cycles, spread, bytes);
 	else
-		printf("| %-28s | %7.1f | %7.0f | %5.1f %% | %6.0f |\n", name, median,
-		       median_cycles, spread, bytes);
+		printf("| %-28s | %7.1f | %7.0f | %5.1f %% | %6.0f |\n", name, middle, cycles, spread,
+		       bytes);
+}
+
+static bool is_wanted(const char *name, const char *only)
+{
+	return *only == '=' ? strcmp(name, only + 1) == 0 : strstr(name, only) != NULL;
 }
 
 static void usage(FILE *to)
@@ -176,7 +188,9 @@ static void usage(FILE *to)
 	      "  --queries N   random queries a case (default 1000000)\n"
 	      "  --rounds N    rounds, all cases in turn (default 7)\n"
 	      "  --batch N     queries a batch, up to 32 (default 32)\n"
-	      "  --only TEXT   only cases whose name has TEXT in it\n"
+	      "  --only TEXT   only cases whose name has TEXT in it; =TEXT: the case of that name\n"
+	      "  --no-limits   without the loop that looks nothing up and the random reads\n"
+	      "  --list        print the names of the cases that the image has names for\n"
 	      "  --small-pages image on 4 KiB pages\n"
 	      "  --csv         comma-separated output\n",
 	      to);
@@ -187,13 +201,14 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"queries", required_argument, NULL, 'q'}, {"rounds", required_argument, NULL, 'r'},
 		{"batch", required_argument, NULL, 'b'},   {"only", required_argument, NULL, 'o'},
+		{"no-limits", no_argument, NULL, 'n'},     {"list", no_argument, NULL, 'l'},
 		{"small-pages", no_argument, NULL, 's'},   {"csv", no_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
 	};
 	size_t query_cnt = 1000000;
 	unsigned rounds = 7, batch = STELE_BATCH_MAX;
 	const char *only = NULL;
-	bool huge = true, csv = false;
+	bool huge = true, csv = false, limits = true, list = false;
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (o) {
 		case 'q':
@@ -213,6 +228,12 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			csv = true;
+			break;
+		case 'n':
+			limits = false;
+			break;
+		case 'l':
+			list = true;
 			break;
 		case 'h':
 			usage(stdout);
@@ -242,7 +263,8 @@ int main(int argc, char **argv)
 	no_zones.apex_depths[0] = no_zones.apex_depths[1] = 0;
 	struct stele_answerer *answerer = stele_answerer_new();
 	uint8_t *buffers = aligned_alloc(64, STELE_BATCH_MAX * BUFFER_SZ);
-	if (answerer == NULL || buffers == NULL)
+	double *batch_ticks = malloc((query_cnt + 1) * sizeof(*batch_ticks));
+	if (answerer == NULL || buffers == NULL || batch_ticks == NULL)
 		abort();
 
 	struct bench_case cases[4 * SAMPLE_KIND_CNT + 2];
@@ -254,7 +276,7 @@ int main(int argc, char **argv)
 			struct bench_case *c = &cases[case_cnt];
 			snprintf(c->name, sizeof(c->name), "%s %s%s", hot ? "hot" : "random",
 				 sample_kind_names[kind], dnssec_ok ? " DO" : "");
-			if (only != NULL && strstr(c->name, only) == NULL)
+			if (only != NULL && !is_wanted(c->name, only))
 				continue;
 			c->lookups = true;
 			c->query_cnt = hot ? HOT_CNT : query_cnt;
@@ -272,8 +294,15 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench_engine: the image has no names for any of these cases\n");
 		return 1;
 	}
+	if (list) {
+		for (unsigned i = 0; i < case_cnt; i++)
+			puts(cases[i].name);
+		return 0;
+	}
 	/* The loop alone, with the queries of the first case. */
-	struct bench_case *loop = &cases[case_cnt++];
+	unsigned lookup_cnt = case_cnt;
+	struct bench_case *loop = &cases[case_cnt];
+	case_cnt += limits;
 	snprintf(loop->name, sizeof(loop->name), "loop without lookups");
 	loop->queries = cases[0].queries;
 	loop->query_cnt = HOT_CNT < cases[0].query_cnt ? HOT_CNT : cases[0].query_cnt;
@@ -282,8 +311,9 @@ int main(int argc, char **argv)
 	for (unsigned round = 0; round < rounds; round++) {
 		for (unsigned i = 0; i < case_cnt; i++)
 			run_case(&cases[i], round, answerer, cases[i].lookups ? &view : &no_zones,
-				 batch, query_cnt, buffers);
-		reads[round] = random_reads(memory, sz, query_cnt);
+				 batch, query_cnt, buffers, batch_ticks);
+		if (limits)
+			reads[round] = random_reads(memory, sz, query_cnt, batch_ticks);
 	}
 
 	if (csv)
@@ -299,9 +329,11 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < case_cnt; i++)
 		report(cases[i].name, cases[i].ns, rounds,
 		       (double)cases[i].reply_bytes / (double)query_cnt, csv);
-	report("random reads, same memory", reads, rounds, 0, csv);
-	for (unsigned i = 0; i + 1 < case_cnt; i++)
+	if (limits)
+		report("random reads, same memory", reads, rounds, 0, csv);
+	for (unsigned i = 0; i < lookup_cnt; i++)
 		free(cases[i].queries);
+	free(batch_ticks);
 	free(buffers);
 	stele_answerer_free(answerer);
 	stele_view_close(&view);
