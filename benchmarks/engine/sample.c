@@ -142,7 +142,7 @@ static bool write_query(struct sample_query *query, const struct stele_zone *zon
 /* The apex of a zone: where NXDOMAIN is drawn, since apexes are rare among the names. */
 static const uint8_t *apex_record(const struct stele_view *view, const struct stele_zone *zone)
 {
-	uint8_t apex[STELE_NAME_MAX + 8] = {0};
+	uint8_t apex[STELE_NAME_MAX + STELE_HASH_SLACK] = {0};
 	memcpy(apex, zone + 1, zone->apex_len);
 	uint8_t starts[STELE_LABELS_MAX + 1];
 	unsigned depth = 0;

@@ -22,8 +22,8 @@
 #include "lib/dns/name.h"
 #include "lib/dns/rrtype.h"
 
-/* stele_hash_label() reads up to 7 bytes past a name. */
-#define NAME_SLACK 8
+/* Names that are hashed stand in buffers that go on so far. */
+#define NAME_SLACK (STELE_HASH_SLACK + 1)
 
 /* A name being looked for: the qname at first, later the target of a CNAME. */
 struct search_name {

@@ -47,7 +47,7 @@ bool stele_verify_relative(const uint8_t *rel, size_t rel_len, size_t apex_len,
 uint64_t stele_verify_hash(struct stele_hash_seed seed, uint64_t suffix, const uint8_t *rel,
 			   size_t rel_len, uint64_t *ret_parent)
 {
-	uint8_t copy[STELE_NAME_MAX + STELE_VERIFY_SLACK] = {0};
+	uint8_t copy[STELE_NAME_MAX + STELE_HASH_SLACK] = {0};
 	uint8_t starts[STELE_LABELS_MAX + 1];
 	unsigned cnt = 0;
 	memcpy(copy, rel, rel_len);

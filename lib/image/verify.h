@@ -19,9 +19,6 @@
 #include "lib/dns/name.h"
 #include "lib/image/view.h"
 
-/* stele_hash_label() reads so far past a label. */
-#define STELE_VERIFY_SLACK 7
-
 /* A zone record that has been checked, and what the other passes count against it. */
 struct verify_zone {
 	const struct stele_zone *head;

@@ -31,7 +31,7 @@ struct body {
 
 /* A name taken out of a body: whole and lower case. */
 struct body_name {
-	uint8_t wire[STELE_NAME_MAX + STELE_VERIFY_SLACK + 1];
+	uint8_t wire[STELE_NAME_MAX + STELE_HASH_SLACK + 1];
 	size_t len;
 };
 

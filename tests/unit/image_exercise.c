@@ -78,7 +78,7 @@ static void ask_types(struct exercise *e, const uint8_t *name, size_t name_len)
 /* The name, one below it, one beside it. */
 static void ask_around(struct exercise *e, const uint8_t *name, size_t name_len)
 {
-	uint8_t other[STELE_NAME_MAX + 8];
+	uint8_t other[STELE_NAME_MAX + STELE_HASH_SLACK];
 	ask_types(e, name, name_len);
 	if (name_len + 3 <= STELE_NAME_MAX) {
 		other[0] = 2;

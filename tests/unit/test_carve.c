@@ -87,7 +87,7 @@ static struct stele_carve_zone zone_of(const char *text, enum stele_chain chain)
 
 static uint64_t key_of(const struct stele_carve_zone *zone, const char *text)
 {
-	uint8_t name[STELE_NAME_MAX + 8] = {0};
+	uint8_t name[STELE_NAME_MAX + STELE_HASH_SLACK] = {0};
 	wire(text, name);
 	return stele_key_name(zone->seed, stele_carve_hash(zone->seed, name), zone->apex_hash);
 }
@@ -487,7 +487,7 @@ static void test_hashes(void **state)
 	zone.iterations = 12;
 	zone.salt_len = 4;
 	memcpy(zone.salt, "\xaa\xbb\xcc\xdd", 4);
-	uint8_t owner[STELE_NAME_MAX + 8];
+	uint8_t owner[STELE_NAME_MAX + STELE_HASH_SLACK];
 	struct stele_carve_name name = {
 		.owner = owner,
 		.owner_len = (uint8_t)wire("example.", owner),

@@ -47,7 +47,7 @@ static int add_ref(struct stele_carver *carver, uint16_t type, const uint8_t *na
 		   struct stele_error *reterr)
 {
 	const struct stele_carve_zone *zone = carver->zone;
-	uint8_t target[STELE_NAME_MAX + 8];
+	uint8_t target[STELE_NAME_MAX + STELE_HASH_SLACK];
 	size_t len = stele_name_length(name, STELE_NAME_MAX);
 	if (off > STELE_REF_OFF_MASK || len < zone->apex_len)
 		return 0;

@@ -48,7 +48,8 @@ int stele_carve_nsec3(struct stele_carver *carver, const struct stele_carve_zone
 		result.opt_out |= (rr.rdata[1] & NSEC3_OPT_OUT) != 0;
 	}
 
-	uint8_t owner[1 + STELE_NSEC3_LABEL_SZ + STELE_NAME_MAX + 8] = {STELE_NSEC3_LABEL_SZ};
+	uint8_t owner[1 + STELE_NSEC3_LABEL_SZ + STELE_NAME_MAX + STELE_HASH_SLACK] = {
+		STELE_NSEC3_LABEL_SZ};
 	stele_base32hex_encode(hash, owner + 1);
 	memcpy(owner + 1 + STELE_NSEC3_LABEL_SZ, zone->apex, zone->apex_len);
 	unsigned owner_len = 1u + STELE_NSEC3_LABEL_SZ + zone->apex_len;

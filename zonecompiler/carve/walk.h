@@ -58,7 +58,7 @@ struct stele_walk {
 	unsigned cut;                                         /* the frame that is a cut; 0: none */
 	uint64_t cut_key;
 	/* The deepest open name, right-aligned: each open ancestor's is the end of it. */
-	uint8_t name[STELE_NAME_MAX + 1 + 8];
+	uint8_t name[STELE_NAME_MAX + 1 + STELE_HASH_SLACK];
 	uint8_t sort_key[STELE_SORT_KEY_MAX];
 };
 

@@ -25,7 +25,7 @@ enum stele_chain {
 
 struct stele_carve_zone {
 	uint32_t id;
-	uint8_t apex[STELE_NAME_MAX + 8]; /* hashing reads up to 7 bytes further */
+	uint8_t apex[STELE_NAME_MAX + STELE_HASH_SLACK];
 	uint8_t apex_len;
 	uint8_t apex_labels;
 	struct stele_hash_seed seed;
@@ -37,7 +37,7 @@ struct stele_carve_zone {
 	uint8_t salt[255];
 };
 
-/* The hash of a whole lower-case name behind which 7 more bytes can be read. */
+/* The hash of a whole lower-case name behind which STELE_HASH_SLACK more bytes can be read. */
 uint64_t stele_carve_hash(struct stele_hash_seed seed, const uint8_t *name);
 
 /* The same for a relative name below the name with hash `suffix`. */

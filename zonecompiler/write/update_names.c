@@ -11,7 +11,7 @@
 struct subject {
 	const uint8_t *key; /* sort key */
 	size_t key_len;
-	uint8_t owner[STELE_NAME_MAX + 8];
+	uint8_t owner[STELE_NAME_MAX + STELE_HASH_SLACK];
 	size_t rel_len;
 	uint64_t name_key;
 	const struct stele_name *old;
