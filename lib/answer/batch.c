@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/answer/chain.h"
+#include "lib/answer/lookup.h"
+#include "lib/answer/plain.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define CACHE_LINE 64
+#define INLINE static inline __attribute__((always_inline))
 
 /*
  * States of queries are an odd number of cache lines apart. At a power of two the hot first lines of
@@ -12,36 +15,9 @@
  */
 #define WORK_LINES (((sizeof(struct work) + CACHE_LINE - 1) / CACHE_LINE) | 1)
 
-struct stele_answerer {
-	struct last_zone last_zone;
-	uint8_t *works;
-};
-
 static struct work *work_at(const struct stele_answerer *a, unsigned i)
 {
 	return (struct work *)(void *)(a->works + i * WORK_LINES * CACHE_LINE);
-}
-
-struct stele_answerer *stele_answerer_new(void)
-{
-	struct stele_answerer *a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		return NULL;
-	a->works = aligned_alloc(CACHE_LINE, STELE_BATCH_MAX * WORK_LINES * CACHE_LINE);
-	if (a->works == NULL) {
-		free(a);
-		return NULL;
-	}
-	memset(a->works, 0, STELE_BATCH_MAX * WORK_LINES * CACHE_LINE);
-	return a;
-}
-
-void stele_answerer_free(struct stele_answerer *answerer)
-{
-	if (answerer == NULL)
-		return;
-	free(answerer->works);
-	free(answerer);
 }
 
 void stele_answer_settings_default(struct stele_answer_settings *settings)
@@ -57,9 +33,9 @@ static void stage_pilot(const struct work *w, struct fetch *f)
 		stele_nsec3_stage_table(w, f);
 		return;
 	}
-	const struct stele_view_shard *shard = f->kind == FETCH_NAME ?
-						       stele_view_name_shard(w->view, f->key) :
-						       stele_view_zone_shard(w->view, f->key);
+	const struct stele_view_shard *shard =
+		f->kind == FETCH_NAME ? stele_view_name_shard(w->shared->view, f->key) :
+					stele_view_zone_shard(w->shared->view, f->key);
 	f->at = shard;
 	if (shard->bucket_cnt == 0)
 		return;
@@ -99,35 +75,98 @@ static void stage_record(struct fetch *f)
 	__builtin_prefetch(f->result + 2 * CACHE_LINE);
 }
 
-void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view *view,
-			const struct stele_answer_settings *settings, uint32_t now,
-			const struct stele_query *queries, struct stele_reply *replies,
-			unsigned cnt)
-{
-	struct work *active[STELE_BATCH_MAX];
-	unsigned active_cnt = 0;
+/*
+ * The first lookup of a query: its name and, if that is not at hand, its zone. What all queries need
+ * takes the stages in a small array of its own; only what is left over becomes a struct fetch.
+ */
+struct probe {
+	uint64_t key;
+	const struct stele_view_shard *shard;
+	uint32_t at; /* bucket, then slot */
+	uint8_t query;
+	bool is_zone;
+};
 
-	if (answerer->last_zone.view_serial != view->serial)
-		answerer->last_zone = (struct last_zone){.view_serial = view->serial};
+INLINE void probe_shard(struct probe *probe, const struct stele_view_shard *shard, uint64_t key,
+			unsigned query, bool is_zone)
+{
+	*probe = (struct probe){
+		.key = key, .shard = shard, .query = (uint8_t)query, .is_zone = is_zone};
+	__builtin_prefetch(shard);
+}
+
+INLINE void probe_pilot(struct probe *probe)
+{
+	const struct stele_view_shard *shard = probe->shard;
+	/* An absent shard has no buckets: then this is nobody's address, and never read. */
+	probe->at = stele_shard_bucket(stele_shard_mix(probe->key, shard->seed), shard->bucket_cnt);
+	__builtin_prefetch(shard->pilots + probe->at);
+}
+
+INLINE void probe_slot(struct probe *probe)
+{
+	const struct stele_view_shard *shard = probe->shard;
+	if (shard->bucket_cnt == 0)
+		return;
+	probe->at = stele_shard_slot(stele_shard_mix(probe->key, shard->seed),
+				     shard->pilots[probe->at], shard->slot_cnt);
+	__builtin_prefetch(shard->slots + 8 * (size_t)probe->at);
+}
+
+INLINE const uint8_t *probe_record(const struct probe *probe)
+{
+	const struct stele_view_shard *shard = probe->shard;
+	if (shard->bucket_cnt == 0)
+		return NULL;
+	uint64_t slot = stele_get_le64(shard->slots + 8 * (size_t)probe->at);
+	if (slot == 0 || slot >> STELE_SLOT_OFF_BITS != stele_key_fingerprint(probe->key))
+		return NULL;
+	const uint8_t *record = shard->base + (slot & STELE_SLOT_OFF_MASK);
+	__builtin_prefetch(record);
+	__builtin_prefetch(record + CACHE_LINE);
+	__builtin_prefetch(record + 2 * CACHE_LINE);
+	return record;
+}
+
+/* Reads all queries. What is for a zone of ours, and so goes on, is in `looked_up`. */
+INLINE unsigned parse_all(struct stele_answerer *a, const struct stele_query *queries,
+			  struct stele_reply *replies, unsigned cnt, struct probe *probes,
+			  unsigned *ret_probe_cnt, uint8_t *looked_up)
+{
+	const struct stele_view *view = a->view;
+	unsigned probe_cnt = 0, looked_up_cnt = 0;
 	for (unsigned i = 0; i < cnt; i++) {
-		struct work *w = work_at(answerer, i);
-		w->view = view;
-		w->settings = settings;
+		struct work *w = work_at(a, i);
 		w->query = &queries[i];
 		w->reply = &replies[i];
-		w->last_zone = &answerer->last_zone;
-		w->now = now;
-		if (stele_request_parse(w)) {
-			stele_resolve_start(w);
-			if (w->state != WORK_DONE)
-				active[active_cnt++] = w;
-			else
+		if (!plain_parse(w) && !stele_request_parse(w)) {
+			if (replies[i].verdict == STELE_VERDICT_REPLY)
 				stele_reply_finish(w);
-		} else if (replies[i].verdict == STELE_VERDICT_REPLY) {
-			stele_reply_finish(w);
+			continue;
 		}
+		lookup_hash_suffixes(w);
+		int depth = lookup_apex_depth(view, w->sname.depth);
+		if (depth < 0) {
+			stele_resolve_refuse(w);
+			stele_reply_finish(w);
+			continue;
+		}
+		looked_up[looked_up_cnt++] = (uint8_t)i;
+		if (!lookup_candidate(w, depth)) {
+			uint64_t key = stele_key_zone(view->seed, w->apex_hash);
+			probe_shard(&probes[probe_cnt++], stele_view_zone_shard(view, key), key, i,
+				    true);
+		}
+		probe_shard(&probes[probe_cnt++], stele_view_name_shard(view, w->name_key),
+			    w->name_key, i, false);
 	}
+	*ret_probe_cnt = probe_cnt;
+	return looked_up_cnt;
+}
 
+/* What the general way has begun, to its end. */
+static void run_rounds(struct work **active, unsigned active_cnt)
+{
 	while (active_cnt > 0) {
 		for (unsigned i = 0; i < active_cnt; i++)
 			for (unsigned k = 0; k < active[i]->fetch_cnt; k++)
@@ -149,4 +188,107 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 		}
 		active_cnt = left;
 	}
+}
+
+INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
+		struct stele_reply *replies, unsigned cnt)
+{
+	struct probe probes[2 * STELE_BATCH_MAX];
+	uint8_t looked_up[STELE_BATCH_MAX];
+	unsigned probe_cnt;
+	unsigned looked_up_cnt = parse_all(a, queries, replies, cnt, probes, &probe_cnt, looked_up);
+
+	const uint8_t *records[STELE_BATCH_MAX];
+	for (unsigned i = 0; i < probe_cnt; i++)
+		probe_pilot(&probes[i]);
+	for (unsigned i = 0; i < probe_cnt; i++)
+		probe_slot(&probes[i]);
+	for (unsigned i = 0; i < probe_cnt; i++) {
+		const uint8_t *record = probe_record(&probes[i]);
+		if (probes[i].is_zone)
+			work_at(a, probes[i].query)->zone_record = record;
+		else
+			records[probes[i].query] = record;
+	}
+
+	struct work *active[STELE_BATCH_MAX];
+	unsigned active_cnt = 0;
+	for (unsigned i = 0; i < looked_up_cnt; i++) {
+		struct work *w = work_at(a, looked_up[i]);
+		if (plain_answer(w, records[looked_up[i]]))
+			continue;
+		stele_resolve_start(w, records[looked_up[i]]);
+		if (w->state == WORK_DONE)
+			stele_reply_finish(w);
+		else
+			active[active_cnt++] = w;
+	}
+	run_rounds(active, active_cnt);
+}
+
+/* The same loop for two machines: what the processor has is known when the answerer is made. */
+static void run_portable(struct stele_answerer *a, const struct stele_query *queries,
+			 struct stele_reply *replies, unsigned cnt)
+{
+	run(a, queries, replies, cnt);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,bmi,bmi2,movbe,lzcnt"))) static void
+run_avx2(struct stele_answerer *a, const struct stele_query *queries, struct stele_reply *replies,
+	 unsigned cnt)
+{
+	run(a, queries, replies, cnt);
+}
+
+static bool have_avx2(void)
+{
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+	       __builtin_cpu_supports("bmi2");
+}
+#endif
+
+struct stele_answerer *stele_answerer_new(void)
+{
+	struct stele_answerer *a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return NULL;
+	size_t works_sz = STELE_BATCH_MAX * WORK_LINES * CACHE_LINE;
+	a->works = aligned_alloc(CACHE_LINE, works_sz);
+	if (a->works == NULL) {
+		free(a);
+		return NULL;
+	}
+	memset(a->works, 0, works_sz);
+	for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
+		work_at(a, i)->shared = a;
+	a->run = run_portable;
+#if defined(__x86_64__)
+	if (have_avx2())
+		a->run = run_avx2;
+#endif
+	return a;
+}
+
+void stele_answerer_free(struct stele_answerer *answerer)
+{
+	if (answerer == NULL)
+		return;
+	free(answerer->works);
+	free(answerer);
+}
+
+void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view *view,
+			const struct stele_answer_settings *settings, uint32_t now,
+			const struct stele_query *queries, struct stele_reply *replies,
+			unsigned cnt)
+{
+	answerer->view = view;
+	answerer->settings = settings;
+	answerer->now = now;
+	if (answerer->view_serial != view->serial) {
+		answerer->view_serial = view->serial;
+		memset(answerer->zones, 0, sizeof(answerer->zones));
+	}
+	answerer->run(answerer, queries, replies, cnt);
 }

@@ -21,7 +21,7 @@ void stele_nsec3_stage_table(const struct work *w, struct fetch *f)
 		f->at = (const uint8_t *)zone + stele_le32(zone->chain_off);
 	} else {
 		uint64_t index = stele_le32(zone->chain_first) + leading(f->key, zone->chain_bits);
-		f->at = w->view->shards[index].base;
+		f->at = w->shared->view->shards[index].base;
 	}
 	__builtin_prefetch(f->at);
 	const struct stele_nsec3_block *block = f->at;
@@ -176,8 +176,9 @@ uint64_t stele_nsec_search(const struct work *w, const uint8_t *sort_key, size_t
 	const struct stele_zone *zone = w->zone;
 	const uint8_t *block = (const uint8_t *)zone + stele_le32(zone->chain_off);
 	if (zone->chain_kind == STELE_CHAIN_NSEC_SHARDS)
-		block = w->view->shards[stele_le32(zone->chain_first) +
-					bounds_search(block, sort_key, sort_key_len)]
+		block = w->shared->view
+				->shards[stele_le32(zone->chain_first) +
+					 bounds_search(block, sort_key, sort_key_len)]
 				.base;
 	return stele_le64(entry_at(block, block_search(block, sort_key, sort_key_len))->key);
 }

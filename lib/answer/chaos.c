@@ -24,8 +24,8 @@ void stele_chaos_answer(struct work *w)
 		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 			if (w->qname_len == texts[i].len &&
 			    memcmp(w->sname.wire, texts[i].name, texts[i].len) == 0)
-				text = texts[i].is_version ? w->settings->chaos_version :
-							     w->settings->chaos_id;
+				text = texts[i].is_version ? w->shared->settings->chaos_version :
+							     w->shared->settings->chaos_id;
 	size_t text_len = strnlen(text, STELE_CHAOS_TEXT_MAX);
 	if (text_len == 0) {
 		w->rcode = STELE_RCODE_REFUSED;

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/answer/work.h"
-
-#include "lib/base/bytes.h"
+#include "lib/answer/reply.h"
 
 #include <string.h>
 
 enum {
-	OPT_FIXED_SZ = 11, /* with the root as its owner */
 	OPTION_HEAD_SZ = 4,
 	EDE_OPTION_SZ = OPTION_HEAD_SZ + 2,
 };
@@ -21,18 +18,17 @@ static uint8_t *put_cookie(const struct work *w, uint8_t *p)
 {
 	const struct edns *edns = &w->edns;
 	uint8_t server_cookie[16];
-	stele_cookie_make(w->settings->cookie_secrets[0], edns->client_cookie, w->now,
-			  &w->query->client, server_cookie);
+	stele_cookie_make(w->shared->settings->cookie_secrets[0], edns->client_cookie,
+			  w->shared->now, &w->query->client, server_cookie);
 	p = put_option(p, STELE_EDNS_COOKIE, edns->cookie_reply_len);
 	memcpy(p, edns->client_cookie, sizeof(edns->client_cookie));
 	memcpy(p + sizeof(edns->client_cookie), server_cookie, sizeof(server_cookie));
 	return p + sizeof(edns->client_cookie) + sizeof(server_cookie);
 }
 
-/* The options of the OPT at `opt`. Returns their length. */
-static __attribute__((noinline)) uint32_t put_options(const struct work *w, uint8_t *opt)
+uint32_t stele_reply_put_options(const struct work *w, uint8_t *opt, int ede)
 {
-	const struct stele_answer_settings *settings = w->settings;
+	const struct stele_answer_settings *settings = w->shared->settings;
 	uint8_t *rdata = opt + OPT_FIXED_SZ, *p = rdata;
 	if (w->edns.want_nsid && settings->nsid_len > 0) {
 		p = put_option(p, STELE_EDNS_NSID, settings->nsid_len);
@@ -41,29 +37,13 @@ static __attribute__((noinline)) uint32_t put_options(const struct work *w, uint
 	}
 	if (w->edns.cookie_reply_len > 0)
 		p = put_cookie(w, p);
-	if (w->ede != STELE_EDE_NONE && w->pos + EDE_OPTION_SZ <= w->limit) {
+	if (ede != STELE_EDE_NONE && w->pos + EDE_OPTION_SZ <= w->limit) {
 		p = put_option(p, STELE_EDNS_EDE, 2);
-		stele_put_be16(p, (uint16_t)w->ede);
+		stele_put_be16(p, (uint16_t)ede);
 		p += 2;
 	}
 	stele_put_be16(opt + 9, (uint16_t)(p - rdata));
 	return (uint32_t)(p - rdata);
-}
-
-/* The OPT at w->pos. Returns where it ends. */
-static inline uint32_t put_opt(const struct work *w)
-{
-	uint8_t *opt = w->reply->buf + w->pos;
-	/* Owner, type, size, upper bits of the rcode, version 0, half of the flags. */
-	stele_put_be64(opt, (uint64_t)STELE_TYPE_OPT << 40 | (uint64_t)w->settings->udp_max << 24 |
-				    (uint64_t)(w->rcode >> 4) << 16 |
-				    (w->edns.dnssec_ok ? STELE_EDNS_FLAG_DO >> 8 : 0u));
-	opt[8] = 0;
-	stele_put_be16(opt + 9, 0);
-	uint32_t end = w->pos + OPT_FIXED_SZ;
-	if (w->opt_len > OPT_FIXED_SZ || w->ede != STELE_EDE_NONE)
-		end += put_options(w, opt);
-	return end;
 }
 
 static inline void put_header(const struct work *w)
@@ -100,7 +80,10 @@ static inline void put_all(struct work *w)
 {
 	struct stele_reply *reply = w->reply;
 	reply->rcode = w->rcode;
-	reply->len = w->edns.present ? put_opt(w) : w->pos;
+	reply->cookie_valid = w->edns.cookie_valid;
+	reply->len = w->pos;
+	if (w->edns.present)
+		reply->len = stele_reply_put_opt(w, w->pos, w->rcode, w->ede);
 	put_header(w);
 }
 
@@ -121,10 +104,10 @@ static void empty(struct work *w, uint16_t rcode)
 	w->reply->body_sum = 0;
 }
 
-static __attribute__((noinline)) void ask_policy(struct work *w)
+void stele_reply_ask_policy(struct work *w)
 {
 	struct stele_reply *reply = w->reply;
-	switch (w->settings->policy(w->settings->policy_user, w->query, reply)) {
+	switch (w->shared->settings->policy(w->shared->settings->policy_user, w->query, reply)) {
 	case STELE_POLICY_PASS:
 		return;
 	case STELE_POLICY_DROP:
@@ -153,6 +136,6 @@ void stele_reply_finish(struct work *w)
 		return;
 	reply->reply_class = class_of(w);
 	put_all(w);
-	if (w->settings->policy != NULL)
-		ask_policy(w);
+	if (w->shared->settings->policy != NULL)
+		stele_reply_ask_policy(w);
 }

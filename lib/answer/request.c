@@ -1,55 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/answer/work.h"
-
-#include "lib/base/bytes.h"
+#include "lib/answer/question.h"
 
 #include <string.h>
 
 enum {
-	QUESTION_FIXED_SZ = 4, /* type and class */
-	OPT_FIXED_SZ = 11,     /* with the root as its owner */
-	UDP_MIN = 512,         /* what every client takes (RFC 1035 section 4.2.1) */
 	COOKIE_CLIENT_SZ = 8,
 	COOKIE_SERVER_SZ = 16,
 	COOKIE_SERVER_MIN = 8,
 	COOKIE_SERVER_MAX = 32,
 };
-
-/* 16 bytes at a time: one register on every machine that matters. */
-typedef uint8_t vector __attribute__((vector_size(16)));
-
-static inline vector load(const uint8_t *from)
-{
-	vector v;
-	memcpy(&v, from, sizeof(v));
-	return v;
-}
-
-static inline void store(uint8_t *to, vector v)
-{
-	memcpy(to, &v, sizeof(v));
-}
-
-/* A-Z to a-z. Length bytes are below 'A' and stay. */
-static inline vector lower(vector v)
-{
-	vector is_upper = (vector)((v - 'A') < 26);
-	return v | (is_upper & 0x20);
-}
-
-/* Drops the first `cnt` bytes, at most 15. */
-static inline vector shift_down(vector v, unsigned cnt)
-{
-	unsigned __int128 bits;
-	memcpy(&bits, &v, sizeof(bits));
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	bits >>= 8 * cnt;
-#else
-	bits <<= 8 * cnt;
-#endif
-	memcpy(&v, &bits, sizeof(v));
-	return v;
-}
 
 static bool drop(struct work *w, enum stele_drop_reason reason)
 {
@@ -70,37 +29,8 @@ static bool decide(struct work *w, uint16_t rcode)
 	return false;
 }
 
-/*
- * Just what the contract asks for: clearing all of `w` would cost more than the query. The part that
- * does not depend on the message.
- */
-static inline void begin_reply(struct work *w)
-{
-	w->rcode = STELE_RCODE_NOERROR;
-	w->ede = STELE_EDE_NONE;
-	w->aa = false;
-	w->tc = false;
-	w->answer_cnt = 0;
-	w->authority_cnt = 0;
-	w->additional_cnt = 0;
-
-	w->state = WORK_DONE; /* until stele_resolve_start() */
-	w->fetch_cnt = 0;
-
-	struct stele_reply *reply = w->reply;
-	reply->len = 0;
-	reply->verdict = STELE_VERDICT_REPLY;
-	reply->drop_reason = STELE_DROP_NONE;
-	reply->reply_class = STELE_CLASS_ERROR;
-	reply->rcode = STELE_RCODE_NOERROR;
-	reply->cookie_valid = false;
-	reply->zone_id = UINT32_MAX;
-	reply->body_off = 0;
-	reply->body_len = 0;
-	reply->body_sum = 0;
-}
-
-static inline void begin(struct work *w)
+/* Just what the contract asks for: clearing all of `w` would cost more than the query. */
+static void begin(struct work *w)
 {
 	w->id = 0;
 	w->flags_in = 0;
@@ -112,67 +42,7 @@ static inline void begin(struct work *w)
 	w->limit = 0;
 	w->opt_len = 0;
 	w->pos = STELE_HEADER_SZ;
-	begin_reply(w);
-}
-
-/*
- * The question into `w`, and into the reply if that is elsewhere. False if it does not parse: no
- * compression, since there is nothing in front of it to point to.
- *
- * The message goes on for type and class behind the name, and the header stands before it. So every
- * run of 16 bytes below lies inside the message, whatever its length, and the last one, which ends
- * with the question, always exists.
- */
-static inline bool read_question(struct work *w)
-{
-	const uint8_t *msg = w->query->msg;
-	const uint8_t *qname = msg + STELE_HEADER_SZ;
-	uint32_t len = w->query->len;
-	if (len < STELE_HEADER_SZ + 1 + QUESTION_FIXED_SZ)
-		return false;
-	uint32_t max = len - STELE_HEADER_SZ - QUESTION_FIXED_SZ;
-	if (max > STELE_NAME_MAX)
-		max = STELE_NAME_MAX;
-
-	struct search_name *sname = &w->sname;
-	uint32_t at = 0;
-	unsigned depth = 0;
-	for (;;) {
-		sname->starts[depth] = (uint8_t)at;
-		uint8_t label = qname[at];
-		if (label == 0)
-			break;
-		at += label + 1u;
-		if (label > STELE_LABEL_MAX || at >= max)
-			return false;
-		depth++;
-	}
-	uint32_t name_len = at + 1;
-	sname->len = (uint8_t)name_len;
-	sname->depth = (uint8_t)depth;
-	sname->at = STELE_HEADER_SZ;
-	w->qname_len = (uint8_t)name_len;
-	w->has_question = true;
-	w->pos = STELE_HEADER_SZ + name_len + QUESTION_FIXED_SZ;
-
-	uint8_t *out = w->reply->buf;
-	enum { TAIL_SZ = sizeof(vector) - QUESTION_FIXED_SZ }; /* of the name, in the last run */
-	vector tail = load(msg + name_len);
-	if (out != msg) {
-		for (uint32_t i = 0; i + TAIL_SZ < name_len; i += sizeof(vector))
-			store(out + STELE_HEADER_SZ + i, load(qname + i));
-		store(out + name_len, tail);
-	}
-	tail = lower(tail);
-	for (uint32_t i = 0; i + TAIL_SZ < name_len; i += sizeof(vector))
-		store(sname->wire + i, lower(load(qname + i)));
-	if (name_len >= TAIL_SZ)
-		store(sname->wire + name_len - TAIL_SZ, tail);
-	else
-		store(sname->wire, shift_down(tail, TAIL_SZ - name_len));
-	w->qtype = stele_get_be16(qname + name_len);
-	w->qclass = stele_get_be16(qname + name_len + 2);
-	return true;
+	stele_work_begin_reply(w);
 }
 
 /* NOERROR, or FORMERR if it is none of the sizes that RFC 7873 section 4 allows. */
@@ -186,14 +56,15 @@ static uint16_t read_cookie(struct work *w, const uint8_t *data, size_t len)
 	    (len < COOKIE_CLIENT_SZ + COOKIE_SERVER_MIN || server_len > COOKIE_SERVER_MAX))
 		return STELE_RCODE_FORMERR;
 	edns->has_cookie = true;
-	const struct stele_answer_settings *settings = w->settings;
+	const struct stele_answer_settings *settings = w->shared->settings;
 	const struct stele_client *client = &w->query->client;
 	if (!settings->cookies || settings->cookie_secret_cnt == 0 || client->family == 0)
 		return STELE_RCODE_NOERROR;
 	memcpy(edns->client_cookie, data, COOKIE_CLIENT_SZ);
 	edns->cookie_reply_len = COOKIE_CLIENT_SZ + COOKIE_SERVER_SZ;
-	w->reply->cookie_valid = stele_cookie_check(
-		settings, edns->client_cookie, data + COOKIE_CLIENT_SZ, server_len, w->now, client);
+	edns->cookie_valid = stele_cookie_check(settings, edns->client_cookie,
+						data + COOKIE_CLIENT_SZ, server_len, w->shared->now,
+						client);
 	return STELE_RCODE_NOERROR;
 }
 
@@ -217,22 +88,13 @@ static uint16_t read_options(struct work *w, const uint8_t *data, size_t len)
 	return rcode;
 }
 
-/* What the client takes, kept between what it must take and what we send. */
-static inline uint16_t udp_size(const struct work *w, const uint8_t *opt)
-{
-	uint16_t size = stele_get_be16(opt + 3);
-	if (size > w->settings->udp_max)
-		size = w->settings->udp_max;
-	return size < UDP_MIN ? UDP_MIN : size;
-}
-
 /* The OPT at `opt`, whose fixed part and rdata lie inside the message. */
 static uint16_t read_opt(struct work *w, const uint8_t *opt)
 {
 	struct edns *edns = &w->edns;
 	edns->present = true;
 	edns->dnssec_ok = (opt[7] & (STELE_EDNS_FLAG_DO >> 8)) != 0;
-	edns->udp_size = udp_size(w, opt);
+	edns->udp_size = stele_question_udp_size(w, opt);
 	/* Another version may have other options: they are not looked at (RFC 6891 section 6.1.3). */
 	if (opt[6] != 0)
 		return STELE_RCODE_BADVERS;
@@ -314,8 +176,8 @@ static void set_limit(struct work *w)
 	unsigned opt_len = 0;
 	if (edns->present) {
 		opt_len = OPT_FIXED_SZ;
-		if (edns->want_nsid && w->settings->nsid_len > 0)
-			opt_len += 4u + w->settings->nsid_len;
+		if (edns->want_nsid && w->shared->settings->nsid_len > 0)
+			opt_len += 4u + w->shared->settings->nsid_len;
 		if (edns->cookie_reply_len > 0)
 			opt_len += 4u + edns->cookie_reply_len;
 	}
@@ -344,7 +206,7 @@ static bool decide_opcode(struct work *w)
 	if (opcode == STELE_OPCODE_NOTIFY || opcode == STELE_OPCODE_UPDATE)
 		return punt(w);
 	uint16_t rcode = STELE_RCODE_NOERROR;
-	if (stele_get_be16(w->query->msg + 4) == 1 && read_question(w))
+	if (stele_get_be16(w->query->msg + 4) == 1 && stele_question_read(w))
 		rcode = read_records(w, w->pos);
 	set_limit(w);
 	if (rcode == RECORDS_SIGNED)
@@ -352,8 +214,7 @@ static bool decide_opcode(struct work *w)
 	return decide(w, rcode == STELE_RCODE_BADVERS ? rcode : STELE_RCODE_NOTIMP);
 }
 
-/* Any message at all. */
-static __attribute__((noinline)) bool parse_any(struct work *w)
+bool stele_request_parse(struct work *w)
 {
 	const uint8_t *msg = w->query->msg;
 	begin(w);
@@ -367,7 +228,7 @@ static __attribute__((noinline)) bool parse_any(struct work *w)
 		return decide_opcode(w);
 
 	uint16_t question_cnt = stele_get_be16(msg + 4);
-	if (question_cnt > 1 || (question_cnt == 1 && !read_question(w))) {
+	if (question_cnt > 1 || (question_cnt == 1 && !stele_question_read(w))) {
 		set_limit(w);
 		return decide(w, STELE_RCODE_FORMERR);
 	}
@@ -380,55 +241,5 @@ static __attribute__((noinline)) bool parse_any(struct work *w)
 		return decide_other(w);
 	if (w->qtype == STELE_TYPE_AXFR || w->qtype == STELE_TYPE_IXFR)
 		return punt(w);
-	return true;
-}
-
-/*
- * The message that nearly all are: one question of class IN, no more or an OPT without options. It
- * is told apart by a few whole words; anything else is parsed from its beginning by parse_any().
- */
-bool stele_request_parse(struct work *w)
-{
-	const struct stele_query *query = w->query;
-	const uint8_t *msg = query->msg;
-	uint32_t len = query->len;
-	if (len < STELE_HEADER_SZ)
-		return parse_any(w);
-	uint64_t head = stele_get_be64(msg);     /* id, flags, QDCOUNT, ANCOUNT */
-	uint32_t tail = stele_get_be32(msg + 8); /* NSCOUNT, ARCOUNT */
-	uint64_t odd = (uint64_t)(STELE_FLAG_QR | STELE_FLAG_OPCODE) << 32 | UINT32_MAX;
-	if ((head & odd) != 1 << 16 || tail > 1 || !read_question(w))
-		return parse_any(w);
-
-	const uint8_t *opt = msg + w->pos;
-	struct edns edns = {.udp_size = UDP_MIN};
-	uint32_t limit = UDP_MIN;
-	if (len - w->pos != tail * OPT_FIXED_SZ)
-		return parse_any(w);
-	if (tail != 0) {
-		/* Owner and type; version; length of the options. */
-		if (stele_get_be32(opt) >> 8 != STELE_TYPE_OPT || opt[6] != 0 ||
-		    stele_get_be16(opt + 9) != 0)
-			return parse_any(w);
-		edns.present = true;
-		edns.dnssec_ok = (opt[7] & (STELE_EDNS_FLAG_DO >> 8)) != 0;
-		edns.udp_size = udp_size(w, opt);
-		limit = edns.udp_size;
-	}
-	if (w->qclass != STELE_CLASS_IN || w->qtype == STELE_TYPE_AXFR ||
-	    w->qtype == STELE_TYPE_IXFR)
-		return parse_any(w);
-
-	struct stele_reply *reply = w->reply;
-	if (query->tcp)
-		limit = STELE_MESSAGE_MAX;
-	if (limit > reply->cap)
-		limit = reply->cap;
-	w->id = (uint16_t)(head >> 48);
-	w->flags_in = (uint16_t)(head >> 32);
-	w->edns = edns;
-	w->opt_len = (uint16_t)(tail * OPT_FIXED_SZ);
-	w->limit = limit - tail * OPT_FIXED_SZ;
-	begin_reply(w);
 	return true;
 }

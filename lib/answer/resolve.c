@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/answer/compose.h"
 #include "lib/answer/denial.h"
+#include "lib/answer/lookup.h"
 
 #include <string.h>
 
@@ -31,18 +32,6 @@ static void truncate_reply(struct work *w)
 }
 
 /* ---- names ---- */
-
-static void hash_suffixes(struct work *w)
-{
-	struct stele_hash_seed seed = w->view->seed;
-	uint64_t h = seed.start;
-	w->suffix[0] = h;
-	for (unsigned d = 1; d <= w->sname.depth; d++) {
-		h = stele_hash_label(seed, h, sname_suffix(w, d));
-		w->suffix[d] = h;
-	}
-	w->suffix_valid = true;
-}
 
 /* True if `record` is the zone's name whose relative owner is `rel`. */
 static bool is_name(const struct work *w, const uint8_t *record, const uint8_t *rel,
@@ -171,7 +160,7 @@ static bool write_part(struct work *w, const struct part *part)
 static const uint8_t *find_wildcard_host(const struct work *w, const uint8_t *target)
 {
 	static const uint8_t star[1 + STELE_LABEL_MAX + NAME_SLACK] = {1, '*'};
-	struct stele_hash_seed seed = w->view->seed;
+	struct stele_hash_seed seed = w->shared->view->seed;
 	const uint8_t *starts[STELE_LABELS_MAX + 1];
 	unsigned depth = 0;
 	for (const uint8_t *p = target; *p != 0; p += *p + 1u)
@@ -188,7 +177,8 @@ static const uint8_t *find_wildcard_host(const struct work *w, const uint8_t *ta
 		const uint8_t *rel = d == w->apex_depth ? end - w->zone->apex_len :
 							  starts[depth - d];
 		uint64_t key = stele_key_name(seed, hash, w->apex_hash);
-		const uint8_t *record = stele_view_find(stele_view_name_shard(w->view, key), key);
+		const uint8_t *record =
+			stele_view_find(stele_view_name_shard(w->shared->view, key), key);
 		if (!is_name(w, record, rel, (unsigned)(end - rel) - w->zone->apex_len))
 			break;
 		encloser = (const void *)record;
@@ -198,7 +188,7 @@ static const uint8_t *find_wildcard_host(const struct work *w, const uint8_t *ta
 		return NULL;
 	uint64_t key =
 		stele_key_name(seed, stele_hash_label(seed, encloser_hash, star), w->apex_hash);
-	const uint8_t *record = stele_view_find(stele_view_name_shard(w->view, key), key);
+	const uint8_t *record = stele_view_find(stele_view_name_shard(w->shared->view, key), key);
 	uint8_t rel[2 + STELE_NAME_MAX] = {1, '*'};
 	memcpy(rel + 2, encloser + 1, encloser->rel_len);
 	return is_name(w, record, rel, encloser->rel_len + 2u) ? record : NULL;
@@ -357,7 +347,7 @@ static bool is_written_dname(const struct work *w, const struct stele_rrset *rrs
 static void write_all(struct work *w, const struct stele_name_parts *name, bool sigs_only)
 {
 	struct owner owner = answer_owner(w, name);
-	bool first_only = w->settings->any_minimal && !w->query->tcp;
+	bool first_only = w->shared->settings->any_minimal && !w->query->tcp;
 	for (unsigned i = 0; i < name->rrset_cnt; i++) {
 		const struct stele_rrset *rrset = &name->rrsets[i];
 		if (sigs_only && rrset->sig_cnt == 0)
@@ -485,8 +475,9 @@ static void follow_dname(struct work *w, const uint8_t *record, unsigned depth)
 		return;
 	}
 	set_sname(w, target, prefix_len + suffix_len, where.rdata_at);
-	hash_suffixes(w);
-	uint64_t key = stele_key_name(w->view->seed, w->suffix[w->sname.depth], w->apex_hash);
+	lookup_hash_suffixes(w);
+	uint64_t key =
+		stele_key_name(w->shared->view->seed, w->suffix[w->sname.depth], w->apex_hash);
 	if (!chain_goes_on(w, key)) {
 		tail(w);
 		return;
@@ -585,9 +576,9 @@ static void missing(struct work *w)
 		follow_dname(w, w->encloser, w->lo);
 	} else if (head->flags & STELE_NAME_HAS_WILDCARD) {
 		static const uint8_t star[1 + STELE_LABEL_MAX + NAME_SLACK] = {1, '*'};
-		uint64_t hash = stele_hash_label(w->view->seed, w->suffix[w->lo], star);
+		uint64_t hash = stele_hash_label(w->shared->view->seed, w->suffix[w->lo], star);
 		work_fetch(w, FETCH_NAME, ROLE_NAME,
-			   stele_key_name(w->view->seed, hash, w->apex_hash));
+			   stele_key_name(w->shared->view->seed, hash, w->apex_hash));
 		w->state = WORK_WILDCARD;
 	} else {
 		nxdomain(w);
@@ -604,7 +595,7 @@ static void probe_encloser(struct work *w)
 	}
 	unsigned depth = w->hi - w->lo == 1 ? w->lo : (w->lo + w->hi) / 2u;
 	work_fetch(w, FETCH_NAME, ROLE_NAME,
-		   stele_key_name(w->view->seed, w->suffix[depth], w->apex_hash));
+		   stele_key_name(w->shared->view->seed, w->suffix[depth], w->apex_hash));
 	w->proof_depth = (uint8_t)depth;
 	w->state = WORK_ENCLOSER;
 }
@@ -612,7 +603,7 @@ static void probe_encloser(struct work *w)
 static void search_encloser(struct work *w)
 {
 	if (!w->suffix_valid)
-		hash_suffixes(w);
+		lookup_hash_suffixes(w);
 	w->lo = w->apex_depth;
 	unsigned deepest = w->zone->label_max + 1u;
 	w->hi = w->sname.depth < deepest ? w->sname.depth : (uint8_t)deepest;
@@ -631,28 +622,13 @@ static void take_name(struct work *w, const uint8_t *record)
 
 /* ---- zones ---- */
 
-/* The deepest depth at which there are apexes, at most `from`; -1: none. */
-static int apex_depth_below(const struct stele_view *view, int from)
-{
-	for (int d = from; d >= 0; d--)
-		if (view->apex_depths[d >> 6] >> (d & 63) & 1)
-			return d;
-	return -1;
-}
-
 /* Fetches the zone with this apex and, in the same round, the name in it. */
 static void fetch_zone(struct work *w, int depth)
 {
-	struct stele_hash_seed seed = w->view->seed;
-	w->apex_depth = (uint8_t)depth;
-	w->apex_hash = w->suffix[depth];
-	w->zone_record = NULL;
-	if (w->last_zone->record != NULL && w->last_zone->apex_hash == w->apex_hash)
-		w->zone_record = w->last_zone->record;
-	else
-		work_fetch(w, FETCH_ZONE, ROLE_ZONE, stele_key_zone(seed, w->apex_hash));
-	work_fetch(w, FETCH_NAME, ROLE_NAME,
-		   stele_key_name(seed, w->suffix[w->sname.depth], w->apex_hash));
+	if (!lookup_candidate(w, depth))
+		work_fetch(w, FETCH_ZONE, ROLE_ZONE,
+			   stele_key_zone(w->shared->view->seed, w->apex_hash));
+	work_fetch(w, FETCH_NAME, ROLE_NAME, w->name_key);
 }
 
 static void enter_zone(struct work *w, const struct stele_zone *zone)
@@ -660,8 +636,7 @@ static void enter_zone(struct work *w, const struct stele_zone *zone)
 	w->zone = zone;
 	w->apex_at = (uint16_t)(STELE_HEADER_SZ + w->qname_len - zone->apex_len);
 	w->reply->zone_id = stele_le32(zone->zone_id);
-	w->last_zone->apex_hash = w->apex_hash;
-	w->last_zone->record = (const uint8_t *)zone;
+	lookup_remember_zone(w);
 }
 
 static bool is_zone(const struct work *w, const uint8_t *record)
@@ -682,7 +657,7 @@ static void enter_and_answer(struct work *w, const struct stele_zone *zone, cons
 		return;
 	}
 	w->aa = true;
-	w->chain_keys[0] = stele_key_name(w->view->seed, w->suffix[w->sname.depth], w->apex_hash);
+	w->chain_keys[0] = w->name_key;
 	take_name(w, record);
 }
 
@@ -690,7 +665,7 @@ static void take_zone(struct work *w, const uint8_t *name_record)
 {
 	const uint8_t *zone_record = w->zone_record;
 	bool here = is_zone(w, zone_record);
-	int next = apex_depth_below(w->view, w->apex_depth - 1);
+	int next = lookup_apex_depth(w->shared->view, w->apex_depth - 1);
 	if (here && w->state == WORK_ZONE && w->qtype == STELE_TYPE_DS &&
 	    w->apex_depth == w->sname.depth && next >= 0) {
 		/* DS belongs to the parent side (RFC 4035 section 3.1.4.1), if we serve that too. */
@@ -704,16 +679,17 @@ static void take_zone(struct work *w, const uint8_t *name_record)
 	} else if (next >= 0) {
 		fetch_zone(w, next);
 	} else if (w->state == WORK_DS_PARENT) {
-		w->apex_depth = w->sname.depth;
-		w->apex_hash = w->suffix[w->apex_depth];
+		lookup_candidate(w, w->sname.depth);
+		w->zone_record = (const uint8_t *)w->child_zone;
 		enter_and_answer(w, w->child_zone, w->child_record);
 	} else {
 		fail(w, STELE_RCODE_REFUSED, STELE_EDE_NOT_AUTHORITATIVE);
 	}
 }
 
-void stele_resolve_start(struct work *w)
+void stele_resolve_start(struct work *w, const uint8_t *record)
 {
+	stele_work_begin_reply(w);
 	w->fetch_cnt = 0;
 	w->part_cnt = 0;
 	w->host_cnt = 0;
@@ -728,12 +704,13 @@ void stele_resolve_start(struct work *w)
 	w->encloser = NULL;
 	w->zone = NULL;
 	w->state = WORK_ZONE;
-	hash_suffixes(w);
-	int depth = apex_depth_below(w->view, w->sname.depth);
-	if (depth < 0)
-		fail(w, STELE_RCODE_REFUSED, STELE_EDE_NOT_AUTHORITATIVE);
-	else
-		fetch_zone(w, depth);
+	take_zone(w, record);
+}
+
+void stele_resolve_refuse(struct work *w)
+{
+	stele_work_begin_reply(w);
+	fail(w, STELE_RCODE_REFUSED, STELE_EDE_NOT_AUTHORITATIVE);
 }
 
 void stele_resolve_step(struct work *w)

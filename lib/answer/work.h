@@ -5,8 +5,10 @@
 /*
  * One query under way, and how the files of this folder share it:
  *
- *   request.c   reads the message: stele_request_parse()
- *   batch.c     drives a batch: parse all, then rounds of fetches and steps until none is left
+ *   batch.c     drives a batch: parse all, look all names up, answer; then rounds of fetches and
+ *               steps until none is left
+ *   plain.h     what nearly all queries are: read, and answered where the name has the type
+ *   request.c   any other message: stele_request_parse()
  *   resolve.c   the algorithm of RFC 1034 section 4.3.2 as a state machine: stele_resolve_step()
  *   denial.c    chooses the proofs that something is not there
  *   chain.h/.c  covering searches in NSEC3 and NSEC blocks
@@ -18,6 +20,7 @@
  */
 
 #include "lib/answer/answer.h"
+#include "lib/answer/equal.h"
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
 #include "lib/dns/rrtype.h"
@@ -27,12 +30,13 @@
 
 /* A name being looked for: the qname at first, later the target of a CNAME. */
 struct search_name {
-	uint8_t wire[STELE_NAME_MAX + NAME_SLACK];
+	uint16_t at; /* where its relative labels stand in the reply, for pointers */
 	uint8_t len;
 	uint8_t depth;
+	uint8_t lead[STELE_EQUAL_LEAD]; /* stele_equal_ends() reads before `wire` */
+	uint8_t wire[STELE_NAME_MAX + NAME_SLACK];
 	uint8_t starts[STELE_LABELS_MAX + 1]; /* starts[i]: offset of the i-th label from the left;
 					       * starts[depth] is the root's */
-	uint16_t at; /* where its relative labels stand in the reply, for pointers */
 };
 
 /*
@@ -120,44 +124,62 @@ struct edns {
 	bool dnssec_ok;
 	bool want_nsid;
 	bool has_cookie;
+	bool cookie_valid; /* a server cookie of ours came with it */
 	uint8_t client_cookie[8];
 	uint8_t cookie_reply_len; /* bytes of the cookie option's data in the reply: 0, 16 + 8 */
 	uint16_t udp_size;        /* clamped to 512 … */
 };
 
-/* The zone that answered last. Most queries are for few zones, and one lookup less is a tenth of a
- * query; its name is compared all the same. */
-struct last_zone {
-	uint64_t view_serial; /* of the view that it is in */
+/*
+ * Zones that answered lately, by the low bits of their apex's hash. Most queries are for few zones,
+ * and one lookup less is a fifth of a query. The zone's name is compared all the same.
+ */
+#define ZONE_MEMO_CNT 64
+struct zone_memo {
 	uint64_t apex_hash;
 	const uint8_t *record; /* NULL: none yet */
 };
 
-struct work {
+/* What all queries of a thread share. */
+struct stele_answerer {
 	const struct stele_view *view;
 	const struct stele_answer_settings *settings;
+	uint32_t now;
+	uint64_t view_serial; /* of the view that the memos are about */
+	struct zone_memo zones[ZONE_MEMO_CNT];
+	uint8_t *works; /* STELE_BATCH_MAX struct work, see batch.c */
+	void (*run)(struct stele_answerer *answerer, const struct stele_query *queries,
+		    struct stele_reply *replies, unsigned cnt);
+};
+
+struct work {
+	struct stele_answerer *shared; /* set once */
 	const struct stele_query *query;
 	struct stele_reply *reply;
-	struct last_zone *last_zone;
-	uint32_t now;
 
 	/* ---- request: set by stele_request_parse() ---- */
 	uint16_t id;
 	uint16_t flags_in; /* the 16 bits behind the id */
 	uint16_t qtype;
 	uint16_t qclass;
+	struct edns edns;
+	uint32_t limit;    /* bytes the reply may have without its OPT */
+	uint16_t opt_len;  /* of the OPT in the reply, EDE not counted */
 	bool has_question; /* the question is echoed */
 	uint8_t qname_len;
-	struct edns edns;
-	uint32_t limit;   /* bytes the reply may have without its OPT */
-	uint16_t opt_len; /* of the OPT in the reply, EDE not counted */
+
+	/* ---- lookup: set by batch.c ---- */
+	uint8_t apex_depth; /* candidate depth of the zone's apex */
+	uint64_t apex_hash;
+	const uint8_t *zone_record; /* at the candidate depth; its name is not yet compared */
+	uint64_t name_key;          /* of sname in that zone */
 
 	/* ---- reply ---- */
+	uint32_t pos;   /* bytes written so far: header and question are counted */
 	uint16_t rcode; /* with the upper bits of EDNS */
-	int ede;        /* info code or STELE_EDE_NONE */
 	bool aa;
 	bool tc;
-	uint32_t pos; /* bytes written so far: header and question are counted */
+	int ede; /* info code or STELE_EDE_NONE */
 	uint16_t answer_cnt, authority_cnt, additional_cnt;
 
 	/* ---- resolution: set by stele_resolve_start() ---- */
@@ -170,20 +192,17 @@ struct work {
 	bool glue_missing;   /* a host of a referral had addresses that did not fit */
 	uint8_t proof;       /* enum proof */
 	uint8_t proof_depth; /* of the encloser that is tried */
-	uint8_t apex_depth;
-	uint8_t lo, hi;             /* of the search for the encloser: lo exists, hi does not */
-	bool suffix_valid;          /* suffix[] belongs to sname */
-	uint16_t apex_at;           /* where the apex stands in the question */
-	const uint8_t *zone_record; /* at the candidate depth; its name is not yet compared */
+	uint8_t lo, hi;      /* of the search for the encloser: lo exists, hi does not */
+	bool suffix_valid;   /* suffix[] belongs to sname */
+	uint16_t apex_at;    /* where the apex stands in the question */
 	const struct stele_zone *zone;
 	const uint8_t *record;   /* of sname, or of the wildcard that stands for it; NULL: none */
 	const uint8_t *encloser; /* record of the closest encloser, once `lo` is final */
 	const struct stele_zone *child_zone; /* WORK_DS_PARENT: what to go back to */
 	const uint8_t *child_record;
-	uint64_t apex_hash;
-	struct fetch fetches[FETCH_MAX];
 	struct search_name sname;
-	uint64_t suffix[STELE_LABELS_MAX + 1];  /* suffix[d]: hash of the last d labels of sname */
+	uint64_t suffix[STELE_LABELS_MAX + 1]; /* suffix[d]: hash of the last d labels of sname */
+	struct fetch fetches[FETCH_MAX];
 	uint8_t hashes[4][STELE_NSEC3_HASH_SZ]; /* computed for fetches */
 	uint8_t hash_cnt;
 	struct part parts[PART_MAX];
@@ -192,6 +211,30 @@ struct work {
 	const struct stele_rrset *dnames[CHAIN_MAX]; /* that stand in the answer section */
 	uint8_t dname_cnt;
 };
+
+/* The reply and its state as they are before anything is known. */
+static inline void stele_work_begin_reply(struct work *w)
+{
+	w->rcode = STELE_RCODE_NOERROR;
+	w->ede = STELE_EDE_NONE;
+	w->aa = false;
+	w->tc = false;
+	w->answer_cnt = 0;
+	w->authority_cnt = 0;
+	w->additional_cnt = 0;
+
+	struct stele_reply *reply = w->reply;
+	reply->len = 0;
+	reply->verdict = STELE_VERDICT_REPLY;
+	reply->drop_reason = STELE_DROP_NONE;
+	reply->reply_class = STELE_CLASS_ERROR;
+	reply->rcode = STELE_RCODE_NOERROR;
+	reply->cookie_valid = false;
+	reply->zone_id = UINT32_MAX;
+	reply->body_off = 0;
+	reply->body_len = 0;
+	reply->body_sum = 0;
+}
 
 /* Asks for something; NULL if there is no room (then it is left out). */
 static inline struct fetch *work_fetch(struct work *w, enum fetch_kind kind, enum fetch_role role,
@@ -232,12 +275,11 @@ static inline uint16_t sname_suffix_at(const struct work *w, unsigned depth)
 }
 
 /*
- * Reads the query into `w` (view, settings, query, reply and now are set already; the rest is
- * unset). Everything that the reply needs of the query is copied, since the reply may overwrite it:
+ * Reads the query into `w` (shared, query and reply are set already; the rest is unset). Everything that the reply needs of the query is copied, since the reply may overwrite it:
  * header and question are already in place in reply->buf when this returns true, and w->pos stands
  * behind them.
  *
- * True: the query is for resolve.c. False: it is decided: either reply->verdict says drop or punt, or
+ * True: the query is to be looked up. False: it is decided: either reply->verdict says drop or punt, or
  * w->rcode (FORMERR, NOTIMP, BADVERS, REFUSED …, or a CHAOS answer written in place) is to be sent
  * by stele_reply_finish().
  */
@@ -246,8 +288,14 @@ bool stele_request_parse(struct work *w);
 /* Answers a CHAOS question into the reply (RFC 4892), or sets REFUSED. */
 void stele_chaos_answer(struct work *w);
 
-/* Header, counts and OPT; asks the policy; fills reply->len, verdict, class and rcode. */
+/* Header, counts and OPT; asks the policy; fills reply->len, class and rcode. */
 void stele_reply_finish(struct work *w);
+
+/* The options of the OPT that stands at `opt`, behind w->pos. Returns their length. */
+uint32_t stele_reply_put_options(const struct work *w, uint8_t *opt, int ede);
+
+/* Asks the policy about a reply that is finished, and does as it says. */
+void stele_reply_ask_policy(struct work *w);
 
 /*
  * The server cookie of RFC 9018 section 4: version 1, reserved, timestamp, SipHash-2-4 over client
@@ -261,8 +309,14 @@ bool stele_cookie_check(const struct stele_answer_settings *settings,
 			const uint8_t client_cookie[8], const uint8_t *server_cookie,
 			size_t server_cookie_len, uint32_t now, const struct stele_client *client);
 
-/* The first fetches of a query whose question is for us. */
-void stele_resolve_start(struct work *w);
+/*
+ * The query was looked up at the candidate depth: w->zone_record and `record` (NULL: there is no such
+ * name) are what was found, their names not yet compared. Begins with that.
+ */
+void stele_resolve_start(struct work *w, const uint8_t *record);
+
+/* The question is for no zone of the image. */
+void stele_resolve_refuse(struct work *w);
 
 /* The fetches are there: goes on, until more are wanted (fetch_cnt > 0) or state is WORK_DONE. */
 void stele_resolve_step(struct work *w);

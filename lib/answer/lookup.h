@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_ANSWER_LOOKUP_H
+#define STELE_LIB_ANSWER_LOOKUP_H
+
+/* Where a search name is to be looked for. */
+
+#include "lib/answer/work.h"
+
+/* Hashes of all suffixes of sname, in one pass from the right. */
+static inline __attribute__((always_inline)) void lookup_hash_suffixes(struct work *w)
+{
+	struct stele_hash_seed seed = w->shared->view->seed;
+	uint64_t h = seed.start;
+	uint64_t *suffix = w->suffix;
+	*suffix = h;
+	const uint8_t *starts = w->sname.starts + w->sname.depth;
+	while (starts > w->sname.starts) {
+		h = stele_hash_label(seed, h, w->sname.wire + *--starts);
+		*++suffix = h;
+	}
+	w->suffix_valid = true;
+}
+
+/* The deepest depth at which there are apexes, at most `from`; -1: none. */
+static inline int lookup_apex_depth(const struct stele_view *view, int from)
+{
+	if (from >= 64) {
+		uint64_t high = view->apex_depths[1] << (127 - from);
+		if (high != 0)
+			return from - __builtin_clzll(high);
+		from = 63;
+	}
+	if (from < 0)
+		return -1;
+	uint64_t low = view->apex_depths[0] << (63 - from);
+	return low != 0 ? from - __builtin_clzll(low) : -1;
+}
+
+/*
+ * Takes `depth` as the candidate depth of the zone's apex. True if the zone's record is at hand
+ * (w->zone_record, its name not yet compared); else it has to be fetched by stele_key_zone(). The name
+ * has w->name_key, which does not depend on it.
+ */
+static inline __attribute__((always_inline)) bool lookup_candidate(struct work *w, int depth)
+{
+	uint64_t apex_hash = w->suffix[depth];
+	w->apex_depth = (uint8_t)depth;
+	w->apex_hash = apex_hash;
+	w->name_key = stele_key_name(w->shared->view->seed, w->suffix[w->sname.depth], apex_hash);
+	const struct zone_memo *memo = &w->shared->zones[apex_hash % ZONE_MEMO_CNT];
+	w->zone_record = memo->apex_hash == apex_hash ? memo->record : NULL;
+	return w->zone_record != NULL;
+}
+
+/* The zone record at the candidate depth has the right name: the next query may be for it too. */
+static inline void lookup_remember_zone(const struct work *w)
+{
+	w->shared->zones[w->apex_hash % ZONE_MEMO_CNT] =
+		(struct zone_memo){w->apex_hash, w->zone_record};
+}
+
+#endif
