@@ -96,6 +96,26 @@ static void fetch_star_hash(struct work *w, unsigned depth)
 	fetch_name_hash(w, ROLE_STAR, star, sizeof(star_label) + len);
 }
 
+static void add_nsec3(struct work *w, const struct stele_nsec3_entry *entry)
+{
+	add_part(w, &(struct part){.record = (const uint8_t *)entry,
+				   .rrset = &entry->rrset,
+				   .nsec3_hash = entry->hash});
+}
+
+/* What depends on the encloser alone, behind the SOA. `star` counts if it is wanted. */
+static void add_encloser(struct work *w, const struct stele_nsec3_entry *encloser,
+			 const struct stele_nsec3_entry *star)
+{
+	bool soa_only = w->part_cnt == 1 && w->parts[0].rrset == &w->zone->soa;
+	add_nsec3(w, encloser);
+	if (w->proof != PROOF_STAR)
+		return;
+	add_nsec3(w, star);
+	if (soa_only && w->memo_key != NULL)
+		w->memo_part_cnt = w->part_cnt;
+}
+
 /*
  * The closest encloser proof with the encloser assumed at `depth`. `record` is the name there if it
  * is at hand: it has the hashes. If no NSEC3 matches, the next try is one label up, as names without
@@ -103,15 +123,29 @@ static void fetch_star_hash(struct work *w, unsigned depth)
  */
 static void prove_encloser(struct work *w, unsigned depth, const uint8_t *record)
 {
+	w->proof_depth = (uint8_t)depth;
+	w->memo_key = depth == w->apex_depth ? (const void *)w->zone : record;
+	if (w->memo_key != NULL) {
+		const struct memo *memo = stele_memo_at(w->shared->memos, w->memo_key);
+		if (memo->encloser != NULL && (w->proof != PROOF_STAR || memo->star != NULL)) {
+			add_encloser(w, memo->encloser, memo->star);
+			if (w->cover != NULL)
+				add_nsec3(w, w->cover);
+			else
+				fetch_suffix_hash(w, ROLE_COVER, depth + 1);
+			return;
+		}
+	}
+
 	struct stele_name_parts name = {.hash = NULL};
 	if (record != NULL)
 		name = stele_name_parts(record);
-	w->proof_depth = (uint8_t)depth;
 	if (name.hash != NULL)
 		fetch_hash(w, ROLE_ENCLOSER, name.hash);
 	else
 		fetch_suffix_hash(w, ROLE_ENCLOSER, depth);
-	fetch_suffix_hash(w, ROLE_NEXT, depth + 1);
+	if (w->cover == NULL)
+		fetch_suffix_hash(w, ROLE_NEXT, depth + 1);
 	if (w->proof != PROOF_STAR)
 		return;
 	if (name.wildcard_hash != NULL)
@@ -129,14 +163,6 @@ static void prove_own(struct work *w, const uint8_t *record, unsigned depth)
 		fetch_hash(w, ROLE_OWN, hash);
 	else
 		fetch_suffix_hash(w, ROLE_OWN, depth);
-}
-
-static void add_nsec3(struct work *w, const struct fetch *result)
-{
-	const struct stele_nsec3_entry *entry = (const void *)result->result;
-	add_part(w, &(struct part){.record = (const uint8_t *)entry,
-				   .rrset = &entry->rrset,
-				   .nsec3_hash = entry->hash});
 }
 
 /* ---- what to prove ---- */
@@ -207,6 +233,34 @@ void stele_deny_ds(struct work *w, const uint8_t *cut, unsigned depth)
 		prove_own(w, cut, depth);
 }
 
+static const struct stele_nsec3_entry *entry_of(const struct fetch *f)
+{
+	return (const struct stele_nsec3_entry *)(const void *)f->result;
+}
+
+/* The encloser that was tried has an NSEC3 record; these are all results of that try. */
+static void take_encloser(struct work *w, const struct fetch *results, unsigned cnt)
+{
+	const struct stele_nsec3_entry *encloser = NULL, *star = NULL;
+	for (unsigned i = 0; i < cnt; i++) {
+		if (results[i].role == ROLE_ENCLOSER)
+			encloser = entry_of(&results[i]);
+		else if (results[i].role == ROLE_STAR)
+			star = entry_of(&results[i]);
+		else if (results[i].role == ROLE_NEXT)
+			w->cover = entry_of(&results[i]);
+	}
+	if (w->memo_key != NULL) {
+		struct memo *memo = stele_memo_at(w->shared->memos, w->memo_key);
+		memo->encloser = encloser;
+		if (star != NULL)
+			memo->star = star;
+	}
+	add_encloser(w, encloser, star);
+	if (w->cover != NULL)
+		add_nsec3(w, w->cover);
+}
+
 void stele_denial_results(struct work *w, const struct fetch *results, unsigned cnt)
 {
 	const struct fetch *encloser = NULL, *own = NULL;
@@ -215,7 +269,7 @@ void stele_denial_results(struct work *w, const struct fetch *results, unsigned 
 		if (f->role == ROLE_NSEC && f->result != NULL)
 			add_own_nsec(w, f->result, 0);
 		else if (f->role == ROLE_COVER)
-			add_nsec3(w, f);
+			add_nsec3(w, entry_of(f));
 		else if (f->role == ROLE_OWN)
 			own = f;
 		else if (f->role == ROLE_ENCLOSER)
@@ -223,21 +277,21 @@ void stele_denial_results(struct work *w, const struct fetch *results, unsigned 
 	}
 	if (own != NULL) {
 		if (own->matched) {
-			add_nsec3(w, own);
+			add_nsec3(w, entry_of(own));
 		} else if (w->proof_depth > w->apex_depth) {
+			/* The name itself is the next closer one then, and this covers it. */
+			w->cover = entry_of(own);
 			w->proof = PROOF_ENCLOSER;
 			prove_encloser(w, w->proof_depth - 1u, NULL);
 		}
 	}
 	if (encloser == NULL)
 		return;
-	if (!encloser->matched) {
-		if (w->proof_depth > w->apex_depth)
-			prove_encloser(w, w->proof_depth - 1u, NULL);
-		return;
+	if (encloser->matched) {
+		take_encloser(w, results, cnt);
+	} else if (w->proof_depth > w->apex_depth) {
+		/* What was looked up for this depth is the next closer name's for the one above. */
+		w->cover = entry_of(encloser);
+		prove_encloser(w, w->proof_depth - 1u, NULL);
 	}
-	for (unsigned i = 0; i < cnt; i++)
-		if (results[i].role == ROLE_ENCLOSER || results[i].role == ROLE_NEXT ||
-		    results[i].role == ROLE_STAR)
-			add_nsec3(w, &results[i]);
 }

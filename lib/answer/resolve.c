@@ -239,11 +239,21 @@ static bool write_host(struct work *w, const struct host *host)
 static void write_tail(struct work *w)
 {
 	w->state = WORK_DONE;
-	for (unsigned i = 0; i < w->part_cnt; i++) {
+	/* SOA and the encloser's proofs, right behind the question, may be at hand in one piece. */
+	struct memo *memo = NULL;
+	unsigned done = 0;
+	if (w->memo_part_cnt > 0 && w->pos == STELE_HEADER_SZ + w->qname_len + 4u) {
+		memo = stele_memo_at(w->shared->memos, w->memo_key);
+		if (stele_memo_replay(w, memo))
+			done = w->memo_part_cnt;
+	}
+	for (unsigned i = done; i < w->part_cnt; i++) {
 		if (!write_part(w, &w->parts[i])) {
 			w->tc = true;
 			return;
 		}
+		if (memo != NULL && i + 1 == w->memo_part_cnt)
+			stele_memo_capture(w, memo);
 	}
 	/* Required glue first, so that other addresses never push it out (RFC 9471). */
 	for (unsigned pass = 0; pass < 2; pass++) {
@@ -699,6 +709,9 @@ void stele_resolve_start(struct work *w, const uint8_t *record)
 	w->glue_missing = false;
 	w->hash_cnt = 0;
 	w->proof = PROOF_NONE;
+	w->memo_key = NULL;
+	w->memo_part_cnt = 0;
+	w->cover = NULL;
 	w->lo = 0xff; /* no wildcard */
 	w->record = NULL;
 	w->encloser = NULL;

@@ -11,6 +11,7 @@
  *   request.c   any other message: stele_request_parse()
  *   resolve.c   the algorithm of RFC 1034 section 4.3.2 as a state machine: stele_resolve_step()
  *   denial.c    chooses the proofs that something is not there
+ *   memo.h/.c   what proofs have in common
  *   chain.h/.c  covering searches in NSEC3 and NSEC blocks
  *   compose.h/.c  writes RRsets into the reply
  *   finish.c    header, OPT, errors: stele_reply_finish()
@@ -21,6 +22,7 @@
 
 #include "lib/answer/answer.h"
 #include "lib/answer/equal.h"
+#include "lib/answer/memo.h"
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
 #include "lib/dns/rrtype.h"
@@ -147,6 +149,7 @@ struct stele_answerer {
 	uint32_t now;
 	uint64_t view_serial; /* of the view that the memos are about */
 	struct zone_memo zones[ZONE_MEMO_CNT];
+	struct memo memos[MEMO_CNT];
 	uint8_t *works; /* STELE_BATCH_MAX struct work, see batch.c */
 	void (*run)(struct stele_answerer *answerer, const struct stele_query *queries,
 		    struct stele_reply *replies, unsigned cnt);
@@ -188,13 +191,16 @@ struct work {
 	uint8_t part_cnt;
 	uint8_t host_cnt;
 	uint8_t host_fetched;
-	uint8_t chain_cnt;   /* CNAMEs and DNAMEs followed */
-	bool glue_missing;   /* a host of a referral had addresses that did not fit */
-	uint8_t proof;       /* enum proof */
-	uint8_t proof_depth; /* of the encloser that is tried */
-	uint8_t lo, hi;      /* of the search for the encloser: lo exists, hi does not */
-	bool suffix_valid;   /* suffix[] belongs to sname */
-	uint16_t apex_at;    /* where the apex stands in the question */
+	uint8_t chain_cnt;     /* CNAMEs and DNAMEs followed */
+	bool glue_missing;     /* a host of a referral had addresses that did not fit */
+	uint8_t proof;         /* enum proof */
+	uint8_t proof_depth;   /* of the encloser that is tried */
+	uint8_t memo_part_cnt; /* parts that the memo's body stands for */
+	const void *memo_key;  /* of the encloser that is tried; NULL: it has no memo */
+	const struct stele_nsec3_entry *cover; /* of the next closer name, if it is known already */
+	uint8_t lo, hi;    /* of the search for the encloser: lo exists, hi does not */
+	bool suffix_valid; /* suffix[] belongs to sname */
+	uint16_t apex_at;  /* where the apex stands in the question */
 	const struct stele_zone *zone;
 	const uint8_t *record;   /* of sname, or of the wildcard that stands for it; NULL: none */
 	const uint8_t *encloser; /* record of the closest encloser, once `lo` is final */

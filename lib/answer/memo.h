@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_ANSWER_MEMO_H
+#define STELE_LIB_ANSWER_MEMO_H
+
+/*
+ * What the proofs of absence below one encloser have in common.
+ *
+ * A name that does not exist is denied by three NSEC3 records (RFC 5155 section 7.2.1), of which two
+ * depend on the closest encloser alone: the one that matches it and the one about its wildcard. So do
+ * the SOA and its signature. Random names below a few enclosers are what floods consist of; so
+ * each thread remembers, for the enclosers it met lately, the two records and how they stood in the reply.
+ * An image never changes, so what is remembered is true for as long as the view is the same.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct work;
+struct stele_nsec3_entry;
+
+/* Enclosers remembered by a thread. More would push other things out of the second-level cache. */
+#define MEMO_CNT 32
+
+/* SOA and two NSEC3 records with signatures take 400 to 900 bytes. Larger ones are not kept. */
+#define MEMO_BODY_MAX 1024
+#define MEMO_POINTER_MAX 24
+
+struct memo {
+	const void *key; /* the encloser's record, or the zone's record for the apex; NULL: unused */
+	const struct stele_nsec3_entry *encloser; /* matches it */
+	const struct stele_nsec3_entry *star;     /* about its wildcard; NULL: not looked for yet */
+
+	/* SOA and both of these as they stood behind a question with a name of `qname_len`. All
+	 * pointers in it lead to the apex in the question or into itself: at another length of the
+	 * name all of them move by the same distance. */
+	uint16_t body_len; /* 0: not there yet */
+	uint8_t qname_len;
+	uint8_t rr_cnt;
+	uint8_t pointer_cnt;
+	uint16_t pointers[MEMO_POINTER_MAX]; /* offsets in `body` */
+	uint8_t body[MEMO_BODY_MAX];
+};
+
+/* The place for an encloser's memo, cleared if it was another's. */
+struct memo *stele_memo_at(struct memo memos[MEMO_CNT], const void *key);
+
+/* Forgets everything: the view is another one. */
+void stele_memo_clear(struct memo memos[MEMO_CNT]);
+
+/* Appends the body to the reply, which so far ends with the question. False: there is none, or it
+ * does not fit; nothing is done. */
+bool stele_memo_replay(struct work *w, const struct memo *memo);
+
+/* Keeps what stands behind the question: the SOA part and both records, nothing else. */
+void stele_memo_capture(const struct work *w, struct memo *memo);
+
+#endif
