@@ -55,8 +55,25 @@ static inline __attribute__((always_inline)) bool lookup_candidate(struct work *
 /* The zone record at the candidate depth has the right name: the next query may be for it too. */
 static inline void lookup_remember_zone(const struct work *w)
 {
-	w->shared->zones[w->apex_hash % ZONE_MEMO_CNT] =
-		(struct zone_memo){w->apex_hash, w->zone_record};
+	struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
+	if (memo->record == w->zone_record)
+		return;
+	*memo = (struct zone_memo){w->apex_hash, w->zone_record, NULL};
+}
+
+/* The record of the zone's apex, which is the closest encloser of most names that are not there; NULL
+ * if it is not at hand. */
+static inline const uint8_t *lookup_apex_record(const struct work *w)
+{
+	const struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
+	return memo->record == w->zone_record ? memo->apex : NULL;
+}
+
+static inline void lookup_remember_apex(const struct work *w, const uint8_t *apex)
+{
+	struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
+	if (memo->record == w->zone_record)
+		memo->apex = apex;
 }
 
 #endif

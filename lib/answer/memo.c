@@ -33,7 +33,7 @@ bool stele_memo_replay(struct work *w, const struct memo *memo)
 	if (memo->body_len == 0 || w->pos + memo->body_len > w->limit)
 		return false;
 	uint8_t *out = w->reply->buf + w->pos;
-	stele_copy(out, memo->body, memo->body_len);
+	memcpy(out, memo->body, memo->body_len);
 	unsigned distance = (unsigned)w->qname_len - memo->qname_len;
 	for (unsigned i = 0; i < memo->pointer_cnt; i++) {
 		uint8_t *p = out + memo->pointers[i];

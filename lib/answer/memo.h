@@ -6,8 +6,8 @@
  * What the proofs of absence below one encloser have in common.
  *
  * A name that does not exist is denied by three NSEC3 records (RFC 5155 section 7.2.1), of which two
- * depend on the closest encloser alone: the one that matches it and the one about its wildcard. So do
- * the SOA and its signature. Random names below a few enclosers are what floods consist of; so
+ * depend on the closest encloser alone: the one that matches it and the one about its wildcard. The
+ * SOA depends on the zone alone. Random names below a few enclosers are what floods consist of; so
  * each thread remembers, for the enclosers it met lately, the two records and how they stood in the reply.
  * An image never changes, so what is remembered is true for as long as the view is the same.
  */
@@ -26,11 +26,13 @@ struct stele_nsec3_entry;
 #define MEMO_POINTER_MAX 24
 
 struct memo {
-	const void *key; /* the encloser's record, or the zone's record for the apex; NULL: unused */
+	/* The encloser's record, or the zone's record for the apex; NULL: unused. A SOA without proofs
+	 * has a memo of its own: its address, or the byte behind that with its signatures. */
+	const void *key;
 	const struct stele_nsec3_entry *encloser; /* matches it */
 	const struct stele_nsec3_entry *star;     /* about its wildcard; NULL: not looked for yet */
 
-	/* SOA and both of these as they stood behind a question with a name of `qname_len`. All
+	/* SOA and both of these, as far as they are there, as they stood behind a question with a name of `qname_len`. All
 	 * pointers in it lead to the apex in the question or into itself: at another length of the
 	 * name all of them move by the same distance. */
 	uint16_t body_len; /* 0: not there yet */

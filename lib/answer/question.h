@@ -21,6 +21,21 @@ static inline stele_vector question_lower(stele_vector v)
 	return v | (is_upper & 0x20);
 }
 
+/* The same for a long run of fixed size; `to` and `from` do not overlap. */
+#define QUESTION_LONG_SZ 64
+static inline __attribute__((always_inline)) void question_lower_long(uint8_t *to,
+								      const uint8_t *from)
+{
+	typedef uint8_t piece __attribute__((vector_size(32)));
+	for (unsigned i = 0; i < QUESTION_LONG_SZ; i += sizeof(piece)) {
+		piece v;
+		memcpy(&v, from + i, sizeof(v));
+		piece is_upper = (piece)((v - 'A') < 26);
+		v |= is_upper & 0x20;
+		memcpy(to + i, &v, sizeof(v));
+	}
+}
+
 /* Drops the first `cnt` bytes, at most 15. */
 static inline stele_vector question_shift_down(stele_vector v, unsigned cnt)
 {
@@ -75,6 +90,9 @@ static inline __attribute__((always_inline)) bool stele_question_read(struct wor
 	w->has_question = true;
 	w->pos = STELE_HEADER_SZ + name_len + QUESTION_FIXED_SZ;
 
+	w->qtype = stele_get_be16(qname + name_len);
+	w->qclass = stele_get_be16(qname + name_len + 2);
+
 	uint8_t *out = w->reply->buf;
 	enum { RUN_SZ = sizeof(stele_vector) };
 	enum { TAIL_SZ = RUN_SZ - QUESTION_FIXED_SZ }; /* of the name, in the last run */
@@ -84,6 +102,12 @@ static inline __attribute__((always_inline)) bool stele_question_read(struct wor
 			stele_vector_store(out + STELE_HEADER_SZ + i, stele_vector_load(qname + i));
 		stele_vector_store(out + name_len, tail);
 	}
+	if (out == msg && name_len <= QUESTION_LONG_SZ) {
+		/* Nearly always. A reply's buffer has 512 bytes: no need to ask how many runs it takes,
+		 * which nothing could predict. */
+		question_lower_long(sname->wire, qname);
+		return true;
+	}
 	tail = question_lower(tail);
 	for (uint32_t i = 0; i + TAIL_SZ < name_len; i += RUN_SZ)
 		stele_vector_store(sname->wire + i, question_lower(stele_vector_load(qname + i)));
@@ -91,8 +115,6 @@ static inline __attribute__((always_inline)) bool stele_question_read(struct wor
 		stele_vector_store(sname->wire + name_len - TAIL_SZ, tail);
 	else
 		stele_vector_store(sname->wire, question_shift_down(tail, TAIL_SZ - name_len));
-	w->qtype = stele_get_be16(qname + name_len);
-	w->qclass = stele_get_be16(qname + name_len + 2);
 	return true;
 }
 

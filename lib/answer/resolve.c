@@ -239,20 +239,26 @@ static bool write_host(struct work *w, const struct host *host)
 static void write_tail(struct work *w)
 {
 	w->state = WORK_DONE;
-	/* SOA and the encloser's proofs, right behind the question, may be at hand in one piece. */
 	struct memo *memo = NULL;
-	unsigned done = 0;
-	if (w->memo_part_cnt > 0 && w->pos == STELE_HEADER_SZ + w->qname_len + 4u) {
-		memo = stele_memo_at(w->shared->memos, w->memo_key);
+	unsigned done = 0, memo_part_cnt = w->memo_part_cnt;
+	if (w->part_cnt > 0 && w->parts[0].rrset == &w->zone->soa &&
+	    w->pos == STELE_HEADER_SZ + w->qname_len + 4u) {
+		/* A negative reply: its beginning may be at hand in one piece. */
+		const void *key = w->memo_key;
+		if (memo_part_cnt == 0) {
+			memo_part_cnt = 1;
+			key = (const uint8_t *)&w->zone->soa + w->edns.dnssec_ok;
+		}
+		memo = stele_memo_at(w->shared->memos, key);
 		if (stele_memo_replay(w, memo))
-			done = w->memo_part_cnt;
+			done = memo_part_cnt;
 	}
 	for (unsigned i = done; i < w->part_cnt; i++) {
 		if (!write_part(w, &w->parts[i])) {
 			w->tc = true;
 			return;
 		}
-		if (memo != NULL && i + 1 == w->memo_part_cnt)
+		if (memo != NULL && i + 1 == memo_part_cnt)
 			stele_memo_capture(w, memo);
 	}
 	/* Required glue first, so that other addresses never push it out (RFC 9471). */
@@ -604,6 +610,13 @@ static void probe_encloser(struct work *w)
 		return;
 	}
 	unsigned depth = w->hi - w->lo == 1 ? w->lo : (w->lo + w->hi) / 2u;
+	if (depth == w->apex_depth) {
+		w->encloser = lookup_apex_record(w);
+		if (w->encloser != NULL) {
+			missing(w);
+			return;
+		}
+	}
 	work_fetch(w, FETCH_NAME, ROLE_NAME,
 		   stele_key_name(w->shared->view->seed, w->suffix[depth], w->apex_hash));
 	w->proof_depth = (uint8_t)depth;
@@ -762,6 +775,8 @@ void stele_resolve_step(struct work *w)
 		if (is_suffix_of_sname(w, record, w->proof_depth)) {
 			w->lo = w->proof_depth;
 			w->encloser = record;
+			if (w->lo == w->apex_depth)
+				lookup_remember_apex(w, record);
 		} else if (w->proof_depth == w->apex_depth) {
 			fail(w, STELE_RCODE_SERVFAIL, STELE_EDE_INVALID_DATA);
 			break;

@@ -27,15 +27,15 @@
 #include "lib/dns/name.h"
 #include "lib/dns/rrtype.h"
 
-/* Names that are hashed stand in buffers that go on so far. */
-#define NAME_SLACK (STELE_HASH_SLACK + 1)
+/* Names that are hashed or compared stand in buffers that go on so far. */
+#define NAME_SLACK STELE_VIEW_SLACK
+_Static_assert(NAME_SLACK >= STELE_HASH_SLACK, "lib/image/hash.h");
 
 /* A name being looked for: the qname at first, later the target of a CNAME. */
 struct search_name {
 	uint16_t at; /* where its relative labels stand in the reply, for pointers */
 	uint8_t len;
 	uint8_t depth;
-	uint8_t lead[STELE_EQUAL_LEAD]; /* stele_equal_ends() reads before `wire` */
 	uint8_t wire[STELE_NAME_MAX + NAME_SLACK];
 	uint8_t starts[STELE_LABELS_MAX + 1]; /* starts[i]: offset of the i-th label from the left;
 					       * starts[depth] is the root's */
@@ -140,6 +140,7 @@ struct edns {
 struct zone_memo {
 	uint64_t apex_hash;
 	const uint8_t *record; /* NULL: none yet */
+	const uint8_t *apex;   /* record of the name; NULL: not looked up yet */
 };
 
 /* What all queries of a thread share. */

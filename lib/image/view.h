@@ -19,6 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Lookups may read so many bytes behind the end of a shard, without regard to what is there: a whole
+ * register is cheaper than the bytes of a name. An image has its root behind all shards; who keeps
+ * shards elsewhere leaves room behind the last.
+ */
+#define STELE_VIEW_SLACK 64
+_Static_assert(STELE_VIEW_SLACK <= sizeof(struct stele_root), "behind every shard");
+
 /* A shard in memory: what a lookup needs of it, side by side in a cache line. For chain shards only
  * `base` is set; for an absent shard nothing is. */
 struct stele_view_shard {
