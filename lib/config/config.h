@@ -40,6 +40,9 @@
 /* Keys of one map: the search for a duplicate is quadratic. No table has more than 30. */
 #define STELE_CONFIG_KEYS_MAX 256
 
+/* Scalars, lists and maps of a file; each takes about 100 bytes while it is read. */
+#define STELE_CONFIG_NODES_MAX (1u << 20)
+
 /* ---- values ---- */
 
 enum stele_config_type {
@@ -110,8 +113,8 @@ enum stele_config_flag {
  * One option. A table is an array of these that ends with one without a name.
  *
  * `check` looks at one value (of a list: at each element) that has passed all else: a pointer to the
- * field in, 0 or a negative status with the text of the fault in `reterr` out. Its text has no place
- * in it, the caller adds that. Called once per value, defaults included.
+ * field in, 0 or a negative status with the text of the fault in `reterr` out. The caller puts place
+ * and name of the option in front of that text, so that it reads "device is …". Not called for `word`. Called once per value, defaults included.
  */
 struct stele_config_option {
 	const char *name;
@@ -149,11 +152,13 @@ struct stele_config_option {
 	const struct stele_config_option *options; /* of a MAP */
 };
 
+/* Offset and size of a field; `list_flags` besides STELE_CONFIG_IS_LIST, or 0. */
 #define STELE_CONFIG_AT(type, field)                                                               \
 	.off = offsetof(struct type, field), .elem_sz = sizeof(((struct type *)NULL)->field)
-#define STELE_CONFIG_LIST_AT(type, field)                                                          \
+#define STELE_CONFIG_LIST_AT(type, field, list_flags)                                              \
 	.off = offsetof(struct type, field),                                                       \
-	.elem_sz = sizeof(*((struct type *)NULL)->field.items), .flags = STELE_CONFIG_IS_LIST
+	.elem_sz = sizeof(*((struct type *)NULL)->field.items),                                    \
+	.flags = (list_flags) | STELE_CONFIG_IS_LIST
 
 struct stele_config;
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Configuration files and files of secrets. Whatever the bytes are: a configuration or faults with
+ * places, in order, on one line each; the same again for the same bytes; and nothing that a filled
+ * struct points to is out of bounds.
+ */
+#include "lib/config/secrets.h"
+#include "responder/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_faults(const struct stele_config_faults *faults)
+{
+	require(faults->cnt > 0 && faults->cnt <= STELE_CONFIG_FAULTS_MAX);
+	require(faults->more_cnt == 0 || faults->cnt == STELE_CONFIG_FAULTS_MAX);
+	for (unsigned i = 0; i < faults->cnt; i++) {
+		const struct stele_config_fault *fault = &faults->items[i];
+		unsigned line, column;
+		require(fault->line > 0 && fault->column > 0);
+		require(memchr(fault->text, 0, sizeof(fault->text)) != NULL);
+		require(strchr(fault->text, '\n') == NULL);
+		require(sscanf(fault->text, "f:%u:%u: ", &line, &column) == 2);
+		require(line == fault->line && column == fault->column);
+		require(i == 0 || fault[-1].line < line ||
+			(fault[-1].line == line && fault[-1].column <= column));
+	}
+}
+
+static void check_port(const struct stele_port_config *port)
+{
+	require(port->kind < STELE_PORT_KIND_CNT && strlen(port->device) < 64);
+	require(strlen(port->name) > 0 && strlen(port->exception.interface) <= 15);
+	require(port->addresses.cnt > 0 && port->addresses.cnt <= STELE_PORT_ADDRESSES_MAX);
+	for (size_t i = 0; i < port->addresses.cnt; i++) {
+		const struct stele_config_prefix *address = &port->addresses.items[i];
+		require(address->family == 4 ? address->len <= 32 :
+					       address->family == 6 && address->len <= 128);
+	}
+	require(port->cores.cnt > 0 && port->cores.cnt <= STELE_PORT_CORES_MAX);
+	for (size_t i = 0; i < port->cores.cnt; i++)
+		require(port->cores.items[i] <= STELE_CORE_MAX);
+	for (size_t i = 0; i < port->args.cnt; i++)
+		require(strlen(port->args.items[i].key) > 0 && port->args.items[i].value != NULL);
+	require(port->mtu >= 1280 && port->vlan <= 4094);
+}
+
+static void check_config(const struct stele_responder_config *config)
+{
+	require(config->image[0] == '/' && strlen(config->control) <= 107);
+	require(config->ports.cnt > 0 && config->ports.cnt <= STELE_PORTS_MAX);
+	for (size_t i = 0; i < config->ports.cnt; i++)
+		check_port(&config->ports.items[i]);
+	for (size_t i = 0; i < config->memory.eal_args.cnt; i++)
+		require(strlen(config->memory.eal_args.items[i]) > 0);
+	require(config->rrl.ipv4_prefixes.cnt > 0 && config->rrl.ipv4_prefixes.items[0] <= 32);
+	require(config->rrl.ipv6_prefixes.cnt > 0 && config->rrl.ipv6_prefixes.items[0] <= 128);
+	require(stele_responder_worker_cnt(config) >= config->ports.cnt);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct stele_config_faults faults, again;
+	struct stele_error err = {""};
+	struct stele_config *config = NULL;
+	int status = stele_config_parse("f", data, size, &stele_responder_schema, &config, &faults,
+					&err);
+	require(status == 0 || status == STELE_E_INPUT);
+	require((status == 0) == (config != NULL));
+	if (status == 0) {
+		check_config(stele_config_root(config));
+		stele_config_free(config);
+	} else {
+		check_faults(&faults);
+		require(strcmp(err.text, faults.items[0].text) == 0);
+		require(stele_config_parse("f", data, size, &stele_responder_schema, &config,
+					   &again, NULL) == status);
+		require(again.cnt == faults.cnt && again.more_cnt == faults.more_cnt);
+		for (unsigned i = 0; i < faults.cnt; i++)
+			require(strcmp(again.items[i].text, faults.items[i].text) == 0);
+	}
+
+	struct stele_secrets secrets;
+	if (stele_secrets_parse("f", (const char *)data, size, &secrets, &err) == 0)
+		require(secrets.cnt == 1 || secrets.cnt == 2);
+	return 0;
+}
