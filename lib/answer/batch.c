@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/answer/absent.h"
 #include "lib/answer/chain.h"
 #include "lib/answer/lookup.h"
 #include "lib/answer/plain.h"
@@ -190,6 +191,16 @@ static void run_rounds(struct work **active, unsigned active_cnt)
 	}
 }
 
+/* Begins the general way. True if it has to go on. */
+static bool starts(struct work *w, const uint8_t *record)
+{
+	stele_resolve_start(w, record);
+	if (w->state != WORK_DONE)
+		return true;
+	stele_reply_finish(w);
+	return false;
+}
+
 INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 		struct stele_reply *replies, unsigned cnt)
 {
@@ -211,17 +222,23 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 			records[probes[i].query] = record;
 	}
 
-	struct work *active[STELE_BATCH_MAX];
-	unsigned active_cnt = 0;
+	struct work *active[STELE_BATCH_MAX], *absent[STELE_BATCH_MAX];
+	unsigned active_cnt = 0, absent_cnt = 0;
 	for (unsigned i = 0; i < looked_up_cnt; i++) {
 		struct work *w = work_at(a, looked_up[i]);
-		if (plain_answer(w, records[looked_up[i]]))
+		const uint8_t *record = records[looked_up[i]];
+		if (plain_answer(w, record))
 			continue;
-		stele_resolve_start(w, records[looked_up[i]]);
-		if (w->state == WORK_DONE)
-			stele_reply_finish(w);
-		else
+		if (record == NULL && stele_absent_fits(w))
+			absent[absent_cnt++] = w;
+		else if (starts(w, record))
 			active[active_cnt++] = w;
+	}
+	if (absent_cnt > 0) {
+		absent_cnt = stele_absent_answer(absent, absent_cnt);
+		for (unsigned i = 0; i < absent_cnt; i++)
+			if (starts(absent[i], NULL))
+				active[active_cnt++] = absent[i];
 	}
 	run_rounds(active, active_cnt);
 }

@@ -234,6 +234,33 @@ bool stele_compose_rrset(struct work *w, const uint8_t *record, const struct ste
 	return true;
 }
 
+bool stele_compose_nsec3(struct work *w, const struct stele_nsec3_entry *entry)
+{
+	enum { LABEL_SZ = 1 + STELE_NSEC3_LABEL_SZ };
+	const struct stele_rrset *rrset = &entry->rrset;
+	const uint8_t *body = stele_rrset_body((const uint8_t *)entry, rrset);
+	size_t body_len = (size_t)stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len);
+	uint32_t pos = w->pos;
+	if (pos + LABEL_SZ + body_len > w->limit || pos > STELE_POINTER_MAX)
+		return false;
+	uint8_t *out = w->reply->buf + pos;
+	out[0] = STELE_NSEC3_LABEL_SZ;
+	stele_base32hex_encode(entry->hash, out + 1);
+	/* The body, but that the first owner has a label in front of its pointer. No name in the rdata of
+	 * NSEC3 and RRSIG is compressed (RFC 3597 section 4). */
+	uint8_t *rr = out + LABEL_SZ;
+	memcpy(rr, body, body_len);
+	stele_put_be16(rr, (uint16_t)(POINTER_TAG | w->apex_at));
+	unsigned rr_cnt = stele_le16(rrset->rr_cnt) + (unsigned)rrset->sig_cnt;
+	for (unsigned i = 1; i < rr_cnt; i++) {
+		rr += RDATA_AT + stele_get_be16(rr + RDLENGTH_AT);
+		stele_put_be16(rr, (uint16_t)(POINTER_TAG | pos));
+	}
+	w->pos = pos + LABEL_SZ + (uint32_t)body_len;
+	w->authority_cnt = (uint16_t)(w->authority_cnt + rr_cnt);
+	return true;
+}
+
 bool stele_compose_cname(struct work *w, uint16_t owner_at, uint32_t ttl, const uint8_t *target,
 			 size_t target_len, struct composed *ret)
 {

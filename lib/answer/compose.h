@@ -43,6 +43,10 @@ bool stele_compose_rrset(struct work *w, const uint8_t *record, const struct ste
 			 enum compose_what what, const struct owner *owner, uint16_t *section_cnt,
 			 struct composed *ret);
 
+/* Appends an NSEC3 RRset with its signatures to the authority section, owner written out. False if it
+ * does not fit, or if a pointer would not reach its owner. */
+bool stele_compose_nsec3(struct work *w, const struct stele_nsec3_entry *entry);
+
 /*
  * Appends CNAME `target` (whole name) of the owner at message offset `owner_at` (or written out from
  * w->sname if 0): what a DNAME makes (RFC 6672 section 3.1). `ret->rdata_at` is where the target is.

@@ -131,6 +131,8 @@ static void shorten_owner(const struct work *w, struct owner *owner)
 
 static bool write_part(struct work *w, const struct part *part)
 {
+	if (part->nsec3_hash != NULL && w->pos <= STELE_POINTER_MAX)
+		return stele_compose_nsec3(w, (const void *)part->record);
 	uint8_t label[1 + STELE_NSEC3_LABEL_SZ];
 	struct owner owner = {
 		.at = part->at, .suffix_at = part->at, .rel = part->rel, .rel_len = part->rel_len};

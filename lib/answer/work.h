@@ -8,6 +8,7 @@
  *   batch.c     drives a batch: parse all, look all names up, answer; then rounds of fetches and
  *               steps until none is left
  *   plain.h     what nearly all queries are: read, and answered where the name has the type
+ *   absent.c    names that are not there, in the case that floods consist of
  *   request.c   any other message: stele_request_parse()
  *   resolve.c   the algorithm of RFC 1034 section 4.3.2 as a state machine: stele_resolve_step()
  *   denial.c    chooses the proofs that something is not there

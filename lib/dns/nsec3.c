@@ -61,81 +61,92 @@ static void compress_portable(uint32_t h[5], const uint8_t *p, size_t block_cnt)
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#define SHA_NI __attribute__((target("sha,sse4.1,ssse3")))
+#define STREAM_MAX 2
+
+/* One message under way. */
+struct stream {
+	__m128i abcd, before; /* before: abcd as it was four rounds ago, from which e follows */
+	__m128i w[4];         /* message words, the last sixteen */
+};
+
+/* Group `g` of four rounds, for each of `cnt` streams. The round constant `k` is an immediate of the
+ * instruction, hence a macro. */
+#define FOUR_ROUNDS(g, k)                                                                          \
+	for (unsigned i = 0; i < cnt; i++) {                                                       \
+		struct stream *s = &streams[i];                                                    \
+		__m128i *w = s->w;                                                                 \
+		if ((g) >= 4)                                                                      \
+			w[(g) % 4] = _mm_sha1msg2_epu32(                                           \
+				_mm_xor_si128(_mm_sha1msg1_epu32(w[(g) % 4], w[((g) + 1) % 4]),    \
+					      w[((g) + 2) % 4]),                                   \
+				w[((g) + 3) % 4]);                                                 \
+		__m128i e = (g) == 0 ? _mm_add_epi32(e_in[i], w[0]) :                              \
+				       _mm_sha1nexte_epu32(s->before, w[(g) % 4]);                 \
+		s->before = s->abcd;                                                               \
+		s->abcd = _mm_sha1rnds4_epu32(s->abcd, e, k);                                      \
+	}
+
+#define TWENTY_ROUNDS(k)                                                                           \
+	FOUR_ROUNDS(5 * (k), k)                                                                    \
+	FOUR_ROUNDS(5 * (k) + 1, k)                                                                \
+	FOUR_ROUNDS(5 * (k) + 2, k)                                                                \
+	FOUR_ROUNDS(5 * (k) + 3, k)                                                                \
+	FOUR_ROUNDS(5 * (k) + 4, k)
+
 /*
- * Four rounds with the message words `m`. The round constant is an immediate of the instruction,
- * hence a macro. `e0` holds e for these rounds, `e1` receives the one for the next four.
+ * The instructions have to wait for one another within a stream, about 140 cycles a block. Two
+ * streams side by side take hardly longer than one; more do not fit into the registers.
  */
-#define FOUR_ROUNDS(e0, e1, m, k)                                                                  \
-	do {                                                                                       \
-		e0 = _mm_sha1nexte_epu32(e0, m);                                                   \
-		e1 = abcd;                                                                         \
-		abcd = _mm_sha1rnds4_epu32(abcd, e0, k);                                           \
-	} while (0)
-
-/* The next four message words, from the sixteen before them. */
-#define NEXT_WORDS(w0, w1, w2, w3)                                                                 \
-	w0 = _mm_sha1msg2_epu32(_mm_xor_si128(_mm_sha1msg1_epu32(w0, w1), w2), w3)
-
-__attribute__((target("sha,sse4.1,ssse3"))) static void
-compress_sha_ni(uint32_t h[5], const uint8_t *p, size_t block_cnt)
+SHA_NI static inline __attribute__((always_inline)) void
+compress_streams(unsigned cnt, uint32_t h[][5], const uint8_t *const p[], size_t block_cnt)
 {
 	const __m128i big_endian = _mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL);
-	__m128i abcd = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)h), 0x1b);
-	__m128i e0 = _mm_set_epi32((int)h[4], 0, 0, 0);
-	__m128i e1;
-
-	for (; block_cnt > 0; block_cnt--, p += BLOCK_SZ) {
-		const __m128i abcd_before = abcd, e_before = e0;
-		__m128i w[4];
-		for (unsigned i = 0; i < 4; i++)
-			w[i] = _mm_shuffle_epi8(
-				_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)),
-				big_endian);
-
-		e0 = _mm_add_epi32(e0, w[0]);
-		e1 = abcd;
-		abcd = _mm_sha1rnds4_epu32(abcd, e0, 0);
-		FOUR_ROUNDS(e1, e0, w[1], 0);
-		FOUR_ROUNDS(e0, e1, w[2], 0);
-		FOUR_ROUNDS(e1, e0, w[3], 0);
-		NEXT_WORDS(w[0], w[1], w[2], w[3]);
-		FOUR_ROUNDS(e0, e1, w[0], 0);
-		NEXT_WORDS(w[1], w[2], w[3], w[0]);
-		FOUR_ROUNDS(e1, e0, w[1], 1);
-		NEXT_WORDS(w[2], w[3], w[0], w[1]);
-		FOUR_ROUNDS(e0, e1, w[2], 1);
-		NEXT_WORDS(w[3], w[0], w[1], w[2]);
-		FOUR_ROUNDS(e1, e0, w[3], 1);
-		NEXT_WORDS(w[0], w[1], w[2], w[3]);
-		FOUR_ROUNDS(e0, e1, w[0], 1);
-		NEXT_WORDS(w[1], w[2], w[3], w[0]);
-		FOUR_ROUNDS(e1, e0, w[1], 1);
-		NEXT_WORDS(w[2], w[3], w[0], w[1]);
-		FOUR_ROUNDS(e0, e1, w[2], 2);
-		NEXT_WORDS(w[3], w[0], w[1], w[2]);
-		FOUR_ROUNDS(e1, e0, w[3], 2);
-		NEXT_WORDS(w[0], w[1], w[2], w[3]);
-		FOUR_ROUNDS(e0, e1, w[0], 2);
-		NEXT_WORDS(w[1], w[2], w[3], w[0]);
-		FOUR_ROUNDS(e1, e0, w[1], 2);
-		NEXT_WORDS(w[2], w[3], w[0], w[1]);
-		FOUR_ROUNDS(e0, e1, w[2], 2);
-		NEXT_WORDS(w[3], w[0], w[1], w[2]);
-		FOUR_ROUNDS(e1, e0, w[3], 3);
-		NEXT_WORDS(w[0], w[1], w[2], w[3]);
-		FOUR_ROUNDS(e0, e1, w[0], 3);
-		NEXT_WORDS(w[1], w[2], w[3], w[0]);
-		FOUR_ROUNDS(e1, e0, w[1], 3);
-		NEXT_WORDS(w[2], w[3], w[0], w[1]);
-		FOUR_ROUNDS(e0, e1, w[2], 3);
-		NEXT_WORDS(w[3], w[0], w[1], w[2]);
-		FOUR_ROUNDS(e1, e0, w[3], 3);
-
-		e0 = _mm_sha1nexte_epu32(e0, e_before);
-		abcd = _mm_add_epi32(abcd, abcd_before);
+	struct stream streams[STREAM_MAX];
+	__m128i e_in[STREAM_MAX];
+	for (unsigned i = 0; i < cnt; i++) {
+		streams[i].abcd = _mm_shuffle_epi32(
+			_mm_loadu_si128((const __m128i *)(const void *)h[i]), 0x1b);
+		e_in[i] = _mm_set_epi32((int)h[i][4], 0, 0, 0);
 	}
-	_mm_storeu_si128((__m128i *)(void *)h, _mm_shuffle_epi32(abcd, 0x1b));
-	h[4] = (uint32_t)_mm_extract_epi32(e0, 3);
+	for (size_t block = 0; block < block_cnt; block++) {
+		__m128i abcd_in[STREAM_MAX];
+		for (unsigned i = 0; i < cnt; i++) {
+			abcd_in[i] = streams[i].abcd;
+			streams[i].before = streams[i].abcd;
+			for (unsigned k = 0; k < 4; k++) {
+				const uint8_t *words = p[i] + BLOCK_SZ * block + 16 * k;
+				streams[i].w[k] = _mm_shuffle_epi8(
+					_mm_loadu_si128((const __m128i *)(const void *)words),
+					big_endian);
+			}
+		}
+		TWENTY_ROUNDS(0)
+		TWENTY_ROUNDS(1)
+		TWENTY_ROUNDS(2)
+		TWENTY_ROUNDS(3)
+		for (unsigned i = 0; i < cnt; i++) {
+			e_in[i] = _mm_sha1nexte_epu32(streams[i].before, e_in[i]);
+			streams[i].abcd = _mm_add_epi32(streams[i].abcd, abcd_in[i]);
+		}
+	}
+	for (unsigned i = 0; i < cnt; i++) {
+		_mm_storeu_si128((__m128i *)(void *)h[i], _mm_shuffle_epi32(streams[i].abcd, 0x1b));
+		h[i][4] = (uint32_t)_mm_extract_epi32(e_in[i], 3);
+	}
+}
+
+SHA_NI static void compress_sha_ni(uint32_t h[5], const uint8_t *p, size_t block_cnt)
+{
+	uint32_t one[1][5];
+	memcpy(one[0], h, sizeof(one[0]));
+	compress_streams(1, one, &p, block_cnt);
+	memcpy(h, one[0], sizeof(one[0]));
+}
+
+SHA_NI static void compress_pair_sha_ni(uint32_t h[2][5], const uint8_t *const p[2])
+{
+	compress_streams(2, h, p, 1);
 }
 #endif
 
@@ -162,13 +173,20 @@ static void compress(uint32_t h[5], const uint8_t *p, size_t block_cnt)
 	compress_portable(h, p, block_cnt);
 }
 
-/* `padded` holds `len` bytes of input and has room for the padding. */
-static void sha1(uint8_t *padded, size_t len, uint8_t digest[STELE_NSEC3_HASH_SZ])
+/* Fills `padded`, of which `len` bytes are input, to whole blocks. Returns its length. */
+static inline size_t pad(uint8_t *padded, size_t len)
 {
 	size_t total = (len + 9 + BLOCK_SZ - 1) / BLOCK_SZ * BLOCK_SZ;
 	memset(padded + len, 0, total - len);
 	padded[len] = 0x80;
 	stele_put_be64(padded + total - 8, 8 * (uint64_t)len);
+	return total;
+}
+
+/* `padded` holds `len` bytes of input and has room for the padding. */
+static void sha1(uint8_t *padded, size_t len, uint8_t digest[STELE_NSEC3_HASH_SZ])
+{
+	size_t total = pad(padded, len);
 	uint32_t h[5];
 	memcpy(h, initial, sizeof(h));
 	compress(h, padded, total / BLOCK_SZ);
@@ -190,4 +208,57 @@ void stele_nsec3_hash(const uint8_t *name, size_t name_len, const uint8_t *salt,
 			memcpy(padded + STELE_NSEC3_HASH_SZ, salt, salt_len);
 		sha1(padded, STELE_NSEC3_HASH_SZ + salt_len, hash);
 	}
+}
+
+static void hash_one(const struct stele_nsec3_job *job)
+{
+	stele_nsec3_hash(job->name, job->name_len, job->salt, job->salt_len, job->iterations,
+			 job->hash);
+}
+
+#if defined(__x86_64__)
+static bool fits_a_block(const struct stele_nsec3_job *job)
+{
+	return job->name_len + job->salt_len + 9u <= BLOCK_SZ && job->iterations == 0;
+}
+
+static void hash_pair(const struct stele_nsec3_job *a, const struct stele_nsec3_job *b)
+{
+	const struct stele_nsec3_job *const jobs[2] = {a, b};
+	uint8_t blocks[2][BLOCK_SZ];
+	uint32_t h[2][5];
+	for (unsigned i = 0; i < 2; i++) {
+		memcpy(blocks[i], jobs[i]->name, jobs[i]->name_len);
+		if (jobs[i]->salt_len > 0)
+			memcpy(blocks[i] + jobs[i]->name_len, jobs[i]->salt, jobs[i]->salt_len);
+		pad(blocks[i], (size_t)jobs[i]->name_len + jobs[i]->salt_len);
+		memcpy(h[i], initial, sizeof(initial));
+	}
+	compress_pair_sha_ni(h, (const uint8_t *const[2]){blocks[0], blocks[1]});
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned k = 0; k < 5; k++)
+			stele_put_be32(jobs[i]->hash + 4 * k, h[i][k]);
+}
+#endif
+
+void stele_nsec3_hash_jobs(const struct stele_nsec3_job *jobs, unsigned cnt)
+{
+#if defined(__x86_64__)
+	const struct stele_nsec3_job *waiting = NULL;
+	for (unsigned i = 0; i < cnt; i++) {
+		if (!have_sha_ni || !fits_a_block(&jobs[i])) {
+			hash_one(&jobs[i]);
+		} else if (waiting == NULL) {
+			waiting = &jobs[i];
+		} else {
+			hash_pair(waiting, &jobs[i]);
+			waiting = NULL;
+		}
+	}
+	if (waiting != NULL)
+		hash_one(waiting);
+#else
+	for (unsigned i = 0; i < cnt; i++)
+		hash_one(&jobs[i]);
+#endif
 }

@@ -18,4 +18,13 @@
 void stele_nsec3_hash(const uint8_t *name, size_t name_len, const uint8_t *salt, size_t salt_len,
 		      unsigned iterations, uint8_t hash[STELE_NSEC3_HASH_SZ]);
 
+/* The same for many names at once, which takes less than half the time for each. */
+struct stele_nsec3_job {
+	const uint8_t *name, *salt; /* salt may be NULL if it has no bytes */
+	uint8_t *hash;              /* STELE_NSEC3_HASH_SZ bytes, where the result goes */
+	uint8_t name_len, salt_len; /* name_len: 1 ... 255 */
+	uint16_t iterations;
+};
+void stele_nsec3_hash_jobs(const struct stele_nsec3_job *jobs, unsigned cnt);
+
 #endif

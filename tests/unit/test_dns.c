@@ -351,6 +351,40 @@ static void test_nsec3_vectors(void **state)
 	}
 }
 
+/* Many at once: the same as one by one, in whatever pairs they come. */
+static void test_nsec3_jobs(void **state)
+{
+	(void)state;
+	enum { CNT = 300 };
+	static uint8_t names[CNT][STELE_NAME_MAX], salts[CNT][255], got[CNT][STELE_NSEC3_HASH_SZ];
+	static struct stele_nsec3_job jobs[CNT];
+	for (unsigned i = 0; i < CNT; i++) {
+		for (size_t k = 0; k < sizeof(names[i]); k++)
+			names[i][k] = (uint8_t)draw(256);
+		for (size_t k = 0; k < sizeof(salts[i]); k++)
+			salts[i][k] = (uint8_t)draw(256);
+		uint8_t salt_len = draw(3) == 0 ? (uint8_t)draw(256) : (uint8_t)draw(4);
+		jobs[i] = (struct stele_nsec3_job){
+			.name = names[i],
+			.name_len = (uint8_t)(1 + (draw(4) == 0 ? draw(255) : draw(60))),
+			.salt = salt_len > 0 ? salts[i] : NULL,
+			.salt_len = salt_len,
+			.iterations = (uint16_t)(draw(8) == 0 ? draw(4) : 0),
+			.hash = got[i],
+		};
+	}
+	for (unsigned cnt = 0; cnt <= CNT; cnt += cnt < 8 ? 1 : 73) {
+		memset(got, 0, sizeof(got));
+		stele_nsec3_hash_jobs(jobs, cnt);
+		for (unsigned i = 0; i < cnt; i++) {
+			uint8_t one[STELE_NSEC3_HASH_SZ];
+			stele_nsec3_hash(jobs[i].name, jobs[i].name_len, jobs[i].salt,
+					 jobs[i].salt_len, jobs[i].iterations, one);
+			assert_memory_equal(got[i], one, sizeof(one));
+		}
+	}
+}
+
 /* Every length, against OpenSSL; and the portable path against the one that is used. */
 static void test_nsec3_lengths(void **state)
 {
@@ -516,6 +550,7 @@ int main(void)
 		cmocka_unit_test(test_base32hex),
 		cmocka_unit_test(test_nsec3_vectors),
 		cmocka_unit_test(test_nsec3_lengths),
+		cmocka_unit_test(test_nsec3_jobs),
 		cmocka_unit_test(test_crc32c),
 		cmocka_unit_test(test_rrtype_text),
 		cmocka_unit_test(test_rdata_names),
