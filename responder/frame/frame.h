@@ -58,7 +58,7 @@ enum stele_frame_verdict {
  * the kernel's reassembly is what a flood of them aims at. Fragments of anything else are the kernel's.
  */
 #define STELE_FRAME_DROP_REASONS(X)                                                                \
-	X(SHORT, short, "ends within a header")                                                    \
+	X(SHORT, too_short, "ends within a header")                                                \
 	X(OTHER_HOST, other_host, "destination MAC of another host")                               \
 	X(SOURCE_MAC, source_mac, "source MAC is a group's or our own")                            \
 	X(VLAN_NESTED, vlan_nested, "more than one VLAN tag")                                      \
