@@ -45,7 +45,7 @@ enum stele_frame_verdict {
 	X(GROUP, group, "IP multicast or broadcast")                                               \
 	X(ADDRESS, address, "an IP address that is not a service address")                         \
 	X(OPTIONS, options, "IPv4 options")                                                        \
-	X(EXTENSION, extension, "IPv6 extension headers, whole and unfragmented")                  \
+	X(EXTENSION, extension, "IPv6 extension headers without a fragment of UDP or ICMP")        \
 	X(TCP, tcp, "TCP to a service address")                                                    \
 	X(UDP_PORT, udp_port, "UDP to a service address and another port")                         \
 	X(ICMP, icmp, "ICMP other than an echo request, ND not for a service address")             \
@@ -250,11 +250,11 @@ uint32_t stele_frame_reply(const struct stele_frame_port *port, const struct ste
 			   uint8_t *frame, const struct stele_reply *reply);
 
 /*
- * Answers the LOCAL frame `f` of `len` bytes in place. Returns the length of the frame to send. All checksums
- * are complete, whatever the port's flags. Rates are the caller's to limit. RFC 826, 792, 4443, 4861.
+ * Answers the LOCAL frame `f` in place. Returns the length of the frame to send. All checksums are
+ * complete, whatever the port's flags. Rates are the caller's to limit. RFC 826, 792, 4443, 4861.
  */
 uint32_t stele_frame_local_reply(const struct stele_frame_port *port, const struct stele_frame *f,
-				 uint8_t *frame, uint32_t len);
+				 uint8_t *frame);
 
 /*
  * Tells the link where the port's address `index` (below address_cnt) is now: a gratuitous ARP request (RFC 5227
