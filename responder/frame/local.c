@@ -92,6 +92,7 @@ static uint32_t reply_echo4(uint8_t *ip)
 {
 	uint8_t *icmp = ip + IPV4_SZ;
 	swap_bytes(ip + 12, ip + 16, 4);
+	ip[6] &= 0x40; /* DF alone; the parser lets a reserved bit pass */
 	ip[8] = HOP_LIMIT;
 	stele_put_be16(ip + 10, 0);
 	stele_put_le16(ip + 10, (uint16_t)~sum_fold(sum_bytes(ip, IPV4_SZ)));

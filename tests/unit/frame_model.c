@@ -552,7 +552,7 @@ const char *frame_model_fault(const struct stele_frame_settings *s, const uint8_
 	uint32_t header = is_ipv4 ? 20 : 40;
 	if (len < l3 + header + 8)
 		return "short";
-	if (ip[0] != (is_ipv4 ? 0x45 : 0x60))
+	if (is_ipv4 ? ip[0] != 0x45 : ip[0] >> 4 != 6)
 		return "version";
 	uint32_t total = is_ipv4 ? get16(ip + 2) : 40 + get16(ip + 4);
 	if (l3 + total != len || total > s->mtu)
