@@ -198,7 +198,9 @@ int stele_rrl_init(void *memory, const struct stele_rrl_settings *settings,
 	rrl->masks4[WIDE] = mask_of(settings->wide4);
 	rrl->masks6[NARROW] = mask_of(settings->narrow6);
 	rrl->masks6[WIDE] = mask_of(settings->wide6);
-	memcpy(rrl->seed, settings->seed, sizeof(rrl->seed));
+	/* A factor of 0 would send all to one line. */
+	rrl->seed[0] = settings->seed[0] ^ UINT64_C(0x9e3779b97f4a7c15);
+	rrl->seed[1] = settings->seed[1] ^ UINT64_C(0xd6e8feb86659fd93);
 	rrl->slip = settings->slip;
 	rrl->line_mask = rounded_line_cnt(settings) - 1;
 	rrl->exempt_cnt = settings->exempt_cnt;
@@ -225,22 +227,17 @@ const struct stele_rrl_counters *stele_rrl_counters(const struct stele_rrl *rrl)
 /* ---- Finding counters ---- */
 
 /* Both halves of the product: without the seed, nobody knows which addresses meet. */
-static inline uint64_t mix(uint64_t a, uint64_t b)
+static inline uint64_t hash_of(const struct stele_rrl *rrl, struct prefix prefix, unsigned what)
 {
-	unsigned __int128 product = (unsigned __int128)a * b;
+	unsigned __int128 product = (unsigned __int128)(prefix.high ^ rrl->seed[0]) *
+				    (prefix.low ^ rrl->seed[1] ^ what);
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t hash_of(const struct stele_rrl *rrl, struct prefix prefix, unsigned family)
-{
-	uint64_t h = mix(prefix.high ^ rrl->seed[0], prefix.low ^ rrl->seed[1] ^ family);
-	return mix(h ^ rrl->seed[1], UINT64_C(0x9e3779b97f4a7c15));
-}
-
 /* What tells the counters of a line apart. 0 is that of a line that was never written. */
-static inline uint16_t tag_of(uint64_t hash, unsigned what)
+static inline uint32_t tag_of(uint64_t hash, unsigned what)
 {
-	uint16_t tag = (uint16_t)((hash + what * UINT64_C(0xd6e8feb86659fd93)) >> 48);
+	uint32_t tag = (uint32_t)((hash + what * UINT64_C(0xd6e8feb86659fd93)) >> 48);
 	return tag != 0 ? tag : 1;
 }
 
@@ -257,23 +254,22 @@ void stele_rrl_prefetch(const struct stele_rrl *rrl, const struct stele_client *
 	__builtin_prefetch(&rrl->lines[hash & rrl->line_mask], 1);
 }
 
-/* The counter with that tag, or COUNTER_CNT. */
-static inline unsigned find(const struct line *line, uint16_t tag)
+/* A bit for each counter with that tag. */
+static inline unsigned with_tag(const struct line *line, uint32_t tag)
 {
 #if defined(__SSE2__)
 	/* Eight tags, and two that have something else behind them. */
-	__m128i wanted = _mm_set1_epi16((short)tag);
+	__m128i wanted = _mm_set1_epi32((int)(tag | tag << 16));
 	__m128i first = _mm_load_si128((const __m128i *)(const void *)line);
 	__m128i second = _mm_load_si128((const __m128i *)(const void *)line + 1);
 	__m128i equal =
 		_mm_packs_epi16(_mm_cmpeq_epi16(first, wanted), _mm_cmpeq_epi16(second, wanted));
-	unsigned found = (unsigned)_mm_movemask_epi8(equal) | 1u << COUNTER_CNT;
-	return (unsigned)__builtin_ctz(found);
+	return (unsigned)_mm_movemask_epi8(equal) & ((1u << COUNTER_CNT) - 1);
 #else
-	unsigned i = 0;
-	while (i < COUNTER_CNT && line->tags[i] != tag)
-		i++;
-	return i;
+	unsigned found = 0;
+	for (unsigned i = 0; i < COUNTER_CNT; i++)
+		found |= (unsigned)(line->tags[i] == tag) << i;
+	return found;
 #endif
 }
 
@@ -284,9 +280,34 @@ static inline uint32_t ahead_of(const struct stele_rrl *rrl, uint32_t time)
 	return ahead <= rrl->horizon ? ahead : 0;
 }
 
-/* The counter that is nearest to having paid, but not `keep`. */
-static __attribute__((noinline)) unsigned make_room(const struct stele_rrl *rrl,
-						    const struct line *line, unsigned keep)
+/* A bit for each counter whose time is past. */
+static inline unsigned past(const struct stele_rrl *rrl, const struct line *line)
+{
+#if defined(__SSE2__)
+	/* Compares as signed: both sides shifted by half of the range. */
+	const int half = INT32_MIN;
+	__m128i now = _mm_set1_epi32((int)(rrl->now ^ 0x80000000u));
+	__m128i horizon = _mm_set1_epi32((int)rrl->horizon ^ half);
+	const uint8_t *times = (const uint8_t *)line->times;
+	__m128i a = _mm_loadu_si128((const __m128i *)(const void *)times);
+	__m128i b = _mm_loadu_si128((const __m128i *)(const void *)(times + 16));
+	__m128i c = _mm_loadl_epi64((const __m128i *)(const void *)(times + 32));
+	a = _mm_cmpgt_epi32(_mm_sub_epi32(a, now), horizon);
+	b = _mm_cmpgt_epi32(_mm_sub_epi32(b, now), horizon);
+	c = _mm_cmpgt_epi32(_mm_sub_epi32(c, now), horizon);
+	__m128i all = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, c));
+	return (unsigned)_mm_movemask_epi8(all) & ((1u << COUNTER_CNT) - 1);
+#else
+	unsigned found = 0;
+	for (unsigned i = 0; i < COUNTER_CNT; i++)
+		found |= (unsigned)(line->times[i] - rrl->now > rrl->horizon) << i;
+	return found;
+#endif
+}
+
+/* All ten are in use: the one that is nearest to having paid, but not `keep`. */
+static __attribute__((noinline)) unsigned nearest(const struct stele_rrl *rrl,
+						  const struct line *line, unsigned keep)
 {
 	unsigned best = keep == 0 ? 1 : 0;
 	for (unsigned i = best + 1; i < COUNTER_CNT; i++)
@@ -298,27 +319,32 @@ static __attribute__((noinline)) unsigned make_room(const struct stele_rrl *rrl,
 /* A counter on its way: where it is, if it is in the line, and how far ahead. */
 struct counter {
 	const struct limit *limit;
-	unsigned at;
+	unsigned at; /* COUNTER_CNT: not there */
 	uint32_t ahead;
-	uint16_t tag;
+	uint32_t tag;
 };
 
 static inline struct counter look(const struct stele_rrl *rrl, const struct line *line,
-				  const struct limit *limit, uint16_t tag)
+				  const struct limit *limit, uint32_t tag)
 {
-	struct counter c = {.limit = limit, .at = find(line, tag), .tag = tag};
-	if (c.at < COUNTER_CNT)
+	struct counter c = {.limit = limit, .at = COUNTER_CNT, .tag = tag};
+	unsigned found = with_tag(line, tag);
+	if (found != 0) {
+		c.at = (unsigned)__builtin_ctz(found);
 		c.ahead = ahead_of(rrl, line->times[c.at]);
+	}
 	return c;
 }
 
+/* Moves a counter on; one that is not in the line takes the place of one of `free_ones`, or if there is none, of
+ * any but `keep`. Returns where it is. */
 static inline unsigned charge(const struct stele_rrl *rrl, struct line *line,
-			      const struct counter *c, unsigned keep)
+			      const struct counter *c, unsigned free_ones, unsigned keep)
 {
 	unsigned at = c->at;
 	if (at == COUNTER_CNT) {
-		at = make_room(rrl, line, keep);
-		line->tags[at] = c->tag;
+		at = free_ones != 0 ? (unsigned)__builtin_ctz(free_ones) : nearest(rrl, line, keep);
+		line->tags[at] = (uint16_t)c->tag;
 	}
 	line->times[at] = rrl->now + c->ahead + c->limit->price;
 	return at;
@@ -371,18 +397,19 @@ enum stele_policy_verdict stele_rrl_check(struct stele_rrl *rrl, const struct st
 
 	/* A reply is charged to both prefixes or to none: what one of them holds back does not
 	 * cost the other. */
-	struct counter counters[WIDTH_CNT] = {
-		look(rrl, line, &limits[NARROW], tag_of(narrow, reply_class)),
-		look(rrl, line, &limits[WIDE], tag_of(hash, reply_class)),
-	};
-	for (unsigned i = 0; i < WIDTH_CNT; i++)
-		if (counters[i].limit->price > 0 && counters[i].ahead > counters[i].limit->slack)
-			return limited(rrl, line, client, address, reply_class);
+	struct counter n = look(rrl, line, &limits[NARROW], tag_of(narrow, reply_class));
+	struct counter w = look(rrl, line, &limits[WIDE], tag_of(hash, reply_class));
+	if ((n.limit->price > 0 && n.ahead > n.limit->slack) ||
+	    (w.limit->price > 0 && w.ahead > w.limit->slack))
+		return limited(rrl, line, client, address, reply_class);
+	unsigned free_ones = 0;
+	if (n.at == COUNTER_CNT || w.at == COUNTER_CNT)
+		free_ones = past(rrl, line) & ~(1u << n.at | 1u << w.at);
 	unsigned keep = COUNTER_CNT;
-	if (limits[WIDE].price > 0)
-		keep = charge(rrl, line, &counters[WIDE], counters[NARROW].at);
-	if (limits[NARROW].price > 0)
-		charge(rrl, line, &counters[NARROW], keep);
+	if (w.limit->price > 0)
+		keep = charge(rrl, line, &w, free_ones, n.at);
+	if (n.limit->price > 0)
+		charge(rrl, line, &n, free_ones & ~(1u << keep), keep);
 	return STELE_POLICY_PASS;
 }
 

@@ -2,7 +2,6 @@
 /* Replies to what neighbour.c found to be ours, and announcements. */
 #include "responder/frame/wire.h"
 
-#include <assert.h>
 #include <string.h>
 
 enum {

@@ -1,326 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ethernet, VLAN, IP and UDP. What a plain query passes through stands in order in the inline
- * functions; all that branches off is cold.
+ * The short way for a plain query: no tag in the frame, no options, not a fragment, to the first UDP port.
+ * Whatever is not one goes the long way of stele_frame_classify(), which reads all again, finds the reason, and
+ * says the same of a plain query.
  */
 #include "responder/frame/wire.h"
 
-#include <assert.h>
+#include <string.h>
 
-enum {
-	IPV4_FRAGMENT_MASK = 0x3fff, /* more fragments, offset */
-	IPV6_FRAGMENT_MASK = 0xfff9, /* offset, more fragments */
-	IPV6_FRAGMENT_SZ = 8,
-	/* RFC 8504 section 5.3 lets a host set a limit. Senders use one or two; walking costs. */
-	IPV6_EXTENSIONS_MAX = 8,
+const uint8_t stele_frame_tail_mask[64] = {
+	[32] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	0xff,        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	0xff,        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 };
 
-/* ---- UDP ---- */
+/* Words of the frame as little-endian. */
+enum {
+	IP_OFF = ETH_SZ,
+	UDP4_OFF = IP_OFF + IPV4_SZ,
+	UDP6_OFF = IP_OFF + IPV6_SZ,
+};
+#define ETH_IPV4_MASK UINT64_C(0xffffff) /* from ETH_TYPE_OFF: type, version, header length */
+#define ETH_IPV4 UINT64_C(0x450008)
+#define ETH_IPV6_MASK UINT64_C(0xf0ffff)
+#define ETH_IPV6 UINT64_C(0x60dd86)
+#define IPV4_UDP_MASK 0xff00ff3fu /* from IPv4's flags: more fragments, offset, (TTL), protocol */
+#define IPV4_UDP ((uint32_t)PROTO_UDP << 24)
 
-static FRAME_COLD bool is_other_udp_port(const struct stele_frame_port *port, uint16_t to)
+/* To us, from one station, in our VLAN. */
+static inline bool link_is_plain(const struct stele_frame_port *port, const uint8_t *frame,
+				 uint32_t offload)
 {
-	for (unsigned i = 1; i < port->udp_port_cnt; i++)
-		if (port->udp_ports[i] == to)
-			return true;
-	return false;
+	uint64_t source = stele_get_le64(frame + 6) & MAC_MASK;
+	uint32_t vlan_id = (offload & STELE_FRAME_RX_VLAN) != 0 ?
+				   offload >> STELE_FRAME_RX_TCI_SHIFT & 0xfff :
+				   0;
+	return (stele_get_le64(frame) & MAC_MASK) == port->mac_word && (source & 1) == 0 &&
+	       source != port->mac_word && vlan_id == port->vlan_id;
 }
 
-/*
- * A datagram behind an IP header of `ip_sz` bytes, for a service address, whole. Source and destination
- * address stand right before it, so one sum goes over them and the datagram.
- */
-static inline void parse_udp(const struct packet *p, uint32_t ip_sz, uint32_t addresses_sz,
-			     struct stele_frame *ret)
+/* Ports and lengths; `header` is that of UDP. */
+static inline bool udp_is_plain(const struct stele_frame_port *port, uint64_t header, uint32_t room)
 {
-	const struct stele_frame_port *port = p->port;
-	const uint8_t *udp = p->l3 + ip_sz;
-	uint32_t room = p->len - ip_sz;
-	if (FRAME_UNLIKELY(room < UDP_SZ))
-		return frame_drop(ret, STELE_FRAME_DROP_UDP_LENGTH);
-	uint64_t header = stele_get_le64(udp);
-	uint16_t to = (uint16_t)(header >> 16);
-	if (FRAME_UNLIKELY(to != port->udp_ports[0]) && !is_other_udp_port(port, to))
-		return frame_punt(ret, STELE_FRAME_PUNT_UDP_PORT);
-
-	const uint8_t *source = udp - addresses_sz;
-	if (FRAME_UNLIKELY(ip_sz == IPV4_SZ ? source4_is_forged(port, source) :
-					      source6_is_forged(port, source)))
-		return frame_drop(ret, STELE_FRAME_DROP_SOURCE_ADDRESS);
 	uint16_t from = __builtin_bswap16((uint16_t)header);
-	if (FRAME_UNLIKELY(from <= port->reflector_max) &&
-	    (port->reflectors[from / 64] >> from % 64 & 1) != 0)
-		return frame_drop(ret, STELE_FRAME_DROP_SOURCE_PORT);
-
-	/* What IP carries behind the datagram is not ours to read (RFC 9868 puts options there). */
 	uint32_t len = __builtin_bswap16((uint16_t)(header >> 32));
-	if (FRAME_UNLIKELY(len < UDP_SZ || len > room))
-		return frame_drop(ret, STELE_FRAME_DROP_UDP_LENGTH);
-	if ((p->offload & STELE_FRAME_RX_UDP_GOOD) == 0 &&
-	    (ip_sz == IPV6_SZ || (header >> 48) != 0)) {
-		uint64_t sum = sum_bytes(source, addresses_sz + len) + sum_pseudo(PROTO_UDP, len);
-		if (FRAME_UNLIKELY(sum_fold(sum) != 0xffff || (header >> 48) == 0))
-			return frame_drop(ret, STELE_FRAME_DROP_UDP_CHECKSUM);
-	}
-
-	assert(p->cap >= STELE_FRAME_CAP_MIN);
-	uint32_t reply_max = p->cap - p->l3_off;
-	if (reply_max > port->mtu)
-		reply_max = port->mtu;
-	ret->verdict = STELE_FRAME_QUERY;
-	ret->reason = 0;
-	ret->family = ip_sz == IPV4_SZ ? 4 : 6;
-	ret->l3_off = p->l3_off;
-	ret->payload_off = (uint16_t)(p->l3_off + ip_sz + UDP_SZ);
-	ret->payload_len = (uint16_t)(len - UDP_SZ);
-	ret->payload_max = (uint16_t)(reply_max - ip_sz - UDP_SZ);
-	ret->client_port = from;
+	return (uint16_t)(header >> 16) == port->udp_ports[0] && from > port->reflector_max &&
+	       len >= UDP_SZ && len <= room;
 }
 
-/* ---- IPv4 ---- */
-
-static FRAME_COLD void not_for_us4(const struct packet *p, enum slot_kind kind,
-				   struct stele_frame *ret)
+static inline bool udp_sum_is_right(const uint8_t *addresses, uint32_t addresses_sz,
+				    uint64_t header)
 {
-	if (kind == SLOT_BROADCAST || p->l3[16] >= 224)
-		return frame_punt(ret, STELE_FRAME_PUNT_GROUP);
-	frame_punt(ret, STELE_FRAME_PUNT_ADDRESS);
+	uint32_t len = __builtin_bswap16((uint16_t)(header >> 32));
+	return sum_fold(sum_bytes(addresses, addresses_sz + len) + sum_pseudo(PROTO_UDP, len)) ==
+	       0xffff;
 }
 
-/* Fragments, and protocols other than UDP. */
-static FRAME_COLD void parse_other4(const struct packet *p, struct stele_frame *ret)
+static inline bool ipv4_is_plain(const struct stele_frame_port *port, const uint8_t *frame,
+				 uint32_t len, uint32_t offload)
 {
-	uint8_t proto = p->l3[9];
-	if ((stele_get_be16(p->l3 + 6) & IPV4_FRAGMENT_MASK) != 0 &&
-	    (proto == PROTO_UDP || proto == PROTO_ICMP4))
-		return frame_drop(ret, STELE_FRAME_DROP_FRAGMENT);
-	if (proto == PROTO_TCP)
-		return frame_punt(ret, STELE_FRAME_PUNT_TCP);
-	if (proto != PROTO_ICMP4)
-		return frame_punt(ret, STELE_FRAME_PUNT_PROTOCOL);
-	if (sum_fold(sum_bytes(p->l3, IPV4_SZ)) != 0xffff)
-		return frame_drop(ret, STELE_FRAME_DROP_IP_CHECKSUM);
-	stele_frame_parse_icmp4(p, ret);
-}
-
-/* The first byte is not 0x45. */
-static FRAME_COLD void parse_odd4(struct packet *p, struct stele_frame *ret)
-{
-	const uint8_t *ip = p->l3;
-	uint32_t header_sz = 4u * (ip[0] & 15);
-	if (ip[0] >> 4 != 4 || header_sz < IPV4_SZ)
-		return frame_drop(ret, STELE_FRAME_DROP_IP_HEADER);
+	const uint8_t *ip = frame + IP_OFF;
 	uint32_t total = stele_get_be16(ip + 2);
-	if (total < header_sz || total > p->len)
-		return frame_drop(ret, STELE_FRAME_DROP_IP_LENGTH);
-	if (total > p->port->mtu)
-		return frame_drop(ret, STELE_FRAME_DROP_TOO_LONG);
-	enum slot_kind kind = find4(p->port, stele_get_le32(ip + 16));
-	if (kind != SLOT_SERVICE)
-		return not_for_us4(p, kind, ret);
-	if (p->group)
-		return frame_drop(ret, STELE_FRAME_DROP_LINK_GROUP);
-	if ((stele_get_be16(ip + 6) & IPV4_FRAGMENT_MASK) != 0 &&
-	    (ip[9] == PROTO_UDP || ip[9] == PROTO_ICMP4))
-		return frame_drop(ret, STELE_FRAME_DROP_FRAGMENT);
-	frame_punt(ret, STELE_FRAME_PUNT_OPTIONS);
-}
-
-static inline void parse_ipv4(struct packet *p, struct stele_frame *ret)
-{
-	const uint8_t *ip = p->l3;
-	if (FRAME_UNLIKELY(p->len < IPV4_SZ))
-		return frame_drop(ret, STELE_FRAME_DROP_SHORT);
-	if (FRAME_UNLIKELY(ip[0] != 0x45))
-		return parse_odd4(p, ret);
-	uint32_t total = stele_get_be16(ip + 2);
-	if (FRAME_UNLIKELY(total < IPV4_SZ || total > p->len))
-		return frame_drop(ret, STELE_FRAME_DROP_IP_LENGTH);
-	if (FRAME_UNLIKELY(total > p->port->mtu))
-		return frame_drop(ret, STELE_FRAME_DROP_TOO_LONG);
-	p->len = total;
-
-	enum slot_kind kind = find4(p->port, stele_get_le32(ip + 16));
-	if (FRAME_UNLIKELY(kind != SLOT_SERVICE))
-		return not_for_us4(p, kind, ret);
-	if (FRAME_UNLIKELY(p->group))
-		return frame_drop(ret, STELE_FRAME_DROP_LINK_GROUP);
-	if (FRAME_UNLIKELY((stele_get_be16(ip + 6) & IPV4_FRAGMENT_MASK) != 0 ||
-			   ip[9] != PROTO_UDP))
-		return parse_other4(p, ret);
-	if ((p->offload & STELE_FRAME_RX_IP_GOOD) == 0 &&
-	    FRAME_UNLIKELY(sum_fold(sum_bytes(ip, IPV4_SZ)) != 0xffff))
-		return frame_drop(ret, STELE_FRAME_DROP_IP_CHECKSUM);
-	parse_udp(p, IPV4_SZ, 8, ret);
-}
-
-/* ---- IPv6 ---- */
-
-static bool is_extension(uint8_t proto)
-{
-	switch (proto) {
-	case PROTO_HOP_BY_HOP:
-	case PROTO_ROUTING:
-	case PROTO_FRAGMENT:
-	case PROTO_AH:
-	case PROTO_DESTINATION:
-	case PROTO_MOBILITY:
-	case PROTO_HIP:
-	case PROTO_SHIM6:
-		return true;
-	default:
+	uint64_t header = stele_get_le64(frame + UDP4_OFF);
+	if (total > len - IP_OFF || total > port->mtu || total < IPV4_SZ + UDP_SZ ||
+	    (stele_get_le32(ip + 6) & IPV4_UDP_MASK) != IPV4_UDP ||
+	    !udp_is_plain(port, header, total - IPV4_SZ) ||
+	    find4(port, stele_get_le32(ip + 16)) != SLOT_SERVICE ||
+	    source4_is_forged(port, ip + 12))
 		return false;
+	if ((offload & STELE_FRAME_RX_IP_GOOD) == 0) {
+		uint64_t sum = sum_16(ip) + stele_get_le32(ip + 16);
+		if (sum_fold(sum) != 0xffff)
+			return false;
 	}
+	return (offload & STELE_FRAME_RX_UDP_GOOD) != 0 || header >> 48 == 0 ||
+	       udp_sum_is_right(ip + 12, 8, header);
 }
 
-/* A chain of extension headers to a service address (RFC 8200 section 4). */
-static void parse_extensions(const struct packet *p, struct stele_frame *ret)
+static inline bool ipv6_is_plain(const struct stele_frame_port *port, const uint8_t *frame,
+				 uint32_t len, uint32_t offload)
 {
-	uint32_t off = IPV6_SZ;
-	uint8_t proto = p->l3[6];
-	for (unsigned i = 0; is_extension(proto); i++) {
-		if (i == IPV6_EXTENSIONS_MAX || (proto == PROTO_HOP_BY_HOP && i > 0) ||
-		    p->len - off < IPV6_FRAGMENT_SZ)
-			return frame_drop(ret, STELE_FRAME_DROP_EXTENSION);
-		const uint8_t *header = p->l3 + off;
-		uint32_t sz = 8u * header[1] + 8u;
-		if (proto == PROTO_FRAGMENT)
-			sz = IPV6_FRAGMENT_SZ;
-		else if (proto == PROTO_AH)
-			sz = 4u * header[1] + 8u;
-		bool is_fragment = proto == PROTO_FRAGMENT &&
-				   (stele_get_be16(header + 2) & IPV6_FRAGMENT_MASK) != 0;
-		proto = header[0];
-		/* What a fragment carries behind further headers, only its first one knows. */
-		if (is_fragment &&
-		    (proto == PROTO_UDP || proto == PROTO_ICMP6 || is_extension(proto)))
-			return frame_drop(ret, STELE_FRAME_DROP_FRAGMENT);
-		if (sz > p->len - off)
-			return frame_drop(ret, STELE_FRAME_DROP_EXTENSION);
-		off += sz;
-		if (is_fragment)
-			break;
-	}
-	frame_punt(ret, STELE_FRAME_PUNT_EXTENSION);
+	const uint8_t *ip = frame + IP_OFF;
+	uint32_t room = stele_get_be16(ip + 4);
+	uint64_t header = stele_get_le64(frame + UDP6_OFF);
+	if (IPV6_SZ + room > len - IP_OFF || IPV6_SZ + room > port->mtu || ip[6] != PROTO_UDP ||
+	    !udp_is_plain(port, header, room) || !find6(port, ip + 24) ||
+	    source6_is_forged(port, ip + 8))
+		return false;
+	return (offload & STELE_FRAME_RX_UDP_GOOD) != 0 ||
+	       (header >> 48 != 0 && udp_sum_is_right(ip + 8, 32, header));
 }
 
-static FRAME_COLD void not_for_us6(const struct packet *p, struct stele_frame *ret)
+static inline bool put_plain(const struct stele_frame_port *port, const uint8_t *frame,
+			     uint32_t ip_sz, uint32_t cap, struct stele_frame *ret)
 {
-	if (p->l3[24] != 0xff)
-		return frame_punt(ret, STELE_FRAME_PUNT_ADDRESS);
-	if (p->l3[6] != PROTO_ICMP6)
-		return frame_punt(ret, STELE_FRAME_PUNT_GROUP);
-	stele_frame_parse_icmp6(p, false, ret);
+	const uint8_t *udp = frame + IP_OFF + ip_sz;
+	const struct packet p = {.port = port, .cap = cap, .l3_off = IP_OFF};
+	frame_query(ret, &p, ip_sz, stele_get_be16(udp + 4), stele_get_be16(udp));
+	return true;
 }
 
-static FRAME_COLD void parse_other6(const struct packet *p, struct stele_frame *ret)
+static inline bool parse_plain(const struct stele_frame_port *port, const uint8_t *frame,
+			       uint32_t len, uint32_t cap, uint32_t offload,
+			       struct stele_frame *ret)
 {
-	uint8_t proto = p->l3[6];
-	if (is_extension(proto))
-		return parse_extensions(p, ret);
-	if (proto == PROTO_TCP)
-		return frame_punt(ret, STELE_FRAME_PUNT_TCP);
-	if (proto != PROTO_ICMP6)
-		return frame_punt(ret, STELE_FRAME_PUNT_PROTOCOL);
-	stele_frame_parse_icmp6(p, true, ret);
-}
-
-static inline void parse_ipv6(struct packet *p, struct stele_frame *ret)
-{
-	const uint8_t *ip = p->l3;
-	if (FRAME_UNLIKELY(p->len < IPV6_SZ))
-		return frame_drop(ret, STELE_FRAME_DROP_SHORT);
-	if (FRAME_UNLIKELY(ip[0] >> 4 != 6))
-		return frame_drop(ret, STELE_FRAME_DROP_IP_HEADER);
-	uint32_t total = IPV6_SZ + stele_get_be16(ip + 4);
-	if (FRAME_UNLIKELY(total > p->len))
-		return frame_drop(ret, STELE_FRAME_DROP_IP_LENGTH);
-	if (FRAME_UNLIKELY(total > p->port->mtu))
-		return frame_drop(ret, STELE_FRAME_DROP_TOO_LONG);
-	p->len = total;
-
-	if (FRAME_UNLIKELY(!find6(p->port, ip + 24)))
-		return not_for_us6(p, ret);
-	if (FRAME_UNLIKELY(p->group))
-		return frame_drop(ret, STELE_FRAME_DROP_LINK_GROUP);
-	if (FRAME_UNLIKELY(ip[6] != PROTO_UDP))
-		return parse_other6(p, ret);
-	parse_udp(p, IPV6_SZ, 32, ret);
-}
-
-/* ---- Ethernet ---- */
-
-static bool is_tag(uint16_t type)
-{
-	return type == ETHERTYPE_VLAN || type == ETHERTYPE_SERVICE_VLAN ||
-	       type == ETHERTYPE_OLD_VLAN;
-}
-
-/* Network header and length are set as for an untagged frame. */
-static inline void parse_network(struct packet *p, uint16_t type, struct stele_frame *ret)
-{
-	if (FRAME_LIKELY(type == ETHERTYPE_IPV4))
-		return parse_ipv4(p, ret);
-	if (FRAME_LIKELY(type == ETHERTYPE_IPV6))
-		return parse_ipv6(p, ret);
-	if (type == ETHERTYPE_ARP)
-		return stele_frame_parse_arp(p, ret);
-	frame_punt(ret, STELE_FRAME_PUNT_ETHERTYPE);
-}
-
-/* A tag in the frame or taken out of it, or none where one is expected. */
-static __attribute__((noinline)) void parse_vlan(struct packet *p, uint16_t type,
-						 struct stele_frame *ret)
-{
-	bool stripped = (p->offload & STELE_FRAME_RX_VLAN) != 0;
-	uint16_t vlan_id = (p->offload >> STELE_FRAME_RX_TCI_SHIFT) & 0xfff;
-	if (!stripped)
-		vlan_id = 0;
-	if (is_tag(type)) {
-		if (p->len < VLAN_TAG_SZ)
-			return frame_drop(ret, STELE_FRAME_DROP_SHORT);
-		uint16_t inner = stele_get_be16(p->l3 + 2);
-		if (stripped || is_tag(inner))
-			return frame_drop(ret, STELE_FRAME_DROP_VLAN_NESTED);
-		if (type != ETHERTYPE_VLAN)
-			return frame_punt(ret, STELE_FRAME_PUNT_VLAN);
-		vlan_id = stele_get_be16(p->l3) & 0xfff;
-		type = inner;
-		p->l3 += VLAN_TAG_SZ;
-		p->len -= VLAN_TAG_SZ;
-		p->l3_off += VLAN_TAG_SZ;
-	}
-	if (vlan_id != p->port->vlan_id)
-		return frame_punt(ret, STELE_FRAME_PUNT_VLAN);
-	parse_network(p, type, ret);
+	if (len < UDP4_OFF + UDP_SZ || !link_is_plain(port, frame, offload))
+		return false;
+	uint64_t start = stele_get_le64(frame + ETH_TYPE_OFF);
+	if ((start & ETH_IPV4_MASK) == ETH_IPV4)
+		return ipv4_is_plain(port, frame, len, offload) &&
+		       put_plain(port, frame, IPV4_SZ, cap, ret);
+	return (start & ETH_IPV6_MASK) == ETH_IPV6 && len >= UDP6_OFF + UDP_SZ &&
+	       ipv6_is_plain(port, frame, len, offload) &&
+	       put_plain(port, frame, IPV6_SZ, cap, ret);
 }
 
 void stele_frame_parse(const struct stele_frame_port *port, const uint8_t *frame, uint32_t len,
 		       uint32_t cap, uint32_t offload, struct stele_frame *ret)
 {
-	if (FRAME_UNLIKELY(len < ETH_SZ))
-		return frame_drop(ret, STELE_FRAME_DROP_SHORT);
-	uint64_t destination = stele_get_le64(frame) & MAC_MASK;
-	uint64_t source = stele_get_le64(frame + 6) & MAC_MASK;
-	bool group = (destination & 1) != 0;
-	if (FRAME_UNLIKELY(destination != port->mac_word) && !group)
-		return frame_drop(ret, STELE_FRAME_DROP_OTHER_HOST);
-	if (FRAME_UNLIKELY((source & 1) != 0 || source == port->mac_word))
-		return frame_drop(ret, STELE_FRAME_DROP_SOURCE_MAC);
-
-	struct packet p = {
-		.port = port,
-		.l3 = frame + ETH_SZ,
-		.len = len - ETH_SZ,
-		.offload = offload,
-		.cap = cap,
-		.l3_off = ETH_SZ,
-		.group = group,
-	};
-	uint16_t type = stele_get_be16(frame + ETH_TYPE_OFF);
-	bool plain = port->vlan_id == 0 && (offload & STELE_FRAME_RX_VLAN) == 0;
-	if (FRAME_LIKELY(plain && type == ETHERTYPE_IPV4))
-		return parse_ipv4(&p, ret);
-	if (FRAME_LIKELY(plain && type == ETHERTYPE_IPV6))
-		return parse_ipv6(&p, ret);
-	parse_vlan(&p, type, ret);
+	if (!FRAME_LIKELY(parse_plain(port, frame, len, cap, offload, ret)))
+		return stele_frame_classify(port, frame, len, cap, offload, ret);
+#ifndef NDEBUG
+	struct stele_frame again = *ret;
+	stele_frame_classify(port, frame, len, cap, offload, &again);
+	assert(memcmp(&again, ret, sizeof(again)) == 0);
+#endif
 }

@@ -18,9 +18,10 @@ static int set_link(struct stele_frame_port *port, const struct stele_frame_sett
 	if (settings->vlan_id > 4094)
 		return stele_fail(reterr, STELE_E_INPUT, "the VLAN is %u (expected 0 to 4094)",
 				  settings->vlan_id);
+	uint8_t word[8] = {0};
+	memcpy(word, settings->mac, 6);
 	memcpy(port->mac, settings->mac, 6);
-	memcpy(&port->mac_word, settings->mac, 6);
-	port->mac_word = STELE_LE(64, port->mac_word);
+	port->mac_word = stele_get_le64(word);
 	port->mtu = settings->mtu;
 	port->vlan_id = settings->vlan_id;
 	port->flags = settings->flags;

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_BENCHMARKS_MEASURE_H
+#define STELE_BENCHMARKS_MEASURE_H
+
+/* Time in small pieces: ticks of the processor's counter, and medians over batches and rounds. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+static inline uint64_t measure_ticks(void)
+{
+#if defined(__x86_64__)
+	return __rdtsc();
+#else
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+#endif
+}
+
+/* Nanoseconds a tick, measured over a tenth of a second. */
+static inline double measure_ns_per_tick(void)
+{
+	struct timespec a, b;
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	uint64_t t0 = measure_ticks();
+	double ns;
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		ns = (double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec);
+	} while (ns < 1e8);
+	return ns / (double)(measure_ticks() - t0);
+}
+
+static inline int measure_compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* Sorts the values. */
+static inline double measure_median(double *values, size_t cnt)
+{
+	qsort(values, cnt, sizeof(*values), measure_compare);
+	return values[cnt / 2];
+}
+
+#endif
