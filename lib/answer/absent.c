@@ -14,11 +14,11 @@ static const struct stele_zone *zone_of(const struct work *w)
 bool stele_absent_fits(const struct work *w)
 {
 	const struct stele_zone *zone = zone_of(w);
-	if (zone == NULL || !w->edns.dnssec_ok || w->sname.depth != w->apex_depth + 1u ||
+	if (zone == NULL || !w->edns.dnssec_ok || w->probe_depth != w->apex_depth + 1u ||
 	    w->qclass != STELE_CLASS_IN || !stele_zone_has_nsec3(zone) ||
 	    (zone->flags & STELE_ZONE_EXPIRED) != 0)
 		return false;
-	unsigned apex_at = w->sname.starts[1];
+	unsigned apex_at = w->sname.starts[w->sname.depth - w->apex_depth];
 	if (zone->apex_len != w->sname.len - apex_at ||
 	    !stele_equal((const uint8_t *)(zone + 1), w->sname.wire + apex_at, zone->apex_len))
 		return false;
@@ -37,9 +37,10 @@ static void hash_all(struct work **works, unsigned cnt)
 		struct work *w = works[i];
 		w->zone = zone_of(w);
 		w->fetches[0].hash = w->hashes[0];
+		const uint8_t *next_closer = sname_suffix(w, w->probe_depth);
 		jobs[i] = (struct stele_nsec3_job){
-			.name = w->sname.wire,
-			.name_len = w->sname.len,
+			.name = next_closer,
+			.name_len = (uint8_t)(w->sname.wire + w->sname.len - next_closer),
 			.salt = (const uint8_t *)(w->zone + 1) + w->zone->apex_len,
 			.salt_len = w->zone->salt_len,
 			.iterations = stele_le16(w->zone->iterations),

@@ -5,8 +5,8 @@
 #include "lib/answer/work.h"
 
 /*
- * The short way for names that are not there: one label below the apex of a zone with NSEC3, DO set, and
- * the apex met lately. That is what a flood of random names is made of. All that is left to do is
+ * The short way for names that are not there: nothing exists one label below the apex of a zone with
+ * NSEC3, DO is set, and the apex was met lately. That is what a flood of random names is made of. All that is left to do is
  * one hash and one search for the record that covers it; both are done for all such queries of a batch
  * together. Whatever does not fit is left to the general way.
  */

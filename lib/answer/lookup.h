@@ -40,16 +40,24 @@ static inline int lookup_apex_depth(const struct stele_view *view, int from)
  * Takes `depth` as the candidate depth of the zone's apex. True if the zone's record is at hand
  * (w->zone_record, its name not yet compared); else it has to be fetched by stele_key_zone(). The name
  * has w->name_key, which does not depend on it.
+ *
+ * A zone of delegations is asked for names far below its cuts, and a flood for names that are not
+ * there at any depth: for both, the one label below the apex decides. So in a zone where it did so last,
+ * that suffix is looked for first.
  */
 static inline __attribute__((always_inline)) bool lookup_candidate(struct work *w, int depth)
 {
 	uint64_t apex_hash = w->suffix[depth];
 	w->apex_depth = (uint8_t)depth;
 	w->apex_hash = apex_hash;
-	w->name_key = stele_key_name(w->shared->view->seed, w->suffix[w->sname.depth], apex_hash);
 	const struct zone_memo *memo = &w->shared->zones[apex_hash % ZONE_MEMO_CNT];
-	w->zone_record = memo->apex_hash == apex_hash ? memo->record : NULL;
-	return w->zone_record != NULL;
+	bool known = memo->apex_hash == apex_hash && memo->record != NULL;
+	w->zone_record = known ? memo->record : NULL;
+	w->probe_depth = w->sname.depth;
+	if (known && memo->is_shallow && w->sname.depth > depth + 1)
+		w->probe_depth = (uint8_t)(depth + 1);
+	w->name_key = stele_key_name(w->shared->view->seed, w->suffix[w->probe_depth], apex_hash);
+	return known;
 }
 
 /* The zone record at the candidate depth has the right name: the next query may be for it too. */
@@ -58,7 +66,7 @@ static inline void lookup_remember_zone(const struct work *w)
 	struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
 	if (memo->record == w->zone_record)
 		return;
-	*memo = (struct zone_memo){w->apex_hash, w->zone_record, NULL};
+	*memo = (struct zone_memo){.apex_hash = w->apex_hash, .record = w->zone_record};
 }
 
 /* The record of the zone's apex, which is the closest encloser of most names that are not there; NULL
@@ -67,6 +75,14 @@ static inline const uint8_t *lookup_apex_record(const struct work *w)
 {
 	const struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
 	return memo->record == w->zone_record ? memo->apex : NULL;
+}
+
+/* What has decided about a name two or more labels below the apex. */
+static inline void lookup_remember_shallow(const struct work *w, bool is_shallow)
+{
+	struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
+	if (memo->record == w->zone_record)
+		memo->is_shallow = is_shallow;
 }
 
 static inline void lookup_remember_apex(const struct work *w, const uint8_t *apex)

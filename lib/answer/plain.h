@@ -75,7 +75,7 @@ PLAIN_INLINE unsigned plain_hashes_sz(unsigned flags)
  */
 PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 {
-	if (record == NULL || w->zone_record == NULL)
+	if (record == NULL || w->zone_record == NULL || w->probe_depth != w->sname.depth)
 		return false;
 	const struct stele_zone *zone = (const void *)w->zone_record;
 	const struct stele_name *name = (const void *)record;

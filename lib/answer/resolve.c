@@ -404,6 +404,7 @@ static void set_sname(struct work *w, const uint8_t *name, size_t len, uint16_t 
 		s->starts[s->depth++] = (uint8_t)p;
 	s->starts[s->depth] = (uint8_t)p;
 	w->suffix_valid = false;
+	w->probe_depth = s->depth;
 	w->lo = 0xff;
 	w->record = NULL;
 	w->encloser = NULL;
@@ -557,16 +558,28 @@ static void answer(struct work *w)
 
 /* ---- lookups ---- */
 
+static uint64_t sname_key(const struct work *w)
+{
+	return stele_key_name(w->shared->view->seed, w->suffix[w->sname.depth], w->apex_hash);
+}
+
 static void fetch_cut(struct work *w, const uint8_t *record)
 {
 	work_fetch(w, FETCH_NAME, ROLE_NAME, stele_get_le64(stele_name_parts(record).cut_key));
 	w->state = WORK_CUT;
 }
 
+static bool is_deep(const struct work *w)
+{
+	return w->sname.depth > w->apex_depth + 1;
+}
+
 /* The search name exists. */
 static void found(struct work *w, const uint8_t *record)
 {
 	w->record = record;
+	if (is_deep(w))
+		lookup_remember_shallow(w, false);
 	switch (((const struct stele_name *)(const void *)record)->kind) {
 	case STELE_NAME_OCCLUDED:
 		fetch_cut(w, record);
@@ -586,6 +599,10 @@ static void found(struct work *w, const uint8_t *record)
 static void missing(struct work *w)
 {
 	const struct stele_name *head = (const void *)w->encloser;
+	if (is_deep(w))
+		lookup_remember_shallow(w,
+					w->lo == w->apex_depth || (w->lo == w->apex_depth + 1 &&
+								   head->kind == STELE_NAME_CUT));
 	if (head->kind == STELE_NAME_CUT) {
 		referral(w, w->encloser, w->lo);
 	} else if (head->kind == STELE_NAME_OCCLUDED) {
@@ -635,9 +652,28 @@ static void search_encloser(struct work *w)
 	probe_encloser(w);
 }
 
+/* The suffix one label below the apex was looked for first. */
+static void take_shallow(struct work *w, const uint8_t *record)
+{
+	unsigned depth = w->probe_depth;
+	w->probe_depth = w->sname.depth;
+	if (!is_suffix_of_sname(w, record, depth)) {
+		w->lo = w->apex_depth;
+		w->hi = (uint8_t)depth;
+		probe_encloser(w);
+	} else if (((const struct stele_name *)(const void *)record)->kind == STELE_NAME_CUT) {
+		referral(w, record, depth);
+	} else {
+		work_fetch(w, FETCH_NAME, ROLE_NAME, sname_key(w));
+		w->state = WORK_TARGET;
+	}
+}
+
 static void take_name(struct work *w, const uint8_t *record)
 {
-	if (is_suffix_of_sname(w, record, w->sname.depth))
+	if (w->probe_depth != w->sname.depth)
+		take_shallow(w, record);
+	else if (is_suffix_of_sname(w, record, w->sname.depth))
 		found(w, record);
 	else if (w->sname.depth == w->apex_depth)
 		fail(w, STELE_RCODE_SERVFAIL, STELE_EDE_INVALID_DATA); /* an apex always exists */
@@ -682,7 +718,7 @@ static void enter_and_answer(struct work *w, const struct stele_zone *zone, cons
 		return;
 	}
 	w->aa = true;
-	w->chain_keys[0] = w->name_key;
+	w->chain_keys[0] = sname_key(w);
 	take_name(w, record);
 }
 

@@ -142,6 +142,7 @@ struct zone_memo {
 	uint64_t apex_hash;
 	const uint8_t *record; /* NULL: none yet */
 	const uint8_t *apex;   /* record of the name; NULL: not looked up yet */
+	bool is_shallow; /* the label below the apex decided about the last name that had more */
 };
 
 /* What all queries of a thread share. */
@@ -177,7 +178,8 @@ struct work {
 	uint8_t apex_depth; /* candidate depth of the zone's apex */
 	uint64_t apex_hash;
 	const uint8_t *zone_record; /* at the candidate depth; its name is not yet compared */
-	uint64_t name_key;          /* of sname in that zone */
+	uint8_t probe_depth;        /* of the suffix of sname that is looked for first */
+	uint64_t name_key;          /* of that suffix in that zone */
 
 	/* ---- reply ---- */
 	uint32_t pos;   /* bytes written so far: header and question are counted */
