@@ -102,6 +102,23 @@ def check_zone(text, origin, denial, what):
     return zone
 
 
+def check_shared(mode, rdtype, targets):
+    """So many names as asked for depend on the one name, in a zone that is otherwise as ever."""
+    arguments = [mode, "--names", "400", "--denial", "nsec", "--origin", "zone.test"]
+    shared = {target + ".zone.test." for target in targets}
+    for cnt in (0, 150):
+        text = generate(*arguments, "--shared", str(cnt))
+        zone = check_zone(text.decode(), "zone.test.", "nsec", f"{mode} --shared {cnt}")
+        owners = [name for name, node in zone.items()
+                  for rdataset in [node.get_rdataset(dns.rdataclass.IN, rdtype)]
+                  if rdataset and {rdata.target.to_text() for rdata in rdataset} == shared
+                  and not name.to_text().startswith("shared.")]
+        assert len(owners) == cnt, (mode, cnt, len(owners))
+        assert (text == generate(*arguments)) == (cnt == 0), (mode, cnt)
+        for target in shared if cnt else ():
+            assert zone.get_rdataset(target, "A"), (mode, target)
+
+
 def base32(rdata):
     """The next hashed owner of an NSEC3 record, as it stands in a zone file."""
     return rdata.to_text().split()[4].lower().encode()
@@ -118,6 +135,9 @@ def main():
             assert text != generate(*arguments, "--seed", "8"), f"{what}: the seed changes nothing"
             zone = check_zone(text.decode(), "zone.test.", denial, what)
             assert len(zone.nodes) >= 400, what
+
+    check_shared("tld", dns.rdatatype.NS, ("ns1.shared", "ns2.shared"))
+    check_shared("hosts", dns.rdatatype.CNAME, ("shared",))
 
     # Names as long as registered ones, measured over the labels of delegations.
     text = generate("tld", "--names", "20000").decode()

@@ -30,6 +30,7 @@ struct tree {
 	uint32_t branches_cnt;
 	char (*targets)[GEN_NAME_MAX];
 	uint64_t targets_used;
+	uint64_t shared_left; /* aliases of "shared" that are still to be written */
 };
 
 /* Writes a fresh name below a branch (or below the apex when it is NULL); returns its length. */
@@ -131,6 +132,12 @@ static void write_host(struct tree *tree)
 	if (!gen_rng_chance(&zone->rng, 150000))
 		below = &tree->branches[gen_rng_skewed(&zone->rng, tree->branches_cnt)];
 	len = fresh_name(tree, below, owner);
+	if (tree->shared_left > 0) {
+		tree->shared_left--;
+		gen_zone_record(zone, owner, len, "CNAME", "shared");
+		gen_zone_name(zone, owner, len, GEN_CNAME);
+		return;
+	}
 	if (gen_rng_chance(&zone->rng, 120000)) {
 		write_alias(tree, owner, len);
 		return;
@@ -162,9 +169,10 @@ void gen_hosts(struct gen_zone *zone, const struct gen_options *options)
 	struct tree tree = {
 		.zone = zone,
 		.branches_cnt = (uint32_t)(options->names_cnt / 25 + 1),
+		.shared_left = options->shared_cnt,
 	};
 
-	gen_set_init(&tree.seen, options->names_cnt + 2 * (uint64_t)tree.branches_cnt);
+	gen_set_init(&tree.seen, options->names_cnt + 2 * (uint64_t)tree.branches_cnt + 1);
 	tree.branches = calloc(tree.branches_cnt, sizeof(*tree.branches));
 	tree.targets = calloc(TARGETS_CNT, sizeof(*tree.targets));
 	if (tree.branches == NULL || tree.targets == NULL)
@@ -173,6 +181,12 @@ void gen_hosts(struct gen_zone *zone, const struct gen_options *options)
 	gen_zone_begin(zone, options->origin, options->denial, "ns1.edge.test. ns2.edge.test.",
 		       GEN_MX);
 	gen_zone_record(zone, "@", 1, "MX", "10 mx.edge.test.");
+	if (options->shared_cnt > 0) {
+		gen_set_add(&tree.seen, "shared", 6);
+		gen_zone_a(zone, "shared", 6);
+		gen_zone_aaaa(zone, "shared", 6);
+		gen_zone_name(zone, "shared", 6, GEN_A | GEN_AAAA);
+	}
 	make_branches(&tree);
 	/* Branches have brought hosts of their own; the total is what was asked for, or a little more. */
 	while (zone->names_cnt < options->names_cnt)

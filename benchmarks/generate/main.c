@@ -26,6 +26,8 @@ static const char usage[] =
 	"  --ds FRACTION     tld: delegations with a DS record (default 0.1)\n"
 	"  --in-zone FRACTION  tld: delegations with name servers inside the zone (default 0.2)\n"
 	"  --signed FRACTION hosting: zones that get the chain of --denial (default 1)\n"
+	"  --shared N        tld: delegations that share the glue of one name, \"shared\"; hosts: aliases\n"
+	"                    of one host, \"shared\" (default 0; at most half of --names)\n"
 	"  -o PATH           file (default standard output), or directory for hosting\n"
 	"  --help, --version\n";
 
@@ -114,7 +116,7 @@ static const char *parse_origin(const char *text)
 
 static void parse_options(int argc, char **argv, struct gen_options *options, uint64_t *seed)
 {
-	enum { NAMES = 256, SEED, ORIGIN, DENIAL, DS, IN_ZONE, SIGNED, HELP, VERSION };
+	enum { NAMES = 256, SEED, ORIGIN, DENIAL, DS, IN_ZONE, SIGNED, SHARED, HELP, VERSION };
 	static const struct option table[] = {
 		{"names", required_argument, NULL, NAMES},
 		{"seed", required_argument, NULL, SEED},
@@ -123,6 +125,7 @@ static void parse_options(int argc, char **argv, struct gen_options *options, ui
 		{"ds", required_argument, NULL, DS},
 		{"in-zone", required_argument, NULL, IN_ZONE},
 		{"signed", required_argument, NULL, SIGNED},
+		{"shared", required_argument, NULL, SHARED},
 		{"help", no_argument, NULL, HELP},
 		{"version", no_argument, NULL, VERSION},
 		{NULL, 0, NULL, 0},
@@ -151,6 +154,9 @@ static void parse_options(int argc, char **argv, struct gen_options *options, ui
 			break;
 		case SIGNED:
 			options->signed_ppm = parse_fraction("--signed", optarg);
+			break;
+		case SHARED:
+			options->shared_cnt = parse_number("--shared", optarg, 0, 50000000);
 			break;
 		case 'o':
 			options->path = optarg;
@@ -189,6 +195,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	mode = argv[optind];
+	if (options.shared_cnt > options.names_cnt / 2)
+		usage_error("--shared is above half of", "--names", "fewer");
 	gen_rng_seed(&zone.rng, seed);
 	gen_chain_init(&zone.chain, options.denial);
 

@@ -15,6 +15,7 @@ struct gen_options {
 	uint32_t ds_ppm;      /* delegations with a DS record, in a million */
 	uint32_t in_zone_ppm; /* delegations served by hosts inside the zone, in a million */
 	uint32_t signed_ppm;  /* hosting: zones that are signed, in a million */
+	uint64_t shared_cnt;  /* delegations, or aliases, that depend on the one name "shared" */
 };
 
 /*

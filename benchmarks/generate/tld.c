@@ -81,6 +81,13 @@ static void write_servers(struct registry *registry, const char *owner, size_t o
 	}
 }
 
+/* Name servers whose addresses very many delegations share. */
+static void write_servers_of_shared(struct registry *registry, const char *owner, size_t owner_len)
+{
+	gen_zone_record(registry->zone, owner, owner_len, "NS", "ns1.shared");
+	gen_zone_record(registry->zone, owner, owner_len, "NS", "ns2.shared");
+}
+
 /* The addresses of hosts ns1 to nsN below a delegation: glue, which is neither signed nor chained. */
 static void write_glue(struct registry *registry, const struct provider *provider, uint32_t cnt)
 {
@@ -110,6 +117,8 @@ static void write_delegation(struct registry *registry, uint64_t at, const char 
 		registry->inside[at] = own;
 		write_servers(registry, owner, len, &own);
 		write_glue(registry, &own, 4);
+	} else if (at - registry->inside_cnt < registry->options->shared_cnt) {
+		write_servers_of_shared(registry, owner, len);
 	} else if (!gen_rng_chance(&zone->rng, registry->options->in_zone_ppm)) {
 		write_servers(
 			registry, owner, len,
@@ -155,6 +164,14 @@ void gen_tld(struct gen_zone *zone, const struct gen_options *options)
 	}
 	gen_zone_name(zone, "nic", 3, 0);
 
+	if (options->shared_cnt > 0) {
+		struct provider shared = {.domain = "shared", .len = 6};
+
+		gen_set_add(&seen, "shared", 6);
+		write_servers_of_shared(&registry, "shared", 6);
+		write_glue(&registry, &shared, 2);
+		gen_zone_name(zone, "shared", 6, GEN_NS);
+	}
 	for (uint64_t at = 0; at < names_cnt;) {
 		char label[GEN_LABEL_MAX];
 		size_t len = gen_words_label(&zone->rng, label);
