@@ -52,6 +52,7 @@ static void print_json(const char *image, const struct stele_update_stats *stats
 	json_object_set_new(json, "appended_bytes", json_integer((json_int_t)stats->appended_sz));
 	json_object_set_new(json, "bytes", json_integer((json_int_t)stats->image_sz));
 	json_object_set_new(json, "work_seconds", json_real(stats->work_s));
+	json_object_set_new(json, "sync_seconds", json_real(stats->sync_s));
 	json_object_set_new(json, "seconds", json_real(seconds));
 	json_dumpf(json, stdout, JSON_INDENT(1));
 	putchar('\n');

@@ -352,6 +352,7 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 	stats->carve_s = carved - begin;
 	stats->pack_s = packed - carved;
 	stats->finish_s = now() - packed;
+	stats->sync_s = size.sync_s;
 	return rc;
 }
 

@@ -45,6 +45,7 @@ struct stele_build_stats {
 	uint64_t image_sz;
 	uint32_t shard_cnt; /* references in the directory */
 	double carve_s, pack_s, finish_s;
+	double sync_s; /* of finish_s: waiting for the disk */
 };
 
 int stele_build(struct stele_store *store, const struct stele_build_options *options,

@@ -11,11 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static uint64_t align_up(uint64_t off, uint64_t align)
 {
 	return (off + align - 1) / align * align;
+}
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* All that was written is on disk. */
+static int sync_file(struct stele_image_file *file, struct stele_error *reterr)
+{
+	double begin = now();
+	int rc = fdatasync(file->fd);
+	file->sync_s += now() - begin;
+	return rc == 0 ? 0 : stele_fail_errno(reterr, errno, "%s", file->path);
 }
 
 static int write_at(const struct stele_image_file *file, uint64_t off, const void *bytes,
@@ -287,8 +304,9 @@ static int put_root(struct stele_image_file *file, const struct stele_root *numb
 	if (rc < 0)
 		return rc;
 	/* All that the root reaches is on disk before the root is. */
-	if (fdatasync(file->fd) != 0)
-		return stele_fail_errno(reterr, errno, "%s", file->path);
+	rc = sync_file(file, reterr);
+	if (rc < 0)
+		return rc;
 
 	struct stele_root root = *numbers;
 	uint64_t off = align_up(file->end, STELE_IMAGE_ALIGN);
@@ -303,27 +321,29 @@ static int put_root(struct stele_image_file *file, const struct stele_root *numb
 	root.top_crc = stele_to_le32(stele_crc32c(0, file->pages, top_sz));
 	root.crc = stele_to_le32(stele_crc32c(0, &root, sizeof(root)));
 	rc = write_at(file, off, &root, sizeof(root), reterr);
+	if (rc == 0)
+		rc = sync_file(file, reterr);
 	if (rc < 0)
 		return rc;
-	if (fdatasync(file->fd) != 0)
-		return stele_fail_errno(reterr, errno, "%s", file->path);
 	file->written_sz += top_sz + sizeof(root);
 	file->end = off + sizeof(root);
 	return 0;
 }
 
-static int sync_directory_of(const char *path, struct stele_error *reterr)
+static int sync_directory_of(struct stele_image_file *file, struct stele_error *reterr)
 {
-	char *copy = strdup(path);
+	double begin = now();
+	char *copy = strdup(file->path);
 	if (copy == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	free(copy);
 	int rc = 0;
 	if (fd < 0 || fsync(fd) != 0)
-		rc = stele_fail_errno(reterr, errno, "%s: syncing its directory", path);
+		rc = stele_fail_errno(reterr, errno, "%s: syncing its directory", file->path);
 	if (fd >= 0)
 		close(fd);
+	file->sync_s += now() - begin;
 	return rc;
 }
 
@@ -344,9 +364,9 @@ int stele_image_finish(struct stele_image_file *file, const struct stele_root *r
 		return rc;
 	}
 	if (file->temporary != NULL)
-		rc = sync_directory_of(file->path, reterr);
+		rc = sync_directory_of(file, reterr);
 	if (rc == 0)
-		*ret_size = (struct stele_image_size){file->end, live_size(file)};
+		*ret_size = (struct stele_image_size){file->end, live_size(file), file->sync_s};
 	close_file(file);
 	return rc;
 }

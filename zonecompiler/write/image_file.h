@@ -25,6 +25,7 @@ struct stele_image_file {
 	uint64_t end;    /* where the next thing goes */
 	uint64_t prev_root_off;
 	uint64_t written_sz; /* shards, pages and root written so far */
+	double sync_s;       /* waited for the disk so far */
 
 	struct stele_shard_ref *refs; /* the directory */
 	uint32_t shard_cnt;
@@ -36,6 +37,7 @@ struct stele_image_file {
 struct stele_image_size {
 	uint64_t file_sz;
 	uint64_t live_sz; /* that the last root reaches */
+	double sync_s;    /* that finishing waited for the disk */
 };
 
 /* Begins a new image beside `path`, with the seed, feature bits and store of `superblock`. */

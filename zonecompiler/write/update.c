@@ -153,7 +153,6 @@ static struct stele_root new_root(const struct update *update)
 
 static int by_shards(struct update *update, const char *path, int fd)
 {
-	double begin = now();
 	int rc = stele_view_open_file(path, &update->view, update->reterr);
 	if (rc < 0)
 		return rc;
@@ -178,12 +177,12 @@ static int by_shards(struct update *update, const char *path, int fd)
 	if (rc == 0)
 		rc = update_hash_shards(update);
 	update->stats->name_cnt = update->names.cnt;
-	update->stats->work_s = now() - begin;
 	if (rc != 0)
 		return rc;
 	struct stele_root root = new_root(update);
 	rc = stele_image_finish(&update->file, &root, &update->size, update->reterr);
 	update->stats->image_sz = update->size.file_sz;
+	update->stats->sync_s = update->size.sync_s;
 	update->stats->appended_sz =
 		update->stats->image_sz - (update->view.bytes_sz - update->view.torn_sz);
 	update->stats->kind = STELE_UPDATE_APPENDED;
@@ -278,6 +277,7 @@ static int build_anew(struct stele_store *store, const char *path, unsigned jobs
 	stats->image_sz = built.image_sz;
 	stats->shard_cnt = built.shard_cnt;
 	stats->name_cnt = built.name_cnt;
+	stats->sync_s = built.sync_s;
 	return 0;
 }
 
@@ -298,6 +298,7 @@ int stele_update(struct stele_store *store, const char *path, unsigned jobs,
 	int rc = open_locked(path, &fd, &error);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
+	double begin = now();
 	struct update *update = calloc(1, sizeof(*update));
 	if (update == NULL) {
 		close(fd);
@@ -320,7 +321,9 @@ int stele_update(struct stele_store *store, const char *path, unsigned jobs,
 		rc = update_compact(path, &size, &error);
 		stats.kind = STELE_UPDATE_COMPACTED;
 		stats.image_sz = size.file_sz;
+		stats.sync_s += size.sync_s;
 	}
+	stats.work_s = now() - begin - stats.sync_s;
 	close(fd);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);

@@ -37,7 +37,8 @@ struct stele_update_stats {
 	uint64_t appended_sz; /* bytes */
 	uint64_t image_sz;
 	char reason[256]; /* for building anew */
-	double work_s;    /* own time, without waiting for the disk */
+	double work_s;    /* with the image locked, without sync_s */
+	double sync_s;    /* waiting until the disk has it */
 };
 
 /*

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every measurement reports: the machine it ran on, medians and spreads."""
+import json
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SPREAD_MAX = 0.25  # (slowest - fastest) / median; above it a median says little
+
+
+def first_line(*command):
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    except OSError:
+        return "unknown"
+    lines = (run.stdout + run.stderr).strip().splitlines()
+    return lines[0].strip() if lines else "unknown"
+
+
+def machine_facts(build, **peers):
+    """Facts by name; `peers` are the commands that print the versions of others."""
+    cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.M)
+    memory = int(re.search(r"^MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(),
+                           re.M).group(1))
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
+    kernel = re.match(r"[\d.]*\d", platform.release()).group(0)
+    return {
+        "processor": f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores",
+        "memory": f"{memory / 2**20:.0f} GiB",
+        "system": f"{system}, Linux {kernel}",
+        "compiler": first_line(os.environ.get("CC", "cc"), "--version"),
+        "build": build_type(build),
+        "stele": first_line(str(build / "zonecompiler" / "stele-compile"),
+                            "--version") + ", commit " + first_line("git", "rev-parse", "--short",
+                                                                    "HEAD"),
+        **{name: first_line(*command) for name, command in peers.items()},
+    }
+
+
+def build_type(build):
+    """The build's optimisation; a sanitized build is refused, its times mean nothing."""
+    options = json.loads((build / "meson-info" / "intro-buildoptions.json").read_text())
+    values = {option["name"]: option["value"] for option in options}
+    if values.get("b_sanitize", "none") not in ("none", []):
+        sys.exit("this build has sanitizers in it; give --build-dir another one")
+    return values["buildtype"]
+
+
+def spread(values):
+    return (max(values) - min(values)) / statistics.median(values)
+
+
+def summarize(runs):
+    return {key: (statistics.median(values), spread(values) if min(values) > 0 else 0.0)
+            for key in runs[0] for values in [[run[key] for run in runs]]}
+
+
+def mib(size):
+    return f"{size / 2**20:.0f}"
