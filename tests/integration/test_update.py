@@ -11,6 +11,7 @@ import json
 import os
 import random
 import shutil
+import struct
 
 import pytest
 
@@ -330,3 +331,53 @@ def test_chosen_zones_stay_the_only_ones(tmp_path):
     reply, = answerer.ask([query("two.test.", "SOA")])
     answerer.stop()
     assert reply[3] & 15 == 5   # REFUSED
+
+
+def directory(path):
+    """{shard: digest} of an image, as docs/image-format.md describes it."""
+    with open(path, "rb") as file:
+        image = file.read()
+    at = (len(image) - 256) // 4096 * 4096
+    root = image[at:at + 256]
+    assert root[:8] == b"STELROOT"
+    shard_cnt, = struct.unpack_from("<I", root, 12)
+    top, = struct.unpack_from("<Q", root, 48)
+    digests = {}
+    for shard in range(shard_cnt):
+        page, = struct.unpack_from("<Q", image, top + shard // 64 * 16)
+        ref = image[page + shard % 64 * 64:][:64]
+        digests[shard] = ref[-32:], struct.unpack_from("<Q", ref, 8)
+    return digests
+
+
+SEED = "ae83b0fbba327343dbc44c239e088823"
+
+
+def test_replaced_records_give_the_shards_of_a_build(tmp_path):
+    """Where no name comes or goes, updated shards are those of a build with the same seed, to the byte."""
+    rng = random.Random("replaced")
+    zone, store = tmp_path / "zone", tmp_path / "store"
+    updated, fresh = tmp_path / "updated", tmp_path / "fresh"
+    addresses = {"h%d.%d" % (i, i % 700): ["10.0.0.1"] for i in range(40000)}
+
+    def load(serial):
+        lines = ["$ORIGIN z.test.", "$TTL 300", "@ SOA ns h %d 1 1 1 1" % serial, "@ NS ns.other.test."]
+        lines += ["%s A %s" % (owner, a) for owner, all_of_it in addresses.items() for a in all_of_it]
+        zone.write_text("\n".join(lines) + "\n")
+        stele.run("import", "--store", store, "--zone", "z.test", zone)
+
+    load(1)
+    stele.run("build", "--store", store, "-o", updated, "--seed", SEED)
+    shards = 0
+    # One record; some in a shard, longer and shorter; more of them than are replaced one by one.
+    for serial, cnt in enumerate((1, 0, 20, 60, 2000), 2):
+        for owner in rng.sample(sorted(addresses), cnt):
+            addresses[owner] = ["10.0.%d.%d" % (serial, i) for i in range(rng.randrange(1, 5))]
+        load(serial)
+        done = json.loads(stele.run("update", "--store", store, "--json", updated).stdout)
+        assert (done["result"], done["names"]) == ("appended", cnt + 1)
+        shards = max(shards, done["shards"])
+        stele.run("verify", updated)
+        stele.run("build", "--store", store, "-o", fresh, "--seed", SEED)
+        assert directory(updated) == directory(fresh), (serial, cnt)
+    assert shards > 2

@@ -124,8 +124,23 @@ int update_new_chain(struct update *update, struct update_zone *zone,
 
 /* update_shards.c: shards with their edits. */
 int update_hash_shards(struct update *update);
+/* Key and size of a record in the image. */
+struct update_facts {
+	uint64_t key;
+	size_t size;
+};
+int update_record_facts(struct update *update, const uint8_t *record, bool is_zone,
+			struct update_facts *facts);
+
 int update_put_shard(struct update *update, uint32_t shard, enum stele_shard_kind kind,
 		     uint32_t item_cnt, const uint8_t *bytes, uint64_t size);
+
+/*
+ * update_replace.c: a shard with other records of the same keys. `edits` ascend by key and turn. Sets
+ * `*ret_done` to false, and does nothing, if it takes more than that.
+ */
+int update_replace(struct update *update, uint32_t shard, const struct update_edit *edits,
+		   size_t edit_cnt, bool is_zones, bool *ret_done);
 
 /* compact.c: what the image at `path` reaches, in a new file. */
 int update_compact(const char *path, struct stele_image_size *ret_size, struct stele_error *reterr);

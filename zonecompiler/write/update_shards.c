@@ -72,13 +72,7 @@ static int make_room(struct update *update, size_t item_cnt)
 	return 0;
 }
 
-/* Key and size of a record in the image. */
-struct record_facts {
-	uint64_t key;
-	size_t size;
-};
-
-static int name_facts(struct update *update, const uint8_t *record, struct record_facts *facts)
+static int name_facts(struct update *update, const uint8_t *record, struct update_facts *facts)
 {
 	struct stele_name_parts parts = stele_name_parts(record);
 	const uint64_t *apex = stele_id_map_find(&update->apexes, stele_le32(parts.head->zone_id));
@@ -91,13 +85,19 @@ static int name_facts(struct update *update, const uint8_t *record, struct recor
 	return 0;
 }
 
-static int zone_facts(struct update *update, const uint8_t *record, struct record_facts *facts)
+static int zone_facts(struct update *update, const uint8_t *record, struct update_facts *facts)
 {
 	const struct stele_zone *zone = (const void *)record;
 	facts->key = stele_key_zone(update->seed,
 				    stele_carve_hash(update->seed, record + sizeof(*zone)));
 	facts->size = stele_le32(zone->size);
 	return 0;
+}
+
+int update_record_facts(struct update *update, const uint8_t *record, bool is_zone,
+			struct update_facts *facts)
+{
+	return is_zone ? zone_facts(update, record, facts) : name_facts(update, record, facts);
 }
 
 /* The records of the old shard that are not edited. Returns how many, or a negative status. */
@@ -107,9 +107,8 @@ static int64_t keep_old(struct update *update, const uint8_t *base, const struct
 	const struct stele_hash_shard *head = (const void *)base;
 	size_t cnt = 0;
 	for (uint64_t off = stele_le32(head->records_off); off < stele_le64(head->size);) {
-		struct record_facts facts = {0};
-		int rc = is_zones ? zone_facts(update, base + off, &facts) :
-				    name_facts(update, base + off, &facts);
+		struct update_facts facts = {0};
+		int rc = update_record_facts(update, base + off, is_zones, &facts);
 		if (rc < 0)
 			return rc;
 		if (!is_edited(edits, edit_cnt, facts.key)) {
@@ -180,7 +179,11 @@ static int make_shards(struct update *update, struct update_edits *edits, uint32
 		size_t end = i;
 		while (end < edits->cnt && stele_key_shard(edits->items[end].key, bits) == shard)
 			end++;
-		int rc = make_shard(update, first + shard, edits->items + i, end - i, is_zones);
+		bool is_done;
+		int rc = update_replace(update, first + shard, edits->items + i, end - i, is_zones,
+					&is_done);
+		if (rc == 0 && !is_done)
+			rc = make_shard(update, first + shard, edits->items + i, end - i, is_zones);
 		if (rc != 0)
 			return rc;
 		i = end;
