@@ -201,7 +201,7 @@ static bool kind_fits(const struct stele_view *view, uint32_t index, uint8_t kin
 	return kind == STELE_SHARD_NSEC3 || kind == STELE_SHARD_NSEC;
 }
 
-static int decode_shard(struct stele_view *view, uint32_t index, struct stele_error *reterr)
+int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_error *reterr)
 {
 	const struct stele_shard_ref *ref = stele_view_ref(view, index);
 	uint64_t off = stele_le64(ref->off);
@@ -241,14 +241,14 @@ static int decode_shard(struct stele_view *view, uint32_t index, struct stele_er
 	return 0;
 }
 
-static int decode_directory(struct stele_view *view, struct stele_error *reterr)
+static int decode_directory(struct stele_view *view, bool with_shards, struct stele_error *reterr)
 {
 	int rc = 0;
 	for (uint32_t i = 0; rc == 0 && i < view->shard_cnt; i++) {
 		if (i % STELE_DIR_PAGE_REFS == 0)
 			rc = check_page(view, i / STELE_DIR_PAGE_REFS, reterr);
-		if (rc == 0)
-			rc = decode_shard(view, i, reterr);
+		if (rc == 0 && with_shards)
+			rc = stele_view_decode(view, i, reterr);
 	}
 	return rc;
 }
@@ -260,8 +260,8 @@ static uint64_t next_serial(void)
 	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 }
 
-int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *ret_view,
-		    struct stele_error *reterr)
+static int open_bytes(const uint8_t *bytes, size_t bytes_sz, bool with_shards,
+		      struct stele_view *ret_view, struct stele_error *reterr)
 {
 	int rc = check_superblock(bytes, bytes_sz, reterr);
 	if (rc != 0)
@@ -298,7 +298,7 @@ int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *re
 	if (view.shards == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "directory of %" PRIu32 " shards",
 					view.shard_cnt);
-	rc = decode_directory(&view, reterr);
+	rc = decode_directory(&view, with_shards, reterr);
 	if (rc != 0) {
 		free(view.shards);
 		return rc;
@@ -307,7 +307,14 @@ int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *re
 	return 0;
 }
 
-int stele_view_open_file(const char *path, struct stele_view *ret_view, struct stele_error *reterr)
+int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *ret_view,
+		    struct stele_error *reterr)
+{
+	return open_bytes(bytes, bytes_sz, true, ret_view, reterr);
+}
+
+static int open_file(const char *path, bool with_shards, struct stele_view *ret_view,
+		     struct stele_error *reterr)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -332,7 +339,7 @@ int stele_view_open_file(const char *path, struct stele_view *ret_view, struct s
 
 	struct stele_view view;
 	struct stele_error detail;
-	int rc = stele_view_open(bytes, size, &view, &detail);
+	int rc = open_bytes(bytes, size, with_shards, &view, &detail);
 	if (rc != 0) {
 		munmap(bytes, size);
 		return stele_fail(reterr, rc, "%s: %s", path, detail.text);
@@ -340,6 +347,17 @@ int stele_view_open_file(const char *path, struct stele_view *ret_view, struct s
 	view.mapped = true;
 	*ret_view = view;
 	return 0;
+}
+
+int stele_view_open_file(const char *path, struct stele_view *ret_view, struct stele_error *reterr)
+{
+	return open_file(path, true, ret_view, reterr);
+}
+
+int stele_view_open_directory(const char *path, struct stele_view *ret_view,
+			      struct stele_error *reterr)
+{
+	return open_file(path, false, ret_view, reterr);
 }
 
 void stele_view_close(struct stele_view *view)

@@ -333,21 +333,26 @@ def test_chosen_zones_stay_the_only_ones(tmp_path):
     assert reply[3] & 15 == 5   # REFUSED
 
 
+def root_of(image):
+    root = image[(len(image) - 256) // 4096 * 4096:][:256]
+    assert root[:8] == b"STELROOT"
+    return root
+
+
+def first_page(image):
+    """Where the references of the first 64 shards stand."""
+    top, = struct.unpack_from("<Q", root_of(image), 48)
+    return struct.unpack_from("<Q", image, top)[0]
+
+
 def directory(path):
-    """{shard: digest} of an image, as docs/image-format.md describes it."""
+    """[(digest, size)] of all shards of an image, as docs/image-format.md describes it."""
     with open(path, "rb") as file:
         image = file.read()
-    at = (len(image) - 256) // 4096 * 4096
-    root = image[at:at + 256]
-    assert root[:8] == b"STELROOT"
-    shard_cnt, = struct.unpack_from("<I", root, 12)
-    top, = struct.unpack_from("<Q", root, 48)
-    digests = {}
-    for shard in range(shard_cnt):
-        page, = struct.unpack_from("<Q", image, top + shard // 64 * 16)
-        ref = image[page + shard % 64 * 64:][:64]
-        digests[shard] = ref[-32:], struct.unpack_from("<Q", ref, 8)
-    return digests
+    shard_cnt, = struct.unpack_from("<I", root_of(image), 12)
+    assert shard_cnt <= 64
+    refs = (image[first_page(image) + 64 * shard:][:64] for shard in range(shard_cnt))
+    return [(ref[32:], struct.unpack_from("<Q", ref, 8)) for ref in refs]
 
 
 SEED = "ae83b0fbba327343dbc44c239e088823"
@@ -381,3 +386,18 @@ def test_replaced_records_give_the_shards_of_a_build(tmp_path):
         stele.run("build", "--store", store, "-o", fresh, "--seed", SEED)
         assert directory(updated) == directory(fresh), (serial, cnt)
     assert shards > 2
+
+
+def test_damaged_shard_stops_an_update(tmp_path):
+    """Only shards that an update needs are read. One whose head is damaged is named, and nothing changes."""
+    world = World(str(tmp_path), "damaged", [30], ("nsec",))
+    image = bytearray(open(world.image, "rb").read())
+    shard_off, = struct.unpack_from("<Q", image, first_page(image))
+    image[shard_off + 32] ^= 1   # the size of the only shard of names
+    with open(world.image, "wb") as file:
+        file.write(image)
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    done = stele.run("update", "--store", world.store, world.image, check=False)
+    assert done.returncode == 1 and "shard 0" in done.stderr and "its head" in done.stderr
+    assert open(world.image, "rb").read() == image

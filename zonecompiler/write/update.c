@@ -37,10 +37,20 @@ int update_rebuild(struct update *update, const char *format, ...)
 	return UPDATE_REBUILD;
 }
 
-const struct stele_name *update_find(const struct update *update, uint32_t zone_id, uint64_t key,
+const struct stele_view_shard *update_shard(struct update *update, uint32_t index)
+{
+	const struct stele_view_shard *shard = update->view.shards + index;
+	if (shard->base == NULL && update->damage == 0)
+		update->damage = stele_view_decode(&update->view, index, &update->damage_error);
+	return shard;
+}
+
+const struct stele_name *update_find(struct update *update, uint32_t zone_id, uint64_t key,
 				     const uint8_t *rel, size_t rel_len)
 {
-	const uint8_t *record = stele_view_find(stele_view_name_shard(&update->view, key), key);
+	const struct stele_view *view = &update->view;
+	uint32_t index = view->name_first + stele_key_shard(key, view->name_bits);
+	const uint8_t *record = stele_view_find(update_shard(update, index), key);
 	if (record == NULL)
 		return NULL;
 	struct stele_name_parts parts = stele_name_parts(record);
@@ -153,7 +163,7 @@ static struct stele_root new_root(const struct update *update)
 
 static int by_shards(struct update *update, const char *path, int fd)
 {
-	int rc = stele_view_open_file(path, &update->view, update->reterr);
+	int rc = stele_view_open_directory(path, &update->view, update->reterr);
 	if (rc < 0)
 		return rc;
 	const struct stele_superblock *sb = (const void *)update->view.bytes;
@@ -176,6 +186,9 @@ static int by_shards(struct update *update, const char *path, int fd)
 		rc = do_zones(update);
 	if (rc == 0)
 		rc = update_hash_shards(update);
+	if (update->damage < 0)
+		rc = stele_fail(update->reterr, update->damage, "%s: %s", path,
+				update->damage_error.text);
 	update->stats->name_cnt = update->names.cnt;
 	if (rc != 0)
 		return rc;

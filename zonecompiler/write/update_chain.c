@@ -43,7 +43,7 @@ static size_t entry_sz(const struct chain *chain, const uint8_t *entry)
 
 static const uint8_t *old_block(const struct chain *chain, uint32_t i)
 {
-	return chain->is_new ? NULL : chain->update->view.shards[chain->first + i].base;
+	return chain->is_new ? NULL : update_shard(chain->update, chain->first + i)->base;
 }
 
 static struct stele_chain_run unpack(const struct chain *chain, const uint8_t *block)
@@ -302,6 +302,9 @@ static int carry_on(struct chain *chain, uint32_t i)
 		    (!chain->is_nsec3 && k == 0))
 			return 0;
 		const uint8_t *block = old_block(chain, k);
+		if (block == NULL)
+			return update_rebuild(chain->update,
+					      "a shard of a denial chain is missing");
 		uint32_t offsets_off =
 			chain->is_nsec3 ?
 				stele_le32(((const struct stele_nsec3_block *)(const void *)block)

@@ -59,7 +59,9 @@ struct update_zone {
 struct update {
 	struct stele_store *store;
 	struct stele_store_read *read;
-	struct stele_view view;
+	struct stele_view view; /* of the directory: see update_shard() */
+	int damage;             /* what the first shard that did not decode returned */
+	struct stele_error damage_error;
 	struct stele_hash_seed seed;
 	bool is_partial;
 	struct stele_image_file file;
@@ -95,8 +97,14 @@ int update_edit_add(struct update *update, struct update_edits *edits, uint64_t 
 int update_rebuild(struct update *update, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/*
+ * A shard of the image, read when it is first asked for. One that is damaged looks absent, and the
+ * update fails in the end with what is wrong with it.
+ */
+const struct stele_view_shard *update_shard(struct update *update, uint32_t index);
+
 /* The record of the name with this key, or NULL. */
-const struct stele_name *update_find(const struct update *update, uint32_t zone_id, uint64_t key,
+const struct stele_name *update_find(struct update *update, uint32_t zone_id, uint64_t key,
 				     const uint8_t *rel, size_t rel_len);
 
 /* Records in an RRset table, signatures included; whether one is NSEC. */

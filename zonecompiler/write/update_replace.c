@@ -100,7 +100,7 @@ static void write_shard(const struct update *update, const struct replacement *r
 int update_replace(struct update *update, uint32_t shard, const struct update_edit *edits,
 		   size_t edit_cnt, bool is_zones, bool *ret_done)
 {
-	struct replacement replacement = {.base = update->view.shards[shard].base};
+	struct replacement replacement = {.base = update_shard(update, shard)->base};
 	*ret_done = false;
 	if (replacement.base == NULL)
 		return 0;

@@ -124,7 +124,7 @@ static int64_t keep_old(struct update *update, const uint8_t *base, const struct
 static int make_shard(struct update *update, uint32_t shard, const struct update_edit *edits,
 		      size_t edit_cnt, bool is_zones)
 {
-	const uint8_t *base = update->view.shards[shard].base;
+	const uint8_t *base = update_shard(update, shard)->base;
 	size_t old_cnt =
 		base != NULL ?
 			stele_le32(((const struct stele_hash_shard *)(const void *)base)->key_cnt) :

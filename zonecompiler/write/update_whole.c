@@ -86,8 +86,8 @@ static int remove_names(struct update *update, const struct update_zone *zone)
 	const uint64_t *apex = stele_id_map_find(&update->apexes, zone->id);
 	if (apex == NULL)
 		return 0;
-	for (uint64_t i = 0; i < UINT64_C(1) << view->name_bits; i++) {
-		const uint8_t *base = view->shards[view->name_first + i].base;
+	for (uint32_t i = 0; i < UINT32_C(1) << view->name_bits; i++) {
+		const uint8_t *base = update_shard(update, view->name_first + i)->base;
 		if (base == NULL)
 			continue;
 		const struct stele_hash_shard *head = (const void *)base;

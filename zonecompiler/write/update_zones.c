@@ -87,8 +87,8 @@ static int note_zone(struct update *update, const struct stele_zone *zone)
 static int note_zones(struct update *update)
 {
 	const struct stele_view *view = &update->view;
-	for (uint64_t i = 0; i < UINT64_C(1) << view->zone_bits; i++) {
-		const uint8_t *base = view->shards[view->zone_first + i].base;
+	for (uint32_t i = 0; i < UINT32_C(1) << view->zone_bits; i++) {
+		const uint8_t *base = update_shard(update, view->zone_first + i)->base;
 		if (base == NULL)
 			continue;
 		const struct stele_hash_shard *head = (const void *)base;
