@@ -19,11 +19,11 @@
 enum { STELE_CHAIN_INLINE_MAX = 64 };
 
 /*
- * Entries of one chain shard. More: an update that touches one entry rewrites them all (8 K NSEC3
- * entries are 1.2 MB). Fewer: the directory grows, and each shard repeats its neighbour's last
+ * Entries of one chain shard. More: an update that touches one entry rewrites them all (4 K NSEC3
+ * entries are 0.6 MB). Fewer: the directory grows, and each shard repeats its neighbour's last
  * entry.
  */
-enum { STELE_CHAIN_SHARD_ENTRIES = 8192 };
+enum { STELE_CHAIN_SHARD_ENTRIES = 4096 };
 
 struct stele_zone_record {
 	const struct stele_carve_zone *zone;
