@@ -26,9 +26,20 @@ struct stele_hash_seed {
 	uint64_t multiplier; /* odd */
 };
 
+/* The finalizer of SplitMix64 (Steele, Lea, Flood 2014): a bijection that leaves no pattern. */
+static inline uint64_t stele_hash_spread(uint64_t z)
+{
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* A seed may be anything, but a multiplier like 0x0101…01 would make names collide. */
 static inline struct stele_hash_seed stele_hash_seed(uint64_t seed0, uint64_t seed1)
 {
-	return (struct stele_hash_seed){seed0, seed1 | 1};
+	return (struct stele_hash_seed){stele_hash_spread(seed0 + UINT64_C(0x9e3779b97f4a7c15)),
+					stele_hash_spread(seed1 + UINT64_C(0x3c6ef372fe94f82a)) |
+						1};
 }
 
 /* The two halves of the 128-bit product, folded: every input bit reaches every output bit. */

@@ -480,6 +480,40 @@ static void test_walk(void **state)
 	stele_carver_free(&carver);
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Seeds that a person types are no worse than random ones: 40,000 names have 40,000 hashes. */
+static void test_plain_seeds(void **state)
+{
+	(void)state;
+	enum { CNT = 40000 };
+	static uint64_t hashes[CNT];
+	static const uint64_t seeds[][2] = {
+		{0, 0},
+		{1, 1},
+		{UINT64_MAX, UINT64_MAX},
+		{UINT64_C(0x0707070707070707), UINT64_C(0x0707070707070707)},
+		{UINT64_C(0x1111111111111111), UINT64_C(0x2222222222222222)},
+	};
+	for (unsigned k = 0; k < sizeof(seeds) / sizeof(seeds[0]); k++) {
+		struct stele_hash_seed seed = stele_hash_seed(seeds[k][0], seeds[k][1]);
+		for (unsigned i = 0; i < CNT; i++) {
+			uint8_t name[STELE_NAME_MAX + STELE_HASH_SLACK] = {0};
+			unsigned len =
+				(unsigned)sprintf((char *)name, "%cwww%u%cexample", 'x', i, 7);
+			name[0] = (uint8_t)(len - 9);
+			hashes[i] = stele_carve_hash(seed, name);
+		}
+		qsort(hashes, CNT, sizeof(hashes[0]), compare_numbers);
+		for (unsigned i = 1; i < CNT; i++)
+			assert_int_not_equal(hashes[i - 1], hashes[i]);
+	}
+}
+
 static void test_hashes(void **state)
 {
 	(void)state;
@@ -523,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_negative_soa),
 		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_plain_seeds),
 		cmocka_unit_test(test_hashes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
