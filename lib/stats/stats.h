@@ -257,11 +257,11 @@ struct stele_stats_zone_map;
  *
  * 1. Before workers see the new images: stele_stats_zones_assign() with all zones that will be served. A
  *    zone that is known by its name keeps its slot, a new one gets a free one that counts from 0, or
- *    slot 0 if there is none left. Nothing changes for zones that are being served.
+ *    slot 0 if there is none left.
  * 2. A map for each image, from its zones and their slots.
  * 3. After all workers have left the old images: stele_stats_zones_settle() with the zones that are
- *    served now. Readers see them from here on; slots of all others are cleared and free. If the new
- *    images were refused, settle with the old zones.
+ *    served now. Readers see the new serials from here on; slots of all other zones are cleared and
+ *    free. If the new images were refused, settle with the old zones.
  *
  * Cost: linear in the number of zones plus slots.
  */
@@ -278,6 +278,7 @@ void stele_stats_zone_map_free(struct stele_stats_zone_map *map); /* NULL is fin
 
 struct stele_stats_zone_map {
 	uint32_t mask;
+	uint32_t shift;
 	struct stele_stats_zone_map_entry {
 		uint32_t zone_id;
 		uint32_t slot_plus_1; /* 0: empty */
@@ -288,7 +289,7 @@ struct stele_stats_zone_map {
 static inline uint32_t stele_stats_zone_slot(const struct stele_stats_zone_map *map,
 					     uint32_t zone_id)
 {
-	for (uint32_t i = zone_id * 0x9e3779b1u >> 7;; i++) {
+	for (uint32_t i = zone_id * 0x9e3779b1u >> map->shift;; i++) {
 		const struct stele_stats_zone_map_entry *entry = &map->entries[i & map->mask];
 		if (entry->slot_plus_1 == 0)
 			return 0;
@@ -368,7 +369,7 @@ const uint64_t *stele_stats_histogram(const struct stele_stats_worker *worker,
 
 /*
  * The value below which `fraction` (0 … 1) of the values lie, as the upper end of its bucket, so never
- * too low. 0 if there are no values.
+ * too low (except for values beyond the last bucket). 0 if there are no values.
  */
 uint64_t stele_stats_quantile(const struct stele_stats_worker *worker,
 			      enum stele_histogram histogram, double fraction);
