@@ -14,6 +14,8 @@
  * the last one has been taken by the kernel. So a client has at most one response waiting, and what a
  * client costs is bounded.
  *
+ * Who may connect: root, the user that the server runs as, and members of one group.
+ *
  * A server and a client each belong to one thread. A server never blocks; a client's calls do, up to
  * their timeout.
  */
@@ -30,6 +32,10 @@
  * the kernel's default limit for a packet (net.core.wmem_max) refuses it.
  */
 #define STELE_CTL_MESSAGE_MAX 196608
+
+/* The longest path of a socket: 107 bytes is what the kernel takes, and it is made under a name that is
+ * 4 bytes longer. */
+#define STELE_CTL_PATH_MAX 103
 
 /* Connections at once. With fewer, operators lock each other out; each may hold a message of memory. */
 #define STELE_CTL_CONNECTIONS_MAX 32
@@ -51,7 +57,7 @@ struct stele_ctl_call {
 	json_t *response; /* an object to be filled in; "ok" is set by the server */
 	int fd;           /* what came with the request, or -1. A handler that keeps it sets this
 			   * to -1, else the server closes it */
-	uid_t peer_uid;
+	uid_t peer_uid;   /* of whoever connected */
 	pid_t peer_pid;
 
 	/* For operations that take time. */
@@ -91,7 +97,7 @@ struct stele_ctl_server;
 /*
  * Listens. A file PATH.lock, held as long as the process lives, tells a socket that a dead process left
  * (it is replaced) from that of a living one (STELE_E_USAGE). STELE_E_USAGE too if PATH is
- * something else than a socket, or too long (107 bytes with a suffix of 4); STELE_E_SYSTEM.
+ * something else than a socket, or longer than STELE_CTL_PATH_MAX; STELE_E_SYSTEM.
  */
 int stele_ctl_server_new(const struct stele_ctl_server_settings *settings,
 			 struct stele_ctl_server **ret_server, struct stele_error *reterr);
@@ -112,21 +118,16 @@ void stele_ctl_server_step(struct stele_ctl_server *server);
 uint64_t stele_ctl_server_request_cnt(const struct stele_ctl_server *server);
 
 /*
- * What arrives in one message, without a socket: parses `len` bytes, finds the operation, calls its
- * handler. `call->fd` is what came with it; it is closed unless the handler keeps it or says
- * STELE_CTL_AGAIN. Returns STELE_CTL_AGAIN, or 0 with `*ret_response`, the whole response, to be
- * freed by json_decref; NULL only when memory is out. The server is built on it; fuzzers call it.
- */
-int stele_ctl_dispatch(const struct stele_ctl_op *ops, void *user, const char *bytes, size_t len,
-		       struct stele_ctl_call *call, json_t **ret_response);
-
-/*
  * Members of a request as json_unpack() takes them, checked strictly: a member that is missing, of
- * another type, or not in the format (besides "op") is STELE_E_USAGE. `format` has no braces:
- * stele_ctl_unpack(call, reterr, "s:s, s?I", "zone", &zone, "serial", &serial).
+ * another type, or not in the format (besides "op") is STELE_E_USAGE. `format` is without braces:
+ * stele_ctl_unpack(call, reterr, "s:s, s?I", "zone", &zone, "serial", &serial). Strings live as long
+ * as the request.
  */
 int stele_ctl_unpack(const struct stele_ctl_call *call, struct stele_error *reterr,
 		     const char *format, ...);
+
+/* A JSON string of any text: what is not UTF-8 (a path may be anything) loses its special characters. */
+json_t *stele_ctl_text(const char *text);
 
 /* ---- client ---- */
 
