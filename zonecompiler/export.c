@@ -3,7 +3,7 @@
 
 #include "lib/dns/rrtype.h"
 #include "lib/store/node.h"
-#include "zonecompiler/rdata_text.h"
+#include "lib/text/rdata_text.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  */
 #include "lib/answer/answer.h"
 #include "lib/base/bytes.h"
-#include "zonecompiler/message/message.h"
+#include "lib/text/message.h"
 #include "zonecompiler/reference/reference.h"
 
 #include <stdio.h>
@@ -85,15 +85,15 @@ static uint16_t sum_of(const uint8_t *p, size_t len)
 static size_t limit_of(const struct stele_query *query,
 		       const struct stele_answer_settings *settings, size_t cap)
 {
-	struct message asked;
+	struct stele_message asked;
 	size_t limit = 512;
 	if (query->tcp)
 		return cap;
-	if (message_parse(query->msg, query->len, &asked, NULL) == 0) {
+	if (stele_message_parse(query->msg, query->len, &asked, NULL) == 0) {
 		if (asked.has_opt && asked.opt.class > limit)
 			limit = asked.opt.class < settings->udp_max ? asked.opt.class :
 								      settings->udp_max;
-		message_free(&asked);
+		stele_message_free(&asked);
 	} else {
 		limit = settings->udp_max; /* not parsed alike: do not judge */
 	}
@@ -103,12 +103,12 @@ static size_t limit_of(const struct stele_query *query,
 static void check_reply(const struct stele_query *query, const struct stele_reply *reply,
 			const struct stele_answer_settings *settings)
 {
-	struct message m;
+	struct stele_message m;
 	struct stele_error err = {0};
 	const uint8_t *asked = query->msg;
 	require(reply->len <= reply->cap, "longer than the buffer");
 	require(reply->len <= limit_of(query, settings, reply->cap), "longer than the limit");
-	require(message_parse(reply->buf, reply->len, &m, &err) == 0, err.text);
+	require(stele_message_parse(reply->buf, reply->len, &m, &err) == 0, err.text);
 	require(m.id == stele_get_be16(asked), "another id");
 	unsigned flags = stele_get_be16(asked + 2);
 	unsigned copied = STELE_FLAG_OPCODE | STELE_FLAG_RD;
@@ -136,7 +136,7 @@ static void check_reply(const struct stele_query *query, const struct stele_repl
 				reply->body_sum % 0xffff,
 			"another sum");
 	}
-	message_free(&m);
+	stele_message_free(&m);
 
 	struct reference_check check = {
 		.read = store_read,

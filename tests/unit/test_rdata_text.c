@@ -3,7 +3,7 @@
 #include "lib/base/error.h"
 #include "lib/dns/rrtype.h"
 #include "zonecompiler/import/rdata.h"
-#include "zonecompiler/rdata_text.h"
+#include "lib/text/rdata_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

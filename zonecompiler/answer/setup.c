@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/answer/setup.h"
 
+#include "lib/base/hex.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <time.h>
@@ -12,30 +14,6 @@ void answer_setup_begin(struct answer_setup *setup)
 		.verify = true,
 	};
 	stele_answer_settings_default(&setup->settings);
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-bool answer_parse_hex(const char *text, uint8_t *bytes, size_t len)
-{
-	if (strlen(text) != 2 * len)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return false;
-		bytes[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
 }
 
 bool answer_parse_address(const char *text, struct stele_client *ret_client)
@@ -75,7 +53,7 @@ int answer_setup_option(struct answer_setup *setup, const char *command, int id,
 	case ANSWER_OPTION_COOKIE_SECRET:
 		if (settings->cookie_secret_cnt == 2)
 			return stele_cmd_usage(command, "more than two cookie secrets");
-		if (!answer_parse_hex(value, settings->cookie_secrets[settings->cookie_secret_cnt],
+		if (!stele_hex_decode(value, settings->cookie_secrets[settings->cookie_secret_cnt],
 				      sizeof(settings->cookie_secrets[0])))
 			return stele_cmd_usage(command,
 					       "a cookie secret has 32 hexadecimal digits");

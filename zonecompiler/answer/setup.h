@@ -57,9 +57,6 @@ uint32_t answer_setup_now(const struct answer_setup *setup);
 
 void answer_setup_end(struct answer_setup *setup);
 
-/* Parses `2 * len` hexadecimal digits, all of `text`. False if it is anything else. */
-bool answer_parse_hex(const char *text, uint8_t *bytes, size_t len);
-
 /* Parses an IPv4 or IPv6 address. False if it is none. */
 bool answer_parse_address(const char *text, struct stele_client *ret_client);
 

@@ -5,7 +5,7 @@
 #include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
 #include "zonecompiler/inspect/walk.h"
-#include "zonecompiler/rdata_text.h"
+#include "lib/text/rdata_text.h"
 
 #include <errno.h>
 #include <getopt.h>

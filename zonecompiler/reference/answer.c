@@ -65,7 +65,7 @@ static void add_addresses(struct ref *r, const struct stele_node_rrset *rrset,
 		for (unsigned t = 0; t < 2; t++) {
 			struct stele_node_rrset addresses;
 			if (ref_rrset(&node, types[t], &addresses))
-				ref_add(r, MESSAGE_ADDITIONAL, &host, &addresses, what,
+				ref_add(r, STELE_MESSAGE_ADDITIONAL, &host, &addresses, what,
 					addresses.ttl, required);
 		}
 	}
@@ -82,7 +82,7 @@ static void add_soa(struct ref *r)
 	const uint8_t *p = soa.data;
 	struct stele_node_rr rr = stele_node_rr_next(&p);
 	uint32_t minimum = stele_get_be32(rr.rdata + rr.rdata_len - 4);
-	ref_add(r, MESSAGE_AUTHORITY, &apex, &soa, ref_wanted(r),
+	ref_add(r, STELE_MESSAGE_AUTHORITY, &apex, &soa, ref_wanted(r),
 		minimum < soa.ttl ? minimum : soa.ttl, false);
 }
 
@@ -92,13 +92,13 @@ static void refer(struct ref *r, const struct ref_node *cut)
 	if (r->followed == 0)
 		r->reply->aa = false;
 	ref_rrset(cut, STELE_TYPE_NS, &ns);
-	ref_add(r, MESSAGE_AUTHORITY, &cut->owner, &ns, REF_RECORDS, ns.ttl, false);
+	ref_add(r, STELE_MESSAGE_AUTHORITY, &cut->owner, &ns, REF_RECORDS, ns.ttl, false);
 	/* A DS that nobody signed proves nothing. */
 	if (!ref_rrset(cut, STELE_TYPE_DS, &ds) || ds.sig_cnt == 0)
 		ref_prove_no_ds(r, &cut->owner);
 	else if (r->question->dnssec_ok)
-		ref_add(r, MESSAGE_AUTHORITY, &cut->owner, &ds, REF_RECORDS | REF_SIGS, ds.ttl,
-			false);
+		ref_add(r, STELE_MESSAGE_AUTHORITY, &cut->owner, &ds, REF_RECORDS | REF_SIGS,
+			ds.ttl, false);
 	add_addresses(r, &ns, &cut->owner);
 }
 
@@ -133,8 +133,8 @@ static bool add_all(struct ref *r, const struct ref_node *node)
 		if (r->question->any_minimal && !sigs_only && rrset.type == STELE_TYPE_NSEC &&
 		    at < node->sz)
 			continue;
-		ref_add(r, MESSAGE_ANSWER, &r->name, &rrset, sigs_only ? REF_SIGS : ref_wanted(r),
-			rrset.ttl, false);
+		ref_add(r, STELE_MESSAGE_ANSWER, &r->name, &rrset,
+			sigs_only ? REF_SIGS : ref_wanted(r), rrset.ttl, false);
 		some = true;
 		if (r->question->any_minimal)
 			break;
@@ -168,7 +168,7 @@ static void answer_from(struct ref *r, const struct ref_node *node,
 		no_data(r, wildcard_encloser);
 		return;
 	}
-	ref_add(r, MESSAGE_ANSWER, &r->name, &rrset, ref_wanted(r), rrset.ttl, false);
+	ref_add(r, STELE_MESSAGE_ANSWER, &r->name, &rrset, ref_wanted(r), rrset.ttl, false);
 	if (wildcard_encloser != NULL)
 		ref_prove_wildcard(r, &r->name, wildcard_encloser);
 	if (!is_alias) {
@@ -186,7 +186,7 @@ static void answer_from(struct ref *r, const struct ref_node *node,
 static void substitute(struct ref *r, const struct ref_name *owner,
 		       const struct stele_node_rrset *dname)
 {
-	ref_add(r, MESSAGE_ANSWER, owner, dname, ref_wanted(r), dname->ttl, false);
+	ref_add(r, STELE_MESSAGE_ANSWER, owner, dname, ref_wanted(r), dname->ttl, false);
 	const uint8_t *p = dname->data;
 	struct stele_node_rr rr = stele_node_rr_next(&p);
 	struct ref_name target, alias = {.len = r->name.len - owner->len};
@@ -199,8 +199,8 @@ static void substitute(struct ref *r, const struct ref_name *owner,
 	memcpy(alias.wire, r->name.wire, alias.len);
 	memcpy(alias.wire + alias.len, target.wire, target.len);
 	alias.len += target.len;
-	ref_add_rr(r, MESSAGE_ANSWER, &r->name, STELE_TYPE_CNAME, dname->ttl, alias.wire, alias.len,
-		   false);
+	ref_add_rr(r, STELE_MESSAGE_ANSWER, &r->name, STELE_TYPE_CNAME, dname->ttl, alias.wire,
+		   alias.len, false);
 	if (r->question->qtype != STELE_TYPE_CNAME)
 		follow(r, &alias);
 }

@@ -3,14 +3,15 @@
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
-#include "zonecompiler/rdata_text.h"
+#include "lib/text/rdata_text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const section_names[MESSAGE_SECTION_CNT] = {"answer", "authority", "additional"};
+static const char *const section_names[STELE_MESSAGE_SECTION_CNT] = {"answer", "authority",
+								     "additional"};
 
 /* ---- the differences as text ---- */
 
@@ -104,10 +105,10 @@ static size_t rrset_size(const struct reference_section *section, const struct r
 
 /* The section of a message in the form of what is expected. False when memory is out or the section
  * is faulty, which is told. */
-static bool read_section(const struct message *message, unsigned section,
+static bool read_section(const struct stele_message *message, unsigned section,
 			 struct reference_section *ret, struct diff *diff)
 {
-	const struct message_rr *rr = message->rrs;
+	const struct stele_message_rr *rr = message->rrs;
 	for (unsigned s = 0; s < section; s++)
 		rr += message->cnt[s];
 	*ret = (struct reference_section){
@@ -115,7 +116,7 @@ static bool read_section(const struct message *message, unsigned section,
 	uint8_t *rdata = malloc(STELE_MESSAGE_MAX);
 	bool done = rdata != NULL && ret->rrs != NULL;
 	for (size_t i = 0; done && i < message->cnt[section]; i++, rr++) {
-		long len = message_rdata(message, rr, rdata, STELE_MESSAGE_MAX);
+		long len = stele_message_rdata(message, rr, rdata, STELE_MESSAGE_MAX);
 		if (len < 0 || rr->class != STELE_CLASS_IN) {
 			diff_add(diff, "%s: record %zu is faulty\n", section_names[section], i + 1);
 			done = false;
@@ -144,7 +145,7 @@ static bool read_section(const struct message *message, unsigned section,
 	return done;
 }
 
-static void compare_section(const struct message *message, unsigned section,
+static void compare_section(const struct stele_message *message, unsigned section,
 			    const struct reference_section *expected, size_t limit,
 			    struct diff *diff)
 {
@@ -157,7 +158,7 @@ static void compare_section(const struct message *message, unsigned section,
 			const struct reference_rr *rr = &expected->rrs[i];
 			if (has(&found, rr))
 				continue;
-			if (section != MESSAGE_ADDITIONAL || rr->required ||
+			if (section != STELE_MESSAGE_ADDITIONAL || rr->required ||
 			    message->len + rrset_size(expected, rr) <= limit)
 				diff_add_rr(diff, "missing", section, rr);
 		}
@@ -167,7 +168,7 @@ static void compare_section(const struct message *message, unsigned section,
 	free(found.rrs);
 }
 
-int reference_compare(const struct message *reply, const struct reference_reply *expected,
+int reference_compare(const struct stele_message *reply, const struct reference_reply *expected,
 		      size_t limit, struct stele_error *reterr)
 {
 	struct diff diff = {.len = 0};
@@ -179,7 +180,7 @@ int reference_compare(const struct message *reply, const struct reference_reply 
 		diff_add(&diff, "rcode %u (expected %u)\n", rcode, expected->rcode);
 	if (aa != (expected->aa && reply->qclass != STELE_CLASS_ANY))
 		diff_add(&diff, "AA is %u\n", aa);
-	for (unsigned s = 0; s < MESSAGE_SECTION_CNT; s++)
+	for (unsigned s = 0; s < STELE_MESSAGE_SECTION_CNT; s++)
 		compare_section(reply, s, &expected->sections[s], limit, &diff);
 	if (diff.len == 0)
 		return 0;
@@ -188,7 +189,7 @@ int reference_compare(const struct message *reply, const struct reference_reply 
 
 /* ---- a query as it came ---- */
 
-static bool is_for_a_zone(const struct message *query)
+static bool is_for_a_zone(const struct stele_message *query)
 {
 	return (query->flags & (STELE_FLAG_QR | STELE_FLAG_OPCODE)) == 0 &&
 	       query->question_cnt == 1 &&
@@ -197,7 +198,7 @@ static bool is_for_a_zone(const struct message *query)
 	       (!query->has_opt || (query->opt.ttl >> 16 & 0xff) == 0);
 }
 
-static size_t limit_of(const struct reference_check *check, const struct message *query)
+static size_t limit_of(const struct reference_check *check, const struct stele_message *query)
 {
 	size_t limit = query->has_opt ? query->opt.class : 0;
 	if (limit > check->udp_max)
@@ -210,12 +211,12 @@ static size_t limit_of(const struct reference_check *check, const struct message
 int reference_check(const struct reference_check *check, const uint8_t *query, size_t query_len,
 		    const uint8_t *reply, size_t reply_len, struct stele_error *reterr)
 {
-	struct message asked, replied;
+	struct stele_message asked, replied;
 	struct stele_error ignored, fault;
-	if (message_parse(query, query_len, &asked, &ignored) != 0)
+	if (stele_message_parse(query, query_len, &asked, &ignored) != 0)
 		return 0;
 	if (!is_for_a_zone(&asked)) {
-		message_free(&asked);
+		stele_message_free(&asked);
 		return 0;
 	}
 	struct reference_question question = {
@@ -226,12 +227,12 @@ int reference_check(const struct reference_check *check, const uint8_t *query, s
 	};
 	stele_name_lower(question.qname, asked.qname, asked.qname_len);
 	size_t limit = limit_of(check, &asked);
-	message_free(&asked);
+	stele_message_free(&asked);
 
 	char name[STELE_NAME_TEXT_MAX], type[STELE_RRTYPE_TEXT_MAX];
 	stele_name_to_text(question.qname, name);
 	stele_rrtype_to_text(question.qtype, type);
-	int status = message_parse(reply, reply_len, &replied, &fault);
+	int status = stele_message_parse(reply, reply_len, &replied, &fault);
 	if (status != 0)
 		return stele_fail(reterr, status, "%s %s: the reply does not parse: %s", name, type,
 				  fault.text);
@@ -254,6 +255,6 @@ int reference_check(const struct reference_check *check, const uint8_t *query, s
 			   type, question.dnssec_ok ? " +dnssec" : "", fault.text);
 	reference_reply_free(&expected);
 done:
-	message_free(&replied);
+	stele_message_free(&replied);
 	return status;
 }

@@ -12,7 +12,7 @@ static void add_nsec(struct ref *r, const struct ref_name *owner, const uint8_t 
 {
 	struct stele_node_rrset nsec;
 	if (stele_node_find(node, sz, STELE_TYPE_NSEC, &nsec))
-		ref_add(r, MESSAGE_AUTHORITY, owner, &nsec, REF_RECORDS | REF_SIGS, nsec.ttl,
+		ref_add(r, STELE_MESSAGE_AUTHORITY, owner, &nsec, REF_RECORDS | REF_SIGS, nsec.ttl,
 			false);
 }
 
@@ -117,8 +117,8 @@ static void add_nsec3(struct ref *r, const struct stele_store_item *item)
 	memcpy(owner.wire + 1 + STELE_NSEC3_LABEL_SZ, r->zone.apex, r->zone.apex_len);
 	owner.len = 1u + STELE_NSEC3_LABEL_SZ + r->zone.apex_len;
 	if (stele_node_find(item->node, item->node_sz, STELE_TYPE_NSEC3, &nsec3))
-		ref_add(r, MESSAGE_AUTHORITY, &owner, &nsec3, REF_RECORDS | REF_SIGS, nsec3.ttl,
-			false);
+		ref_add(r, STELE_MESSAGE_AUTHORITY, &owner, &nsec3, REF_RECORDS | REF_SIGS,
+			nsec3.ttl, false);
 }
 
 /* Matching or covering, whichever there is. Returns whether it matches. */

@@ -67,11 +67,11 @@ bool ref_rrset(const struct ref_node *node, uint16_t type, struct stele_node_rrs
 enum ref_what { REF_RECORDS = 1, REF_SIGS = 2 };
 
 /* Puts an RRset into a section, under `owner`, unless it is there. */
-void ref_add(struct ref *r, enum message_section section, const struct ref_name *owner,
+void ref_add(struct ref *r, enum stele_message_section section, const struct ref_name *owner,
 	     const struct stele_node_rrset *rrset, unsigned what, uint32_t ttl, bool required);
 
 /* One record. */
-void ref_add_rr(struct ref *r, enum message_section section, const struct ref_name *owner,
+void ref_add_rr(struct ref *r, enum stele_message_section section, const struct ref_name *owner,
 		uint16_t type, uint32_t ttl, const uint8_t *rdata, size_t rdata_len, bool required);
 
 /* Records, and signatures if the client wants them. */

@@ -21,7 +21,7 @@
 
 #include "lib/dns/name.h"
 #include "lib/store/store.h"
-#include "zonecompiler/message/message.h"
+#include "lib/text/message.h"
 
 struct reference_question {
 	uint8_t qname[STELE_NAME_MAX]; /* lower case */
@@ -50,7 +50,7 @@ struct reference_reply {
 	uint16_t rcode;
 	bool aa;
 	bool undefined; /* the zone has what RFCs give no meaning, such as NS at a wildcard */
-	struct reference_section sections[MESSAGE_SECTION_CNT];
+	struct reference_section sections[STELE_MESSAGE_SECTION_CNT];
 };
 
 /*
@@ -67,7 +67,7 @@ void reference_reply_free(struct reference_reply *reply);
  * be missing where they would not fit into `limit` bytes. Returns 0, or STELE_E_INPUT with all
  * differences in `reterr`, one a line.
  */
-int reference_compare(const struct message *reply, const struct reference_reply *expected,
+int reference_compare(const struct stele_message *reply, const struct reference_reply *expected,
 		      size_t limit, struct stele_error *reterr);
 
 /*

@@ -193,7 +193,7 @@ static bool is_same(const struct reference_rr *rr, const struct ref_name *owner,
 	       memcmp(rr->rdata, rdata, rdata_len) == 0;
 }
 
-void ref_add_rr(struct ref *r, enum message_section section, const struct ref_name *owner,
+void ref_add_rr(struct ref *r, enum stele_message_section section, const struct ref_name *owner,
 		uint16_t type, uint32_t ttl, const uint8_t *rdata, size_t rdata_len, bool required)
 {
 	struct reference_section *s = &r->reply->sections[section];
@@ -232,7 +232,7 @@ no_memory:
 	r->status = stele_fail(r->err, STELE_E_SYSTEM, "out of memory");
 }
 
-void ref_add(struct ref *r, enum message_section section, const struct ref_name *owner,
+void ref_add(struct ref *r, enum stele_message_section section, const struct ref_name *owner,
 	     const struct stele_node_rrset *rrset, unsigned what, uint32_t ttl, bool required)
 {
 	const uint8_t *p = rrset->data;
@@ -247,7 +247,7 @@ void ref_add(struct ref *r, enum message_section section, const struct ref_name 
 
 void reference_reply_free(struct reference_reply *reply)
 {
-	for (unsigned s = 0; s < MESSAGE_SECTION_CNT; s++) {
+	for (unsigned s = 0; s < STELE_MESSAGE_SECTION_CNT; s++) {
 		for (size_t i = 0; i < reply->sections[s].cnt; i++)
 			free(reply->sections[s].rrs[i].owner);
 		free(reply->sections[s].rrs);

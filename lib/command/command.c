@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/command.h"
+#include "lib/command/command.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -16,7 +16,7 @@
 
 int stele_cmd_fail(int status, const struct stele_error *err)
 {
-	fprintf(stderr, "stele-compile: %s\n", err->text);
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, err->text);
 	return stele_exit_status(status);
 }
 
@@ -27,8 +27,8 @@ int stele_cmd_usage(const char *command, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fprintf(stderr, "stele-compile: %s: %s (see stele-compile %s --help)\n", command, text,
-		command);
+	fprintf(stderr, "%s: %s: %s (see %s %s --help)\n", program_invocation_short_name, command,
+		text, program_invocation_short_name, command);
 	return 2;
 }
 
@@ -37,14 +37,15 @@ int stele_cmd_close_output(int status)
 	bool failed = ferror(stdout) != 0;
 	if (fclose(stdout) == 0 && !failed)
 		return status;
-	fprintf(stderr, "stele-compile: standard output: %s\n", strerror(errno));
+	fprintf(stderr, "%s: standard output: %s\n", program_invocation_short_name,
+		strerror(errno));
 	return stele_exit_status(STELE_E_SYSTEM);
 }
 
 static void print_help(const struct stele_cmd_spec *spec)
 {
-	printf("usage: stele-compile %s %s\n\n%s\n\noptions:\n", spec->name, spec->synopsis,
-	       spec->about);
+	printf("usage: %s %s %s\n\n%s\n\noptions:\n", program_invocation_short_name, spec->name,
+	       spec->synopsis, spec->about);
 	for (const struct stele_cmd_option *o = spec->options; o->name != NULL; o++) {
 		char left[64];
 		bool has_letter = o->id > ' ' && o->id < 0x7f;
@@ -87,7 +88,7 @@ int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **ar
 		*ret_exit = stele_cmd_close_output(0);
 		return STELE_CMD_EXIT;
 	case ID_VERSION:
-		puts("stele-compile " STELE_VERSION);
+		printf("%s " STELE_VERSION "\n", program_invocation_short_name);
 		*ret_exit = stele_cmd_close_output(0);
 		return STELE_CMD_EXIT;
 	case ':':

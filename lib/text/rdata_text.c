@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/rdata_text.h"
+#include "lib/text/rdata_text.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/name.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/answer/print.h"
-#include "zonecompiler/rdata_text.h"
+#include "lib/text/print.h"
 
 #include "lib/base/bytes.h"
+#include "lib/base/hex.h"
 #include "lib/dns/rrtype.h"
+#include "lib/text/rdata_text.h"
 
 #include <ctype.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +20,10 @@ static const struct {
 };
 #define FLAG_CNT (sizeof(flag_names) / sizeof(flag_names[0]))
 
-static const char *const section_names[MESSAGE_SECTION_CNT] = {"ANSWER", "AUTHORITY", "ADDITIONAL"};
-static const char *const section_keys[MESSAGE_SECTION_CNT] = {"answer", "authority", "additional"};
+static const char *const section_names[STELE_MESSAGE_SECTION_CNT] = {"ANSWER", "AUTHORITY",
+								     "ADDITIONAL"};
+static const char *const section_keys[STELE_MESSAGE_SECTION_CNT] = {"answer", "authority",
+								    "additional"};
 
 static const char *number_text(char text[16], const char *prefix, unsigned number)
 {
@@ -89,12 +91,12 @@ static const char *ede_text(unsigned code)
 }
 
 /* The rdata in presentation format, malloc'ed; NULL when memory is out. */
-static char *rdata_text(const struct message *message, const struct message_rr *rr)
+static char *rdata_text(const struct stele_message *message, const struct stele_message_rr *rr)
 {
 	uint8_t *rdata = malloc(STELE_MESSAGE_MAX);
 	char *text = malloc(STELE_RDATA_TEXT_MAX + 1);
 	if (rdata != NULL && text != NULL) {
-		long len = message_rdata(message, rr, rdata, STELE_MESSAGE_MAX);
+		long len = stele_message_rdata(message, rr, rdata, STELE_MESSAGE_MAX);
 		if (len < 0) /* it parses as a record only: as opaque bytes, whatever the type */
 			text[stele_rdata_to_text(0, message->bytes + rr->rdata_off, rr->rdata_len,
 						 text)] = '\0';
@@ -109,30 +111,31 @@ static char *rdata_text(const struct message *message, const struct message_rr *
 }
 
 /* Tabs up to a column, at least one, counted from where `len` characters stand already. */
-static void pad(size_t len, size_t column)
+static void pad(FILE *out, size_t len, size_t column)
 {
 	do {
-		putchar('\t');
+		putc('\t', out);
 		len = len / 8 * 8 + 8;
 	} while (len < column);
 }
 
-static void print_rr(const struct message *message, const struct message_rr *rr)
+static void print_rr(FILE *out, const struct stele_message *message,
+		     const struct stele_message_rr *rr)
 {
 	char name[STELE_NAME_TEXT_MAX], class[16], type[STELE_RRTYPE_TEXT_MAX];
 	size_t len = stele_name_to_text(rr->owner, name);
 	char *rdata = rdata_text(message, rr);
-	fputs(name, stdout);
-	pad(len, 24);
-	printf("%u\t%s\t%s\t%s\n", rr->ttl, class_text(rr->class, class),
-	       stele_rrtype_to_text(rr->type, type), rdata != NULL ? rdata : "");
+	fputs(name, out);
+	pad(out, len, 24);
+	fprintf(out, "%u\t%s\t%s\t%s\n", rr->ttl, class_text(rr->class, class),
+		stele_rrtype_to_text(rr->type, type), rdata != NULL ? rdata : "");
 	free(rdata);
 }
 
 /* ---- options of the OPT ---- */
 
 /* The option at `*at` of the rdata; false at the end. */
-static bool next_option(const struct message *message, size_t *at, uint16_t *ret_code,
+static bool next_option(const struct stele_message *message, size_t *at, uint16_t *ret_code,
 			const uint8_t **ret_data, size_t *ret_len)
 {
 	const uint8_t *rdata = message->bytes + message->opt.rdata_off;
@@ -146,100 +149,101 @@ static bool next_option(const struct message *message, size_t *at, uint16_t *ret
 	return true;
 }
 
-static void print_hex(const uint8_t *data, size_t len, const char *between)
+static void print_hex(FILE *out, const uint8_t *data, size_t len, const char *between)
 {
 	for (size_t i = 0; i < len; i++)
-		printf("%s%02x", i > 0 ? between : "", data[i]);
+		fprintf(out, "%s%02x", i > 0 ? between : "", data[i]);
 }
 
-static void print_option(uint16_t code, const uint8_t *data, size_t len,
-			 const struct stele_reply *reply)
+static void print_option(FILE *out, uint16_t code, const uint8_t *data, size_t len,
+			 bool cookie_valid)
 {
 	switch (code) {
 	case STELE_EDNS_NSID:
-		printf("; NSID: ");
-		print_hex(data, len, " ");
-		printf(" (\"");
+		fprintf(out, "; NSID: ");
+		print_hex(out, data, len, " ");
+		fprintf(out, " (\"");
 		for (size_t i = 0; i < len; i++)
-			putchar(isprint(data[i]) ? data[i] : '.');
-		printf("\")\n");
+			putc(isprint(data[i]) ? data[i] : '.', out);
+		fprintf(out, "\")\n");
 		return;
 	case STELE_EDNS_COOKIE:
-		printf("; COOKIE: ");
-		print_hex(data, len, "");
-		printf("%s\n", reply->cookie_valid ? " (good)" : "");
+		fprintf(out, "; COOKIE: ");
+		print_hex(out, data, len, "");
+		fprintf(out, "%s\n", cookie_valid ? " (good)" : "");
 		return;
 	case STELE_EDNS_EDE:
 		if (len < 2)
 			break;
-		printf("; EDE: %u", stele_get_be16(data));
+		fprintf(out, "; EDE: %u", stele_get_be16(data));
 		if (ede_text(stele_get_be16(data)) != NULL)
-			printf(" (%s)", ede_text(stele_get_be16(data)));
+			fprintf(out, " (%s)", ede_text(stele_get_be16(data)));
 		if (len > 2)
-			printf(": (%.*s)", (int)(len - 2), (const char *)data + 2);
-		putchar('\n');
+			fprintf(out, ": (%.*s)", (int)(len - 2), (const char *)data + 2);
+		putc('\n', out);
 		return;
 	default:
 		break;
 	}
-	printf("; OPT=%u: ", code);
-	print_hex(data, len, " ");
-	putchar('\n');
+	fprintf(out, "; OPT=%u: ", code);
+	print_hex(out, data, len, " ");
+	putc('\n', out);
 }
 
-static void print_opt(const struct message *message, const struct stele_reply *reply)
+static void print_opt(FILE *out, const struct stele_message *message, bool cookie_valid)
 {
-	const struct message_rr *opt = &message->opt;
-	printf("\n;; OPT PSEUDOSECTION:\n; EDNS: version: %u, flags:%s; udp: %u\n",
-	       opt->ttl >> 16 & 0xff, opt->ttl & STELE_EDNS_FLAG_DO ? " do" : "", opt->class);
+	const struct stele_message_rr *opt = &message->opt;
+	fprintf(out, "\n;; OPT PSEUDOSECTION:\n; EDNS: version: %u, flags:%s; udp: %u\n",
+		opt->ttl >> 16 & 0xff, opt->ttl & STELE_EDNS_FLAG_DO ? " do" : "", opt->class);
 	uint16_t code;
 	const uint8_t *data;
 	size_t at = 0, len;
 	while (next_option(message, &at, &code, &data, &len))
-		print_option(code, data, len, reply);
+		print_option(out, code, data, len, cookie_valid);
 }
 
-static unsigned whole_rcode(const struct message *message)
+static unsigned whole_rcode(const struct stele_message *message)
 {
 	unsigned rcode = message->flags & STELE_FLAG_RCODE;
 	return message->has_opt ? rcode | (message->opt.ttl >> 24) << 4 : rcode;
 }
 
-void print_message(const struct message *message, const struct stele_reply *reply)
+void stele_print_message(FILE *out, const struct stele_message *message, bool cookie_valid)
 {
 	char opcode[16], rcode[16], class[16], type[STELE_RRTYPE_TEXT_MAX];
-	printf(";; Got answer:\n;; ->>HEADER<<- opcode: %s, status: %s, id: %u\n;; flags:",
-	       opcode_text((message->flags & STELE_FLAG_OPCODE) >> STELE_OPCODE_SHIFT, opcode),
-	       rcode_text(whole_rcode(message), rcode), message->id);
+	fprintf(out, ";; Got answer:\n;; ->>HEADER<<- opcode: %s, status: %s, id: %u\n;; flags:",
+		opcode_text((message->flags & STELE_FLAG_OPCODE) >> STELE_OPCODE_SHIFT, opcode),
+		rcode_text(whole_rcode(message), rcode), message->id);
 	for (size_t i = 0; i < FLAG_CNT; i++)
 		if (message->flags & flag_names[i].bit)
-			printf(" %s", flag_names[i].text);
-	printf("; QUERY: %u, ANSWER: %zu, AUTHORITY: %zu, ADDITIONAL: %zu\n", message->question_cnt,
-	       message->cnt[MESSAGE_ANSWER], message->cnt[MESSAGE_AUTHORITY],
-	       message->cnt[MESSAGE_ADDITIONAL] + message->has_opt);
+			fprintf(out, " %s", flag_names[i].text);
+	fprintf(out, "; QUERY: %u, ANSWER: %zu, AUTHORITY: %zu, ADDITIONAL: %zu\n",
+		message->question_cnt, message->cnt[STELE_MESSAGE_ANSWER],
+		message->cnt[STELE_MESSAGE_AUTHORITY],
+		message->cnt[STELE_MESSAGE_ADDITIONAL] + message->has_opt);
 	if (message->has_opt)
-		print_opt(message, reply);
+		print_opt(out, message, cookie_valid);
 	if (message->question_cnt > 0) {
 		char name[STELE_NAME_TEXT_MAX];
 		size_t len = stele_name_to_text(message->qname, name);
-		printf("%s;; QUESTION SECTION:\n;%s", message->has_opt ? "" : "\n", name);
-		pad(len + 1, 32);
-		printf("%s\t%s\n", class_text(message->qclass, class),
-		       stele_rrtype_to_text(message->qtype, type));
+		fprintf(out, "%s;; QUESTION SECTION:\n;%s", message->has_opt ? "" : "\n", name);
+		pad(out, len + 1, 32);
+		fprintf(out, "%s\t%s\n", class_text(message->qclass, class),
+			stele_rrtype_to_text(message->qtype, type));
 	}
-	const struct message_rr *rr = message->rrs;
-	for (unsigned s = 0; s < MESSAGE_SECTION_CNT; s++) {
+	const struct stele_message_rr *rr = message->rrs;
+	for (unsigned s = 0; s < STELE_MESSAGE_SECTION_CNT; s++) {
 		if (message->cnt[s] > 0)
-			printf("\n;; %s SECTION:\n", section_names[s]);
+			fprintf(out, "\n;; %s SECTION:\n", section_names[s]);
 		for (size_t i = 0; i < message->cnt[s]; i++)
-			print_rr(message, rr++);
+			print_rr(out, message, rr++);
 	}
-	printf("\n;; MSG SIZE  rcvd: %zu\n", message->len);
+	fprintf(out, "\n;; MSG SIZE  rcvd: %zu\n", message->len);
 }
 
 /* ---- JSON ---- */
 
-static json_t *rr_json(const struct message *message, const struct message_rr *rr)
+static json_t *rr_json(const struct stele_message *message, const struct stele_message_rr *rr)
 {
 	char name[STELE_NAME_TEXT_MAX], class[16], type[STELE_RRTYPE_TEXT_MAX];
 	stele_name_to_text(rr->owner, name);
@@ -257,17 +261,15 @@ static json_t *hex_json(const uint8_t *data, size_t len)
 	char *text = malloc(2 * len + 1);
 	if (text == NULL)
 		return NULL;
-	text[0] = '\0';
-	for (size_t i = 0; i < len; i++)
-		snprintf(text + 2 * i, 3, "%02x", data[i]);
+	stele_hex_encode(data, len, text);
 	json_t *string = json_string(text);
 	free(text);
 	return string;
 }
 
-static json_t *opt_json(const struct message *message)
+static json_t *opt_json(const struct stele_message *message)
 {
-	const struct message_rr *opt = &message->opt;
+	const struct stele_message_rr *opt = &message->opt;
 	json_t *options = json_array();
 	uint16_t code;
 	const uint8_t *data;
@@ -280,17 +282,7 @@ static json_t *opt_json(const struct message *message)
 			 options);
 }
 
-static bool put_json(json_t *object)
-{
-	bool done = object != NULL &&
-		    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) == 0;
-	if (done)
-		putchar('\n');
-	json_decref(object);
-	return done;
-}
-
-bool print_message_json(const struct message *message, const struct stele_reply *reply)
+json_t *stele_message_json(const struct stele_message *message, bool cookie_valid)
 {
 	char opcode[16], rcode[16], class[16], type[STELE_RRTYPE_TEXT_MAX];
 	json_t *flags = json_array();
@@ -302,7 +294,7 @@ bool print_message_json(const struct message *message, const struct stele_reply 
 		"opcode",
 		opcode_text((message->flags & STELE_FLAG_OPCODE) >> STELE_OPCODE_SHIFT, opcode),
 		"status", rcode_text(whole_rcode(message), rcode), "flags", flags, "cookie_valid",
-		reply->cookie_valid, "size", (int)message->len);
+		cookie_valid, "size", (int)message->len);
 	if (message->has_opt)
 		json_object_set_new(object, "edns", opt_json(message));
 	if (message->question_cnt > 0) {
@@ -313,23 +305,12 @@ bool print_message_json(const struct message *message, const struct stele_reply 
 					      class_text(message->qclass, class), "type",
 					      stele_rrtype_to_text(message->qtype, type)));
 	}
-	const struct message_rr *rr = message->rrs;
-	for (unsigned s = 0; s < MESSAGE_SECTION_CNT; s++) {
+	const struct stele_message_rr *rr = message->rrs;
+	for (unsigned s = 0; s < STELE_MESSAGE_SECTION_CNT; s++) {
 		json_t *section = json_array();
 		for (size_t i = 0; i < message->cnt[s]; i++)
 			json_array_append_new(section, rr_json(message, rr++));
 		json_object_set_new(object, section_keys[s], section);
 	}
-	return put_json(object);
-}
-
-void print_no_reply(const struct stele_reply *reply, bool json)
-{
-	bool punted = reply->verdict == STELE_VERDICT_PUNT;
-	if (json)
-		put_json(json_pack("{s:s}", "verdict", punted ? "punt" : "drop"));
-	else if (punted)
-		puts(";; no reply from the image: this query is for the daemon");
-	else
-		puts(";; no reply: the query is dropped");
+	return object;
 }

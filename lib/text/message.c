@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/message/message.h"
+#include "lib/text/message.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t message_name(const uint8_t *bytes, size_t len, size_t at, uint8_t name[STELE_NAME_MAX],
-		    size_t *ret_end)
+size_t stele_message_name(const uint8_t *bytes, size_t len, size_t at, uint8_t name[STELE_NAME_MAX],
+			  size_t *ret_end)
 {
 	size_t name_len = 0, end = 0;
 	size_t before = at; /* a pointer must go further back than where its part began */
@@ -41,11 +41,11 @@ size_t message_name(const uint8_t *bytes, size_t len, size_t at, uint8_t name[ST
 }
 
 /* The record at `*at`, which is moved behind it. */
-static bool read_rr(const uint8_t *bytes, size_t len, size_t *at, struct message_rr *rr)
+static bool read_rr(const uint8_t *bytes, size_t len, size_t *at, struct stele_message_rr *rr)
 {
 	size_t p;
-	*rr = (struct message_rr){.off = *at};
-	size_t owner_len = message_name(bytes, len, *at, rr->owner, &p);
+	*rr = (struct stele_message_rr){.off = *at};
+	size_t owner_len = stele_message_name(bytes, len, *at, rr->owner, &p);
 	if (owner_len == 0 || len - p < STELE_RR_FIXED_SZ)
 		return false;
 	rr->owner_len = (uint8_t)owner_len;
@@ -60,10 +60,10 @@ static bool read_rr(const uint8_t *bytes, size_t len, size_t *at, struct message
 	return true;
 }
 
-static int read_records(struct message *m, size_t at, struct stele_error *reterr)
+static int read_records(struct stele_message *m, size_t at, struct stele_error *reterr)
 {
 	size_t total = 0, stored = 0;
-	for (unsigned s = 0; s < MESSAGE_SECTION_CNT; s++) {
+	for (unsigned s = 0; s < STELE_MESSAGE_SECTION_CNT; s++) {
 		m->cnt[s] = stele_get_be16(m->bytes + 6 + 2 * (size_t)s);
 		total += m->cnt[s];
 	}
@@ -73,10 +73,10 @@ static int read_records(struct message *m, size_t at, struct stele_error *reterr
 	m->rrs = calloc(total + 1, sizeof(*m->rrs));
 	if (m->rrs == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	for (unsigned s = 0; s < MESSAGE_SECTION_CNT; s++) {
+	for (unsigned s = 0; s < STELE_MESSAGE_SECTION_CNT; s++) {
 		size_t cnt = m->cnt[s];
 		for (size_t i = 0; i < cnt; i++) {
-			struct message_rr *rr = &m->rrs[stored];
+			struct stele_message_rr *rr = &m->rrs[stored];
 			if (!read_rr(m->bytes, m->len, &at, rr))
 				return stele_fail(reterr, STELE_E_INPUT,
 						  "record %zu of section %u is not whole", i + 1,
@@ -85,7 +85,7 @@ static int read_records(struct message *m, size_t at, struct stele_error *reterr
 				stored++;
 				continue;
 			}
-			if (s != MESSAGE_ADDITIONAL || m->has_opt || rr->owner_len != 1)
+			if (s != STELE_MESSAGE_ADDITIONAL || m->has_opt || rr->owner_len != 1)
 				return stele_fail(reterr, STELE_E_INPUT, "a misplaced OPT");
 			m->has_opt = true;
 			m->opt = *rr;
@@ -98,10 +98,10 @@ static int read_records(struct message *m, size_t at, struct stele_error *reterr
 	return 0;
 }
 
-int message_parse(const uint8_t *bytes, size_t len, struct message *ret_message,
-		  struct stele_error *reterr)
+int stele_message_parse(const uint8_t *bytes, size_t len, struct stele_message *ret_message,
+			struct stele_error *reterr)
 {
-	struct message m = {.bytes = bytes, .len = len};
+	struct stele_message m = {.bytes = bytes, .len = len};
 	if (len < STELE_HEADER_SZ)
 		return stele_fail(reterr, STELE_E_INPUT, "shorter than a header");
 	m.id = stele_get_be16(bytes);
@@ -111,7 +111,7 @@ int message_parse(const uint8_t *bytes, size_t len, struct message *ret_message,
 	if (m.question_cnt > 1)
 		return stele_fail(reterr, STELE_E_INPUT, "%u questions", m.question_cnt);
 	if (m.question_cnt == 1) {
-		size_t qname_len = message_name(bytes, len, at, m.qname, &at);
+		size_t qname_len = stele_message_name(bytes, len, at, m.qname, &at);
 		if (qname_len == 0 || len - at < 4)
 			return stele_fail(reterr, STELE_E_INPUT, "the question is not whole");
 		m.qname_len = (uint8_t)qname_len;
@@ -121,14 +121,14 @@ int message_parse(const uint8_t *bytes, size_t len, struct message *ret_message,
 	}
 	int status = read_records(&m, at, reterr);
 	if (status != 0) {
-		message_free(&m);
+		stele_message_free(&m);
 		return status;
 	}
 	*ret_message = m;
 	return 0;
 }
 
-void message_free(struct message *message)
+void stele_message_free(struct stele_message *message)
 {
 	free(message->rrs);
 	message->rrs = NULL;
@@ -158,8 +158,8 @@ static unsigned compressible(uint16_t type, size_t *ret_before)
 	}
 }
 
-long message_rdata(const struct message *message, const struct message_rr *rr, uint8_t *rdata,
-		   size_t max)
+long stele_message_rdata(const struct stele_message *message, const struct stele_message_rr *rr,
+			 uint8_t *rdata, size_t max)
 {
 	size_t end = rr->rdata_off + rr->rdata_len, at = rr->rdata_off, before;
 	unsigned name_cnt = compressible(rr->type, &before);
@@ -173,7 +173,7 @@ long message_rdata(const struct message *message, const struct message_rr *rr, u
 	}
 	for (unsigned i = 0; i < name_cnt; i++) {
 		uint8_t name[STELE_NAME_MAX];
-		size_t len = message_name(message->bytes, end, at, name, &at);
+		size_t len = stele_message_name(message->bytes, end, at, name, &at);
 		if (len == 0 || len > max - out)
 			return -1;
 		memcpy(rdata + out, name, len);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_ZONECOMPILER_MESSAGE_MESSAGE_H
-#define STELE_ZONECOMPILER_MESSAGE_MESSAGE_H
+#ifndef STELE_LIB_TEXT_MESSAGE_H
+#define STELE_LIB_TEXT_MESSAGE_H
 
 /*
  * Reading a whole message, strictly: what a careful client would refuse is refused here. For
@@ -15,14 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum message_section {
-	MESSAGE_ANSWER,
-	MESSAGE_AUTHORITY,
-	MESSAGE_ADDITIONAL,
-	MESSAGE_SECTION_CNT,
+enum stele_message_section {
+	STELE_MESSAGE_ANSWER,
+	STELE_MESSAGE_AUTHORITY,
+	STELE_MESSAGE_ADDITIONAL,
+	STELE_MESSAGE_SECTION_CNT,
 };
 
-struct message_rr {
+struct stele_message_rr {
 	uint8_t owner[STELE_NAME_MAX]; /* expanded, in the case that the message has */
 	uint8_t owner_len;
 	uint16_t type, class;
@@ -32,7 +32,7 @@ struct message_rr {
 	uint16_t rdata_len; /* as it stands there, names maybe compressed */
 };
 
-struct message {
+struct stele_message {
 	const uint8_t *bytes; /* the caller's */
 	size_t len;
 	uint16_t id, flags;
@@ -40,10 +40,10 @@ struct message {
 	uint8_t qname[STELE_NAME_MAX];
 	uint8_t qname_len;
 	uint16_t qtype, qclass;
-	struct message_rr *rrs; /* all sections, one behind another, without the OPT */
-	size_t cnt[MESSAGE_SECTION_CNT];
+	struct stele_message_rr *rrs; /* all sections, one behind another, without the OPT */
+	size_t cnt[STELE_MESSAGE_SECTION_CNT];
 	bool has_opt;
-	struct message_rr opt;
+	struct stele_message_rr opt;
 };
 
 /*
@@ -51,22 +51,22 @@ struct message {
  * into the header; more than one question; an OPT that is not alone or not at the root; bytes
  * behind the end. `ret_message` is to be freed.
  */
-int message_parse(const uint8_t *bytes, size_t len, struct message *ret_message,
-		  struct stele_error *reterr);
-void message_free(struct message *message);
+int stele_message_parse(const uint8_t *bytes, size_t len, struct stele_message *ret_message,
+			struct stele_error *reterr);
+void stele_message_free(struct stele_message *message);
 
 /*
  * Expands the name at `at`. Pointers must point backwards. Returns its length, 0 if it is invalid;
  * `*ret_end` gets the offset behind it.
  */
-size_t message_name(const uint8_t *bytes, size_t len, size_t at, uint8_t name[STELE_NAME_MAX],
-		    size_t *ret_end);
+size_t stele_message_name(const uint8_t *bytes, size_t len, size_t at, uint8_t name[STELE_NAME_MAX],
+			  size_t *ret_end);
 
 /*
  * The record's rdata with its names expanded, the case kept, into `rdata` (room for `max` bytes, at
  * least STELE_MESSAGE_MAX). Returns the length, -1 if a name in it is invalid.
  */
-long message_rdata(const struct message *message, const struct message_rr *rr, uint8_t *rdata,
-		   size_t max);
+long stele_message_rdata(const struct stele_message *message, const struct stele_message_rr *rr,
+			 uint8_t *rdata, size_t max);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_ZONECOMPILER_RDATA_TEXT_H
-#define STELE_ZONECOMPILER_RDATA_TEXT_H
+#ifndef STELE_LIB_TEXT_RDATA_TEXT_H
+#define STELE_LIB_TEXT_RDATA_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>
