@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt/table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void table_begin(struct table *table, const char *columns)
+{
+	*table = (struct table){.columns = columns};
+}
+
+static _Noreturn void fail_memory(void)
+{
+	fputs("stelectl: out of memory\n", stderr);
+	exit(3);
+}
+
+void table_add(struct table *table, const char *format, ...)
+{
+	if (table->cell_cnt == table->cell_max) {
+		size_t max = 2 * table->cell_max + 64;
+		char **cells = realloc(table->cells, max * sizeof(*cells));
+		if (cells == NULL)
+			fail_memory();
+		table->cells = cells;
+		table->cell_max = max;
+	}
+	va_list args;
+	va_start(args, format);
+	if (vasprintf(&table->cells[table->cell_cnt], format, args) < 0)
+		fail_memory();
+	va_end(args);
+	table->cell_cnt++;
+}
+
+void table_print(struct table *table, const char *indent)
+{
+	size_t column_cnt = strlen(table->columns);
+	size_t *widths = calloc(column_cnt, sizeof(*widths));
+	if (widths == NULL)
+		fail_memory();
+	for (size_t i = 0; i < table->cell_cnt; i++) {
+		size_t len = strlen(table->cells[i]);
+		if (len > widths[i % column_cnt])
+			widths[i % column_cnt] = len;
+	}
+	for (size_t i = 0; i < table->cell_cnt; i++) {
+		size_t column = i % column_cnt;
+		int width = (int)widths[column];
+		fputs(column == 0 ? indent : "  ", stdout);
+		if (table->columns[column] == 'r')
+			printf("%*s", width, table->cells[i]);
+		else if (column + 1 == column_cnt) /* no blanks behind the last */
+			fputs(table->cells[i], stdout);
+		else
+			printf("%-*s", width, table->cells[i]);
+		if (column + 1 == column_cnt)
+			putchar('\n');
+		free(table->cells[i]);
+	}
+	free(widths);
+	free(table->cells);
+	*table = (struct table){.columns = table->columns};
+}

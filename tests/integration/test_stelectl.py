@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`stelectl` against a server that answers what tests/integration/fake_responder.c says."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+import stele
+
+BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(stele.ROOT, "build")
+STELECTL = os.path.join(BUILD, "mgmt/stelectl")
+FAKE = os.path.join(BUILD, "tests/integration/fake_responder")
+
+
+class Server:
+    def __init__(self, folder):
+        self.folder = folder
+        self.socket = os.path.join(folder, "responder.sock")
+        # Counters live on a tmpfs only.
+        self.stats = "/dev/shm/stele-test-stelectl-%d-%d" % (os.getpid(), id(self))
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([FAKE, self.socket, self.stats], stdout=subprocess.PIPE,
+                                        text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def ctl(*arguments):
+    return subprocess.run([STELECTL, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def server():
+    with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+        running = Server(folder)
+        yield running
+        running.stop()
+        assert running.process.returncode == 0
+        assert not os.path.exists(running.socket) and not os.path.exists(running.stats)
+
+
+def works(server, *arguments):
+    done = ctl("--socket", server.socket, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def fails(server, status, words, *arguments):
+    done = ctl("--socket", server.socket, *arguments)
+    assert done.returncode == status, done
+    assert words in done.stderr and done.stderr.startswith("stelectl: "), done.stderr
+    assert len(done.stderr.splitlines()) == 1 and done.stdout == ""
+
+
+def test_help_and_usage():
+    done = ctl("--help")
+    assert done.returncode == 0
+    commands = ("status", "zones", "zone", "load", "rollback", "wait", "reload", "drain", "undrain",
+                "stats", "trace")
+    for command in commands:
+        assert "\n  " + command in done.stdout
+        of_command = ctl(command, "--help")
+        assert of_command.returncode == 0 and "usage: stelectl " + command in of_command.stdout
+        assert "--socket PATH" in of_command.stdout
+    assert ctl("--version").stdout == ctl("status", "--version").stdout != ""
+    for wrong in ((), ("--json",), ("nothing",), ("status", "more"), ("zone",), ("zone", "a", "b"),
+                  ("load",), ("wait", "example."), ("wait", "example.", "x"),
+                  ("wait", "example.", "4294967296"), ("wait", "example.", "1", "--timeout", "x"),
+                  ("stats", "--interval", "0"), ("stats", "x"), ("stats", "--watch", "--zones"),
+                  ("trace",), ("trace", "a..b"), ("trace", "a", "NOTYPE"), ("trace", "a", "+no"),
+                  ("status", "--nothing")):
+        done = ctl(*wrong)
+        assert done.returncode == 2, wrong
+        assert done.stderr.startswith("stelectl: ") and done.stdout == "", wrong
+
+
+def test_nobody_there():
+    with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+        path = os.path.join(folder, "socket")
+        for command in (("status",), ("zones",), ("wait", "a.", "1"), ("stats",), ("trace", "a.")):
+            done = ctl("--socket", path, *command)
+            assert done.returncode == 3
+            assert done.stderr == "stelectl: %s: nobody listens there\n" % path
+    done = ctl("stats", "--file", "/dev/shm/stele-no-such-file")
+    assert done.returncode == 1 and "does not exist" in done.stderr
+
+
+def test_status(server):
+    text = works(server, "status")
+    for words in ("up 1 h 2 min", "generation 1, 25 zones", "/srv/example.image", "12.3MB",
+                  "before it   none", "10.53.0.2  fd53::2", "up, 10000 Mbit/s", "zone-0.test.",
+                  "and 17 more", "healthy"):
+        assert words in text, words
+    rows = text[text.index("CORE  NUMA"):].splitlines()
+    assert rows[1].split() == ["1", "0", "tap0", "0", "1", "serving"]
+    assert rows[2].split() == ["2", "0", "tap0", "1", "0", "serving"]
+    # Common options may stand before and behind the command.
+    for arguments in (("--json", "status"), ("status", "--json")):
+        status = json.loads(works(server, *arguments))
+        assert status["cores"][1]["generation"] == 0
+        assert status["image"]["zones"] == 25 and status["previous"] is None
+        assert len(status["zones"]) == 8 and "ok" not in status
+
+
+def test_zones(server):
+    listed = json.loads(works(server, "zones", "--json"))
+    assert [zone["serial"] for zone in listed["zones"]] == list(range(100, 125))
+    rows = works(server, "zones").splitlines()
+    assert len(rows) == 26 and rows[0].split()[0] == "ZONE"
+    assert rows[4].split() == ["zone-3.test.", "103", "3", "6", "nsec3", "(expired)", "2/2"]
+    # The numbers of a column end in the same place.
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_zone(server):
+    text = works(server, "zone", "zone-1.test")
+    assert "serial      101\n" in text and "signed      nsec3" in text
+    assert [row.split() for row in text.splitlines()[-2:]] == [["1", "101", "1"], ["2", "-", "0"]]
+    fails(server, 1, "no zone of this image", "zone", "other.test")
+    # A name that is no UTF-8 is refused by the server, and breaks nothing.
+    done = subprocess.run([STELECTL.encode(), b"--socket", server.socket.encode(), b"zone", b"\xff"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and b"?: no zone" in done.stderr
+
+
+def test_load_and_rollback(server):
+    good, bad = os.path.join(server.folder, "good"), os.path.join(server.folder, "bad")
+    for path, content in ((good, "image 1"), (bad, "no image")):
+        with open(path, "w") as out:
+            out.write(content)
+    fails(server, 1, "no image before", "rollback")
+    assert works(server, "load", good).startswith(
+        "generation 2 is served: 25 zones; copied 3 shards (4.1MB), kept 7, 12 ms")
+    fails(server, 1, bad + ": byte 0: not an image", "load", bad)
+    assert json.loads(works(server, "load", good, "--json"))["generation"] == 3
+    assert works(server, "rollback") == "generation 2 is served again: /srv/example.image\n"
+    fails(server, 3, "cannot open", "load", os.path.join(server.folder, "none"))
+    fails(server, 1, "not a file", "load", server.folder)
+    counted = json.loads(works(server, "stats", "--json"))["globals"]
+    assert (counted["loads"], counted["loads_refused"]) == (2, 1)
+
+
+def test_wait(server):
+    assert works(server, "wait", "zone-1.test.", 150) == \
+        "zone-1.test. is served with serial 150 on every core\n"
+    fails(server, 1, "core 2 serves serial 101", "wait", "zone-1.test.", 201, "--timeout", "0")
+    fails(server, 1, "core 2 serves serial 101", "wait", "zone-1.test.", 201, "--timeout=1")
+
+
+def test_switches(server):
+    assert works(server, "drain") == "drained\n"
+    assert "not healthy, drained" in works(server, "status")
+    assert json.loads(works(server, "undrain", "--json")) == {"drained": False}
+    assert works(server, "reload") == "read again: cookie secrets\n"
+
+
+def test_stats(server):
+    text = works(server, "stats", "--cores", "--zones")
+    for words in ("received", "answered_udp4", "drop_udp_checksum", "UDP checksum wrong",
+                  "response_time", "zone.test."):
+        assert words in text, words
+    assert "drop_ip_header" not in text, "what did not happen is not shown"
+    counted = json.loads(works(server, "stats", "--json", "--zones"))
+    total = counted["total"]
+    assert total["received"] > 0 and counted["balance"] == 0 and counted["torn"] == 0
+    assert total["received"] == total["answered"] + total["local"] + total["punted"] + total["dropped"]
+    assert total["drop_udp_checksum"] * 32 == total["received"] * 7
+    assert total["response_time"]["p50"] == 5119   # 5000 is in the bucket 4608 … 5119
+    assert [core["core"] for core in counted["cores"]] == [1, 2]
+    assert counted["cores"][1]["received"] == 0
+    assert counted["zones"][0]["zone"] == "zone.test." and counted["zones"][0]["serial"] == 7
+    # Without the server's help, as when it hangs.
+    assert json.loads(ctl("stats", "--json", "--file", server.stats).stdout)["pid"] == counted["pid"]
+
+
+def test_watch(server):
+    lines = works(server, "stats", "--watch", "--count", 2).splitlines()
+    assert len(lines) == 3 and lines[0].split()[:2] == ["TIME", "received/s"]
+    rates = [json.loads(line) for line in
+             works(server, "stats", "--watch", "--count", 2, "--json", "--zones").splitlines()]
+    for rate in rates:
+        total = rate["total"]
+        assert rate["rates"] and 0 < total["answered"] < total["received"]
+        assert total["received"] == pytest.approx(
+            total["answered"] + total["local"] + total["punted"] + total["dropped"])
+        assert rate["zones"][0]["answer"] == pytest.approx(total["answered"], rel=0.2)
+
+
+def test_watch_over_a_restart(server):
+    """The server starts again while its counters are watched."""
+    with subprocess.Popen([STELECTL, "--socket", server.socket, "stats", "--watch", "--json",
+                           "--count", "4"], stdout=subprocess.PIPE, text=True) as watching:
+        first = json.loads(watching.stdout.readline())
+        server.stop(signal.SIGKILL)   # leaves its socket and its file behind
+        server.start()
+        rest = [json.loads(line) for line in watching.stdout]
+    assert watching.returncode == 0 and len(rest) == 3
+    assert rest[-1]["pid"] == server.process.pid != first["pid"]
+    assert all(value >= 0 for line in rest for value in
+               (line["total"]["received"], line["total"]["dropped"]))
+
+
+def test_trace(server):
+    text = works(server, "trace", "www.example.", "AAAA", "+dnssec", "--client", "192.0.2.1")
+    assert text.startswith(";; generation 1, no zone\n;; 1. from 192.0.2.1 by UDP\n"
+                           ";; 2. no zone: REFUSED\n;; Got answer:\n")
+    for words in ("status: REFUSED", ";; flags: qr aa rd;", "flags: do;",
+                  ";www.example.\t\t\tIN\tAAAA"):
+        assert words in text, words
+    assert "by TCP" in works(server, "trace", "a.", "+tcp")
+    traced = json.loads(works(server, "trace", "a.", "--json"))
+    assert traced["message"]["status"] == "REFUSED" and traced["verdict"] == "reply"
+    assert "for the daemon" in works(server, "trace", "punt.", "AXFR")
+    assert "dropped" in works(server, "trace", "drop.")
+    assert json.loads(works(server, "trace", "drop.", "--json"))["verdict"] == "drop"
+    fails(server, 3, "does not parse", "trace", "bad.")
+
+
+def test_closed_output(server):
+    """Nobody reads what is printed: an error, no silence."""
+    with open("/dev/full", "w") as full:
+        for command in (["status"], ["zones", "--json"], ["stats"], ["stats", "--watch", "--count", "1"]):
+            done = subprocess.run([STELECTL, "--socket", server.socket, *command], stdout=full,
+                                  stderr=subprocess.PIPE, text=True)
+            assert done.returncode == 3 and "standard output" in done.stderr, command
