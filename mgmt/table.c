@@ -46,19 +46,23 @@ void table_print(struct table *table, const char *indent)
 		if (len > widths[i % column_cnt])
 			widths[i % column_cnt] = len;
 	}
-	for (size_t i = 0; i < table->cell_cnt; i++) {
-		size_t column = i % column_cnt;
-		int width = (int)widths[column];
-		fputs(column == 0 ? indent : "  ", stdout);
-		if (table->columns[column] == 'r')
-			printf("%*s", width, table->cells[i]);
-		else if (column + 1 == column_cnt) /* no blanks behind the last */
-			fputs(table->cells[i], stdout);
-		else
-			printf("%-*s", width, table->cells[i]);
-		if (column + 1 == column_cnt)
-			putchar('\n');
-		free(table->cells[i]);
+	for (size_t row = 0; row < table->cell_cnt; row += column_cnt) {
+		char **cells = table->cells + row;
+		size_t shown = column_cnt; /* without the empty ones at the end */
+		while (shown > 0 && *cells[shown - 1] == '\0')
+			shown--;
+		for (size_t i = 0; i < shown; i++) {
+			fputs(i == 0 ? indent : "  ", stdout);
+			if (table->columns[i] == 'r')
+				printf("%*s", (int)widths[i], cells[i]);
+			else if (i + 1 == shown)
+				fputs(cells[i], stdout);
+			else
+				printf("%-*s", (int)widths[i], cells[i]);
+		}
+		putchar('\n');
+		for (size_t i = 0; i < column_cnt; i++)
+			free(cells[i]);
 	}
 	free(widths);
 	free(table->cells);

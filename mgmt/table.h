@@ -18,7 +18,7 @@ void table_begin(struct table *table, const char *columns);
 /* The next cell, row by row. Exits with 3 when memory is out: a program's table, not a library's. */
 void table_add(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints all rows on standard output, each behind `indent`, and empties the table. */
+/* Prints all rows, which must be whole, on standard output, each behind `indent`, and empties the table. */
 void table_print(struct table *table, const char *indent);
 
 #endif

@@ -119,7 +119,7 @@ static bool copy_worker(const struct stele_stats_worker *from, struct stele_stat
 	for (unsigned i = 0; i < WORKER_TRIES; i++) {
 		uint64_t before = __atomic_load_n(&from->version, __ATOMIC_ACQUIRE);
 		stele_stats_load_words(to, from, sizeof(*to));
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		stele_stats_fence(__ATOMIC_ACQUIRE);
 		uint64_t after = __atomic_load_n(&from->version, __ATOMIC_RELAXED);
 		if (before % 2 == 0 && before == after)
 			return true;
@@ -159,7 +159,7 @@ static int copy_zones(const struct stele_stats_reader *reader,
 		uint64_t before = __atomic_load_n(version, __ATOMIC_ACQUIRE);
 		if (before % 2 == 0) {
 			copy_zones_once(reader, snapshot);
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			stele_stats_fence(__ATOMIC_ACQUIRE);
 			if (__atomic_load_n(version, __ATOMIC_RELAXED) == before)
 				return 0;
 		}

@@ -48,7 +48,7 @@ static void table_write_begin(struct stele_stats *stats)
 {
 	uint64_t *version = &stats->header->zones_version;
 	__atomic_store_n(version, *version + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	stele_stats_fence(__ATOMIC_RELEASE);
 }
 
 static void table_write_end(struct stele_stats *stats)

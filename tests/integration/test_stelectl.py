@@ -172,6 +172,7 @@ def test_stats(server):
                   "response_time", "zone.test."):
         assert words in text, words
     assert "drop_ip_header" not in text, "what did not happen is not shown"
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
     counted = json.loads(works(server, "stats", "--json", "--zones"))
     total = counted["total"]
     assert total["received"] > 0 and counted["balance"] == 0 and counted["torn"] == 0
