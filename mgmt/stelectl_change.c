@@ -134,7 +134,7 @@ int stelectl_wait(int argc, char **argv)
 	json_t *response;
 	json_t *request = json_pack("{s:s, s:o, s:I, s:I}", "op", "wait", "zone",
 				    stele_ctl_text(argv[optind]), "serial", (json_int_t)serial,
-				    "timeout_ms", (json_int_t)(timeout_s * 1000));
+				    "timeout_ms", (json_int_t)timeout_s * 1000);
 	int status = stelectl_ask(&common, request, -1, (int)timeout_s * 1000 + WAIT_GRACE_MS,
 				  &response, &err);
 	if (status == 0) {
@@ -160,9 +160,8 @@ static void print_rolled_back(const json_t *response)
 static void print_reloaded(const json_t *response)
 {
 	const json_t *what = json_object_get(response, "reloaded");
-	size_t index;
-	json_t *item;
-	json_array_foreach(what, index, item) printf("read again: %s\n", json_string_value(item));
+	for (size_t i = 0; i < json_array_size(what); i++)
+		printf("read again: %s\n", json_string_value(json_array_get(what, i)));
 	if (json_array_size(what) == 0)
 		puts("nothing to read again");
 }

@@ -143,10 +143,9 @@ static void print_zones(const json_t *list, const char *indent)
 					    "RECORDS", "SIGNED", "CORES"};
 	for (size_t i = 0; i < 6; i++)
 		table_add(&table, "%s", heads[i]);
-	size_t index;
-	json_t *zone;
-	json_array_foreach(json_object_get(list, "zones"), index, zone)
-	{
+	const json_t *zones = json_object_get(list, "zones");
+	for (size_t i = 0; i < json_array_size(zones); i++) {
+		const json_t *zone = json_array_get(zones, i);
 		table_add(&table, "%s", stelectl_text(zone, "zone"));
 		add_number(&table, zone, "serial");
 		add_number(&table, zone, "names");
@@ -194,10 +193,9 @@ static void print_zone(const json_t *zone)
 	table_add(&table, "CORE");
 	table_add(&table, "SERIAL");
 	table_add(&table, "GENERATION");
-	size_t index;
-	json_t *core;
-	json_array_foreach(json_object_get(zone, "cores"), index, core)
-	{
+	const json_t *cores = json_object_get(zone, "cores");
+	for (size_t i = 0; i < json_array_size(cores); i++) {
+		const json_t *core = json_array_get(cores, i);
 		add_number(&table, core, "core");
 		if (json_is_integer(json_object_get(core, "serial")))
 			add_number(&table, core, "serial");
@@ -255,10 +253,8 @@ static void print_ports(const json_t *ports)
 	static const char *const heads[] = {"PORT", "DEVICE", "MAC", "LINK", "MTU"};
 	for (size_t i = 0; i < 5; i++)
 		table_add(&table, "%s", heads[i]);
-	size_t index;
-	json_t *port;
-	json_array_foreach(ports, index, port)
-	{
+	for (size_t i = 0; i < json_array_size(ports); i++) {
+		const json_t *port = json_array_get(ports, i);
 		json_int_t speed = stelectl_number(port, "speed_mbps");
 		table_add(&table, "%s", stelectl_text(port, "name"));
 		table_add(&table, "%s", stelectl_text(port, "device"));
@@ -281,10 +277,8 @@ static void print_cores(const json_t *cores)
 	static const char *const heads[] = {"CORE", "NUMA", "PORT", "QUEUE", "GENERATION", "STATE"};
 	for (size_t i = 0; i < 6; i++)
 		table_add(&table, "%s", heads[i]);
-	size_t index;
-	json_t *core;
-	json_array_foreach(cores, index, core)
-	{
+	for (size_t i = 0; i < json_array_size(cores); i++) {
+		const json_t *core = json_array_get(cores, i);
 		add_number(&table, core, "core");
 		add_number(&table, core, "numa");
 		table_add(&table, "%s", stelectl_text(core, "port"));
@@ -308,10 +302,9 @@ static void print_status(const json_t *response, const json_t *list)
 	print_image("image", json_object_get(response, "image"));
 	print_image("before it", json_object_get(response, "previous"));
 	fputs("addresses ", stdout);
-	size_t index;
-	json_t *address;
-	json_array_foreach(json_object_get(response, "addresses"), index, address)
-		printf("  %s", json_string_value(address));
+	const json_t *addresses = json_object_get(response, "addresses");
+	for (size_t i = 0; i < json_array_size(addresses); i++)
+		printf("  %s", json_string_value(json_array_get(addresses, i)));
 	putchar('\n');
 	print_ports(json_object_get(response, "ports"));
 	print_cores(json_object_get(response, "cores"));

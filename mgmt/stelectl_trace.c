@@ -52,10 +52,9 @@ static void print_steps(const json_t *response)
 	const char *zone = stelectl_text(response, "zone");
 	printf(";; generation %" JSON_INTEGER_FORMAT ", %s%s\n",
 	       stelectl_number(response, "generation"), *zone != '\0' ? "zone " : "no zone", zone);
-	size_t index;
-	json_t *step;
-	json_array_foreach(json_object_get(response, "steps"), index, step)
-		printf(";; %zu. %s\n", index + 1, json_string_value(step));
+	const json_t *steps = json_object_get(response, "steps");
+	for (size_t i = 0; i < json_array_size(steps); i++)
+		printf(";; %zu. %s\n", i + 1, json_string_value(json_array_get(steps, i)));
 }
 
 /* The reply, parsed; its bytes stand in `bytes`. */

@@ -76,7 +76,7 @@ static int zones(void *user, struct stele_ctl_call *call, struct stele_error *re
 	if (limit > PART_MAX)
 		limit = PART_MAX;
 	json_t *list = json_array();
-	int i = atoi(after);
+	int i = (int)strtol(after, NULL, 10);
 	for (; i < ZONE_CNT && limit > 0; i++, limit--) {
 		char name[32];
 		snprintf(name, sizeof(name), "zone-%d.test.", i);

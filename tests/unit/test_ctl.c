@@ -758,7 +758,7 @@ static void test_place(void **state)
 	assert_int_equal(stele_ctl_connect(long_path, &client, &err), 0);
 	stele_ctl_disconnect(client);
 	stele_ctl_server_free(second);
-	strcat(long_path, ".lock");
+	memcpy(long_path + STELE_CTL_PATH_MAX, ".lock", sizeof(".lock"));
 	unlink(long_path);
 	assert_int_equal(open_fd_cnt(), before);
 }
