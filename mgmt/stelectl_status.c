@@ -301,6 +301,14 @@ static void print_status(const json_t *response, const json_t *list)
 	       json_is_true(json_object_get(response, "drained")) ? ", drained" : "");
 	print_image("image", json_object_get(response, "image"));
 	print_image("before it", json_object_get(response, "previous"));
+	const json_t *arena = json_object_get(response, "arena");
+	if (json_is_object(arena)) {
+		char used[16], size[16];
+		printf("memory      %sB of %sB for images, %s\n",
+		       stele_cmd_round((double)stelectl_number(arena, "used"), used),
+		       stele_cmd_round((double)stelectl_number(arena, "size"), size),
+		       stelectl_text(arena, "pages"));
+	}
 	fputs("addresses ", stdout);
 	const json_t *addresses = json_object_get(response, "addresses");
 	for (size_t i = 0; i < json_array_size(addresses); i++)

@@ -51,15 +51,16 @@ static int status(void *user, struct stele_ctl_call *call, struct stele_error *r
 	if (wrong != 0)
 		return wrong;
 	json_t *members = json_pack(
-		"{s:s, s:i, s:i, s:b, s:b, s:o, s:n, s:[s,s], s:[{s:s, s:s, s:s, s:s, s:i, s:i}],"
+		"{s:s, s:i, s:i, s:b, s:b, s:o, s:n, s:{s:I, s:I, s:s}, s:[s,s], s:[{s:s, s:s, s:s, s:s, s:i, s:i}],"
 		" s:[{s:i, s:i, s:s, s:i, s:I, s:s}, {s:i, s:i, s:s, s:i, s:I, s:s}]}",
 		"version", STELE_VERSION, "pid", (int)getpid(), "uptime_s", 3723, "healthy",
 		!fake->drained, "drained", fake->drained, "image", image_json(fake->generation),
-		"previous", "addresses", "10.53.0.2", "fd53::2", "ports", "name", "tap0", "device",
-		"net_tap0", "mac", "02:00:00:00:00:01", "link", "up", "speed_mbps", 10000, "mtu",
-		1500, "cores", "core", 1, "numa", 0, "port", "tap0", "queue", 0, "generation",
-		fake->generation, "state", "serving", "core", 2, "numa", 0, "port", "tap0", "queue",
-		1, "generation", fake->generation - 1, "state", "serving");
+		"previous", "arena", "used", (json_int_t)12400000, "size", (json_int_t)1000000000,
+		"pages", "2 MB pages", "addresses", "10.53.0.2", "fd53::2", "ports", "name", "tap0",
+		"device", "net_tap0", "mac", "02:00:00:00:00:01", "link", "up", "speed_mbps", 10000,
+		"mtu", 1500, "cores", "core", 1, "numa", 0, "port", "tap0", "queue", 0,
+		"generation", fake->generation, "state", "running", "core", 2, "numa", 0, "port",
+		"tap0", "queue", 1, "generation", fake->generation - 1, "state", "running");
 	json_object_update(call->response, members);
 	json_decref(members);
 	return 0;
@@ -172,7 +173,7 @@ static int wait_for(void *user, struct stele_ctl_call *call, struct stele_error 
 	if (serial > 200 || call->round < 5) {
 		if (now - call->began_ns < (uint64_t)timeout_ms * 1000000u)
 			return STELE_CTL_AGAIN;
-		return stele_fail(reterr, STELE_E_INPUT, "%s: core 2 serves serial 101", name);
+		return stele_fail(reterr, STELE_E_NOTFOUND, "%s: core 2 serves serial 101", name);
 	}
 	json_object_set_new(call->response, "zone", json_string(name));
 	json_object_set_new(call->response, "serial", json_integer(serial));

@@ -100,12 +100,13 @@ def test_nobody_there():
 def test_status(server):
     text = works(server, "status")
     for words in ("up 1 h 2 min", "generation 1, 25 zones", "/srv/example.image", "12.3MB",
+                  "memory      12.4MB of 1.0GB for images, 2 MB pages",
                   "before it   none", "10.53.0.2  fd53::2", "up, 10000 Mbit/s", "zone-0.test.",
                   "and 17 more", "healthy"):
         assert words in text, words
     rows = text[text.index("CORE  NUMA"):].splitlines()
-    assert rows[1].split() == ["1", "0", "tap0", "0", "1", "serving"]
-    assert rows[2].split() == ["2", "0", "tap0", "1", "0", "serving"]
+    assert rows[1].split() == ["1", "0", "tap0", "0", "1", "running"]
+    assert rows[2].split() == ["2", "0", "tap0", "1", "0", "running"]
     # Common options may stand before and behind the command.
     for arguments in (("--json", "status"), ("status", "--json")):
         status = json.loads(works(server, *arguments))
