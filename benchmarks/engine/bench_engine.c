@@ -173,8 +173,8 @@ static void report(const char *name, double *ns, unsigned rounds, double bytes, 
 	if (csv)
 		printf("%s,%.2f,%.1f,%.1f,%.1f\n", name, middle, cycles, spread, bytes);
 	else
-		printf("| %-28s | %7.1f | %7.0f | %5.1f %% | %6.0f |\n", name, middle, cycles, spread,
-		       bytes);
+		printf("| %-28s | %7.1f | %7.0f | %5.1f %% | %6.0f |\n", name, middle, cycles,
+		       spread, bytes);
 }
 
 static bool is_wanted(const char *name, const char *only)
