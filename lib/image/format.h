@@ -36,6 +36,7 @@ enum {
 	STELE_IMAGE_ALIGN = 4096, /* of roots; shards and pages are aligned to 64 */
 	STELE_SHARD_ALIGN = 64,
 	STELE_DIR_PAGE_REFS = 64,
+	STELE_IDENTITY_SZ = 16,
 };
 
 /* At offset 0; written once. `crc` covers the struct with `crc` zero. */
@@ -74,7 +75,8 @@ struct stele_root {
 	struct stele_le64 name_cnt;      /*  80 keys in name shards */
 	struct stele_le64 rr_cnt;        /*  88 */
 	struct stele_le64 apex_depths[2]; /* 96 bit d: some apex has d labels */
-	uint8_t reserved[144];           /* 112 */
+	uint8_t identity[STELE_IDENTITY_SZ]; /* 112 of the superblock: lib/image/identity.h */
+	uint8_t reserved[128];           /* 128 */
 };
 _Static_assert(sizeof(struct stele_root) == 256, "docs/image-format.md");
 

@@ -6,6 +6,7 @@
 #include "lib/image/view.h"
 
 #include "lib/base/crc32c.h"
+#include "lib/image/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,30 +53,37 @@ enum root_state {
 };
 
 /*
- * A root is 256 bytes in one disk sector: it is written whole or not at all. So what has the magic or
- * the offset of a root but not its checksum is not a torn append but damage, and the root before
- * it would serve old data without a word.
+ * Only this image writes its identity, so what has either half of it is or was a root. A root is 256
+ * bytes in one disk sector: it is written whole or not at all. So if the rest does not fit, that is
+ * not a torn append but damage, and the root before it would serve old data without a word.
  */
-static enum root_state root_at(const uint8_t *bytes, uint64_t off)
+static enum root_state root_at(const uint8_t *bytes, uint64_t off, const uint8_t *identity)
 {
 	const struct stele_root *root = (const void *)(bytes + off);
-	bool has_magic = memcmp(root->magic, STELE_ROOT_MAGIC, 8) == 0;
-	bool has_off = stele_le64(root->self_off) == off;
-	if (!has_magic && !has_off)
+	bool has_first = memcmp(root->identity, identity, 8) == 0;
+	bool has_second = memcmp(root->identity + 8, identity + 8, 8) == 0;
+	if (!has_first && !has_second)
 		return ROOT_NONE;
 	uint32_t crc =
 		crc_without_itself(bytes + off, sizeof(*root), offsetof(struct stele_root, crc));
-	return has_magic && has_off && stele_le32(root->crc) == crc ? ROOT_COMPLETE : ROOT_DAMAGED;
+	bool is_complete = has_first && has_second &&
+			   memcmp(root->magic, STELE_ROOT_MAGIC, 8) == 0 &&
+			   stele_le64(root->self_off) == off && stele_le32(root->crc) == crc;
+	return is_complete ? ROOT_COMPLETE : ROOT_DAMAGED;
 }
 
 static int find_root(const uint8_t *bytes, size_t bytes_sz, uint64_t *ret_off,
 		     struct stele_error *reterr)
 {
+	uint8_t identity[STELE_IDENTITY_SZ];
+	int rc = stele_image_identity((const void *)bytes, identity, reterr);
+	if (rc != 0)
+		return rc;
 	uint64_t off = 0;
 	if (bytes_sz >= STELE_IMAGE_ALIGN + sizeof(struct stele_root))
 		off = bytes_sz - sizeof(struct stele_root);
 	for (off -= off % STELE_IMAGE_ALIGN; off > 0; off -= STELE_IMAGE_ALIGN) {
-		enum root_state state = root_at(bytes, off);
+		enum root_state state = root_at(bytes, off, identity);
 		if (state == ROOT_DAMAGED)
 			return stele_fail(reterr, STELE_E_INPUT, "root at %" PRIu64 ": damaged",
 					  off);

@@ -140,6 +140,27 @@ def test_truncations(world):
         refused(write(folder / "cut", good[:size]))
 
 
+def test_foreign_tail(world, tmp_path):
+    """A tail that holds a root, complete and in its place, but of another image."""
+    _, store, image = world
+    folder = tmp_path
+    shutil.copytree(store, folder / "store")
+    other = folder / "other.image"
+    stele.run("build", "--store", folder / "store", "-o", other)
+    assert other.stat().st_size == image.stat().st_size
+    zone = folder / "plain.test.zone"
+    with open(os.path.join(ZONES, "plain.test.zone"), encoding="utf-8") as file:
+        zone.write_text(file.read().replace("2026010101", "2026010102"))
+    stele.run("import", "--store", folder / "store", "--zone", "plain.test", zone)
+    stele.run("update", "--store", folder / "store", other)
+    good = image.read_bytes()
+    tail = other.read_bytes()[len(good):]
+    assert b"STELROOT" in tail
+    torn = write(folder / "torn", good + tail)
+    assert json.loads(stele.run("verify", torn, "--json").stdout)["torn_bytes"] == len(tail)
+    assert stele.run("dump", torn).stdout == stele.run("dump", image).stdout
+
+
 def test_torn_update(world, tmp_path):
     """An update that was cut off anywhere leaves the image that was there before."""
     _, store, image = world

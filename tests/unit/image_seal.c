@@ -58,12 +58,15 @@ bool image_seal(uint8_t *bytes, size_t bytes_sz)
 			seal_page(bytes, root_off, top + i);
 		root->top_crc = stele_to_le32(stele_crc32c(0, bytes + top_off, top_sz));
 	}
+	struct stele_superblock *sb = (void *)bytes;
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	sb->crc = stele_to_le32(0);
+	sb->crc = stele_to_le32(stele_crc32c(0, sb, sizeof(*sb)));
+	SHA256((const void *)sb, sizeof(*sb), digest);
+	memcpy(root->identity, digest, sizeof(root->identity));
 	root->self_off = stele_to_le64(root_off);
 	root->crc = stele_to_le32(0);
 	root->crc = stele_to_le32(stele_crc32c(0, root, sizeof(*root)));
-	struct stele_superblock *sb = (void *)bytes;
-	sb->crc = stele_to_le32(0);
-	sb->crc = stele_to_le32(stele_crc32c(0, sb, sizeof(*sb)));
 	return true;
 }
 

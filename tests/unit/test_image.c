@@ -54,6 +54,7 @@ static const struct field fields[] = {
 	FIELD(stele_root, name_cnt),
 	FIELD(stele_root, rr_cnt),
 	FIELD(stele_root, apex_depths),
+	FIELD(stele_root, identity),
 	FIELD(stele_root, reserved),
 	FIELD(stele_dir_entry, page_off),
 	FIELD(stele_dir_entry, page_crc),
@@ -283,6 +284,22 @@ static void test_open_torn_tail(void **state)
 	expect_open(bytes, SECOND_SZ, 8, 0);
 }
 
+/* Zone data can look like a root down to its checksum, but not like one of this image. */
+static void test_open_foreign_root(void **state)
+{
+	uint8_t *bytes = *state;
+	uint8_t foreign[sizeof(struct stele_root)];
+	put_image(bytes);
+	((struct stele_superblock *)(void *)bytes)->seed[1] = stele_to_le64(3);
+	put_root(bytes, SECOND_OFF, 8);
+	expect_open(bytes, SECOND_SZ, 8, 0);
+	memcpy(foreign, bytes + SECOND_OFF, sizeof(foreign));
+
+	put_image(bytes);
+	memcpy(bytes + SECOND_OFF, foreign, sizeof(foreign));
+	expect_open(bytes, SECOND_SZ, 7, SECOND_SZ - IMAGE_SZ);
+}
+
 /* A damaged root is not passed over for an older one. */
 static void test_open_damaged_root(void **state)
 {
@@ -459,15 +476,11 @@ static int free_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables),
-		WITH_BYTES(test_open_empty),
-		WITH_BYTES(test_open_version),
-		WITH_BYTES(test_open_torn_tail),
-		WITH_BYTES(test_open_damaged_root),
-		WITH_BYTES(test_open_hostile_root),
-		WITH_BYTES(test_open_hostile_references),
-		WITH_BYTES(test_open_hostile_shard),
-		WITH_BYTES(test_open_file),
+		cmocka_unit_test(test_tables),       WITH_BYTES(test_open_empty),
+		WITH_BYTES(test_open_version),       WITH_BYTES(test_open_torn_tail),
+		WITH_BYTES(test_open_foreign_root),  WITH_BYTES(test_open_damaged_root),
+		WITH_BYTES(test_open_hostile_root),  WITH_BYTES(test_open_hostile_references),
+		WITH_BYTES(test_open_hostile_shard), WITH_BYTES(test_open_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

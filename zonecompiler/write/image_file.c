@@ -2,6 +2,7 @@
 #include "zonecompiler/write/image_file.h"
 
 #include "lib/base/crc32c.h"
+#include "lib/image/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -144,6 +145,8 @@ int stele_image_create(struct stele_image_file *file, const char *path,
 	};
 	sb.crc = stele_to_le32(stele_crc32c(0, &sb, sizeof(sb)));
 	if (rc == 0)
+		rc = stele_image_identity(&sb, file->identity, reterr);
+	if (rc == 0)
 		rc = write_at(file, 0, &sb, sizeof(sb), reterr);
 	file->end = sizeof(sb);
 	if (rc < 0)
@@ -164,6 +167,8 @@ int stele_image_append(struct stele_image_file *file, const char *path, int fd,
 	int rc = 0;
 	if (file->path == NULL)
 		rc = stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	if (rc == 0)
+		rc = stele_image_identity((const void *)view->bytes, file->identity, reterr);
 	if (rc == 0 && view->torn_sz > 0 && ftruncate(fd, (off_t)end) != 0)
 		rc = stele_fail_errno(reterr, errno, "%s: cutting its torn end", path);
 	if (rc == 0)
@@ -311,6 +316,7 @@ static int put_root(struct stele_image_file *file, const struct stele_root *numb
 	struct stele_root root = *numbers;
 	uint64_t off = align_up(file->end, STELE_IMAGE_ALIGN);
 	memcpy(root.magic, STELE_ROOT_MAGIC, sizeof(root.magic));
+	memcpy(root.identity, file->identity, sizeof(root.identity));
 	root.crc = stele_to_le32(0);
 	root.shard_cnt = stele_to_le32(file->shard_cnt);
 	root.self_off = stele_to_le64(off);

@@ -24,8 +24,9 @@ struct stele_image_file {
 	bool is_unnamed; /* it does not have that name yet, nor any other */
 	uint64_t end;    /* where the next thing goes */
 	uint64_t prev_root_off;
-	uint64_t written_sz; /* shards, pages and root written so far */
-	double sync_s;       /* waited for the disk so far */
+	uint8_t identity[STELE_IDENTITY_SZ]; /* of its superblock */
+	uint64_t written_sz;                 /* shards, pages and root written so far */
+	double sync_s;                       /* waited for the disk so far */
 
 	struct stele_shard_ref *refs; /* the directory */
 	uint32_t shard_cnt;
