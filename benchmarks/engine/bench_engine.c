@@ -307,7 +307,7 @@ int main(int argc, char **argv)
 	loop->queries = cases[0].queries;
 	loop->query_cnt = HOT_CNT < cases[0].query_cnt ? HOT_CNT : cases[0].query_cnt;
 
-	double reads[ROUNDS_MAX];
+	double reads[ROUNDS_MAX] = {0};
 	for (unsigned round = 0; round < rounds; round++) {
 		for (unsigned i = 0; i < case_cnt; i++)
 			run_case(&cases[i], round, answerer, cases[i].lookups ? &view : &no_zones,

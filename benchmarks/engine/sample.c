@@ -160,7 +160,7 @@ bool sample_queries(const struct stele_view *view, enum sample_kind kind, bool d
 {
 	struct zones zones = list_zones(view);
 	uint64_t state = seed;
-	bool done = true;
+	bool done = zones.cnt > 0;
 	for (size_t i = 0; i < cnt && done; i++) {
 		done = false;
 		for (unsigned tries = 0; tries < TRIES_PER_QUERY && !done; tries++) {

@@ -105,7 +105,7 @@ int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **ar
 			*ret_exit = stele_cmd_usage(spec->name, "unknown option -%c", optopt);
 		return STELE_CMD_EXIT;
 	default:
-		*ret_value = optarg;
+		*ret_value = optarg != NULL ? optarg : "";
 		return id;
 	}
 }

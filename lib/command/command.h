@@ -56,7 +56,7 @@ enum {
 
 /*
  * The next option of a command line: its id, STELE_CMD_END or STELE_CMD_EXIT. `*ret_value` gets the
- * argument (NULL if the option has none), `*ret_exit` the exit status for STELE_CMD_EXIT. Operands
+ * argument (empty if the option has none), `*ret_exit` the exit status for STELE_CMD_EXIT. Operands
  * may stand between options; `--` ends the options. Ids are 1 … 255; a table has at most 30 options.
  */
 int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **argv,

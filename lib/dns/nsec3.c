@@ -199,13 +199,11 @@ void stele_nsec3_hash(const uint8_t *name, size_t name_len, const uint8_t *salt,
 {
 	uint8_t padded[PADDED_MAX];
 	memcpy(padded, name, name_len);
-	if (salt_len > 0)
-		memcpy(padded + name_len, salt, salt_len);
+	memcpy(padded + name_len, salt, salt_len);
 	sha1(padded, name_len + salt_len, hash);
 	for (; iterations > 0; iterations--) {
 		memcpy(padded, hash, STELE_NSEC3_HASH_SZ);
-		if (salt_len > 0)
-			memcpy(padded + STELE_NSEC3_HASH_SZ, salt, salt_len);
+		memcpy(padded + STELE_NSEC3_HASH_SZ, salt, salt_len);
 		sha1(padded, STELE_NSEC3_HASH_SZ + salt_len, hash);
 	}
 }

@@ -10,10 +10,10 @@
  * The NSEC3 hash of a name (RFC 5155 section 5): SHA-1 over name and salt, then `iterations` more
  * times over hash and salt.
  *
- * `name` is a whole lower-case name of `name_len` bytes, `salt_len` is at most 255. Written here and
- * not taken from OpenSSL because it is on the query path: the one-shot call there costs 400 ns,
- * where the processor's SHA instructions need about 60 for one short name. The portable path gives
- * the same bytes. Thread safe, no allocation.
+ * `name` is a whole lower-case name of `name_len` bytes; `salt_len` is at most 255, and `salt` is not
+ * NULL even if that is 0. Written here and not taken from OpenSSL because it is on the query path:
+ * the one-shot call there costs 400 ns, where the processor's SHA instructions need about 60 for
+ * one short name. The portable path gives the same bytes. Thread safe, no allocation.
  */
 void stele_nsec3_hash(const uint8_t *name, size_t name_len, const uint8_t *salt, size_t salt_len,
 		      unsigned iterations, uint8_t hash[STELE_NSEC3_HASH_SZ]);

@@ -17,12 +17,9 @@ static int check_occlusion(struct verify *v, const struct stele_name_parts *chil
 			   const struct stele_name *parent, uint64_t parent_key)
 {
 	bool occluded = child->cut_key != NULL;
-	uint64_t cut_key = 0;
-	if (parent->kind == STELE_NAME_CUT)
-		cut_key = parent_key;
-	if (parent->kind == STELE_NAME_OCCLUDED)
-		cut_key = stele_get_le64(stele_name_parts((const uint8_t *)parent).cut_key);
-	bool below_cut = parent->kind == STELE_NAME_CUT || parent->kind == STELE_NAME_OCCLUDED;
+	const uint8_t *same_cut = stele_name_parts((const uint8_t *)parent).cut_key;
+	bool below_cut = parent->kind == STELE_NAME_CUT || same_cut != NULL;
+	uint64_t cut_key = same_cut != NULL ? stele_get_le64(same_cut) : parent_key;
 	if (occluded != below_cut)
 		return stele_verify_fault(v, child->head, "name: of kind %u below one of kind %u",
 					  child->head->kind, parent->kind);

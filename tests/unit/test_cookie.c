@@ -9,15 +9,15 @@
 #include "lib/answer/work.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void from_hex(const char *text, uint8_t *bytes)
 {
 	for (size_t i = 0; text[2 * i] != '\0'; i++) {
-		unsigned byte = 0;
-		assert_int_equal(sscanf(text + 2 * i, "%2x", &byte), 1);
-		bytes[i] = (uint8_t)byte;
+		char digits[] = {text[2 * i], text[2 * i + 1], '\0'}, *end;
+		bytes[i] = (uint8_t)strtoul(digits, &end, 16);
+		assert_ptr_equal(end, digits + 2);
 	}
 }
 

@@ -206,7 +206,7 @@ static size_t random_name(uint8_t *rel)
 /* RFC 4034 section 6.1, word by word. */
 static int compare_canonically(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
-	const uint8_t *a_labels[128], *b_labels[128];
+	const uint8_t *a_labels[128] = {NULL}, *b_labels[128] = {NULL};
 	int a_cnt = 0, b_cnt = 0;
 	for (size_t at = 0; at < a_len; at += 1u + a[at])
 		a_labels[a_cnt++] = a + at;
@@ -404,15 +404,13 @@ static void test_nsec3_lengths(void **state)
 			assert_int_equal(EVP_Digest(input, name_len + salt_len, expected, NULL,
 						    EVP_sha1(), NULL),
 					 1);
-			stele_nsec3_hash(name, name_len, salt_len > 0 ? salt : NULL, salt_len, 0,
-					 hash);
+			stele_nsec3_hash(name, name_len, salt, salt_len, 0, hash);
 			assert_memory_equal(hash, expected, sizeof(hash));
 			memcpy(input, expected, sizeof(expected));
 			memcpy(input + sizeof(expected), salt, salt_len);
 			EVP_Digest(input, sizeof(expected) + salt_len, expected, NULL, EVP_sha1(),
 				   NULL);
-			stele_nsec3_hash(name, name_len, salt_len > 0 ? salt : NULL, salt_len, 1,
-					 hash);
+			stele_nsec3_hash(name, name_len, salt, salt_len, 1, hash);
 			assert_memory_equal(hash, expected, sizeof(hash));
 		}
 	}

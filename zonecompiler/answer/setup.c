@@ -37,7 +37,7 @@ static int too_long(const char *command, const char *option, size_t max)
 int answer_setup_option(struct answer_setup *setup, const char *command, int id, const char *value)
 {
 	struct stele_answer_settings *settings = &setup->settings;
-	size_t len = value != NULL ? strlen(value) : 0;
+	size_t len = strlen(value);
 	uint64_t number;
 	switch (id) {
 	case ANSWER_OPTION_CLIENT:
