@@ -99,17 +99,17 @@ static void test_refused(void **state)
 	static const struct {
 		const char *text, *expected;
 	} cases[] = {
-		{"a CNAME b\na A 1.1.1.1\n", "f:6:1: CNAME beside A at a.e."},
-		{"a TXT x\na CNAME b\n", "f:6:1: CNAME beside TXT at a.e."},
-		{"a CNAME b\na KEY 0 1 8 AA==\n", "f:6:1: CNAME beside KEY at a.e."},
-		{"a CNAME b\na CNAME c\n", "f:6:1: second CNAME at a.e."},
-		{"a DNAME b\na DNAME c\n", "f:6:1: second DNAME at a.e."},
+		{"a CNAME b\na A 1.1.1.1\n", "f:6:3: CNAME beside A at a.e."},
+		{"a TXT x\na CNAME b\n", "f:6:3: CNAME beside TXT at a.e."},
+		{"a CNAME b\na KEY 0 1 8 AA==\n", "f:6:3: CNAME beside KEY at a.e."},
+		{"a CNAME b\na CNAME c\n", "f:6:3: second CNAME at a.e."},
+		{"a DNAME b\na DNAME c\n", "f:6:3: second DNAME at a.e."},
 		{"x.a A 1.1.1.1\na DNAME b\n", "f:5:1: x.a.e. is below the DNAME at a.e."},
 		{"@ DNAME b.\na.b A 1.1.1.1\n", "f:6:1: a.b.e. is below the DNAME at e."},
 		{"a.x. A 1.1.1.1\n", "f:5:1: a.x. is outside the zone"},
 		{"xe. A 1.1.1.1\n", "f:5:1: xe. is outside the zone"},
-		{"@ SOA n h 2 2 3 4 5\n", "f:5:1: second SOA"},
-		{"a SOA n h 2 2 3 4 5\n", "f:5:1: SOA at a.e."},
+		{"@ SOA n h 2 2 3 4 5\n", "f:5:3: second SOA"},
+		{"a SOA n h 2 2 3 4 5\n", "f:5:3: SOA at a.e."},
 		{"a NSEC3 1 0 0 - 2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S\n",
 		 "f:5:1: owner a.e. of an NSEC3 record is no hash"},
 		{"2wptu5timamqttgl4luu9kg21e0aor3s NSEC3 1 0 0 - "
@@ -120,17 +120,43 @@ static void test_refused(void **state)
 		 "f:5:1: owner a.2vptu5timamqttgl4luu9kg21e0aor3s.e. of an NSEC3 record is no"},
 		{"2vptu5timamqttgl4luu9kg21e0aor3s NSEC3 1 0 501 - "
 		 "2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S\n",
-		 "f:5:1: NSEC3 with iterations 501"},
+		 "f:5:34: NSEC3 with iterations 501"},
 		{"2vptu5timamqttgl4luu9kg21e0aor3s NSEC3 2 0 0 - "
 		 "2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S\n",
-		 "f:5:1: NSEC3 hash algorithm 2"},
+		 "f:5:34: NSEC3 hash algorithm 2"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect(cases[i].text, true, cases[i].expected);
 	/* Several errors, in the order of owners. */
 	expect("b CNAME x\nb A 1.1.1.1\na CNAME x\na A 1.1.1.1\n", true,
-	       "f:8:1: CNAME beside A at a.e. (expected no other data there)\n"
-	       "f:6:1: CNAME beside A at b.e. (expected no other data there)\n");
+	       "f:8:3: CNAME beside A at a.e. (expected no other data there)\n"
+	       "f:6:3: CNAME beside A at b.e. (expected no other data there)\n");
+}
+
+/* Where a fault is told: at the type of the record, or where the owner stands first. */
+static void test_places(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *expected;
+	} cases[] = {
+		{"a CNAME b\n\t7 IN  A 1.1.1.1\n", "f:6:8: CNAME beside A"},
+		{"a 7 CNAME b\na A 1.1.1.1\n", "f:6:3: CNAME beside A"},
+		{"a A 1.1.1.1\na 7 CNAME b\n", "f:6:5: CNAME beside A"},
+		{"a CNAME b\na 7 ( A\n1.1.1.1 )\n", "f:6:7: CNAME beside A"},
+		{"a CNAME b\na (\n7 A 1.1.1.1 )\n", "f:6:1: CNAME beside A"},
+		{"$GENERATE 1-2 a CNAME b$\n", "f:5:1: second CNAME"},
+		{"a CNAME c\na CNAME b\n", "f:6:3: second CNAME"},
+		{"a DNAME c\n 7 DNAME b\n", "f:6:4: second DNAME"},
+		{"a.x. TXT x\n A 1.1.1.1\n", "f:5:1: a.x. is outside"},
+		{"@ DNAME b.\na TXT x\n A 1.1.1.1\n", "f:6:1: a.e. is below the DNAME"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect(cases[i].text, true, cases[i].expected);
+	/* A column that fits no 16 bits. */
+	static char far[70100];
+	snprintf(far, sizeof(far), "a CNAME b\na%70000sA 1.1.1.1\n", "");
+	expect(far, true, "f:6:1: CNAME beside A");
 }
 
 static void test_apex(void **state)
@@ -141,7 +167,7 @@ static void test_apex(void **state)
 	assert_true(import_text("@ 5 SOA n h 1 2 3 4 5\n", true) < 0);
 	assert_memory_equal(told, "f:1:1: no NS record at e.", 25);
 	assert_true(import_text("a 5 SOA n h 1 2 3 4 5\na NS x.\n", true) < 0);
-	assert_memory_equal(told, "f:1:1: SOA at a.e. (expected it at e.", 36);
+	assert_memory_equal(told, "f:1:5: SOA at a.e. (expected it at e.", 36);
 	/* Without a name the SOA's owner is it, wherever it stands. */
 	assert_int_equal(import_text("a.Q. 5 A 1.1.1.1\nq. SOA n. h. 1 2 3 4 5\nq. NS x.\n", false),
 			 0);
@@ -164,7 +190,7 @@ static void test_rrset_size(void **state)
 			len += (size_t)sprintf(text + len, "a TXT %03u%s\n", i, string);
 		/* 266 bytes a record: 12, a length byte and 253 characters. */
 		bool refused = cnt * 266 > 65535;
-		expect(text, refused, refused ? "f:5:1: RRset a.e. TXT has 65968 bytes" : "");
+		expect(text, refused, refused ? "f:5:3: RRset a.e. TXT has 65968 bytes" : "");
 	}
 	free(text);
 }
@@ -176,30 +202,30 @@ static void test_warned(void **state)
 		const char *text, *expected;
 	} cases[] = {
 		{"a 5 A 1.1.1.1\na 4 A 1.1.1.2\n",
-		 "warning: f:6:1: RRset a.e. A has TTLs 5 and 4 (expected one; 4 is taken)"},
-		{"a NS n.a\n", "warning: f:5:1: no glue of name server n.a.e."},
-		{"a NS a\n", "warning: f:5:1: no glue of name server a.e."},
-		{"@ NS b\n", "warning: f:5:1: no address of name server b.e."},
-		{"a NS c\nc CNAME x.\n", "warning: f:5:1: NS points to c.e., which is a CNAME"},
-		{"@ MX 1 c\nc CNAME x.\n", "warning: f:5:1: MX points to c.e., which is a CNAME"},
+		 "warning: f:6:5: RRset a.e. A has TTLs 5 and 4 (expected one; 4 is taken)"},
+		{"a NS n.a\n", "warning: f:5:3: no glue of name server n.a.e."},
+		{"a NS a\n", "warning: f:5:3: no glue of name server a.e."},
+		{"@ NS b\n", "warning: f:5:3: no address of name server b.e."},
+		{"a NS c\nc CNAME x.\n", "warning: f:5:3: NS points to c.e., which is a CNAME"},
+		{"@ MX 1 c\nc CNAME x.\n", "warning: f:5:3: MX points to c.e., which is a CNAME"},
 		{"2vptu5timamqttgl4luu9kg21e0aor3s NSEC3 1 0 1 - "
 		 "2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S\n",
-		 "warning: f:3:1: NSEC3 records, but no NSEC3PARAM"},
-		{"@ NSEC3PARAM 1 0 0 -\n", "warning: f:5:1: NSEC3PARAM, but no NSEC3"},
+		 "warning: f:3:3: NSEC3 records, but no NSEC3PARAM"},
+		{"@ NSEC3PARAM 1 0 0 -\n", "warning: f:5:3: NSEC3PARAM, but no NSEC3"},
 		{"a A 1.1.1.1\na RRSIG A 8 2 9 20231114221319 20230101000000 1 e. AA==\n",
-		 "warning: f:6:1: signature over a.e. A expired 20231114221319"},
+		 "warning: f:6:3: signature over a.e. A expired 20231114221319"},
 		{"a A 1.1.1.1\na RRSIG A 8 2 9 20231114221321 20230101000000 1 e. AA==\n",
-		 "warning: f:6:1: signature over a.e. A expires 20231114221321"},
+		 "warning: f:6:3: signature over a.e. A expires 20231114221321"},
 		{"a A 1.1.1.1\na RRSIG A 8 2 9 20241114221321 20231114221321 1 e. AA==\n",
-		 "warning: f:6:1: signature over a.e. A is valid from 20231114221321"},
+		 "warning: f:6:3: signature over a.e. A is valid from 20231114221321"},
 		{"@ DNSKEY 256 3 13 AAEC\n",
-		 "warning: f:5:1: no DNSKEY of algorithm 13 signs the RRset DNSKEY"},
+		 "warning: f:5:3: no DNSKEY of algorithm 13 signs the RRset DNSKEY"},
 		{"@ NSEC a NS SOA NSEC\nb A 1.1.1.1\nb NSEC @ A NSEC\n",
-		 "warning: f:5:1: NSEC points to a.e. (expected b.e., the next owner)"},
+		 "warning: f:5:3: NSEC points to a.e. (expected b.e., the next owner)"},
 		{"@ NSEC a NS SOA NSEC\na A 1.1.1.1\n", "warning: f:6:1: no NSEC at a.e."},
 		{"@ NSEC a NS SOA NSEC\na A 1.1.1.1\na NSEC b A NSEC\n",
-		 "warning: f:7:1: NSEC points to b.e. (expected e., the next owner)"},
-		{"@ NSEC @ NS NSEC\n", "warning: f:5:1: NSEC at e. names other types"},
+		 "warning: f:7:3: NSEC points to b.e. (expected e., the next owner)"},
+		{"@ NSEC @ NS NSEC\n", "warning: f:5:3: NSEC at e. names other types"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect(cases[i].text, false, cases[i].expected);
@@ -230,7 +256,7 @@ static void test_caps(void **state)
 	char text[4096] = "";
 	for (unsigned i = 0; i < 30; i++)
 		sprintf(text + strlen(text), "a%02u NS n.a%02u\n", i, i);
-	expect(text, false, "warning: f:5:1: no glue");
+	expect(text, false, "warning: f:5:5: no glue");
 	const char *last = strstr(told, "warning: …");
 	assert_non_null(last);
 	assert_string_equal(last, "warning: … and 20 more name servers without address\n");
@@ -261,13 +287,13 @@ static void test_nsec3(void **state)
 	char text[400];
 	snprintf(text, sizeof(text), good, "2vptu5timamqttgl4luu9kg21e0aor3s",
 		 "2vptu5timamqttgl4luu9kg21e0aor3s");
-	expect(text, false, "warning: f:4:1: no NSEC3 for e. (expected one at ");
+	expect(text, false, "warning: f:3:1: no NSEC3 for e. (expected one at ");
 	char hash[33];
 	snprintf(hash, sizeof(hash), "%.32s", strstr(told, "one at ") + 7);
 	snprintf(text, sizeof(text), good, hash, hash);
 	expect(text, false, "");
 	snprintf(text, sizeof(text), good, hash, "2vptu5timamqttgl4luu9kg21e0aor3s");
-	expect(text, false, "warning: f:6:1: NSEC3 points to 2vptu5timamqttgl4luu9kg21e0aor3s");
+	expect(text, false, "warning: f:6:34: NSEC3 points to 2vptu5timamqttgl4luu9kg21e0aor3s");
 	assert_non_null(strstr(nodes, "\nNSEC3 NSEC3/9/1+0\n"));
 }
 
@@ -304,11 +330,11 @@ static void test_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),    cmocka_unit_test(test_apex),
-		cmocka_unit_test(test_rrset_size), cmocka_unit_test(test_warned),
-		cmocka_unit_test(test_accepted),   cmocka_unit_test(test_caps),
-		cmocka_unit_test(test_nodes),      cmocka_unit_test(test_nsec3),
-		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_places),
+		cmocka_unit_test(test_apex),    cmocka_unit_test(test_rrset_size),
+		cmocka_unit_test(test_warned),  cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_caps),    cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_nsec3),   cmocka_unit_test(test_order),
 	};
 	return cmocka_run_group_tests_name("import-rules", tests, NULL, NULL);
 }

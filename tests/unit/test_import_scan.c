@@ -132,7 +132,7 @@ static void test_ttls(void **state)
 	/* Without anything the SOA's minimum. */
 	expect("@ SOA . . 1 2 3 4 99\na A 1.2.3.4\n",
 	       "1 e. 99 SOA 0000000000010000000200000003000000040000\n2 a.e. 99 A 01020304\n");
-	expect("a A 1.2.3.4\n", "f:1:1: record without a TTL\n");
+	expect("a A 1.2.3.4\n", "f:1:3: record without a TTL\n");
 	expect("a 2147483648 A 1.2.3.4\n", "f:1:3: bad TTL '2147483648'\n");
 	expect("$TTL x\n", "f:1:6: bad TTL 'x'\n");
 }

@@ -18,7 +18,31 @@
 struct stele_place stele_check_place(const struct stele_check *check,
 				     const struct stele_owner_rr *rr)
 {
-	return (struct stele_place){stele_scan_file_name(check->scan, rr->file), rr->line, 1};
+	return (struct stele_place){stele_scan_file_name(check->scan, rr->file), rr->line,
+				    rr->column};
+}
+
+static bool is_before(const struct stele_owner_rr *a, const struct stele_owner_rr *b)
+{
+	return a->file != b->file ? a->file < b->file : a->line < b->line;
+}
+
+/* Of two records of which one is too many, the one that comes later is where the file goes wrong. */
+static struct stele_place later_place(const struct stele_check *check,
+				      const struct stele_owner_rr *a,
+				      const struct stele_owner_rr *b)
+{
+	return stele_check_place(check, is_before(a, b) ? b : a);
+}
+
+struct stele_place stele_check_owner_place(const struct stele_check *check,
+					   const struct stele_owner *owner)
+{
+	const struct stele_owner_rr *first = owner->rrs;
+	for (size_t i = 1; i < owner->rr_cnt; i++)
+		if (is_before(&owner->rrs[i], first))
+			first = &owner->rrs[i];
+	return (struct stele_place){stele_scan_file_name(check->scan, first->file), first->line, 1};
 }
 
 const struct stele_owner_rr *stele_owner_find(const struct stele_owner *owner, uint16_t type)
@@ -76,7 +100,7 @@ void stele_check_free(struct stele_check *check)
 /* ---- addresses of name servers ---- */
 
 static void add_want(struct stele_wants *wants, const uint8_t *key, size_t key_len,
-		     const struct stele_owner_rr *rr)
+		     struct stele_place place)
 {
 	if (wants->cnt == wants->room) {
 		size_t room = wants->room == 0 ? 16 : 2 * wants->room;
@@ -90,8 +114,7 @@ static void add_want(struct stele_wants *wants, const uint8_t *key, size_t key_l
 	memcpy(want->key, key, key_len);
 	want->key_len = (uint16_t)key_len;
 	want->found = false;
-	want->file = rr->file;
-	want->line = rr->line;
+	want->place = place;
 }
 
 static void find_wants(struct stele_wants *wants, const struct stele_owner *owner)
@@ -109,11 +132,9 @@ static void close_wants(struct stele_check *check, struct stele_wants *wants, co
 	char text[STELE_NAME_TEXT_MAX];
 	for (size_t i = 0; i < wants->cnt; i++) {
 		const struct stele_want *want = &wants->list[i];
-		struct stele_place place = {stele_scan_file_name(check->scan, want->file),
-					    want->line, 1};
 		if (!want->found)
 			stele_report_warning(
-				check->report, STELE_WARN_GLUE_MISSING, place,
+				check->report, STELE_WARN_GLUE_MISSING, want->place,
 				"no %s of name server %s (expected A or AAAA in the zone)", what,
 				stele_key_to_text(want->key, want->key_len, text));
 	}
@@ -147,10 +168,10 @@ static void check_targets(struct stele_check *check, const struct stele_owner *o
 				rr->type == STELE_TYPE_NS ? "NS" : "MX",
 				stele_key_to_text(key, key_len, text));
 		else if (rr->type == STELE_TYPE_NS && is_apex)
-			add_want(&check->apex_wants, key, key_len, rr);
+			add_want(&check->apex_wants, key, key_len, stele_check_place(check, rr));
 		else if (rr->type == STELE_TYPE_NS && is_cut &&
 			 stele_key_is_below(key, key_len, owner->key, owner->key_len))
-			add_want(&check->cut_wants, key, key_len, rr);
+			add_want(&check->cut_wants, key, key_len, stele_check_place(check, rr));
 	}
 }
 
@@ -165,12 +186,12 @@ static int check_alone(struct stele_check *check, const struct stele_owner *owne
 	char text[STELE_NAME_TEXT_MAX], type_text[STELE_RRTYPE_TEXT_MAX];
 	if (cname != NULL && cname + 1 < end && cname[1].type == STELE_TYPE_CNAME &&
 	    !cname[1].is_sig)
-		return stele_report_error(check->report, stele_check_place(check, cname + 1),
+		return stele_report_error(check->report, later_place(check, cname, cname + 1),
 					  "second CNAME at %s (expected one at most)",
 					  stele_key_to_text(owner->key, owner->key_len, text));
 	if (dname != NULL && dname + 1 < end && dname[1].type == STELE_TYPE_DNAME &&
 	    !dname[1].is_sig)
-		return stele_report_error(check->report, stele_check_place(check, dname + 1),
+		return stele_report_error(check->report, later_place(check, dname, dname + 1),
 					  "second DNAME at %s (expected one at most)",
 					  stele_key_to_text(owner->key, owner->key_len, text));
 	if (cname == NULL)
@@ -178,10 +199,7 @@ static int check_alone(struct stele_check *check, const struct stele_owner *owne
 	for (const struct stele_owner_rr *rr = owner->rrs; rr < end; rr++) {
 		if (rr->is_sig || rr->type == STELE_TYPE_CNAME || rr->type == STELE_TYPE_NSEC)
 			continue;
-		/* Of the two the one that comes later is where the file goes wrong. */
-		bool later = rr->file != cname->file || rr->line > cname->line;
-		return stele_report_error(check->report,
-					  stele_check_place(check, later ? rr : cname),
+		return stele_report_error(check->report, later_place(check, cname, rr),
 					  "CNAME beside %s at %s (expected no other data there)",
 					  stele_rrtype_to_text(rr->type, type_text),
 					  stele_key_to_text(owner->key, owner->key_len, text));
@@ -240,12 +258,9 @@ static int check_soa(struct stele_check *check, const struct stele_owner *owner,
 					  "SOA at %s (expected it at the apex only)",
 					  stele_key_to_text(owner->key, owner->key_len, text));
 	const struct stele_owner_rr *next = soa + 1;
-	if (next < owner->rrs + owner->rr_cnt && next->type == STELE_TYPE_SOA && !next->is_sig) {
-		if (next->line < soa->line && next->file == soa->file)
-			next = soa;
-		return stele_report_error(check->report, stele_check_place(check, next),
+	if (next < owner->rrs + owner->rr_cnt && next->type == STELE_TYPE_SOA && !next->is_sig)
+		return stele_report_error(check->report, later_place(check, soa, next),
 					  "second SOA (expected one)");
-	}
 	return 0;
 }
 
@@ -255,7 +270,7 @@ int stele_check_owner(struct stele_check *check, const struct stele_owner *owner
 	const uint8_t *key = owner->key;
 	size_t key_len = owner->key_len;
 	if (!stele_key_is_below(key, key_len, check->apex_key, check->apex_key_len))
-		return stele_report_error(check->report, stele_check_place(check, owner->rrs),
+		return stele_report_error(check->report, stele_check_owner_place(check, owner),
 					  "%s is outside the zone (expected names at or below %s)",
 					  stele_key_to_text(key, key_len, text),
 					  stele_key_to_text(check->apex_key, check->apex_key_len,
@@ -265,7 +280,7 @@ int stele_check_owner(struct stele_check *check, const struct stele_owner *owner
 	if (check->dname.is_set) {
 		if (stele_key_is_below(key, key_len, check->dname.key, check->dname.key_len))
 			return stele_report_error(
-				check->report, stele_check_place(check, owner->rrs),
+				check->report, stele_check_owner_place(check, owner),
 				"%s is below the DNAME at %s (expected no data there)",
 				stele_key_to_text(key, key_len, text),
 				stele_key_to_text(check->dname.key, check->dname.key_len, above));
@@ -292,7 +307,7 @@ int stele_check_owner(struct stele_check *check, const struct stele_owner *owner
 	const struct stele_owner_rr *mx = stele_owner_find(owner, STELE_TYPE_MX);
 	bool is_cut = ns != NULL && !is_apex && !is_occluded;
 	if (is_apex && ns == NULL)
-		return stele_report_error(check->report, stele_check_place(check, owner->rrs),
+		return stele_report_error(check->report, stele_check_owner_place(check, owner),
 					  "no NS record at %s (expected one at the zone's apex)",
 					  stele_key_to_text(key, key_len, text));
 	if (is_cut)
@@ -333,27 +348,27 @@ int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner 
 {
 	char text[STELE_NAME_TEXT_MAX];
 	const struct stele_owner_rr *first = owner->rrs;
-	struct stele_place place = stele_check_place(check, first);
 	if (!stele_key_is_below(owner->key, owner->key_len, check->apex_key, check->apex_key_len))
-		return stele_report_error(check->report, place,
+		return stele_report_error(check->report, stele_check_owner_place(check, owner),
 					  "%s is outside the zone (expected a hash and the apex)",
 					  stele_key_to_text(owner->key, owner->key_len, text));
 	const uint8_t *label = owner->key + check->apex_key_len;
 	size_t label_len = owner->key_len - check->apex_key_len;
 	if (label_len != STELE_NSEC3_LABEL_SZ + 1 || !stele_base32hex_decode(label, hash))
 		return stele_report_error(
-			check->report, place,
+			check->report, stele_check_owner_place(check, owner),
 			"owner %s of an NSEC3 record is no hash (expected 32 base32hex digits and "
 			"the apex)",
 			stele_key_to_text(owner->key, owner->key_len, text));
 	if (first->is_sig)
-		stele_report_warning(check->report, STELE_WARN_DENIAL_CHAIN, place,
+		stele_report_warning(check->report, STELE_WARN_DENIAL_CHAIN,
+				     stele_check_place(check, first),
 				     "signature over an NSEC3 that is not there (expected both; it "
 				     "is left out)");
 	for (size_t i = 0; i < owner->rr_cnt && !owner->rrs[i].is_sig; i++) {
 		const uint8_t *rdata = owner->rrs[i].rdata;
 		unsigned iterations = stele_get_be16(rdata + 2);
-		place = stele_check_place(check, &owner->rrs[i]);
+		struct stele_place place = stele_check_place(check, &owner->rrs[i]);
 		if (rdata[0] != 1 || rdata[5 + rdata[4]] != STELE_NSEC3_HASH_SZ)
 			return stele_report_error(check->report, place,
 						  "NSEC3 hash algorithm %u with a hash of %u bytes "

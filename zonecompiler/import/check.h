@@ -34,8 +34,7 @@ struct stele_want {
 	uint8_t key[STELE_SORT_KEY_MAX];
 	uint16_t key_len;
 	bool found;
-	uint16_t file;
-	uint32_t line;
+	struct stele_place place;
 };
 
 struct stele_wants {
@@ -65,8 +64,7 @@ struct stele_check {
 	/* Denial. */
 	bool has_nsec, has_nsec3param, is_signed, told_nsec_apart, told_iterations;
 	struct stele_last_name nsec_next; /* where the last NSEC points to */
-	uint16_t nsec_file;
-	uint32_t nsec_line;
+	struct stele_place nsec_place;
 	struct stele_last_name last_owner; /* authoritative, for empty non-terminals */
 	uint8_t salt[255];
 	uint8_t salt_len;
@@ -102,6 +100,10 @@ void stele_check_nsec3_end(struct stele_check *check);
 
 struct stele_place stele_check_place(const struct stele_check *check,
 				     const struct stele_owner_rr *rr);
+
+/* Where the owner stands first: it is what is wrong there, not a record. */
+struct stele_place stele_check_owner_place(const struct stele_check *check,
+					   const struct stele_owner *owner);
 
 /* The first record (not signature) of a type at an owner, or NULL. */
 const struct stele_owner_rr *stele_owner_find(const struct stele_owner *owner, uint16_t type);

@@ -74,9 +74,7 @@ static void close_nsec(struct stele_check *check, const uint8_t *key, size_t key
 	if (next->key_len == key_len && memcmp(next->key, key, key_len) == 0)
 		return;
 	char points[STELE_NAME_TEXT_MAX], expected[STELE_NAME_TEXT_MAX];
-	struct stele_place place = {stele_scan_file_name(check->scan, check->nsec_file),
-				    check->nsec_line, 1};
-	stele_report_warning(check->report, STELE_WARN_DENIAL_CHAIN, place,
+	stele_report_warning(check->report, STELE_WARN_DENIAL_CHAIN, check->nsec_place,
 			     "NSEC points to %s (expected %s, the next owner)",
 			     stele_key_to_text(next->key, next->key_len, points),
 			     stele_key_to_text(key, key_len, expected));
@@ -98,7 +96,7 @@ static void check_nsec(struct stele_check *check, const struct stele_owner *owne
 	close_nsec(check, owner->key, owner->key_len);
 	if (nsec == NULL) {
 		stele_report_warning(check->report, STELE_WARN_DENIAL_CHAIN,
-				     stele_check_place(check, owner->rrs),
+				     stele_check_owner_place(check, owner),
 				     "no NSEC at %s (expected one at each owner)",
 				     stele_key_to_text(owner->key, owner->key_len, text));
 		return;
@@ -106,8 +104,7 @@ static void check_nsec(struct stele_check *check, const struct stele_owner *owne
 	check->nsec_next.key_len =
 		stele_rdata_name_key(nsec->rdata, nsec->rdata_len, check->nsec_next.key);
 	check->nsec_next.is_set = true;
-	check->nsec_file = nsec->file;
-	check->nsec_line = nsec->line;
+	check->nsec_place = stele_check_place(check, nsec);
 
 	struct bitmap expected;
 	expected_bitmap(owner, is_cut, &expected);
@@ -174,7 +171,7 @@ static void need_nsec3(struct stele_check *check, const struct stele_owner *owne
 	stele_base32hex_encode(hash, (uint8_t *)digits);
 	digits[STELE_NSEC3_LABEL_SZ] = '\0';
 	stele_report_warning(check->report, STELE_WARN_DENIAL_CHAIN,
-			     stele_check_place(check, owner->rrs),
+			     stele_check_owner_place(check, owner),
 			     "no NSEC3 for %s%s (expected one at %s)",
 			     key_len < owner->key_len ? "the empty non-terminal " : "",
 			     stele_key_to_text(owner->key, key_len, text), digits);

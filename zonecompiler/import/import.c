@@ -19,7 +19,7 @@ struct stele_import {
 	uint64_t *hashes; /* of NSEC3 owners, see struct stele_check */
 
 	bool has_soa;
-	uint16_t soa_file;
+	uint16_t soa_file, soa_column;
 	uint32_t soa_line, serial;
 	uint8_t soa_key[STELE_SORT_KEY_MAX];
 	size_t soa_key_len;
@@ -45,6 +45,7 @@ static int take_record(void *user, const struct stele_scan_owner *owner,
 		import->has_soa = true;
 		import->soa_file = owner->file;
 		import->soa_line = record->line;
+		import->soa_column = record->column;
 		import->serial = stele_get_be32(record->rdata + record->rdata_len - 20);
 		memcpy(import->soa_key, owner->key, owner->key_len);
 		import->soa_key_len = owner->key_len;
@@ -99,6 +100,12 @@ static int no_memory(struct stele_error *reterr)
 	return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the records of the zone");
 }
 
+static struct stele_place soa_place(const struct stele_import *import)
+{
+	return (struct stele_place){stele_scan_file_name(import->scan, import->soa_file),
+				    import->soa_line, import->soa_column};
+}
+
 /* The zone's name, if it was not given: that of the first SOA. */
 static int settle_apex(struct stele_import *import, const char *path)
 {
@@ -121,9 +128,7 @@ static int settle_apex(struct stele_import *import, const char *path)
 	char soa_text[STELE_NAME_TEXT_MAX], apex_text[STELE_NAME_TEXT_MAX];
 	stele_name_to_text(name, soa_text);
 	stele_name_to_text(import->apex, apex_text);
-	struct stele_place place = {stele_scan_file_name(import->scan, import->soa_file),
-				    import->soa_line, 1};
-	return stele_report_error(import->report, place,
+	return stele_report_error(import->report, soa_place(import),
 				  "SOA at %s (expected it at %s, the name of the zone)", soa_text,
 				  apex_text);
 }
@@ -313,9 +318,7 @@ static void check_serial(struct stele_import *import, uint32_t old)
 	uint32_t rise = import->serial - old;
 	if (rise != 0 && rise < UINT32_C(0x80000000))
 		return;
-	struct stele_place place = {stele_scan_file_name(import->scan, import->soa_file),
-				    import->soa_line, 1};
-	stele_report_warning(import->report, STELE_WARN_SERIAL, place,
+	stele_report_warning(import->report, STELE_WARN_SERIAL, soa_place(import),
 			     "serial %" PRIu32 " does not increase (expected more than the %" PRIu32
 			     " of the store)",
 			     import->serial, old);

@@ -98,6 +98,7 @@ static int take_group(struct stele_nodes *nodes, size_t *cnt)
 			.is_sig = is_sig,
 			.file = nodes->next.file,
 			.rdata_len = record.rdata_len,
+			.column = record.column,
 			.line = record.line,
 			.ttl = record.ttl,
 			.rdata = record.rdata,

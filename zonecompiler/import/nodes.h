@@ -22,6 +22,7 @@ struct stele_owner_rr {
 	bool is_sig;
 	uint16_t file;
 	uint16_t rdata_len;
+	uint16_t column; /* as in struct stele_record */
 	uint32_t line;
 	uint32_t ttl;
 	const uint8_t *rdata;

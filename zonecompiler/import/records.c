@@ -18,10 +18,14 @@ struct record_head {
 	uint16_t rdata_len;
 	uint32_t ttl;
 	uint32_t line;
+	uint16_t column;
 };
 
 _Static_assert(sizeof(struct group_head) == 8, "the head of a group");
-_Static_assert(sizeof(struct record_head) == 12, "the head of a record");
+
+/* Without the padding at its end. */
+#define RECORD_HEAD_SZ (offsetof(struct record_head, column) + sizeof(uint16_t))
+_Static_assert(RECORD_HEAD_SZ == 14, "the head of a record");
 
 /* A group that grows beyond this is closed and another with the same owner begun. */
 #define GROUP_MAX (UINT32_C(1) << 30)
@@ -83,8 +87,7 @@ static bool begin_group(struct stele_records *records, const uint8_t *key, size_
 int stele_records_add(struct stele_records *records, const uint8_t *key, size_t key_len,
 		      bool same_owner, uint16_t file, const struct stele_record *record)
 {
-	size_t most = sizeof(struct group_head) + key_len + sizeof(struct record_head) +
-		      record->rdata_len;
+	size_t most = sizeof(struct group_head) + key_len + RECORD_HEAD_SZ + record->rdata_len;
 	if (records->room - records->sz < most && make_room(records, most) < 0)
 		return STELE_E_SYSTEM;
 	uint8_t *out = records->bytes + records->sz;
@@ -99,10 +102,11 @@ int stele_records_add(struct stele_records *records, const uint8_t *key, size_t 
 	} else {
 		head = get_head(records, records->group);
 	}
-	struct record_head rr = {record->type, record->rdata_len, record->ttl, record->line};
-	memcpy(out, &rr, sizeof(rr));
-	memcpy(out + sizeof(rr), record->rdata, record->rdata_len);
-	head.sz += (uint32_t)sizeof(rr) + record->rdata_len;
+	struct record_head rr = {record->type, record->rdata_len, record->ttl, record->line,
+				 record->column};
+	memcpy(out, &rr, RECORD_HEAD_SZ);
+	memcpy(out + RECORD_HEAD_SZ, record->rdata, record->rdata_len);
+	head.sz += (uint32_t)RECORD_HEAD_SZ + record->rdata_len;
 	memcpy(records->bytes + records->group, &head, sizeof(head));
 	records->sz = records->group + head.sz;
 	records->rr_cnt++;
@@ -147,15 +151,16 @@ bool stele_records_next(struct stele_records_group *group, struct stele_record *
 	if (group->p == group->end)
 		return false;
 	struct record_head rr;
-	memcpy(&rr, group->p, sizeof(rr));
+	memcpy(&rr, group->p, RECORD_HEAD_SZ);
 	*ret_record = (struct stele_record){
 		.type = rr.type,
 		.rdata_len = rr.rdata_len,
 		.ttl = rr.ttl,
 		.line = rr.line,
-		.rdata = group->p + sizeof(rr),
+		.column = rr.column,
+		.rdata = group->p + RECORD_HEAD_SZ,
 	};
-	group->p += sizeof(rr) + rr.rdata_len;
+	group->p += RECORD_HEAD_SZ + rr.rdata_len;
 	return true;
 }
 

@@ -6,7 +6,7 @@
  * The records of one zone in memory, as they come and then in canonical order of their owners.
  *
  * Records that follow one another with the same owner make a *group*: the owner is held once, as the
- * sort key of the whole name (lib/dns/name.h), and each record costs 12 bytes beside its data. All
+ * sort key of the whole name (lib/dns/name.h), and each record costs 14 bytes beside its data. All
  * groups stand in one run of bytes in the order of the file. A zone file that is already sorted
  * needs nothing more; for others an index of 16 bytes a group is merge sorted, which costs one
  * comparison a group for each doubling of the number of ascending stretches in the file.
@@ -46,6 +46,7 @@ struct stele_record {
 	uint16_t rdata_len;
 	uint32_t ttl;
 	uint32_t line;
+	uint16_t column; /* of the type; 1 if that is in another line */
 	const uint8_t *rdata;
 };
 

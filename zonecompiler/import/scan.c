@@ -161,11 +161,11 @@ static int class_of(const struct stele_token *token)
 
 struct entry_head {
 	bool has_ttl;
-	uint32_t ttl;
-	uint16_t type;
+	uint32_t ttl, line;
+	uint16_t type, column;
 };
 
-/* TTL and class, each at most once and in any order, then the type. */
+/* TTL and class, each at most once and in any order, then the type. The line of the entry is known. */
 static int parse_head(struct stele_scan *s, struct entry_head *head)
 {
 	struct stele_cursor *c = &s->cursor;
@@ -214,6 +214,13 @@ static int parse_head(struct stele_scan *s, struct entry_head *head)
 				c, token.p, "type '%s' is for queries only (expected a data type)",
 				stele_cursor_show(&token, shown));
 		head->type = (uint16_t)type;
+		size_t column = (size_t)(token.p - c->line_start) + 1;
+		if (c->generated_at != NULL)
+			head->column = (uint16_t)c->generated_at->column;
+		else if (c->line != head->line || column > UINT16_MAX)
+			head->column = 1;
+		else
+			head->column = (uint16_t)column;
 		return 0;
 	}
 }
@@ -270,7 +277,7 @@ int stele_scan_entry(struct stele_scan *s)
 		line = c->generated_at != NULL ? line : c->line;
 	}
 
-	struct entry_head head = {0};
+	struct entry_head head = {.line = line};
 	status = parse_head(s, &head);
 	if (status < 0)
 		return status;
@@ -278,7 +285,7 @@ int stele_scan_entry(struct stele_scan *s)
 	if (status < 0)
 		return status;
 	if (!head.has_ttl || head.ttl != s->last_ttl || !s->has_last_ttl) {
-		status = settle_ttl(s, &head, (struct stele_place){c->file, line, 1});
+		status = settle_ttl(s, &head, (struct stele_place){c->file, line, head.column});
 		if (status < 0)
 			return status;
 	}
@@ -294,6 +301,7 @@ int stele_scan_entry(struct stele_scan *s)
 		.rdata_len = (uint16_t)s->rdata.len,
 		.ttl = head.ttl,
 		.line = line,
+		.column = head.column,
 		.rdata = s->rdata.bytes,
 	};
 	status = s->sink(s->user, &owner, &record);
