@@ -142,21 +142,29 @@ static bool word_is(const struct stele_token *token, const char *word)
 	       strncasecmp((const char *)token->p, word, token->len) == 0;
 }
 
-/* 1 if the word is class IN, 0 if it is no class, -1 if it is another one. */
-static int class_of(const struct stele_token *token)
+/* True if the word is CLASS and a number (RFC 3597 section 5). */
+static bool class_number(const struct stele_token *token, uint32_t *ret_number)
 {
-	if (token->len == 2 && (token->p[0] | 0x20) == 'i' && (token->p[1] | 0x20) == 'n')
-		return 1;
-	if (token->len > 5 && strncasecmp((const char *)token->p, "CLASS", 5) == 0) {
-		uint32_t number;
-		if (!stele_value_number(token->p + 5, token->len - 5, 65535, &number))
-			return 0;
-		return number == STELE_CLASS_IN ? 1 : -1;
-	}
-	if (word_is(token, "CH") || word_is(token, "HS") || word_is(token, "CS") ||
-	    word_is(token, "CHAOS") || word_is(token, "HESIOD") || word_is(token, "NONE"))
-		return -1;
-	return 0;
+	return token->len > 5 && (token->p[0] | 0x20) == 'c' &&
+	       strncasecmp((const char *)token->p, "CLASS", 5) == 0 &&
+	       stele_value_number(token->p + 5, token->len - 5, 65535, ret_number);
+}
+
+static bool is_class_in(const struct stele_token *token)
+{
+	uint32_t number;
+	if (token->len == 2)
+		return (token->p[0] | 0x20) == 'i' && (token->p[1] | 0x20) == 'n';
+	return class_number(token, &number) && number == STELE_CLASS_IN;
+}
+
+/* No word is the name of a type and of one of these classes. */
+static bool is_other_class(const struct stele_token *token)
+{
+	uint32_t number;
+	return word_is(token, "CH") || word_is(token, "HS") || word_is(token, "CS") ||
+	       word_is(token, "CHAOS") || word_is(token, "HESIOD") || word_is(token, "NONE") ||
+	       class_number(token, &number);
 }
 
 struct entry_head {
@@ -193,15 +201,14 @@ static int parse_head(struct stele_scan *s, struct entry_head *head)
 		if (token.quoted)
 			return stele_cursor_fail(c, token.p - 1,
 						 "a string (expected a record type)");
-		int class = has_class ? 0 : class_of(&token);
-		if (class < 0)
-			return stele_cursor_fail(c, token.p, "class '%s' (expected IN)",
-						 stele_cursor_show(&token, shown));
-		if (class > 0) {
+		if (!has_class && is_class_in(&token)) {
 			has_class = true;
 			continue;
 		}
 		int type = stele_value_rrtype(token.p, token.len);
+		if (type < 0 && !has_class && is_other_class(&token))
+			return stele_cursor_fail(c, token.p, "class '%s' (expected IN)",
+						 stele_cursor_show(&token, shown));
 		if (type < 0)
 			return stele_cursor_fail(c, token.p,
 						 "unknown record type '%s' (expected %s)",
