@@ -6,6 +6,7 @@
 #include "lib/dns/rrtype.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <ldns/ldns.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,22 +16,23 @@
 
 /*
  * Fields, one letter each:
- *   b h l   number of 1, 2, 4 bytes           n   name
+ *   b h l L number of 1, 2, 4, 8 bytes        n   name
  *   a A     IPv4, IPv6 address                T   record type
  *   d       time of a signature               s   salt: length and hex, - if empty
  *   H       length and base32hex              S   one character string
- *   g       the same, of letters and digits
+ *   g       the same, of letters and digits   c   scheme of DSYNC
+ *   r       relay of AMTRELAY
  * and last, for all bytes that are left:
  *   t       character strings, at least one   x   hex
  *   6       base64                            m   bitmap of types
- *   q       one string without a length
+ *   q       one string without a length       o   base64, - if nothing is left
  *
- * What is common is read in one way everywhere. The text of the others is taken only if ldns gets the
- * same bytes from it.
+ * What import reads itself (zonecompiler/import/rdata.c) stands as it is. The text of the others is
+ * taken only if ldns, which reads them, gets the same bytes from it.
  */
 static const struct {
 	uint16_t type;
-	bool is_common;
+	bool is_own;
 	const char *fields;
 } layouts[] = {
 	{STELE_TYPE_A, true, "a"},
@@ -65,15 +67,28 @@ static const struct {
 	{STELE_TYPE_NSEC3PARAM, true, "bbhs"},
 	{52 /* TLSA */, false, "bbbx"},
 	{53 /* SMIMEA */, false, "bbbx"},
+	{56 /* NINFO */, true, "t"},
+	{57 /* RKEY */, true, "hbb6"},
 	{STELE_TYPE_CDS, true, "hbbx"},
 	{STELE_TYPE_CDNSKEY, true, "hbb6"},
 	{61 /* OPENPGPKEY */, false, "6"},
 	{STELE_TYPE_ZONEMD, false, "lbbx"},
 	{62 /* CSYNC */, false, "lhm"},
+	{66 /* DSYNC */, true, "Tchn"},
+	{67 /* HHIT */, true, "6"},
+	{68 /* BRID */, true, "6"},
 	{99 /* SPF */, false, "t"},
 	{256 /* URI */, false, "hhq"},
 	{257 /* CAA */, false, "bgq"},
-	{32769 /* DLV */, false, "hbbx"},
+	{258 /* AVC */, true, "t"},
+	{259 /* DOA */, true, "llbSo"},
+	{260 /* AMTRELAY */, true, "br"},
+	{261 /* RESINFO */, true, "t"},
+	{262 /* WALLET */, true, "t"},
+	{263 /* CLA */, true, "t"},
+	{264 /* IPN */, true, "L"},
+	{32768 /* TA */, true, "hbbx"},
+	{32769 /* DLV */, true, "hbbx"},
 };
 
 /* What is left to read, and where the text goes. */
@@ -246,10 +261,48 @@ static bool put_counted(struct work *w, char field)
 	return true;
 }
 
+/* RFC 8777 section 4.3.1. */
+static bool put_relay(struct work *w)
+{
+	if (w->p == w->end)
+		return false;
+	unsigned discovery = *w->p >> 7, type = *w->p & 0x7f;
+	w->p++;
+	w->out += sprintf(w->out, "%u %u ", discovery, type);
+	switch (type) {
+	case 0:
+		*w->out++ = '.';
+		return true;
+	case 1:
+		return put_address(w, AF_INET);
+	case 2:
+		return put_address(w, AF_INET6);
+	case 3:
+		return put_name(w);
+	default:
+		return false;
+	}
+}
+
+/* RFC 9859 section 2.1.1. */
+static bool put_scheme(struct work *w)
+{
+	if (w->p == w->end)
+		return false;
+	w->out = *w->p == 1 ? stpcpy(w->out, "NOTIFY") : put_number(w->out, *w->p);
+	w->p++;
+	return true;
+}
+
 static bool put_integer(struct work *w, size_t sz, bool is_type)
 {
 	if ((size_t)(w->end - w->p) < sz)
 		return false;
+	if (sz == 8) {
+		w->out += sprintf(w->out, "%" PRIu64, stele_get_be64(w->p));
+		w->p += 8;
+		return true;
+	}
 	uint32_t number = sz == 1 ? w->p[0] : sz == 2 ? stele_get_be16(w->p) : stele_get_be32(w->p);
 	w->out = is_type ? put_type(w->out, (uint16_t)number) : put_number(w->out, number);
 	w->p += sz;
@@ -264,8 +317,10 @@ static bool put_rest(struct work *w, char field)
 		put_quoted(w, left);
 		return true;
 	}
-	if (left == 0)
-		return false;
+	if (left == 0) {
+		*w->out++ = '-';
+		return field == 'o';
+	}
 	if (field == 't') {
 		bool done = put_string(w);
 		while (done && w->p < w->end) {
@@ -290,8 +345,14 @@ static bool put_field(struct work *w, char field)
 		return put_integer(w, 2, true);
 	case 'l':
 		return put_integer(w, 4, false);
+	case 'L':
+		return put_integer(w, 8, false);
 	case 'n':
 		return put_name(w);
+	case 'c':
+		return put_scheme(w);
+	case 'r':
+		return put_relay(w);
 	case 'a':
 		return put_address(w, AF_INET);
 	case 'A':
@@ -401,16 +462,16 @@ static size_t put_ldns(uint16_t type, const uint8_t *rdata, size_t rdata_len, ch
 size_t stele_rdata_to_text(uint16_t type, const uint8_t *rdata, size_t rdata_len, char *text)
 {
 	const char *fields = NULL;
-	bool is_common = false;
+	bool is_own = false;
 	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]) && fields == NULL; i++) {
 		if (layouts[i].type == type) {
 			fields = layouts[i].fields;
-			is_common = layouts[i].is_common;
+			is_own = layouts[i].is_own;
 		}
 	}
 	size_t len = fields != NULL ? put_fields(fields, rdata, rdata_len, text) :
 				      put_ldns(type, rdata, rdata_len, text);
-	if (len > 0 && (is_common || reads_back(type, rdata, rdata_len, text, len)))
+	if (len > 0 && (is_own || reads_back(type, rdata, rdata_len, text, len)))
 		return len;
 	len = (size_t)sprintf(text, "\\# %zu%s", rdata_len, rdata_len > 0 ? " " : "");
 	return (size_t)(put_hex(text + len, rdata, rdata_len) - text);

@@ -98,9 +98,24 @@ static void test_fields(void **state)
 	expect("\\@ 5 A 1.2.3.4\na\\.b A 1.2.3.4\n\\065\\000 A 1.2.3.4\n\\$a A 1.2.3.4\n",
 	       "1 \\@.e. 5 A 01020304\n2 a\\.b.e. 5 A 01020304\n3 a\\000.e. 5 A 01020304\n"
 	       "4 \\$a.e. 5 A 01020304\n");
-	/* A type that ldns does not know. */
+	/* Types that ldns does not know. */
 	expect("a 5 DSYNC CDS NOTIFY 53 x.\na DSYNC TYPE1 200 53 .\n",
 	       "1 a.e. 5 DSYNC 003b010035017800\n2 a.e. 5 DSYNC 0001c8003500\n");
+	expect("a 5 AMTRELAY 10 0 0 .\na AMTRELAY 1 1 1 203.0.113.15\na AMTRELAY 2 0 2 2001:db8::15\n"
+	       "a AMTRELAY 128 1 3 Amt\na AMTRELAY \\# 3 01 04 ff\n",
+	       "1 a.e. 5 AMTRELAY 0a00\n2 a.e. 5 AMTRELAY 0181cb00710f\n"
+	       "3 a.e. 5 AMTRELAY 020220010db8000000000000000000000015\n"
+	       "4 a.e. 5 AMTRELAY 808303416d74014500\n5 a.e. 5 AMTRELAY 0104ff\n");
+	expect("a 5 RESINFO qnamemin \"exterr=15\"\na WALLET BTC \"\"\na NINFO x\na AVC x y\na CLA z\n",
+	       "1 a.e. 5 RESINFO 08716e616d656d696e096578746572723d3135\n"
+	       "2 a.e. 5 WALLET 0342544300\n3 a.e. 5 NINFO 0178\n4 a.e. 5 AVC 01780179\n"
+	       "5 a.e. 5 CLA 017a\n");
+	expect("a 5 RKEY 0 3 RSASHA256 AA EC\na HHIT AAEC\na BRID AA==\na IPN 4294967296\n"
+	       "a DOA 1 2 3 text AAEC\na DOA 0 0 0 \"\" -\na TA 1 8 2 ff\n",
+	       "1 a.e. 5 RKEY 00000308000102\n2 a.e. 5 HHIT 000102\n3 a.e. 5 BRID 00\n"
+	       "4 a.e. 5 IPN 0000000100000000\n"
+	       "5 a.e. 5 DOA 0000000100000002030474657874000102\n"
+	       "6 a.e. 5 DOA 00000000000000000000\n7 a.e. 5 TA 00010802ff\n");
 	/* Names in data keep their case, and so does the origin. */
 	expect("a 5 NS Ns\n", "1 a.e. 5 NS 024e73014500\n");
 }
@@ -187,6 +202,16 @@ static void test_errors(void **state)
 		{"a 5 6 A 1.2.3.4\n", "f:1:5: unknown record type '6'"},
 		{"a 5 ANY x\n", "f:1:5: type 'ANY' is for queries only"},
 		{"a 5\n", "f:1:4: the record ends too early"},
+		{"a 5 AMTRELAY 1 2 0 .\n", "f:1:16: bad D bit '2'"},
+		{"a 5 AMTRELAY 1 0 4 .\n", "f:1:18: bad type of relay '4'"},
+		{"a 5 AMTRELAY 1 0 0 a\n", "f:1:20: bad relay 'a'"},
+		{"a 5 AMTRELAY 1 0 1 ::1\n", "f:1:20: bad IPv4 address '::1'"},
+		{"a 5 AMTRELAY 1 0 3\n", "f:1:19: the record ends too early"},
+		{"a 5 AMTRELAY 1 0 0 . .\n", "f:1:22: '.' behind the data"},
+		{"a 5 AMTRELAY \\# 3 01 00 00\n", "f:1:14: the bytes are no data"},
+		{"a 5 IPN 18446744073709551616\n", "f:1:9: bad number '18446744073709551616'"},
+		{"a 5 DOA 1 2 3 x - -\n", "f:1:19: '-' behind the data"},
+		{"a 5 DOA 1 2 3 x\n", "f:1:16: the record ends too early"},
 		{"a 5 MX 1\n", "f:1:9: the record ends too early"},
 		{"a 5 A 1.2.3.4 x\n", "f:1:15: 'x' behind the data"},
 		{"a..b 5 A 1.2.3.4\n", "f:1:3: empty label"},

@@ -11,48 +11,58 @@
 
 /*
  * The letters:
- *   N name                       4, 6 addresses              1, 2, 3 numbers of 8, 16, 32 bits
+ *   N name                       4, 6 addresses              1, 2, 3, 8 numbers of 8, 16, 32, 64 bits
  *   D duration of 32 bits        E time of 32 bits           A algorithm
  *   R record type                S salt in hex, "-" if none  H base32hex behind its length
- *   C scheme of DSYNC            T strings up to the end     M type bitmap up to the end
- *   X hex up to the end          B base64 up to the end
+ *   C scheme of DSYNC            Y relay of AMTRELAY         U string
+ *   T strings up to the end      M type bitmap up to the end X hex up to the end
+ *   B base64 up to the end       O the same, "-" if none
  */
+static const char *const descriptions[] = {
+	[STELE_TYPE_A] = "4",
+	[STELE_TYPE_NS] = "N",
+	[STELE_TYPE_CNAME] = "N",
+	[STELE_TYPE_SOA] = "NN3DDDD",
+	[STELE_TYPE_PTR] = "N",
+	[STELE_TYPE_MX] = "2N",
+	[STELE_TYPE_TXT] = "T",
+	[STELE_TYPE_AAAA] = "6",
+	[STELE_TYPE_SRV] = "222N",
+	[STELE_TYPE_DNAME] = "N",
+	[STELE_TYPE_DS] = "2A1X",
+	[STELE_TYPE_RRSIG] = "RA1DEE2NB",
+	[STELE_TYPE_NSEC] = "NM",
+	[STELE_TYPE_DNSKEY] = "21AB",
+	[STELE_TYPE_NSEC3] = "112SHM",
+	[STELE_TYPE_NSEC3PARAM] = "112S",
+	[56] = "T",    /* NINFO */
+	[57] = "21AB", /* RKEY */
+	[STELE_TYPE_CDS] = "2A1X",
+	[STELE_TYPE_CDNSKEY] = "21AB",
+	[66] = "RC2N", /* DSYNC, RFC 9859 */
+	[67] = "B",    /* HHIT, RFC 9886 */
+	[68] = "B",    /* BRID, RFC 9886 */
+};
+
 static const char *description(uint16_t type)
 {
+	if (type < sizeof(descriptions) / sizeof(descriptions[0]))
+		return descriptions[type];
 	switch (type) {
-	case STELE_TYPE_A:
-		return "4";
-	case STELE_TYPE_AAAA:
-		return "6";
-	case STELE_TYPE_NS:
-	case STELE_TYPE_CNAME:
-	case STELE_TYPE_PTR:
-	case STELE_TYPE_DNAME:
-		return "N";
-	case STELE_TYPE_SOA:
-		return "NN3DDDD";
-	case STELE_TYPE_MX:
-		return "2N";
-	case STELE_TYPE_SRV:
-		return "222N";
-	case STELE_TYPE_TXT:
+	case 258: /* AVC */
+	case 261: /* RESINFO, RFC 9606 */
+	case 262: /* WALLET */
+	case 263: /* CLA */
 		return "T";
-	case STELE_TYPE_DS:
-	case STELE_TYPE_CDS:
+	case 259: /* DOA */
+		return "331UO";
+	case 260: /* AMTRELAY, RFC 8777 */
+		return "1Y";
+	case 264: /* IPN */
+		return "8";
+	case 32768: /* TA */
+	case 32769: /* DLV, RFC 4431 */
 		return "2A1X";
-	case STELE_TYPE_DNSKEY:
-	case STELE_TYPE_CDNSKEY:
-		return "21AB";
-	case STELE_TYPE_RRSIG:
-		return "RA1DEE2NB";
-	case STELE_TYPE_NSEC:
-		return "NM";
-	case STELE_TYPE_NSEC3:
-		return "112SHM";
-	case STELE_TYPE_NSEC3PARAM:
-		return "112S";
-	case 66: /* DSYNC, RFC 9859 */
-		return "RC2N";
 	default:
 		return NULL;
 	}
@@ -74,6 +84,28 @@ static int bad_field(const struct stele_cursor *c, const struct stele_token *tok
 				 stele_cursor_show(token, shown), expected);
 }
 
+static int put_string(struct stele_cursor *c, const struct stele_token *token,
+		      struct stele_rdata *rd)
+{
+	uint8_t string[255];
+	int len = stele_cursor_unescape(c, token, string, sizeof(string), "string");
+	if (len < 0)
+		return len;
+	if (rd->len + (size_t)len + 1 > STELE_RDATA_MAX)
+		return too_long(c, token->p);
+	rd->bytes[rd->len] = (uint8_t)len;
+	memcpy(rd->bytes + rd->len + 1, string, (size_t)len);
+	rd->len += (size_t)len + 1;
+	return 0;
+}
+
+static int parse_string(struct stele_cursor *c, struct stele_rdata *rd)
+{
+	struct stele_token token;
+	int status = stele_cursor_need(c, &token, "a string");
+	return status < 0 ? status : put_string(c, &token, rd);
+}
+
 static int parse_strings(struct stele_cursor *c, struct stele_rdata *rd)
 {
 	struct stele_token token;
@@ -81,15 +113,9 @@ static int parse_strings(struct stele_cursor *c, struct stele_rdata *rd)
 	if (status < 0)
 		return status;
 	do {
-		uint8_t string[255];
-		int len = stele_cursor_unescape(c, &token, string, sizeof(string), "string");
-		if (len < 0)
-			return len;
-		if (rd->len + (size_t)len + 1 > STELE_RDATA_MAX)
-			return too_long(c, token.p);
-		rd->bytes[rd->len] = (uint8_t)len;
-		memcpy(rd->bytes + rd->len + 1, string, (size_t)len);
-		rd->len += (size_t)len + 1;
+		status = put_string(c, &token, rd);
+		if (status < 0)
+			return status;
 	} while ((status = stele_cursor_token(c, &token)) > 0);
 	return status;
 }
@@ -123,6 +149,20 @@ static int parse_encoded(struct stele_cursor *c, struct stele_rdata *rd, bool he
 	if (!(hex ? stele_value_hex_ends(&decoder) : stele_value_base64_ends(&decoder)))
 		return bad_field(&last, &token, what, expected);
 	return 0;
+}
+
+/* As base64, but "-" stands for no bytes at all. */
+static int parse_optional(struct stele_cursor *c, struct stele_rdata *rd)
+{
+	struct stele_cursor start = *c;
+	struct stele_token token;
+	int status = stele_cursor_need(c, &token, "base64, or '-'");
+	if (status < 0)
+		return status;
+	if (token.len == 1 && token.p[0] == '-' && !token.quoted)
+		return stele_cursor_expect_end(c, "the data");
+	*c = start;
+	return parse_encoded(c, rd, false);
 }
 
 static int parse_bitmap(struct stele_cursor *c, struct stele_rdata *rd)
@@ -189,6 +229,14 @@ static int parse_word(struct stele_cursor *c, char letter, struct stele_rdata *r
 		if (!stele_value_number(token.p, token.len, UINT32_MAX, &number))
 			return bad_field(c, &token, "number", "0 to 4294967295");
 		break;
+	case '8': {
+		uint64_t wide;
+		if (!stele_value_number64(token.p, token.len, &wide))
+			return bad_field(c, &token, "number", "0 to 18446744073709551615");
+		stele_put_be64(out, wide);
+		rd->len += 8;
+		return 0;
+	}
 	case 'D':
 		if (!stele_value_duration(token.p, token.len, &number))
 			return bad_field(c, &token, "time span", "seconds, or such as 1h30m");
@@ -271,6 +319,46 @@ static int parse_word(struct stele_cursor *c, char letter, struct stele_rdata *r
 	}
 }
 
+static int parse_name(struct stele_cursor *c, struct stele_rdata *rd)
+{
+	int status = stele_cursor_next(c);
+	if (status == 0)
+		return stele_cursor_fail(c, c->p, "the record ends too early (expected a name)");
+	if (status > 0)
+		status =
+			stele_cursor_name(c, rd->origin, rd->origin_len, NULL, rd->bytes + rd->len);
+	if (status < 0)
+		return status;
+	rd->len += (size_t)status;
+	return 0;
+}
+
+/* D bit, type and relay (RFC 8777 section 4.3.1): for type 0 the relay is a dot and takes no bytes. */
+static int parse_relay(struct stele_cursor *c, struct stele_rdata *rd)
+{
+	struct stele_token token;
+	uint32_t discovery, type;
+	int status = stele_cursor_need(c, &token, "the D bit");
+	if (status < 0)
+		return status;
+	if (token.quoted || !stele_value_number(token.p, token.len, 1, &discovery))
+		return bad_field(c, &token, "D bit", "0 or 1");
+	status = stele_cursor_need(c, &token, "the type of the relay");
+	if (status < 0)
+		return status;
+	if (token.quoted || !stele_value_number(token.p, token.len, 3, &type))
+		return bad_field(c, &token, "type of relay", "0 to 3");
+	rd->bytes[rd->len++] = (uint8_t)(discovery << 7 | type);
+	if (type > 0)
+		return type == 3 ? parse_name(c, rd) : parse_word(c, type == 1 ? '4' : '6', rd);
+	status = stele_cursor_need(c, &token, "the relay");
+	if (status < 0)
+		return status;
+	if (token.quoted || token.len != 1 || token.p[0] != '.')
+		return bad_field(c, &token, "relay", "'.', as its type is 0");
+	return 0;
+}
+
 /* Fields of single words and names come before those up to the end, so they always have room. */
 static int parse_described(struct stele_cursor *c, const char *letters, struct stele_rdata *rd)
 {
@@ -278,16 +366,13 @@ static int parse_described(struct stele_cursor *c, const char *letters, struct s
 		int status;
 		switch (*letters) {
 		case 'N':
-			status = stele_cursor_next(c);
-			if (status == 0)
-				return stele_cursor_fail(
-					c, c->p, "the record ends too early (expected a name)");
-			if (status > 0)
-				status = stele_cursor_name(c, rd->origin, rd->origin_len, NULL,
-							   rd->bytes + rd->len);
-			if (status < 0)
-				return status;
-			rd->len += (size_t)status;
+			status = parse_name(c, rd);
+			break;
+		case 'U':
+			status = parse_string(c, rd);
+			break;
+		case 'Y':
+			status = parse_relay(c, rd);
 			break;
 		case 'T':
 			return parse_strings(c, rd);
@@ -297,12 +382,14 @@ static int parse_described(struct stele_cursor *c, const char *letters, struct s
 			return parse_encoded(c, rd, true);
 		case 'B':
 			return parse_encoded(c, rd, false);
+		case 'O':
+			return parse_optional(c, rd);
 		default:
 			status = parse_word(c, *letters, rd);
-			if (status < 0)
-				return status;
 			break;
 		}
+		if (status < 0)
+			return status;
 	}
 	return stele_cursor_expect_end(c, "the data");
 }
@@ -359,6 +446,27 @@ int stele_rdata_parse(struct stele_cursor *c, uint16_t type, struct stele_rdata 
 
 /* ---- checks of wire bytes ---- */
 
+/* Bytes of D bit, type and relay, 0 if they are not whole. What relays of other types are is not said. */
+static size_t relay_length(const uint8_t *p, size_t left)
+{
+	size_t name_len;
+	if (left == 0)
+		return 0;
+	switch (*p & 0x7f) {
+	case 0:
+		return 1;
+	case 1:
+		return 1 + 4;
+	case 2:
+		return 1 + 16;
+	case 3:
+		name_len = stele_name_length(p + 1, left - 1);
+		return name_len > 0 ? 1 + name_len : 0;
+	default:
+		return left;
+	}
+}
+
 static bool bitmap_valid(const uint8_t *p, size_t len)
 {
 	int last = -1;
@@ -394,6 +502,14 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 		case '6':
 			need = 16;
 			break;
+		case '8':
+			need = 8;
+			break;
+		case 'Y':
+			need = relay_length(p, left);
+			if (need == 0)
+				return false;
+			break;
 		case 'N':
 			need = stele_name_length(p, left);
 			if (need == 0)
@@ -401,6 +517,7 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 			break;
 		case 'S':
 		case 'H':
+		case 'U':
 			if (left == 0 || (*letters == 'H' && *p == 0))
 				return false;
 			need = 1u + *p;
@@ -419,6 +536,8 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 		case 'X':
 		case 'B':
 			return left > 0;
+		case 'O':
+			return true;
 		default:
 			need = 4;
 			break;

@@ -6,8 +6,8 @@
  * The data of one record, from text to wire format.
  *
  * A type is described by a string of letters, one a field; one loop over it parses text and another
- * checks wire bytes. That covers the types of which zones are full. All others go through ldns,
- * which knows them but costs microseconds. Every type may be written as `\# LENGTH HEX` (RFC 3597);
+ * checks wire bytes. That covers the types of which zones are full, and those that ldns may not know.
+ * All others go through ldns, which costs microseconds. Every type may be written as `\# LENGTH HEX` (RFC 3597);
  * of a type that is known the bytes must then be what the type allows.
  */
 

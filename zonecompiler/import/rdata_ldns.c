@@ -17,16 +17,8 @@
 /* What ldns has a description of; all other types are opaque. */
 static bool known(uint16_t type)
 {
-	switch (type) {
-	case LDNS_RR_TYPE_NULL:
-	case LDNS_RR_TYPE_OPT:
+	if (type == LDNS_RR_TYPE_NULL || type == LDNS_RR_TYPE_OPT)
 		return false;
-	case LDNS_RR_TYPE_TA:
-	case LDNS_RR_TYPE_DLV:
-		return true;
-	default:
-		break;
-	}
 	const ldns_rr_descriptor *descriptor = ldns_rr_descript(type);
 	return descriptor != NULL && descriptor->_name != NULL &&
 	       strncmp(descriptor->_name, "TYPE", 4) != 0;

@@ -26,6 +26,19 @@ bool stele_value_number(const uint8_t *p, size_t len, uint32_t max, uint32_t *re
 	return true;
 }
 
+bool stele_value_number64(const uint8_t *p, size_t len, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+	for (size_t i = 0; i < len; i++) {
+		unsigned digit = (unsigned)p[i] - '0';
+		if (digit > 9 || number > (UINT64_MAX - digit) / 10)
+			return false;
+		number = number * 10 + digit;
+	}
+	*ret_number = number;
+	return len > 0;
+}
+
 bool stele_value_duration(const uint8_t *p, size_t len, uint32_t *ret_seconds)
 {
 	uint64_t sum = 0, number = 0;

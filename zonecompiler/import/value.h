@@ -14,6 +14,9 @@
 /* A decimal number of at most `max`, without sign. */
 bool stele_value_number(const uint8_t *p, size_t len, uint32_t max, uint32_t *ret_number);
 
+/* The same of at most 2^64 - 1. */
+bool stele_value_number64(const uint8_t *p, size_t len, uint64_t *ret_number);
+
 /*
  * Seconds: a number, or numbers with the units s, m, h, d and w, such as 1h30m (a number without a
  * unit at the end counts as seconds). At most 2^32 - 1.
