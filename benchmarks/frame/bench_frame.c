@@ -170,7 +170,7 @@ int main(int argc, char **argv)
 		return 2;
 	double *ticks[2] = {malloc(burst_cnt * sizeof(double)), malloc(burst_cnt * sizeof(double))};
 	if (ticks[0] == NULL || ticks[1] == NULL)
-		return 3;
+		abort();
 	double ns_per_tick = measure_ns_per_tick();
 	for (unsigned round = 0; round < rounds; round++)
 		for (size_t i = 0; i < CASE_CNT; i++)
