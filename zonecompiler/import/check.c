@@ -8,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* RFC 9276 section 3.1 wants 0 iterations, 3.2 lets validators stop at any number above; what
- * resolvers took before was at most 500 with the longest keys (RFC 5155 section 10.3). */
-#define NSEC3_ITERATIONS_MAX 500
-
 #define RRSET_SZ_MAX 65535u
 #define RR_MIN_SZ 12u /* owner as a pointer, type, class, TTL, length */
 
@@ -374,11 +370,11 @@ int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner 
 						  "NSEC3 hash algorithm %u with a hash of %u bytes "
 						  "(expected 1 with 20, SHA-1)",
 						  rdata[0], rdata[5 + rdata[4]]);
-		if (iterations > NSEC3_ITERATIONS_MAX)
+		if (iterations > STELE_CHECK_ITERATIONS_MAX)
 			return stele_report_error(check->report, place,
 						  "NSEC3 with iterations %u (expected 0, at most "
 						  "%d are accepted)",
-						  iterations, NSEC3_ITERATIONS_MAX);
+						  iterations, STELE_CHECK_ITERATIONS_MAX);
 		if (iterations > 0 && !check->told_iterations)
 			stele_report_warning(check->report, STELE_WARN_NSEC3_ITERATIONS, place,
 					     "NSEC3 with iterations %u (expected 0, RFC 9276)",

@@ -18,6 +18,10 @@
 #include <stdint.h>
 #include <string.h>
 
+/* RFC 9276 section 3.1 wants 0 iterations, 3.2 lets validators stop at any number above; what
+ * resolvers took before was at most 500 with the longest keys (RFC 5155 section 10.3). */
+enum { STELE_CHECK_ITERATIONS_MAX = 500 };
+
 /* A set of names by 64-bit hash of their key. All zeros is empty. */
 struct stele_hash_set {
 	uint64_t *slots; /* 0 is free */

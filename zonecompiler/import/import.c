@@ -89,12 +89,6 @@ void stele_import_progress(struct stele_import *import, void (*progress)(void *u
 	stele_scan_progress(import->scan, progress, user);
 }
 
-size_t stele_import_apex(const struct stele_import *import, const uint8_t **ret_apex)
-{
-	*ret_apex = import->apex;
-	return import->apex_len;
-}
-
 static int no_memory(struct stele_error *reterr)
 {
 	return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the records of the zone");

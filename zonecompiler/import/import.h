@@ -67,7 +67,4 @@ int stele_import_write(struct stele_import *import, struct stele_store_read *bef
 		       struct stele_store_write *write, uint32_t now,
 		       struct stele_import_stats *ret_stats, struct stele_error *reterr);
 
-/* The zone's name after stele_import_read(); returns its length. */
-size_t stele_import_apex(const struct stele_import *import, const uint8_t **ret_apex);
-
 #endif
