@@ -107,9 +107,10 @@ static void set_subject(struct change *change, const uint8_t *key, size_t key_le
 void change_soa(struct change *change)
 {
 	size_t len;
-	uint8_t *soa = last_rdata(change, edit_node(change, NULL, 0), STELE_TYPE_SOA, &len);
+	static const uint8_t no_key[1]; /* the apex has the empty key */
+	uint8_t *soa = last_rdata(change, edit_node(change, no_key, 0), STELE_TYPE_SOA, &len);
 	stele_put_be32(soa + len - 20, stele_get_be32(soa + len - 20) + 1);
-	set_subject(change, NULL, 0);
+	set_subject(change, no_key, 0);
 }
 
 void change_ns(struct change *change)

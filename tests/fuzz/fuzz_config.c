@@ -24,14 +24,15 @@ static void check_faults(const struct stele_config_faults *faults)
 	require(faults->more_cnt == 0 || faults->cnt == STELE_CONFIG_FAULTS_MAX);
 	for (unsigned i = 0; i < faults->cnt; i++) {
 		const struct stele_config_fault *fault = &faults->items[i];
-		unsigned line, column;
+		char place[64];
 		require(fault->line > 0 && fault->column > 0);
 		require(memchr(fault->text, 0, sizeof(fault->text)) != NULL);
 		require(strchr(fault->text, '\n') == NULL);
-		require(sscanf(fault->text, "f:%u:%u: ", &line, &column) == 2);
-		require(line == fault->line && column == fault->column);
-		require(i == 0 || fault[-1].line < line ||
-			(fault[-1].line == line && fault[-1].column <= column));
+		snprintf(place, sizeof(place), "f:%u:%u: ", (unsigned)fault->line,
+			 (unsigned)fault->column);
+		require(strncmp(fault->text, place, strlen(place)) == 0);
+		require(i == 0 || fault[-1].line < fault->line ||
+			(fault[-1].line == fault->line && fault[-1].column <= fault->column));
 	}
 }
 

@@ -306,8 +306,8 @@ static void test_texts(void **state)
 				 "4095 bytes, or \"\")");
 	/* Long values are cut between characters. */
 	char text[512] = "flag: ";
-	for (unsigned i = 0; i < 100; i++)
-		strcat(text, "\xe2\x82\xac");
+	for (size_t len = strlen(text), end = len + 300; len < end; len += 3)
+		memcpy(text + len, "\xe2\x82\xac", 4);
 	struct stele_error err;
 	struct stele_config *none;
 	assert_int_equal(stele_config_parse("t", text, strlen(text), &schema, &none, NULL, &err),
@@ -452,7 +452,7 @@ static void test_many_faults(void **state)
 	char text[4096] = "";
 	for (unsigned i = 0; i < 40; i++)
 		sprintf(text + strlen(text), "k%u: 1\n", i);
-	strcat(text, "u8: x\n");
+	sprintf(text + strlen(text), "u8: x\n");
 	struct stele_error err;
 	struct stele_config *none;
 	assert_int_equal(stele_config_parse("t", text, strlen(text), &schema, &none, &faults, &err),
