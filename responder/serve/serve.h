@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_RESPONDER_SERVE_SERVE_H
+#define STELE_RESPONDER_SERVE_SERVE_H
+
+/*
+ * The image that is served, and how another takes its place.
+ *
+ * One *control thread* loads images; any number of *readers* (workers) look at the one that is current.
+ * Loading copies the shards that are not here yet into the arena, verifies what it copied, and
+ * publishes a new view by one pointer; what no image holds any more is freed when every reader has
+ * said that it holds nothing (userspace RCU, the QSBR kind: readers pay one plain store a burst).
+ *
+ * The image before the current one is kept for stele_serve_rollback(). Images share the shards in which
+ * they do not differ, so an update costs the memory of the shards that it changed.
+ *
+ * The file that an image comes from is never trusted and never mapped: it may be wrong in any
+ * byte, written to, or cut while it is read. A refused image changes nothing.
+ *
+ * On a machine with several sockets, open one of these for each, with the node in its arena options,
+ * and load into each.
+ */
+
+#include "lib/base/error.h"
+#include "lib/image/view.h"
+#include "responder/serve/arena.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <urcu/urcu-qsbr.h>
+
+/* ---- readers ---- */
+
+/* What readers look at. Alone in its cache line: it is written only by a load. */
+struct stele_serve_root {
+	const struct stele_view *view; /* NULL until the first load */
+} __attribute__((aligned(64)));
+
+/* Tells ThreadSanitizer, which does not see into liburcu, what a quiescent state orders. */
+void stele_serve_note_quiescent(void);
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define STELE_SERVE_NOTES 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define STELE_SERVE_NOTES 1
+#endif
+#ifndef STELE_SERVE_NOTES
+#define STELE_SERVE_NOTES 0
+#endif
+
+/*
+ * A thread is a reader between _reader_begin() and _reader_end(). In between it calls
+ * _reader_quiescent() once per burst, empty bursts too, at a point where it holds no view: a reader that
+ * does not holds up every load. Around anything that may block or take long it goes offline.
+ * The control thread is not a reader.
+ */
+static inline void stele_serve_reader_begin(void)
+{
+	urcu_qsbr_register_thread();
+}
+
+static inline void stele_serve_reader_end(void)
+{
+	if (STELE_SERVE_NOTES)
+		stele_serve_note_quiescent();
+	urcu_qsbr_unregister_thread();
+}
+
+static inline void stele_serve_reader_quiescent(void)
+{
+	if (STELE_SERVE_NOTES)
+		stele_serve_note_quiescent();
+	urcu_qsbr_quiescent_state();
+}
+
+static inline void stele_serve_reader_offline(void)
+{
+	if (STELE_SERVE_NOTES)
+		stele_serve_note_quiescent();
+	urcu_qsbr_thread_offline();
+}
+
+static inline void stele_serve_reader_online(void)
+{
+	urcu_qsbr_thread_online();
+}
+
+/*
+ * The view to answer a burst from, or NULL. Once per burst, so that a burst sees one version; good until
+ * the reader's next quiescent state. Its `generation` is the store's, its `serial` differs from that
+ * of every view published before: what a worker publishes as seen.
+ */
+static inline const struct stele_view *stele_serve_view(const struct stele_serve_root *root)
+{
+	return __atomic_load_n(&root->view, __ATOMIC_ACQUIRE);
+}
+
+/* ---- control thread ---- */
+
+#define STELE_SERVE_NAME_MAX 512
+
+struct stele_serve_options {
+	struct stele_arena_options arena;
+	/* Threads that copy and verify while no reader is registered: use what cores there are, nobody
+	 * waits for them. 0: as many as the process may run on, at most 16. */
+	unsigned start_threads;
+	/* The same while serving. More are done sooner, but on cores of workers they delay bursts.
+	 * 0: 1. */
+	unsigned load_threads;
+};
+
+/* What a load did. Times in ns of the monotonic clock. */
+struct stele_serve_load_info {
+	uint64_t generation; /* of the store that the image was made from */
+	uint64_t serial;     /* of the view: see stele_serve_view() */
+	uint32_t shard_cnt;  /* that are there, not counting absent ones */
+	uint32_t copied_cnt;
+	uint64_t copied_sz;
+	uint32_t shared_cnt; /* with the current image or the one before it */
+	uint64_t shared_sz;
+	bool unchanged;   /* it is the very image that is served: nothing was published */
+	bool incremental; /* judged by what differs from the current image (docs/architecture.md) */
+	bool dropped_previous; /* the arena had no room for three: a rollback is not possible any more
+				* to what was before */
+	uint64_t head_ns;      /* superblock, root, directory */
+	uint64_t copy_ns;      /* the wall time of reading and of digests */
+	uint64_t verify_ns;    /* records, offsets, totals */
+	uint64_t grace_ns;     /* until every reader had left the view before */
+};
+
+struct stele_serve;
+
+/* Reserves the arena; serves nothing yet. Errors as stele_arena_open(). */
+int stele_serve_open(const struct stele_serve_options *options, struct stele_serve **ret_serve,
+		     struct stele_error *reterr);
+
+/* No reader may be left. NULL is fine. */
+void stele_serve_close(struct stele_serve *serve);
+
+/* What readers take views from; stays where it is until stele_serve_close(). */
+const struct stele_serve_root *stele_serve_root(const struct stele_serve *serve);
+
+/*
+ * Makes the image in the file `fd` the current one. The descriptor stays the caller's; its file offset
+ * is not used. `name` is what status and messages call it. Returns when every reader that is online
+ * has left the view before: each burst that begins after it sees this image or a later one.
+ *
+ * STELE_E_INPUT: the image is damaged or malformed; the text says what and at which byte of the file.
+ * STELE_E_SYSTEM: the file cannot be read, the arena or memory is full. In both cases readers notice
+ * nothing and the current image stays. (The one before it is given up if the arena is too full for
+ * all three; `dropped_previous` in stele_serve_status() says so after a failure, too.)
+ */
+int stele_serve_load(struct stele_serve *serve, int fd, const char *name,
+		     struct stele_serve_load_info *ret_info, struct stele_error *reterr);
+
+/*
+ * Exchanges the current image and the one before it; doing it twice leads back. Waits for readers as a
+ * load does. STELE_E_NOTFOUND: none is kept. `ret_info` may be NULL.
+ */
+int stele_serve_rollback(struct stele_serve *serve, struct stele_serve_load_info *ret_info,
+			 struct stele_error *reterr);
+
+struct stele_serve_image {
+	char name[STELE_SERVE_NAME_MAX]; /* as given to the load, cut if longer */
+	uint64_t generation, serial;
+	uint64_t root_off; /* of its root in its file */
+	uint64_t name_cnt, rr_cnt;
+	uint32_t zone_cnt;
+	uint32_t shard_cnt;    /* that are there */
+	uint64_t shards_sz;    /* bytes of all of them */
+	uint64_t exclusive_sz; /* bytes of those that no other image here holds */
+	uint64_t loaded_at;    /* seconds since 1970 */
+};
+
+struct stele_serve_status {
+	bool has_current, has_previous;
+	struct stele_serve_image current, previous;
+	struct stele_arena_use arena;
+	uint64_t load_cnt;    /* images published, rollbacks included */
+	uint64_t refused_cnt; /* loads that failed */
+};
+
+void stele_serve_status(const struct stele_serve *serve, struct stele_serve_status *ret_status);
+
+struct stele_serve_zone {
+	const uint8_t *apex; /* wire format, lower case; good until the callback returns */
+	uint8_t apex_len;
+	bool expired;
+	uint8_t chain_kind; /* enum stele_chain_kind */
+	uint32_t zone_id;
+	uint32_t serial; /* of its SOA */
+	uint64_t name_cnt, rr_cnt;
+};
+
+/*
+ * Calls `visit` for each zone of the current image, in no order; what it returns other than 0 ends the
+ * walk and is the result. 0 without an image.
+ */
+int stele_serve_zones(const struct stele_serve *serve,
+		      int (*visit)(void *user, const struct stele_serve_zone *zone), void *user);
+
+/* The zone with this apex (wire format, any case). STELE_E_NOTFOUND: not in the current image. */
+int stele_serve_zone(const struct stele_serve *serve, const uint8_t *apex, size_t apex_len,
+		     struct stele_serve_zone *ret_zone);
+
+#endif
