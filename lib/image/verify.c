@@ -19,8 +19,10 @@ void stele_verify_write_fault(struct verify *v, const void *at, const char *form
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	stele_fail(v->reterr, STELE_E_INPUT, "shard %" PRIu32 " at offset %td: %s", v->shard,
-		   (const uint8_t *)at - v->view->bytes, what);
+	uint64_t in_shard = (uint64_t)((const uint8_t *)at - v->view->shards[v->shard].base);
+	uint64_t off = stele_le64(stele_view_ref(v->view, v->shard)->off) + in_shard;
+	stele_fail(v->reterr, STELE_E_INPUT, "shard %" PRIu32 " at offset %" PRIu64 ": %s",
+		   v->shard, off, what);
 }
 
 /* ---- names and keys ---- */
@@ -135,7 +137,7 @@ static int check_digest(struct verify *v, EVP_MD_CTX *digest, uint32_t index)
 	if (ref->kind == STELE_SHARD_NONE)
 		return 0;
 	v->shard = index;
-	const uint8_t *base = v->view->bytes + stele_le64(ref->off);
+	const uint8_t *base = v->view->shards[index].base;
 	size_t size = stele_le64(ref->size);
 	if (stele_crc32c(0, base, size) != stele_le32(ref->crc))
 		return stele_verify_fault(v, base, "wrong checksum");
@@ -241,16 +243,16 @@ static int check_zone_totals(struct verify *v, const struct verify_zone *zone)
 static int check_live_size(struct verify *v)
 {
 	const struct stele_view *view = v->view;
-	const struct stele_root *root = (const void *)(view->bytes + view->root_off);
-	uint64_t size = sizeof(struct stele_superblock) + sizeof(*root) +
-			stele_le32(root->top_cnt) * sizeof(struct stele_dir_entry) +
+	uint64_t top_cnt = (view->shard_cnt + UINT64_C(63)) / STELE_DIR_PAGE_REFS;
+	uint64_t size = sizeof(struct stele_superblock) + sizeof(struct stele_root) +
+			top_cnt * sizeof(struct stele_dir_entry) +
 			view->shard_cnt * sizeof(struct stele_shard_ref);
 	for (uint32_t i = 0; i < view->shard_cnt; i++)
 		size += stele_le64(stele_view_ref(view, i)->size);
-	if (stele_le64(root->live_sz) != size)
+	if (view->live_sz != size)
 		return stele_fail(v->reterr, STELE_E_INPUT,
 				  "root at %" PRIu64 ": reaches %" PRIu64 " bytes, says %" PRIu64,
-				  view->root_off, size, stele_le64(root->live_sz));
+				  view->root_off, size, view->live_sz);
 	return 0;
 }
 

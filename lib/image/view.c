@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening an image. The bytes may be anything: every offset is compared with what is there before
- * it is followed, and the work is bounded by the size of the file.
+ * Making a view of a directory and the shards that it names, whose bytes may be anything: the head of
+ * each is compared with its size before it is followed.
  */
 #include "lib/image/view.h"
-
-#include "lib/base/crc32c.h"
-#include "lib/image/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,157 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* CRC-32C of `size` bytes at `p` in which the four bytes at `crc_off` count as zero. */
-static uint32_t crc_without_itself(const uint8_t *p, size_t size, size_t crc_off)
-{
-	static const uint8_t zero[4];
-	uint32_t crc = stele_crc32c(0, p, crc_off);
-	crc = stele_crc32c(crc, zero, sizeof(zero));
-	return stele_crc32c(crc, p + crc_off + 4, size - crc_off - 4);
-}
-
-static int check_superblock(const uint8_t *bytes, size_t bytes_sz, struct stele_error *reterr)
-{
-	const struct stele_superblock *sb = (const void *)bytes;
-	if (bytes_sz < sizeof(*sb) || memcmp(sb->magic, STELE_IMAGE_MAGIC, 8) != 0)
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "not a Stele image: no magic at its start");
-	if (stele_le16(sb->major) != STELE_IMAGE_MAJOR)
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "image format version %u.%u (expected version %d)",
-				  stele_le16(sb->major), stele_le16(sb->minor), STELE_IMAGE_MAJOR);
-	if (stele_le32(sb->crc) !=
-	    crc_without_itself(bytes, sizeof(*sb), offsetof(struct stele_superblock, crc)))
-		return stele_fail(reterr, STELE_E_INPUT, "superblock: wrong checksum");
-	if (stele_le32(sb->incompatible) != 0)
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "image uses features that are unknown here: %#" PRIx32,
-				  stele_le32(sb->incompatible));
-	return 0;
-}
-
-enum root_state {
-	ROOT_NONE,
-	ROOT_DAMAGED,
-	ROOT_COMPLETE,
-};
-
-/*
- * Only this image writes its identity, so what has either half of it is or was a root. A root is 256
- * bytes in one disk sector: it is written whole or not at all. So if the rest does not fit, that is
- * not a torn append but damage, and the root before it would serve old data without a word.
- */
-static enum root_state root_at(const uint8_t *bytes, uint64_t off, const uint8_t *identity)
-{
-	const struct stele_root *root = (const void *)(bytes + off);
-	bool has_first = memcmp(root->identity, identity, 8) == 0;
-	bool has_second = memcmp(root->identity + 8, identity + 8, 8) == 0;
-	if (!has_first && !has_second)
-		return ROOT_NONE;
-	uint32_t crc =
-		crc_without_itself(bytes + off, sizeof(*root), offsetof(struct stele_root, crc));
-	bool is_complete = has_first && has_second &&
-			   memcmp(root->magic, STELE_ROOT_MAGIC, 8) == 0 &&
-			   stele_le64(root->self_off) == off && stele_le32(root->crc) == crc;
-	return is_complete ? ROOT_COMPLETE : ROOT_DAMAGED;
-}
-
-static int find_root(const uint8_t *bytes, size_t bytes_sz, uint64_t *ret_off,
-		     struct stele_error *reterr)
-{
-	uint8_t identity[STELE_IDENTITY_SZ];
-	int rc = stele_image_identity((const void *)bytes, identity, reterr);
-	if (rc != 0)
-		return rc;
-	uint64_t off = 0;
-	if (bytes_sz >= STELE_IMAGE_ALIGN + sizeof(struct stele_root))
-		off = bytes_sz - sizeof(struct stele_root);
-	for (off -= off % STELE_IMAGE_ALIGN; off > 0; off -= STELE_IMAGE_ALIGN) {
-		enum root_state state = root_at(bytes, off, identity);
-		if (state == ROOT_DAMAGED)
-			return stele_fail(reterr, STELE_E_INPUT, "root at %" PRIu64 ": damaged",
-					  off);
-		if (state == ROOT_COMPLETE) {
-			*ret_off = off;
-			return 0;
-		}
-	}
-	return stele_fail(reterr, STELE_E_INPUT,
-			  "no complete root: the image was never finished, or cut");
-}
-
-/* True if `size` bytes at `off` lie between superblock and root. */
-static bool within(const struct stele_view *view, uint64_t off, uint64_t size)
-{
-	return off >= sizeof(struct stele_superblock) && off <= view->root_off &&
-	       size <= view->root_off - off;
-}
-
-static int check_root(const struct stele_view *view, const struct stele_root *root,
-		      struct stele_error *reterr)
-{
-	uint64_t name_end = view->name_first + (UINT64_C(1) << (view->name_bits & 63));
-	uint64_t zone_end = view->zone_first + (UINT64_C(1) << (view->zone_bits & 63));
-	if (view->name_bits > 32 || name_end > view->shard_cnt || view->zone_bits > 32 ||
-	    zone_end > view->shard_cnt ||
-	    (view->name_first < zone_end && view->zone_first < name_end))
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "root at %" PRIu64
-				  ": name and zone shards do not fit into %" PRIu32 " references",
-				  view->root_off, view->shard_cnt);
-
-	/* Each reference takes 64 bytes of the file, pages being disjoint: a bound on memory and work
-	 * that hostile pages, one on top of the other, cannot exceed. */
-	uint64_t top_cnt = stele_le32(root->top_cnt);
-	uint64_t top_off = stele_le64(root->top_off);
-	uint64_t top_sz = top_cnt * sizeof(struct stele_dir_entry);
-	if (view->shard_cnt > view->bytes_sz / sizeof(struct stele_shard_ref) ||
-	    top_cnt != (view->shard_cnt + UINT64_C(63)) / STELE_DIR_PAGE_REFS ||
-	    top_off % STELE_SHARD_ALIGN != 0 || !within(view, top_off, top_sz))
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "root at %" PRIu64 ": directory of %" PRIu32
-				  " references outside the image",
-				  view->root_off, view->shard_cnt);
-	if (stele_crc32c(0, view->bytes + top_off, top_sz) != stele_le32(root->top_crc))
-		return stele_fail(reterr, STELE_E_INPUT, "directory at %" PRIu64 ": wrong checksum",
-				  top_off);
-	return 0;
-}
-
-static const struct stele_dir_entry *dir_entry(const struct stele_view *view, uint32_t page)
-{
-	const struct stele_root *root = (const void *)(view->bytes + view->root_off);
-	const uint8_t *top = view->bytes + stele_le64(root->top_off);
-	return (const struct stele_dir_entry *)(const void *)top + page;
-}
-
-static int check_page(const struct stele_view *view, uint32_t page, struct stele_error *reterr)
-{
-	const struct stele_dir_entry *entry = dir_entry(view, page);
-	uint64_t off = stele_le64(entry->page_off);
-	uint32_t left = view->shard_cnt - page * STELE_DIR_PAGE_REFS;
-	uint32_t ref_cnt = left < STELE_DIR_PAGE_REFS ? left : STELE_DIR_PAGE_REFS;
-	size_t size = ref_cnt * sizeof(struct stele_shard_ref);
-	if (stele_le32(entry->ref_cnt) != ref_cnt || off % STELE_SHARD_ALIGN != 0 ||
-	    !within(view, off, size))
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "directory page %" PRIu32
-				  ": outside the image, or not of %" PRIu32 " references",
-				  page, ref_cnt);
-	if (stele_crc32c(0, view->bytes + off, size) != stele_le32(entry->page_crc))
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "directory page %" PRIu32 " at %" PRIu64 ": wrong checksum", page,
-				  off);
-	return 0;
-}
-
-const struct stele_shard_ref *stele_view_ref(const struct stele_view *view, uint32_t index)
-{
-	const struct stele_dir_entry *entry = dir_entry(view, index / STELE_DIR_PAGE_REFS);
-	const uint8_t *page = view->bytes + stele_le64(entry->page_off);
-	return (const struct stele_shard_ref *)(const void *)page + index % STELE_DIR_PAGE_REFS;
-}
 
 /* After this, every bucket has a pilot and every slot number has a slot inside the shard. */
 static bool decode_hash_shard(const uint8_t *base, uint64_t size, uint32_t item_cnt,
@@ -197,42 +43,14 @@ static bool decode_hash_shard(const uint8_t *base, uint64_t size, uint32_t item_
 	return true;
 }
 
-/* What may stand at this place of the directory. */
-static bool kind_fits(const struct stele_view *view, uint32_t index, uint8_t kind)
-{
-	if (kind == STELE_SHARD_NONE)
-		return true;
-	if (index >= view->name_first && index - view->name_first < UINT64_C(1) << view->name_bits)
-		return kind == STELE_SHARD_NAMES;
-	if (index >= view->zone_first && index - view->zone_first < UINT64_C(1) << view->zone_bits)
-		return kind == STELE_SHARD_ZONES;
-	return kind == STELE_SHARD_NSEC3 || kind == STELE_SHARD_NSEC;
-}
-
-int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_error *reterr)
+static int decode_shard(struct stele_view *view, uint32_t index, const uint8_t *base,
+			struct stele_error *reterr)
 {
 	const struct stele_shard_ref *ref = stele_view_ref(view, index);
-	uint64_t off = stele_le64(ref->off);
 	uint64_t size = stele_le64(ref->size);
-	if (!kind_fits(view, index, ref->kind))
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "shard %" PRIu32 ": kind %u does not belong there", index,
-				  ref->kind);
-	if (ref->kind == STELE_SHARD_NONE) {
-		if (size != 0 || stele_le32(ref->item_cnt) != 0)
-			return stele_fail(reterr, STELE_E_INPUT,
-					  "shard %" PRIu32 ": absent, but of %" PRIu64 " bytes",
-					  index, size);
+	if (ref->kind == STELE_SHARD_NONE)
 		return 0;
-	}
-	if (off % STELE_SHARD_ALIGN != 0 || !within(view, off, size))
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "shard %" PRIu32 " at %" PRIu64 ": %" PRIu64
-				  " bytes reach outside the image",
-				  index, off, size);
-
 	bool sane;
-	const uint8_t *base = view->bytes + off;
 	if (ref->kind == STELE_SHARD_NAMES || ref->kind == STELE_SHARD_ZONES) {
 		sane = decode_hash_shard(base, size, stele_le32(ref->item_cnt),
 					 view->shards + index);
@@ -245,20 +63,8 @@ int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_erro
 		return stele_fail(reterr, STELE_E_INPUT,
 				  "shard %" PRIu32 " at %" PRIu64
 				  ": its head does not fit its %" PRIu64 " bytes",
-				  index, off, size);
+				  index, stele_le64(ref->off), size);
 	return 0;
-}
-
-static int decode_directory(struct stele_view *view, bool with_shards, struct stele_error *reterr)
-{
-	int rc = 0;
-	for (uint32_t i = 0; rc == 0 && i < view->shard_cnt; i++) {
-		if (i % STELE_DIR_PAGE_REFS == 0)
-			rc = check_page(view, i / STELE_DIR_PAGE_REFS, reterr);
-		if (rc == 0 && with_shards)
-			rc = stele_view_decode(view, i, reterr);
-	}
-	return rc;
 }
 
 /* From 1: an answerer that has seen no view has 0. */
@@ -268,19 +74,12 @@ static uint64_t next_serial(void)
 	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 }
 
-static int open_bytes(const uint8_t *bytes, size_t bytes_sz, bool with_shards,
-		      struct stele_view *ret_view, struct stele_error *reterr)
+/* Takes the references out of `directory`; decodes no shard. */
+static int make_view(struct stele_directory *directory, struct stele_view *ret_view,
+		     struct stele_error *reterr)
 {
-	int rc = check_superblock(bytes, bytes_sz, reterr);
-	if (rc != 0)
-		return rc;
-	uint64_t root_off = 0;
-	rc = find_root(bytes, bytes_sz, &root_off, reterr);
-	if (rc != 0)
-		return rc;
-
-	const struct stele_superblock *sb = (const void *)bytes;
-	const struct stele_root *root = (const void *)(bytes + root_off);
+	const struct stele_superblock *sb = &directory->superblock;
+	const struct stele_root *root = &directory->root;
 	struct stele_view view = {
 		.seed = stele_hash_seed(stele_le64(sb->seed[0]), stele_le64(sb->seed[1])),
 		.shard_cnt = stele_le32(root->shard_cnt),
@@ -294,21 +93,76 @@ static int open_bytes(const uint8_t *bytes, size_t bytes_sz, bool with_shards,
 		.generation = stele_le64(root->generation),
 		.serial = next_serial(),
 		.apex_depths = {stele_le64(root->apex_depths[0]), stele_le64(root->apex_depths[1])},
-		.bytes = bytes,
-		.bytes_sz = bytes_sz,
-		.root_off = root_off,
-		.torn_sz = bytes_sz - root_off - sizeof(*root),
+		.root_off = directory->root_off,
+		.torn_sz = directory->torn_sz,
+		.refs = directory->refs,
+		.live_sz = stele_le64(root->live_sz),
 	};
-	rc = check_root(&view, root, reterr);
-	if (rc != 0)
-		return rc;
 	view.shards = calloc(view.shard_cnt, sizeof(*view.shards));
 	if (view.shards == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "directory of %" PRIu32 " shards",
 					view.shard_cnt);
-	rc = decode_directory(&view, with_shards, reterr);
+	directory->refs = NULL;
+	*ret_view = view;
+	return 0;
+}
+
+int stele_view_assemble(struct stele_directory *directory, const uint8_t *const *bases,
+			struct stele_view *ret_view, struct stele_error *reterr)
+{
+	struct stele_view view;
+	int rc = make_view(directory, &view, reterr);
+	if (rc != 0)
+		return rc;
+	for (uint32_t i = 0; rc == 0 && i < view.shard_cnt; i++)
+		rc = decode_shard(&view, i, bases[i], reterr);
 	if (rc != 0) {
-		free(view.shards);
+		stele_view_close(&view);
+		return rc;
+	}
+	*ret_view = view;
+	return 0;
+}
+
+int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_error *reterr)
+{
+	return decode_shard(view, index, view->bytes + stele_le64(stele_view_ref(view, index)->off),
+			    reterr);
+}
+
+struct bytes {
+	const uint8_t *p;
+	size_t size;
+};
+
+static int read_bytes(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
+{
+	const struct bytes *bytes = user;
+	(void)reterr;
+	memcpy(to, bytes->p + off, size);
+	return 0;
+}
+
+static int open_bytes(const uint8_t *bytes, size_t bytes_sz, bool with_shards,
+		      struct stele_view *ret_view, struct stele_error *reterr)
+{
+	struct bytes all = {bytes, bytes_sz};
+	struct stele_source source = {read_bytes, &all, bytes_sz};
+	struct stele_directory directory;
+	struct stele_view view;
+	int rc = stele_directory_read(&source, &directory, reterr);
+	if (rc != 0)
+		return rc;
+	rc = make_view(&directory, &view, reterr);
+	stele_directory_free(&directory);
+	if (rc != 0)
+		return rc;
+	view.bytes = bytes;
+	view.bytes_sz = bytes_sz;
+	for (uint32_t i = 0; with_shards && rc == 0 && i < view.shard_cnt; i++)
+		rc = stele_view_decode(&view, i, reterr);
+	if (rc != 0) {
+		stele_view_close(&view);
 		return rc;
 	}
 	*ret_view = view;
@@ -371,6 +225,7 @@ int stele_view_open_directory(const char *path, struct stele_view *ret_view,
 void stele_view_close(struct stele_view *view)
 {
 	free(view->shards);
+	free(view->refs);
 	if (view->mapped)
 		munmap((void *)(uintptr_t)view->bytes, view->bytes_sz);
 	*view = (struct stele_view){0};

@@ -5,13 +5,15 @@
 /*
  * A view: one root of one image, ready for lookups.
  *
- * Opening finds the last complete root, checks the checksums of root and directory, and decodes the
- * directory into an array in memory, so that a lookup needs no step through pages. Lookups trust the
- * bytes: a view over bytes that anybody else may write must first pass stele_view_verify().
- * A view does not change; any number of threads may read it.
+ * Opening reads the head of the image (lib/image/directory.h) and decodes the directory into an array in
+ * memory, so that a lookup needs no step through pages. Lookups trust the bytes: a view over bytes that
+ * anybody else may have written must first pass stele_view_verify() (or lib/image/judge.h, which knows
+ * cheaper ways), and must not change any more. A view does not change; any number of threads may
+ * read it.
  */
 
 #include "lib/base/error.h"
+#include "lib/image/directory.h"
 #include "lib/image/format.h"
 #include "lib/image/hash.h"
 
@@ -53,12 +55,23 @@ struct stele_view {
 	uint64_t serial;     /* differs from that of every other view that this process opened */
 	uint64_t apex_depths[2]; /* bit d: some apex has d labels */
 
-	const uint8_t *bytes; /* the whole image */
+	const uint8_t *bytes; /* the whole image; NULL if its shards are scattered */
 	size_t bytes_sz;
-	uint64_t root_off;
-	size_t torn_sz; /* bytes behind the last complete root, not part of the image */
-	bool mapped;    /* bytes are our own mapping */
+	uint64_t root_off; /* in the file */
+	size_t torn_sz;    /* bytes behind the last complete root, not part of the image */
+	bool mapped;       /* bytes are our own mapping */
+
+	struct stele_shard_ref *refs; /* owned; by shard index */
+	uint64_t live_sz;             /* bytes that the root says that it reaches */
 };
+
+/*
+ * A view over shards that may lie anywhere: the bytes of shard `i` are at `bases[i]` (absent shards:
+ * not looked at), as many as its reference says, and stay until the view is closed. Takes the
+ * references out of `directory` when it is done. STELE_E_INPUT: the head of a shard does not fit its size.
+ */
+int stele_view_assemble(struct stele_directory *directory, const uint8_t *const *bases,
+			struct stele_view *ret_view, struct stele_error *reterr);
 
 /*
  * A view over `bytes_sz` bytes at `bytes`, which the caller keeps until the view is closed.
@@ -84,7 +97,11 @@ int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_erro
 void stele_view_close(struct stele_view *view);
 
 /* The reference of shard `index` as the image holds it. */
-const struct stele_shard_ref *stele_view_ref(const struct stele_view *view, uint32_t index);
+static inline const struct stele_shard_ref *stele_view_ref(const struct stele_view *view,
+							   uint32_t index)
+{
+	return view->refs + index;
+}
 
 /*
  * Checks every byte that the root reaches: checksums, digests, and each offset, length, pointer, name
