@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stele_view_verify(): the order of the passes, checksums and totals, and what all passes use. */
+/* The order of the passes, digests, totals, what is kept; and what all passes use. */
 #include "lib/image/verify.h"
 
 #include "lib/base/crc32c.h"
@@ -65,10 +65,10 @@ uint64_t stele_verify_hash(struct stele_hash_seed seed, uint64_t suffix, const u
 	return hash;
 }
 
-uint64_t stele_verify_key(const struct verify *v, const struct verify_zone *zone,
+uint64_t stele_verify_key(const struct stele_view *view, const struct verify_zone *zone,
 			  const uint8_t *rel, size_t rel_len)
 {
-	struct stele_hash_seed seed = v->view->seed;
+	struct stele_hash_seed seed = view->seed;
 	uint64_t name = stele_verify_hash(seed, zone->apex_hash, rel, rel_len, NULL);
 	return stele_key_name(seed, name, zone->apex_hash);
 }
@@ -80,13 +80,13 @@ uint32_t stele_verify_slot(const struct stele_view_shard *shard, uint64_t key)
 	return stele_shard_slot(mixed, pilot, shard->slot_cnt);
 }
 
-const struct stele_name *stele_verify_find(const struct verify *v, const struct verify_zone *zone,
-					   uint64_t key, const uint8_t *rel, size_t rel_len,
-					   uint64_t *ret_slot)
+const struct stele_name *stele_verify_find(const struct stele_view *view,
+					   const struct verify_zone *zone, uint64_t key,
+					   const uint8_t *rel, size_t rel_len, uint32_t *ret_shard,
+					   uint32_t *ret_slot)
 {
-	const struct stele_view *view = v->view;
-	uint32_t index = view->name_first + stele_key_shard(key, view->name_bits);
-	const struct stele_view_shard *shard = view->shards + index;
+	uint32_t at = stele_key_shard(key, view->name_bits);
+	const struct stele_view_shard *shard = view->shards + view->name_first + at;
 	const uint8_t *record = stele_view_find(shard, key);
 	if (record == NULL)
 		return NULL;
@@ -94,8 +94,10 @@ const struct stele_name *stele_verify_find(const struct verify *v, const struct 
 	if (stele_le32(parts.head->zone_id) != zone->id || parts.head->rel_len != rel_len ||
 	    memcmp(parts.rel, rel, rel_len) != 0)
 		return NULL;
+	if (ret_shard != NULL)
+		*ret_shard = at;
 	if (ret_slot != NULL)
-		*ret_slot = v->slot_first[index] + stele_verify_slot(shard, key);
+		*ret_slot = stele_verify_slot(shard, key);
 	return parts.head;
 }
 
@@ -131,10 +133,13 @@ int stele_verify_hash_shard(struct verify *v, uint32_t index, verify_record chec
 	return 0;
 }
 
-static int check_digest(struct verify *v, EVP_MD_CTX *digest, uint32_t index)
+/* ---- digests ---- */
+
+static int check_digest(struct verify *v, uint64_t i)
 {
+	uint32_t index = (uint32_t)i;
 	const struct stele_shard_ref *ref = stele_view_ref(v->view, index);
-	if (ref->kind == STELE_SHARD_NONE)
+	if (ref->kind == STELE_SHARD_NONE || !stele_verify_is_new(v->run, index))
 		return 0;
 	v->shard = index;
 	const uint8_t *base = v->view->shards[index].base;
@@ -142,81 +147,11 @@ static int check_digest(struct verify *v, EVP_MD_CTX *digest, uint32_t index)
 	if (stele_crc32c(0, base, size) != stele_le32(ref->crc))
 		return stele_verify_fault(v, base, "wrong checksum");
 	uint8_t sha256[32];
-	if (EVP_DigestInit_ex(digest, EVP_sha256(), NULL) != 1 ||
-	    EVP_DigestUpdate(digest, base, size) != 1 ||
-	    EVP_DigestFinal_ex(digest, sha256, NULL) != 1)
+	if (EVP_Digest(base, size, sha256, NULL, EVP_sha256(), NULL) != 1)
 		return stele_fail(v->reterr, STELE_E_SYSTEM, "libcrypto: SHA-256 failed");
 	if (memcmp(sha256, ref->digest, sizeof(sha256)) != 0)
 		return stele_verify_fault(v, base, "wrong digest");
 	return 0;
-}
-
-static int check_digests(struct verify *v)
-{
-	EVP_MD_CTX *digest = EVP_MD_CTX_new();
-	if (digest == NULL)
-		return stele_fail_errno(v->reterr, ENOMEM, "SHA-256");
-	int rc = 0;
-	for (uint32_t i = 0; rc == 0 && i < v->view->shard_cnt; i++)
-		rc = check_digest(v, digest, i);
-	EVP_MD_CTX_free(digest);
-	return rc;
-}
-
-/* ---- chains ---- */
-
-int stele_verify_take_chain(struct verify *v, const struct verify_zone *zone, uint8_t kind)
-{
-	uint32_t first = stele_le32(zone->head->chain_first);
-	uint32_t cnt = stele_le32(zone->head->chain_cnt);
-	v->shard = zone->shard;
-	if (cnt == 0 || first > v->view->shard_cnt || cnt > v->view->shard_cnt - first)
-		return stele_verify_fault(v, zone->head, "zone: chain shards outside the image");
-	for (uint32_t i = first; i < first + cnt; i++) {
-		if (stele_view_ref(v->view, i)->kind != kind || v->chain_shard_used[i] != 0)
-			return stele_verify_fault(v, zone->head,
-						  "zone: shard %" PRIu32
-						  " is of another kind or chain",
-						  i);
-		v->chain_shard_used[i] = 1;
-	}
-	return 0;
-}
-
-int stele_verify_item_cnt(struct verify *v, uint32_t own_cnt)
-{
-	uint32_t item_cnt = stele_le32(stele_view_ref(v->view, v->shard)->item_cnt);
-	if (item_cnt != own_cnt)
-		return stele_verify_fault(v, v->view->shards[v->shard].base,
-					  "%" PRIu32 " entries, its reference says %" PRIu32,
-					  own_cnt, item_cnt);
-	return 0;
-}
-
-static int check_chain(struct verify *v, struct verify_zone *zone)
-{
-	uint8_t kind = zone->head->chain_kind;
-	if (kind == STELE_CHAIN_NSEC3_INLINE || kind == STELE_CHAIN_NSEC3_SHARDS)
-		return stele_verify_nsec3(v, zone);
-	if (kind == STELE_CHAIN_NSEC_INLINE || kind == STELE_CHAIN_NSEC_SHARDS)
-		return stele_verify_nsec(v, zone);
-	return 0;
-}
-
-static int check_chains(struct verify *v)
-{
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < v->zone_cnt; i++)
-		rc = check_chain(v, v->zones + i);
-	for (uint32_t i = 0; rc == 0 && i < v->view->shard_cnt; i++) {
-		uint8_t kind = stele_view_ref(v->view, i)->kind;
-		v->shard = i;
-		if ((kind == STELE_SHARD_NSEC3 || kind == STELE_SHARD_NSEC) &&
-		    v->chain_shard_used[i] == 0)
-			rc = stele_verify_fault(v, v->view->shards[i].base,
-						"a chain that no zone has");
-	}
-	return rc;
 }
 
 /* ---- totals ---- */
@@ -224,19 +159,27 @@ static int check_chains(struct verify *v)
 static int check_zone_totals(struct verify *v, const struct verify_zone *zone)
 {
 	const struct stele_zone *head = zone->head;
+	const struct verify_tally *seen = &zone->seen;
 	v->shard = zone->shard;
-	if (stele_le64(head->node_cnt) != zone->name_cnt)
+	if (stele_le64(head->node_cnt) != seen->name_cnt)
 		return stele_verify_fault(v, head,
 					  "zone of %" PRIu64 " names, but %" PRIu64 " exist",
-					  stele_le64(head->node_cnt), zone->name_cnt);
-	if (stele_le64(head->rr_cnt) != zone->rr_cnt)
+					  stele_le64(head->node_cnt), seen->name_cnt);
+	if (stele_le64(head->rr_cnt) != seen->rr_cnt)
 		return stele_verify_fault(v, head, "zone of %" PRIu64 " RRs, but %" PRIu64 " exist",
-					  stele_le64(head->rr_cnt), zone->rr_cnt);
-	if (head->label_max < zone->label_max)
+					  stele_le64(head->rr_cnt), seen->rr_cnt);
+	if (head->label_max < seen->label_max)
 		return stele_verify_fault(v, head, "zone of at most %u labels, but %u exist",
-					  head->label_max, zone->label_max);
-	if (zone->opt_out && (head->flags & STELE_ZONE_OPT_OUT) == 0)
+					  head->label_max, seen->label_max);
+	if (seen->opt_out && (head->flags & STELE_ZONE_OPT_OUT) == 0)
 		return stele_verify_fault(v, head, "zone: opt-out flag against its chain");
+	bool is_nsec = zone->chain_kind == STELE_CHAIN_NSEC_INLINE ||
+		       zone->chain_kind == STELE_CHAIN_NSEC_SHARDS;
+	if (is_nsec && seen->nsec_own_cnt != seen->nsec_cnt)
+		return stele_verify_fault(v, head,
+					  "zone: %" PRIu64 " names own an NSEC record, %" PRIu64
+					  " are in its chain",
+					  seen->nsec_cnt, seen->nsec_own_cnt);
 	return 0;
 }
 
@@ -259,24 +202,29 @@ static int check_live_size(struct verify *v)
 static int check_totals(struct verify *v)
 {
 	const struct stele_view *view = v->view;
-	uint64_t rr_cnt = 0, depths[2] = {0, 0};
+	uint64_t zone_cnt = 0, name_cnt = 0, rr_cnt = 0, depths[2] = {0, 0};
 	for (size_t i = 0; i < v->zone_cnt; i++) {
 		const struct verify_zone *zone = v->zones + i;
-		int rc = check_zone_totals(v, zone);
+		if (zone->gone && zone->seen.name_cnt != 0)
+			return stele_fail(v->reterr, STELE_E_INPUT,
+					  "names of a zone that is not there");
+		if (zone->gone)
+			continue;
+		int rc = zone->touched ? check_zone_totals(v, zone) : 0;
 		if (rc != 0)
 			return rc;
-		rr_cnt += zone->rr_cnt;
-		unsigned depth = zone->head->apex_labels;
-		depths[depth / 64] |= UINT64_C(1) << depth % 64;
+		zone_cnt++;
+		name_cnt += zone->seen.name_cnt;
+		rr_cnt += zone->seen.rr_cnt;
+		depths[zone->labels / 64] |= UINT64_C(1) << zone->labels % 64;
 	}
-	if (v->zone_cnt != view->zone_cnt || v->name_cnt != view->name_cnt ||
-	    rr_cnt != view->rr_cnt)
+	if (zone_cnt != view->zone_cnt || name_cnt != view->name_cnt || rr_cnt != view->rr_cnt)
 		return stele_fail(v->reterr, STELE_E_INPUT,
 				  "root at %" PRIu64 ": %" PRIu32 " zones, %" PRIu64
-				  " names, %" PRIu64 " RRs (expected %zu, %" PRIu64 ", %" PRIu64
-				  ")",
+				  " names, %" PRIu64 " RRs (expected %" PRIu64 ", %" PRIu64
+				  ", %" PRIu64 ")",
 				  view->root_off, view->zone_cnt, view->name_cnt, view->rr_cnt,
-				  v->zone_cnt, v->name_cnt, rr_cnt);
+				  zone_cnt, name_cnt, rr_cnt);
 	if (memcmp(depths, view->apex_depths, sizeof(depths)) != 0)
 		return stele_fail(v->reterr, STELE_E_INPUT,
 				  "root at %" PRIu64 ": depths of apexes do not fit the zones",
@@ -284,36 +232,121 @@ static int check_totals(struct verify *v)
 	return check_live_size(v);
 }
 
+/* ---- the whole ---- */
+
+/* Zones that are gone end here, and so do the marks of this run. */
+static void keep_zones(struct verify_run *run)
+{
+	struct verify *v = run->workers[0];
+	size_t kept = 0;
+	for (size_t i = 0; i < v->zone_cnt; i++) {
+		if (v->zones[i].gone)
+			continue;
+		v->zones[kept] = v->zones[i];
+		v->zones[kept++].touched = false;
+	}
+	run->out->zones = v->zones;
+	run->out->zone_cnt = kept;
+	v->zones = NULL;
+}
+
+static int run_passes(struct verify_run *run, bool digests)
+{
+	int rc = 0;
+	if (digests)
+		rc = stele_verify_spread(run, run->view->shard_cnt, false, check_digest);
+	if (rc == 0)
+		rc = stele_verify_zones(run);
+	if (rc == 0)
+		rc = stele_verify_share(run);
+	if (rc == 0)
+		rc = stele_verify_names(run);
+	if (rc == 0)
+		rc = stele_verify_tree(run);
+	if (rc == 0)
+		rc = stele_verify_chains(run);
+	if (rc == 0)
+		rc = check_totals(run->workers[0]);
+	if (rc == 0)
+		keep_zones(run);
+	return rc;
+}
+
+static int verify_once(const struct stele_view *view, const struct stele_verify_options *options,
+		       bool use_base, struct stele_verified **ret_verified,
+		       struct stele_error *reterr)
+{
+	struct verify_run run = {.view = view};
+	if (use_base) {
+		run.base = options->base;
+		run.old = options->base_verified;
+	}
+	int rc = stele_verify_begin(&run, options->threads, reterr);
+	if (rc != 0)
+		return rc;
+	rc = run_passes(&run, !options->digests_checked);
+	if (rc != 0)
+		stele_fail(reterr, rc, "%s", run.workers[0]->error.text);
+	struct stele_verified *out = run.out;
+	stele_verify_end(&run);
+	if (rc != 0 || ret_verified == NULL)
+		stele_verified_free(out);
+	else
+		*ret_verified = out;
+	return rc;
+}
+
+/* Names must lead to the same shards in both, so that a shard can be compared with the one before it. */
+static bool has_base(const struct stele_view *view, const struct stele_verify_options *options)
+{
+	const struct stele_view *base = options->base;
+	return base != NULL && options->base_verified != NULL &&
+	       base->seed.start == view->seed.start &&
+	       base->seed.multiplier == view->seed.multiplier &&
+	       base->name_first == view->name_first && base->name_bits == view->name_bits &&
+	       base->zone_first == view->zone_first && base->zone_bits == view->zone_bits;
+}
+
+int stele_view_verify_with(const struct stele_view *view,
+			   const struct stele_verify_options *options,
+			   struct stele_verified **ret_verified, bool *ret_incremental,
+			   struct stele_error *reterr)
+{
+	/* Whatever does not fit the base is for the whole to judge: one verdict, and one text for a fault. */
+	bool incremental = has_base(view, options) &&
+			   verify_once(view, options, true, ret_verified, NULL) == 0;
+	int rc = incremental ? 0 : verify_once(view, options, false, ret_verified, reterr);
+	if (rc == 0 && ret_incremental != NULL)
+		*ret_incremental = incremental;
+	return rc;
+}
+
 int stele_view_verify(const struct stele_view *view, struct stele_error *reterr)
 {
-	struct verify *v = calloc(1, sizeof(*v));
-	if (v == NULL)
-		return stele_fail_errno(reterr, ENOMEM, "verify");
-	*v = (struct verify){
-		.view = view,
-		.reterr = reterr,
-		.chain_shard_used = calloc(view->shard_cnt, 1),
-		.slot_first = calloc(view->shard_cnt, sizeof(*v->slot_first)),
-	};
-	int rc;
-	if (v->chain_shard_used == NULL || v->slot_first == NULL)
-		rc = stele_fail_errno(reterr, ENOMEM, "verify");
-	else
-		rc = check_digests(v);
-	if (rc == 0)
-		rc = stele_verify_zones(v);
-	if (rc == 0)
-		rc = stele_verify_names(v);
-	if (rc == 0)
-		rc = stele_verify_tree(v);
-	if (rc == 0)
-		rc = check_chains(v);
-	if (rc == 0)
-		rc = check_totals(v);
-	free(v->zones);
-	free(v->chain_shard_used);
-	free(v->slot_first);
-	free(v->slot_facts);
-	free(v);
-	return rc;
+	const struct stele_verify_options options = {.threads = 1};
+	return stele_view_verify_with(view, &options, NULL, NULL, reterr);
+}
+
+void stele_verified_free(struct stele_verified *verified)
+{
+	if (verified == NULL)
+		return;
+	for (uint64_t i = 0; verified->counts != NULL && i < verified->name_shard_cnt; i++)
+		stele_verify_drop_counts(verified->counts[i]);
+	free(verified->counts);
+	free(verified->chains);
+	free(verified->zones);
+	free(verified);
+}
+
+size_t stele_verified_sz(const struct stele_verified *verified)
+{
+	size_t size = sizeof(*verified) + verified->zone_cnt * sizeof(*verified->zones) +
+		      verified->shard_cnt * sizeof(*verified->chains) +
+		      verified->name_shard_cnt * sizeof(*verified->counts);
+	for (uint64_t i = 0; i < verified->name_shard_cnt; i++)
+		if (verified->counts[i] != NULL)
+			size += sizeof(struct verify_counts) +
+				verified->counts[i]->slot_cnt * sizeof(uint32_t);
+	return size;
 }

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Name shards: each record by itself. What binds records to one another is in verify_tree.c. */
+/*
+ * Name shards: each record by itself, and what the records of the base that they take the place of had
+ * counted. What binds records to one another is in verify_tree.c.
+ */
 #include "lib/image/verify.h"
 
 #include "lib/dns/nsec3.h"
 #include "lib/dns/rrtype.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The parts of a record, found by a reader that believes nothing. */
 struct record {
 	const struct stele_name *head;
-	struct verify_zone *zone;
+	const struct verify_zone *zone;
 	const uint8_t *rel;
 	const uint8_t *hash;
 	const uint8_t *wildcard_hash;
@@ -52,7 +57,7 @@ static int take_apart(struct verify *v, const uint8_t *bytes, uint64_t left, str
 		return stele_verify_fault(v, bytes, "name: record reaches over the shard");
 
 	r->zone = stele_verify_zone_by_id(v, stele_le32(head->zone_id));
-	if (r->zone == NULL)
+	if (r->zone == NULL || r->zone->gone)
 		return stele_verify_fault(v, bytes, "name: of a zone that is not there");
 	size_t apex_len = r->zone->head->apex_len;
 	unsigned label_cnt;
@@ -175,6 +180,7 @@ static int check_types(struct verify *v, const struct record *r, const struct ty
 static int check_rrsets(struct verify *v, const struct record *r, uint64_t left, uint64_t *ret_size)
 {
 	struct types types = {0};
+	struct verify_tally *tally = stele_verify_tally(v, r->zone);
 	struct verify_owner owner = {
 		.zone = r->zone,
 		.name = r->owner,
@@ -194,10 +200,10 @@ static int check_rrsets(struct verify *v, const struct record *r, uint64_t left,
 						off, &off);
 		if (rc != 0)
 			return rc;
-		r->zone->rr_cnt += (uint64_t)stele_le16(rrset->rr_cnt) + rrset->sig_cnt;
+		tally->rr_cnt += (uint64_t)stele_le16(rrset->rr_cnt) + rrset->sig_cnt;
 	}
 	*ret_size = off;
-	r->zone->nsec_cnt += types.nsec && r->head->kind != STELE_NAME_OCCLUDED;
+	tally->nsec_cnt += types.nsec && r->head->kind != STELE_NAME_OCCLUDED;
 	return check_types(v, r, &types);
 }
 
@@ -214,25 +220,113 @@ static int check_name(struct verify *v, const uint8_t *bytes, uint64_t left, uin
 		rc = check_rrsets(v, &r, left, ret_size);
 	if (rc != 0)
 		return rc;
-	r.zone->name_cnt++;
-	if (r.label_cnt > r.zone->label_max)
-		r.zone->label_max = (uint8_t)r.label_cnt;
-	v->name_cnt++;
-	uint64_t key = stele_verify_key(v, r.zone, r.rel, r.head->rel_len);
+	struct verify_tally *tally = stele_verify_tally(v, r.zone);
+	tally->name_cnt++;
+	if (r.label_cnt > tally->label_max)
+		tally->label_max = (uint8_t)r.label_cnt;
+	uint64_t key = stele_verify_key(v->view, r.zone, r.rel, r.head->rel_len);
 	if (stele_key_shard(key, v->view->name_bits) != v->shard - v->view->name_first)
 		return stele_verify_fault(v, bytes, "name: belongs into another shard");
 	*ret_key = key;
 	return 0;
 }
 
-int stele_verify_names(struct verify *v)
+/* ---- against the base ---- */
+
+const uint8_t *stele_verify_counterpart(struct verify *v, const uint8_t *record,
+					const struct stele_view_shard *other, uint32_t *ret_slot)
 {
-	const struct stele_view *view = v->view;
-	int rc = 0;
-	for (uint64_t i = 0; rc == 0 && i < UINT64_C(1) << view->name_bits; i++) {
-		uint32_t index = view->name_first + (uint32_t)i;
-		if (view->shards[index].base != NULL)
-			rc = stele_verify_hash_shard(v, index, check_name);
+	const struct stele_name *head = (const void *)record;
+	const struct verify_zone *zone = stele_verify_zone_by_id(v, stele_le32(head->zone_id));
+	const uint8_t *rel = record + sizeof(*head);
+	uint64_t key = stele_verify_key(v->view, zone, rel, head->rel_len);
+	const uint8_t *found = stele_view_find(other, key);
+	if (found == NULL)
+		return NULL;
+	const struct stele_name *twin = (const void *)found;
+	if (memcmp(&twin->zone_id, &head->zone_id, sizeof(head->zone_id)) != 0 ||
+	    twin->rel_len != head->rel_len ||
+	    memcmp(found + sizeof(*twin), rel, head->rel_len) != 0)
+		return NULL;
+	if (ret_slot != NULL)
+		*ret_slot = stele_verify_slot(other, key);
+	return found;
+}
+
+bool stele_verify_is_in_nsec(const uint8_t *record)
+{
+	struct stele_name_parts parts = stele_name_parts(record);
+	if (parts.head->kind == STELE_NAME_OCCLUDED)
+		return false;
+	for (unsigned i = 0; i < parts.rrset_cnt; i++)
+		if (stele_le16(parts.rrsets[i].type) == STELE_TYPE_NSEC)
+			return true;
+	return false;
+}
+
+static int note_removed(struct verify *v, const struct verify_zone *zone, const uint8_t *record)
+{
+	if (v->removed_cnt == v->removed_cap) {
+		size_t cap = v->removed_cap > 0 ? 2 * v->removed_cap : 64;
+		struct verify_removed *removed = realloc(v->removed, cap * sizeof(*removed));
+		if (removed == NULL)
+			return stele_fail_errno(v->reterr, ENOMEM, "names that are gone");
+		v->removed = removed;
+		v->removed_cap = cap;
 	}
+	v->removed[v->removed_cnt++] = (struct verify_removed){(size_t)(zone - v->zones), record};
+	return 0;
+}
+
+/* Takes the names of a shard of the base out of the tallies. */
+static int take_back(struct verify *v, uint32_t index)
+{
+	const struct stele_view_shard *old = v->run->base->shards + index;
+	for (uint32_t i = 0; i < old->slot_cnt; i++) {
+		uint64_t slot = stele_get_le64(old->slots + 8 * (uint64_t)i);
+		if (slot == 0)
+			continue;
+		const uint8_t *record = old->base + (slot & STELE_SLOT_OFF_MASK);
+		struct stele_name_parts parts = stele_name_parts(record);
+		const struct verify_zone *zone =
+			stele_verify_zone_by_id(v, stele_le32(parts.head->zone_id));
+		struct verify_tally *tally = stele_verify_tally(v, zone);
+		bool in_nsec = stele_verify_is_in_nsec(record);
+		tally->name_cnt--;
+		tally->nsec_cnt -= in_nsec;
+		for (unsigned k = 0; k < parts.rrset_cnt; k++)
+			tally->rr_cnt -= (uint64_t)stele_le16(parts.rrsets[k].rr_cnt) +
+					 parts.rrsets[k].sig_cnt;
+		if (!in_nsec)
+			continue;
+		const uint8_t *now =
+			stele_verify_counterpart(v, record, v->view->shards + index, NULL);
+		if (now == NULL || !stele_verify_is_in_nsec(now)) {
+			int rc = note_removed(v, zone, record);
+			if (rc != 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+static int check_shard(struct verify *v, uint64_t i)
+{
+	uint32_t index = v->view->name_first + (uint32_t)i;
+	if (!stele_verify_is_new(v->run, index))
+		return 0;
+	int rc = 0;
+	if (v->view->shards[index].base != NULL)
+		rc = stele_verify_hash_shard(v, index, check_name);
+	if (rc == 0 && v->run->base != NULL)
+		rc = take_back(v, index);
+	return rc;
+}
+
+int stele_verify_names(struct verify_run *run)
+{
+	int rc = stele_verify_spread(run, UINT64_C(1) << run->view->name_bits, false, check_shard);
+	if (rc == 0)
+		stele_verify_add_tallies(run);
 	return rc;
 }

@@ -112,17 +112,14 @@ static int check_owner(struct verify *v, const struct verify_zone *zone, const s
 	if (rel_len < 0 ||
 	    !stele_verify_relative(rel, (size_t)rel_len, zone->head->apex_len, &label_cnt))
 		return stele_verify_fault(v, entry->p, "NSEC entry: malformed sort key");
-	uint64_t key = stele_verify_key(v, zone, rel, (size_t)rel_len);
+	uint64_t key = stele_verify_key(v->view, zone, rel, (size_t)rel_len);
 	if (stele_get_le64(entry->p) != key)
 		return stele_verify_fault(v, entry->p, "NSEC entry: wrong key");
-	const struct stele_name *name = stele_verify_find(v, zone, key, rel, (size_t)rel_len, NULL);
-	if (name == NULL || name->kind == STELE_NAME_OCCLUDED)
-		return stele_verify_fault(v, entry->p, "NSEC entry: its owner does not exist");
-	struct stele_name_parts parts = stele_name_parts((const uint8_t *)name);
-	for (unsigned i = 0; i < parts.rrset_cnt; i++)
-		if (stele_le16(parts.rrsets[i].type) == STELE_TYPE_NSEC)
-			return 0;
-	return stele_verify_fault(v, entry->p, "NSEC entry: its owner has no NSEC record");
+	const struct stele_name *name =
+		stele_verify_find(v->view, zone, key, rel, (size_t)rel_len, NULL, NULL);
+	if (name == NULL || !stele_verify_is_in_nsec((const uint8_t *)name))
+		return stele_verify_fault(v, entry->p, "NSEC entry: no name has this NSEC record");
+	return 0;
 }
 
 static int take_entry(struct verify *v, const struct verify_zone *zone, const struct block *b,
@@ -143,7 +140,7 @@ static int take_entry(struct verify *v, const struct verify_zone *zone, const st
 }
 
 /* Entries tile what is left of the block; the own ones ascend, share a start, are in the tree. */
-static int check_entries(struct verify *v, struct verify_zone *zone, struct block *b)
+static int check_entries(struct verify *v, const struct verify_zone *zone, struct block *b)
 {
 	uint64_t off = b->entries_off;
 	for (uint32_t i = 0; i < b->entry_cnt; i++) {
@@ -222,64 +219,118 @@ static int check_carry(struct verify *v, const struct block *b, const struct ent
 	return 0;
 }
 
-static int check_shards(struct verify *v, struct verify_zone *zone, uint64_t *ret_own_cnt)
+int stele_verify_nsec_inline(struct verify *v, const struct verify_zone *zone)
 {
-	int rc = stele_verify_take_chain(v, zone, STELE_SHARD_NSEC);
-	if (rc != 0)
-		return rc;
+	const struct entry none = {0};
+	uint64_t off = stele_le32(zone->head->chain_off);
+	struct block b;
+	int rc = take_apart(v, (const uint8_t *)zone->head + off, zone->size - off, &b);
+	if (rc == 0)
+		rc = check_entries(v, zone, &b);
+	if (rc == 0)
+		rc = check_carry(v, &b, &none);
+	if (rc == 0)
+		stele_verify_count_inline(v, zone, 0, b.entry_cnt - 1);
+	return rc;
+}
+
+int stele_verify_nsec_shard(struct verify *v, const struct verify_zone *zone, uint32_t index)
+{
+	uint64_t size = stele_le64(stele_view_ref(v->view, index)->size);
+	struct block b;
+	int rc = take_apart(v, v->view->shards[index].base, size, &b);
+	if (rc == 0)
+		rc = check_entries(v, zone, &b);
+	if (rc == 0)
+		rc = stele_verify_count_shard(v, zone, 0, b.entry_cnt - 1);
+	return rc;
+}
+
+/* An entry of a block that has passed. */
+static struct entry entry_at(const uint8_t *base, uint32_t i)
+{
+	const struct stele_nsec_block *head = (const void *)base;
+	const uint8_t *offsets = base + stele_le32(head->offsets_off);
+	const uint8_t *p = base + stele_get_le32(offsets + 4 * (size_t)i);
+	const struct stele_nsec_entry *entry = (const void *)p;
+	struct entry found = {
+		.p = p,
+		.key = (const uint8_t *)(entry + 1),
+		.key_len = stele_le16(entry->key_len),
+	};
+	found.size = sizeof(*entry) + found.key_len;
+	return found;
+}
+
+int stele_verify_nsec_run(struct verify *v, const struct verify_zone *zone)
+{
 	struct entry before = {0}, bound = {0};
 	uint64_t bounds_at = 0;
-	uint32_t shard_cnt = stele_le32(zone->head->chain_cnt);
-	for (uint32_t i = 0; i < shard_cnt; i++) {
-		struct block b;
+	for (uint32_t i = 0; i < stele_le32(zone->head->chain_cnt); i++) {
 		v->shard = zone->shard;
-		rc = take_bound(v, zone, i, &bounds_at, &bound);
+		int rc = take_bound(v, zone, i, &bounds_at, &bound);
 		if (rc != 0)
 			return rc;
 		v->shard = stele_le32(zone->head->chain_first) + i;
-		uint64_t size = stele_le64(stele_view_ref(v->view, v->shard)->size);
-		rc = take_apart(v, v->view->shards[v->shard].base, size, &b);
-		if (rc == 0)
-			rc = check_entries(v, zone, &b);
-		if (rc == 0)
-			rc = check_carry(v, &b, &before);
-		if (rc == 0)
-			rc = stele_verify_item_cnt(v, b.entry_cnt - 1);
+		const uint8_t *base = v->view->shards[v->shard].base;
+		const struct stele_nsec_block *head = (const void *)base;
+		struct block b = {
+			.base = base,
+			.entry_cnt = stele_le32(head->entry_cnt),
+			.carry = entry_at(base, 0),
+		};
+		rc = check_carry(v, &b, &before);
 		if (rc != 0)
 			return rc;
+		bool has_own = b.entry_cnt > 1;
+		struct entry first_own = has_own ? entry_at(base, 1) : b.carry;
 		/* What was before is below this bound; what comes is not. */
 		if ((before.p != NULL && compare(&before, &bound) >= 0) ||
-		    (b.entry_cnt > 1 && compare(&b.first_own, &bound) < 0))
+		    (has_own && compare(&first_own, &bound) < 0))
 			return stele_verify_fault(v, b.base, "NSEC block: keys outside its bounds");
-		before = b.entry_cnt > 1 ? b.last_own : b.carry;
-		*ret_own_cnt += b.entry_cnt - 1;
+		before = has_own ? entry_at(base, b.entry_cnt - 1) : b.carry;
 	}
 	return 0;
 }
 
-int stele_verify_nsec(struct verify *v, struct verify_zone *zone)
+/* The last of the zone's shards whose bound is not above `key`. */
+static uint32_t shard_of(const struct verify_zone *zone, const struct entry *key)
 {
-	uint64_t own_cnt = 0;
-	int rc;
-	if (zone->head->chain_kind == STELE_CHAIN_NSEC_SHARDS) {
-		rc = check_shards(v, zone, &own_cnt);
-	} else {
-		struct block b;
-		const struct entry none = {0};
-		uint64_t off = stele_le32(zone->head->chain_off);
-		v->shard = zone->shard;
-		rc = take_apart(v, (const uint8_t *)zone->head + off, zone->size - off, &b);
-		if (rc == 0)
-			rc = check_entries(v, zone, &b);
-		if (rc == 0)
-			rc = check_carry(v, &b, &none);
-		own_cnt = rc == 0 ? b.entry_cnt - 1 : 0;
+	const uint8_t *bounds = (const uint8_t *)zone->head + stele_le32(zone->head->chain_off);
+	uint32_t low = 0, high = stele_le32(zone->head->chain_cnt);
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+		const uint8_t *p = bounds + stele_get_le32(bounds + 4 + 4 * (size_t)middle);
+		struct entry bound = {.key = p + 2, .key_len = stele_get_le16(p)};
+		if (compare(&bound, key) <= 0)
+			low = middle;
+		else
+			high = middle;
 	}
-	v->shard = zone->shard;
-	if (rc == 0 && own_cnt != zone->nsec_cnt)
-		rc = stele_verify_fault(v, zone->head,
-					"zone: %" PRIu64 " names own an NSEC record, %" PRIu64
-					" are in its chain",
-					zone->nsec_cnt, own_cnt);
-	return rc;
+	return low;
+}
+
+bool stele_verify_nsec_has(const struct verify *v, const struct verify_zone *zone,
+			   const uint8_t *rel, size_t rel_len)
+{
+	uint8_t bytes[STELE_SORT_KEY_MAX];
+	struct entry key = {.key = bytes, .key_len = stele_sort_key(rel, rel_len, bytes)};
+	const uint8_t *base = (const uint8_t *)zone->head + stele_le32(zone->head->chain_off);
+	if (zone->chain_kind == STELE_CHAIN_NSEC_SHARDS)
+		base = v->view->shards[stele_le32(zone->head->chain_first) + shard_of(zone, &key)]
+			       .base;
+	const struct stele_nsec_block *head = (const void *)base;
+	uint32_t low = 1, high = stele_le32(head->entry_cnt);
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		struct entry entry = entry_at(base, middle);
+		int order = compare(&entry, &key);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
 }

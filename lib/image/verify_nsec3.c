@@ -28,7 +28,8 @@ struct block {
 	uint32_t entry_cnt;
 	const uint8_t *table, *prefixes, *offsets;
 	uint64_t entries_off;
-	struct span carry, first_own, last_own; /* own: only if entry_cnt > 1 */
+	uint64_t rr_cnt;             /* of the own entries */
+	struct span carry, last_own; /* own: only if entry_cnt > 1 */
 };
 
 static int take_apart(struct verify *v, const uint8_t *base, uint64_t size, unsigned skip_bits,
@@ -60,10 +61,11 @@ static int take_apart(struct verify *v, const uint8_t *base, uint64_t size, unsi
 }
 
 /* The rdata is of this zone's chain: SHA-1, its iterations and salt, a next hash of 20 bytes. */
-static bool is_of_chain(struct verify_zone *zone, const uint8_t *rdata, size_t len)
+static bool is_of_chain(struct verify *v, const struct verify_zone *zone, const uint8_t *rdata,
+			size_t len)
 {
 	size_t salt_len = zone->head->salt_len;
-	zone->opt_out |= (rdata[1] & NSEC3_OPT_OUT) != 0;
+	stele_verify_tally(v, zone)->opt_out |= (rdata[1] & NSEC3_OPT_OUT) != 0;
 	return rdata[0] == 1 && stele_get_be16(rdata + 2) == stele_le16(zone->head->iterations) &&
 	       rdata[4] == salt_len && memcmp(rdata + 5, zone->salt, salt_len) == 0 &&
 	       rdata[5 + salt_len] == STELE_NSEC3_HASH_SZ &&
@@ -71,7 +73,7 @@ static bool is_of_chain(struct verify_zone *zone, const uint8_t *rdata, size_t l
 }
 
 /* The entry `off` bytes into the block. */
-static int check_entry(struct verify *v, struct verify_zone *zone, const struct block *b,
+static int check_entry(struct verify *v, const struct verify_zone *zone, const struct block *b,
 		       uint64_t off, struct span *ret_span)
 {
 	const struct stele_nsec3_entry *entry = (const void *)(b->base + off);
@@ -99,7 +101,7 @@ static int check_entry(struct verify *v, struct verify_zone *zone, const struct 
 	for (unsigned i = 0; i < stele_le16(rrset->rr_cnt); i++) {
 		const uint8_t *rdata = rr + 2 + STELE_RR_FIXED_SZ;
 		size_t rdata_len = stele_get_be16(rdata - 2);
-		if (!is_of_chain(zone, rdata, rdata_len))
+		if (!is_of_chain(v, zone, rdata, rdata_len))
 			return stele_verify_fault(v, rdata,
 						  "NSEC3 entry: of another chain than its zone's");
 		rr = rdata + rdata_len;
@@ -109,7 +111,8 @@ static int check_entry(struct verify *v, struct verify_zone *zone, const struct 
 }
 
 /* Entries tile what is left of the block, the own ones ascending and of the leading bits `lead`. */
-static int check_entries(struct verify *v, struct verify_zone *zone, struct block *b, uint64_t lead)
+static int check_entries(struct verify *v, const struct verify_zone *zone, struct block *b,
+			 uint64_t lead)
 {
 	uint64_t off = b->entries_off;
 	struct span before = {NULL, 0};
@@ -132,13 +135,11 @@ static int check_entries(struct verify *v, struct verify_zone *zone, struct bloc
 		}
 		if ((prefix >> 1) >> (63 - b->head->skip_bits) != lead)
 			return stele_verify_fault(v, entry.p, "NSEC3 entry: hash of another shard");
-		if (i == 1)
-			b->first_own = entry;
-		else if (memcmp(before.p, entry.p, STELE_NSEC3_HASH_SZ) >= 0)
+		if (i > 1 && memcmp(before.p, entry.p, STELE_NSEC3_HASH_SZ) >= 0)
 			return stele_verify_fault(v, entry.p, "NSEC3 entry: hashes do not ascend");
 		before = b->last_own = entry;
 		const struct stele_nsec3_entry *e = (const void *)entry.p;
-		zone->rr_cnt += (uint64_t)stele_le16(e->rrset.rr_cnt) + e->rrset.sig_cnt;
+		b->rr_cnt += (uint64_t)stele_le16(e->rrset.rr_cnt) + e->rrset.sig_cnt;
 	}
 	if (off != b->size)
 		return stele_verify_fault(v, b->base + off,
@@ -166,7 +167,7 @@ static int check_table(struct verify *v, const struct block *b)
 	return 0;
 }
 
-static int check_block(struct verify *v, struct verify_zone *zone, const uint8_t *base,
+static int check_block(struct verify *v, const struct verify_zone *zone, const uint8_t *base,
 		       uint64_t size, uint64_t lead, struct block *b)
 {
 	int rc = take_apart(v, base, size, zone->head->chain_bits, b);
@@ -182,34 +183,58 @@ static int wrong_carry(struct verify *v, const struct block *b)
 	return stele_verify_fault(v, b->carry.p, "NSEC3 block: carry is not the record before it");
 }
 
-int stele_verify_nsec3(struct verify *v, struct verify_zone *zone)
+int stele_verify_nsec3_inline(struct verify *v, const struct verify_zone *zone)
 {
-	const struct stele_zone *head = zone->head;
+	uint64_t off = stele_le32(zone->head->chain_off);
 	struct block b;
-	v->shard = zone->shard;
-	if (head->chain_kind == STELE_CHAIN_NSEC3_INLINE) {
-		uint64_t off = stele_le32(head->chain_off);
-		int rc = check_block(v, zone, (const uint8_t *)head + off, zone->size - off, 0, &b);
-		if (rc == 0 && (b.entry_cnt == 1 || !same(b.carry, b.last_own)))
-			rc = wrong_carry(v, &b);
-		return rc;
-	}
+	int rc = check_block(v, zone, (const uint8_t *)zone->head + off, zone->size - off, 0, &b);
+	if (rc == 0 && (b.entry_cnt == 1 || !same(b.carry, b.last_own)))
+		rc = wrong_carry(v, &b);
+	if (rc == 0)
+		stele_verify_count_inline(v, zone, b.rr_cnt, 0);
+	return rc;
+}
 
-	int rc = stele_verify_take_chain(v, zone, STELE_SHARD_NSEC3);
-	if (rc != 0)
-		return rc;
+int stele_verify_nsec3_shard(struct verify *v, const struct verify_zone *zone, uint32_t index)
+{
+	uint64_t size = stele_le64(stele_view_ref(v->view, index)->size);
+	struct block b;
+	int rc = check_block(v, zone, v->view->shards[index].base, size,
+			     index - stele_le32(zone->head->chain_first), &b);
+	if (rc == 0)
+		rc = stele_verify_count_shard(v, zone, b.rr_cnt, b.entry_cnt - 1);
+	return rc;
+}
+
+/* Finds the ends of a block that has passed. */
+static void find_ends(const struct verify *v, uint32_t index, struct block *b)
+{
+	const uint8_t *base = v->view->shards[index].base;
+	const struct stele_nsec3_block *head = (const void *)base;
+	const uint8_t *offsets = base + stele_le32(head->offsets_off);
+	uint32_t size = stele_le32(head->size);
+	uint32_t cnt = stele_le32(head->entry_cnt);
+	uint32_t first = stele_get_le32(offsets);
+	uint32_t last = stele_get_le32(offsets + 4 * (size_t)(cnt - 1));
+	uint32_t second = cnt > 1 ? stele_get_le32(offsets + 4) : size;
+	*b = (struct block){
+		.base = base,
+		.entry_cnt = cnt,
+		.carry = {base + first, second - first},
+		.last_own = {base + last, size - last},
+	};
+}
+
+int stele_verify_nsec3_run(struct verify *v, const struct verify_zone *zone)
+{
 	/* The blocks up to the first with entries of its own carry the last record of the chain. */
 	struct block first = {0};
 	struct span before = {NULL, 0};
-	uint32_t shard_first = stele_le32(head->chain_first);
-	for (uint32_t i = 0; i < stele_le32(head->chain_cnt); i++) {
+	uint32_t shard_first = stele_le32(zone->head->chain_first);
+	for (uint32_t i = 0; i < stele_le32(zone->head->chain_cnt); i++) {
+		struct block b;
 		v->shard = shard_first + i;
-		uint64_t size = stele_le64(stele_view_ref(v->view, v->shard)->size);
-		rc = check_block(v, zone, v->view->shards[v->shard].base, size, i, &b);
-		if (rc == 0)
-			rc = stele_verify_item_cnt(v, b.entry_cnt - 1);
-		if (rc != 0)
-			return rc;
+		find_ends(v, v->shard, &b);
 		if (i == 0)
 			first = b;
 		if (!same(b.carry, before.p != NULL ? before : first.carry))

@@ -191,7 +191,8 @@ static int take_target(struct body *b, const struct body_name *name, size_t off)
 			 stele_name_is_below(name->wire, name->len, owner->name, owner->name_len);
 	if ((name_off & STELE_REF_OFF_MASK) != off ||
 	    (name_off & ~(unsigned)STELE_REF_OFF_MASK) != (in_domain ? STELE_REF_IN_DOMAIN : 0u) ||
-	    stele_le64(ref->key) != stele_verify_key(b->v, zone, name->wire, name->len - apex_len))
+	    stele_le64(ref->key) !=
+		    stele_verify_key(b->v->view, zone, name->wire, name->len - apex_len))
 		return stele_verify_fault(b->v, ref, "type %u: wrong reference", b->type);
 	return 0;
 }

@@ -4,6 +4,13 @@
  * can be searched by depth; a parent knows whether it has children and a wildcard; what is below a
  * cut says so and names it.
  *
+ * Counting children makes it possible to judge an image by what differs from its base. A *bond* is a
+ * name and its parent. First the bonds of names that are gone, or that say other things of the cut above
+ * them, are taken off the counts of their parents in the base. What is left at a name are children that
+ * are as they were; so a name that is gone, or that asks other things of its children, must have
+ * none left. Then the bonds of new and changed names are checked and counted. Without a base, all
+ * names are new.
+ *
  * Runs when each record is known to be sound, so it may use the accessors of view.h.
  */
 #include "lib/image/verify.h"
@@ -11,53 +18,260 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Whether parent and child agree about the cut above them. */
-static int check_occlusion(struct verify *v, const struct stele_name_parts *child,
-			   const struct stele_name *parent, uint64_t parent_key)
+/* ---- counts ---- */
+
+static struct verify_counts *new_counts(uint32_t slot_cnt)
 {
+	struct verify_counts *counts =
+		calloc(1, sizeof(*counts) + slot_cnt * sizeof(counts->slots[0]));
+	if (counts != NULL) {
+		counts->user_cnt = 1;
+		counts->slot_cnt = slot_cnt;
+	}
+	return counts;
+}
+
+void stele_verify_drop_counts(struct verify_counts *counts)
+{
+	if (counts != NULL && --counts->user_cnt == 0)
+		free(counts);
+}
+
+/* Makes the counts at `*counts` ours alone. */
+static int own_counts(struct verify *v, struct verify_counts **counts)
+{
+	struct verify_counts *shared = *counts;
+	if (shared->user_cnt == 1)
+		return 0;
+	struct verify_counts *own = new_counts(shared->slot_cnt);
+	if (own == NULL)
+		return stele_fail_errno(v->reterr, ENOMEM, "counts of children");
+	memcpy(own->slots, shared->slots, shared->slot_cnt * sizeof(own->slots[0]));
+	shared->user_cnt--;
+	*counts = own;
+	return 0;
+}
+
+/* ---- bonds ---- */
+
+/* What a parent says about the cut above its children. */
+struct demand {
+	bool below_cut;
+	bool below_dname;
+	uint64_t cut_key;
+};
+
+static struct demand demand_of(const struct stele_name *parent, uint64_t key)
+{
+	struct demand d = {0};
+	if (parent->kind == STELE_NAME_CUT)
+		d = (struct demand){.below_cut = true, .cut_key = key};
+	else if (parent->kind == STELE_NAME_OCCLUDED)
+		d = (struct demand){.below_cut = true,
+				    .cut_key = stele_get_le64(
+					    stele_name_parts((const uint8_t *)parent).cut_key)};
+	else
+		d.below_dname = (parent->flags & STELE_NAME_HAS_DNAME) != 0;
+	return d;
+}
+
+static bool same_demand(const struct stele_name *a, const struct stele_name *b)
+{
+	struct demand x = demand_of(a, 0), y = demand_of(b, 0);
+	return x.below_cut == y.below_cut && x.below_dname == y.below_dname &&
+	       x.cut_key == y.cut_key;
+}
+
+/* Whether two records of one name stand in the same bond with their parent. */
+static bool same_child(const uint8_t *a, const uint8_t *b)
+{
+	struct stele_name_parts x = stele_name_parts(a), y = stele_name_parts(b);
+	if ((x.cut_key == NULL) != (y.cut_key == NULL))
+		return false;
+	return x.cut_key == NULL || memcmp(x.cut_key, y.cut_key, 8) == 0;
+}
+
+static int check_bond(struct verify *v, const struct stele_name_parts *child,
+		      const struct stele_name *parent, uint64_t parent_key)
+{
+	struct demand d = demand_of(parent, parent_key);
 	bool occluded = child->cut_key != NULL;
-	const uint8_t *same_cut = stele_name_parts((const uint8_t *)parent).cut_key;
-	bool below_cut = parent->kind == STELE_NAME_CUT || same_cut != NULL;
-	uint64_t cut_key = same_cut != NULL ? stele_get_le64(same_cut) : parent_key;
-	if (occluded != below_cut)
+	if (occluded != d.below_cut)
 		return stele_verify_fault(v, child->head, "name: of kind %u below one of kind %u",
 					  child->head->kind, parent->kind);
-	if (occluded && stele_get_le64(child->cut_key) != cut_key)
+	if (occluded && stele_get_le64(child->cut_key) != d.cut_key)
 		return stele_verify_fault(v, child->cut_key, "name: cut is not the one above it");
-	if (!occluded && parent->flags & STELE_NAME_HAS_DNAME)
+	if (d.below_dname)
 		return stele_verify_fault(v, child->head, "name: below a DNAME");
 	return 0;
 }
 
-static int check_parent(struct verify *v, const uint8_t *record)
+static bool is_name(const struct stele_name *head, const struct verify_zone *zone,
+		    const uint8_t *rel, size_t rel_len)
+{
+	return head != NULL && stele_le32(head->zone_id) == zone->id && head->rel_len == rel_len &&
+	       memcmp(head + 1, rel, rel_len) == 0;
+}
+
+/*
+ * Finds the parent of a name that is not an apex; its head is NULL if it does not exist. In a large
+ * zone most names have the apex for a parent, so the last one is tried first.
+ */
+static struct verify_parent find_parent(struct verify *v, const struct stele_view *view,
+					const struct stele_name_parts *child)
+{
+	const struct verify_zone *zone =
+		stele_verify_zone_by_id(v, stele_le32(child->head->zone_id));
+	const uint8_t *rel = child->rel + child->rel[0] + 1;
+	size_t rel_len = child->head->rel_len - (child->rel[0] + 1u);
+	if (v->last_parent.view == view && is_name(v->last_parent.head, zone, rel, rel_len))
+		return v->last_parent;
+	struct verify_parent parent = {
+		.view = view,
+		.key = stele_verify_key(view, zone, rel, rel_len),
+	};
+	parent.head = stele_verify_find(view, zone, parent.key, rel, rel_len, &parent.shard,
+					&parent.slot);
+	v->last_parent = parent;
+	return parent;
+}
+
+static bool is_wildcard(const struct stele_name_parts *name)
+{
+	return (name->head->flags & STELE_NAME_IS_WILDCARD) != 0;
+}
+
+/* Counts a bond of the view. Other workers count too, at the same parents. */
+static int count_bond(struct verify *v, const uint8_t *record)
 {
 	struct stele_name_parts child = stele_name_parts(record);
 	if (child.head->rel_len == 0)
 		return 0;
-	const struct verify_zone *zone =
-		stele_verify_zone_by_id(v, stele_le32(child.head->zone_id));
-	struct stele_hash_seed seed = v->view->seed;
-	uint64_t parent_hash;
-	stele_verify_hash(seed, zone->apex_hash, child.rel, child.head->rel_len, &parent_hash);
-	uint64_t key = stele_key_name(seed, parent_hash, zone->apex_hash);
-	size_t label_sz = child.rel[0] + 1u;
-	uint64_t slot;
-	const struct stele_name *parent = stele_verify_find(v, zone, key, child.rel + label_sz,
-							    child.head->rel_len - label_sz, &slot);
-	if (parent == NULL)
+	struct verify_parent parent = find_parent(v, v->view, &child);
+	if (parent.head == NULL)
 		return stele_verify_fault(v, record, "name: its parent does not exist");
-	v->slot_facts[slot] |= VERIFY_SLOT_HAS_CHILDREN;
-	if (child.head->flags & STELE_NAME_IS_WILDCARD)
-		v->slot_facts[slot] |= VERIFY_SLOT_HAS_WILDCARD;
-	return check_occlusion(v, &child, parent, key);
+	int rc = check_bond(v, &child, parent.head, parent.key);
+	struct verify_counts **counts = v->run->out->counts + parent.shard;
+	if (rc == 0 && v->run->base != NULL)
+		rc = own_counts(v, counts);
+	if (rc != 0)
+		return rc;
+	uint32_t *slot = (*counts)->slots + parent.slot;
+	if (v->run->base == NULL && v->run->worker_cnt > 1) {
+		__atomic_fetch_add(slot, 1, __ATOMIC_RELAXED);
+		if (is_wildcard(&child))
+			__atomic_fetch_or(slot, VERIFY_HAS_WILDCARD, __ATOMIC_RELAXED);
+		return 0;
+	}
+	*slot = (*slot + 1) | VERIFY_TOUCHED | (is_wildcard(&child) ? VERIFY_HAS_WILDCARD : 0);
+	return 0;
 }
 
-static int check_facts(struct verify *v, const uint8_t *record, uint8_t facts)
+/* Takes a bond of the base off the counts that the base left. */
+static int drop_bond(struct verify *v, struct verify_counts **counts, const uint8_t *record)
+{
+	struct stele_name_parts child = stele_name_parts(record);
+	if (child.head->rel_len == 0)
+		return 0;
+	struct verify_parent parent = find_parent(v, v->run->base, &child);
+	int rc = own_counts(v, counts + parent.shard);
+	if (rc != 0)
+		return rc;
+	uint32_t *slot = counts[parent.shard]->slots + parent.slot;
+	*slot = (*slot - 1) | VERIFY_TOUCHED;
+	if (is_wildcard(&child))
+		*slot &= ~VERIFY_HAS_WILDCARD;
+	return 0;
+}
+
+/* ---- shards ---- */
+
+struct sweep {
+	const struct stele_view_shard *shard;
+	uint32_t next;
+	uint32_t slot; /* of the record that was returned last */
+};
+
+static const uint8_t *next_record(struct sweep *s)
+{
+	while (s->next < s->shard->slot_cnt) {
+		s->slot = s->next++;
+		uint64_t slot = stele_get_le64(s->shard->slots + 8 * (uint64_t)s->slot);
+		if (slot != 0)
+			return s->shard->base + (slot & STELE_SLOT_OFF_MASK);
+	}
+	return NULL;
+}
+
+static const struct stele_view_shard *name_shard(const struct stele_view *view, uint64_t i)
+{
+	return view->shards + view->name_first + i;
+}
+
+/* Bonds that no longer hold, of one shard of the base. */
+static int drop_bonds(struct verify *v, struct verify_counts **counts, uint64_t i)
+{
+	struct sweep s = {.shard = name_shard(v->run->base, i)};
+	for (const uint8_t *old; (old = next_record(&s)) != NULL;) {
+		const uint8_t *now = stele_verify_counterpart(v, old, name_shard(v->view, i), NULL);
+		if (now != NULL && same_child(old, now))
+			continue;
+		int rc = drop_bond(v, counts, old);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* What is left at the names of one shard of the base goes to the same names of the view. */
+static int move_counts(struct verify *v, const struct verify_counts *counts, uint64_t i)
+{
+	struct sweep s = {.shard = name_shard(v->run->base, i)};
+	struct verify_counts *out = v->run->out->counts[i];
+	for (const uint8_t *old; (old = next_record(&s)) != NULL;) {
+		uint32_t left = counts->slots[s.slot], slot = 0;
+		const uint8_t *now =
+			stele_verify_counterpart(v, old, name_shard(v->view, i), &slot);
+		bool fits = now != NULL && same_demand((const struct stele_name *)old,
+						       (const struct stele_name *)now);
+		if (!fits && (left & VERIFY_CHILDREN) != 0)
+			return stele_fail(v->reterr, STELE_E_INPUT,
+					  "children of a name that is gone or has changed");
+		if (now != NULL)
+			out->slots[slot] = left;
+	}
+	return 0;
+}
+
+/* Bonds that are new, of one shard of the view. */
+static int count_bonds(struct verify *v, uint64_t i)
+{
+	uint32_t index = v->view->name_first + (uint32_t)i;
+	struct sweep s = {.shard = v->view->shards + index};
+	if (!stele_verify_is_new(v->run, index))
+		return 0;
+	v->shard = index;
+	for (const uint8_t *now; (now = next_record(&s)) != NULL;) {
+		const uint8_t *old =
+			v->run->base == NULL ?
+				NULL :
+				stele_verify_counterpart(v, now, name_shard(v->run->base, i), NULL);
+		if (old != NULL && same_child(old, now))
+			continue;
+		int rc = count_bond(v, now);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int check_flags(struct verify *v, const uint8_t *record, uint32_t count)
 {
 	const struct stele_name *head = (const void *)record;
-	bool has_children = (facts & VERIFY_SLOT_HAS_CHILDREN) != 0;
-	bool has_wildcard = (facts & VERIFY_SLOT_HAS_WILDCARD) != 0;
+	bool has_children = (count & VERIFY_CHILDREN) != 0;
+	bool has_wildcard = (count & VERIFY_HAS_WILDCARD) != 0;
 	if (has_children != ((head->flags & STELE_NAME_HAS_CHILDREN) != 0) ||
 	    has_wildcard != ((head->flags & STELE_NAME_HAS_WILDCARD) != 0) ||
 	    (head->kind == STELE_NAME_EMPTY && !has_children))
@@ -66,53 +280,123 @@ static int check_facts(struct verify *v, const uint8_t *record, uint8_t facts)
 	return 0;
 }
 
-/* Calls one of the two checks for all records of a shard. */
-static int sweep(struct verify *v, uint32_t index, bool facts)
+/* The flags of names whose record or count is new. */
+static int check_shard_flags(struct verify *v, uint64_t i)
 {
+	uint32_t index = v->view->name_first + (uint32_t)i;
+	struct verify_counts *counts = v->run->out->counts[i];
 	const struct stele_view_shard *shard = v->view->shards + index;
-	int rc = 0;
+	bool all = stele_verify_is_new(v->run, index);
+	if (counts == NULL || (!all && counts->user_cnt > 1))
+		return 0;
 	v->shard = index;
-	for (uint32_t i = 0; rc == 0 && i < shard->slot_cnt; i++) {
-		uint64_t slot = stele_get_le64(shard->slots + 8 * (uint64_t)i);
+	for (uint32_t k = 0; k < counts->slot_cnt; k++) {
+		uint32_t count = counts->slots[k];
+		counts->slots[k] &= ~VERIFY_TOUCHED;
+		uint64_t slot = all || (count & VERIFY_TOUCHED) != 0 ?
+					stele_get_le64(shard->slots + 8 * (uint64_t)k) :
+					0;
 		if (slot == 0)
 			continue;
-		const uint8_t *record = shard->base + (slot & STELE_SLOT_OFF_MASK);
-		rc = facts ? check_facts(v, record, v->slot_facts[v->slot_first[index] + i]) :
-			     check_parent(v, record);
+		int rc = check_flags(v, shard->base + (slot & STELE_SLOT_OFF_MASK), count);
+		if (rc != 0)
+			return rc;
 	}
-	return rc;
+	return 0;
 }
 
 static int check_apexes(struct verify *v)
 {
 	for (size_t i = 0; i < v->zone_cnt; i++) {
 		const struct verify_zone *zone = v->zones + i;
+		if (zone->gone || !zone->touched)
+			continue;
 		uint64_t key = stele_key_name(v->view->seed, zone->apex_hash, zone->apex_hash);
 		v->shard = zone->shard;
-		if (stele_verify_find(v, zone, key, zone->apex, 0, NULL) == NULL)
+		if (stele_verify_find(v->view, zone, key, zone->apex, 0, NULL, NULL) == NULL)
 			return stele_verify_fault(v, zone->head, "zone: its apex has no record");
 	}
 	return 0;
 }
 
-int stele_verify_tree(struct verify *v)
+/* ---- the pass ---- */
+
+/* Counts of the base, to be worked on: ours to change where a bond is dropped. */
+static struct verify_counts **take_old_counts(struct verify_run *run)
 {
-	const struct stele_view *view = v->view;
-	uint64_t shard_cnt = UINT64_C(1) << view->name_bits;
-	uint64_t slot_cnt = 0;
-	for (uint64_t i = 0; i < shard_cnt; i++) {
-		uint32_t index = view->name_first + (uint32_t)i;
-		v->slot_first[index] = slot_cnt;
-		slot_cnt += view->shards[index].slot_cnt;
+	const struct stele_verified *old = run->old;
+	struct verify_counts **counts = calloc(old->name_shard_cnt, sizeof(struct verify_counts *));
+	for (uint64_t i = 0; counts != NULL && i < old->name_shard_cnt; i++) {
+		counts[i] = old->counts[i];
+		if (counts[i] != NULL)
+			counts[i]->user_cnt++;
 	}
-	v->slot_facts = calloc(slot_cnt + 1, 1);
-	if (v->slot_facts == NULL)
-		return stele_fail_errno(v->reterr, ENOMEM, "facts about %" PRIu64 " slots",
-					slot_cnt);
-	int rc = check_apexes(v);
+	return counts;
+}
+
+static void drop_all(struct verify_counts **counts, uint64_t cnt)
+{
+	for (uint64_t i = 0; i < cnt; i++)
+		stele_verify_drop_counts(counts[i]);
+	free(counts);
+}
+
+/* Counts of shards that are new, from nothing. */
+static int make_counts(struct verify_run *run)
+{
+	for (uint64_t i = 0; i < run->out->name_shard_cnt; i++) {
+		const struct stele_view_shard *shard = name_shard(run->view, i);
+		if (shard->base == NULL ||
+		    !stele_verify_is_new(run, run->view->name_first + (uint32_t)i))
+			continue;
+		run->out->counts[i] = new_counts(shard->slot_cnt);
+		if (run->out->counts[i] == NULL)
+			return stele_fail_errno(run->workers[0]->reterr, ENOMEM,
+						"counts of children");
+	}
+	return 0;
+}
+
+static int take_base(struct verify_run *run)
+{
+	struct verify *v = run->workers[0];
+	uint64_t shard_cnt = run->out->name_shard_cnt;
+	struct verify_counts **counts = take_old_counts(run);
+	if (counts == NULL)
+		return stele_fail_errno(v->reterr, ENOMEM, "counts of children");
+	int rc = 0;
 	for (uint64_t i = 0; rc == 0 && i < shard_cnt; i++)
-		rc = sweep(v, view->name_first + (uint32_t)i, false);
-	for (uint64_t i = 0; rc == 0 && i < shard_cnt; i++)
-		rc = sweep(v, view->name_first + (uint32_t)i, true);
+		if (stele_verify_is_new(run, run->view->name_first + (uint32_t)i))
+			rc = drop_bonds(v, counts, i);
+	for (uint64_t i = 0; rc == 0 && i < shard_cnt; i++) {
+		if (stele_verify_is_new(run, run->view->name_first + (uint32_t)i)) {
+			if (counts[i] != NULL)
+				rc = move_counts(v, counts[i], i);
+		} else {
+			run->out->counts[i] = counts[i];
+			counts[i] = NULL;
+		}
+	}
+	drop_all(counts, shard_cnt);
+	return rc;
+}
+
+int stele_verify_tree(struct verify_run *run)
+{
+	uint64_t shard_cnt = run->out->name_shard_cnt;
+	int rc = check_apexes(run->workers[0]);
+	/* A count has 30 bits. */
+	if (rc == 0 && run->view->name_cnt > VERIFY_CHILDREN)
+		rc = stele_fail(run->workers[0]->reterr, STELE_E_INPUT,
+				"%" PRIu64 " names (at most %" PRIu32 ")", run->view->name_cnt,
+				VERIFY_CHILDREN);
+	if (rc == 0)
+		rc = make_counts(run);
+	if (rc == 0 && run->base != NULL)
+		rc = take_base(run);
+	if (rc == 0)
+		rc = stele_verify_spread(run, shard_cnt, run->base != NULL, count_bonds);
+	if (rc == 0)
+		rc = stele_verify_spread(run, shard_cnt, false, check_shard_flags);
 	return rc;
 }

@@ -30,12 +30,17 @@ static int compare_id(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-struct verify_zone *stele_verify_zone_by_id(const struct verify *v, uint32_t zone_id)
+static const struct verify_zone *search(const struct verify_zone *zones, size_t cnt, uint32_t id)
 {
-	struct verify_zone wanted = {.id = zone_id};
-	if (v->zone_cnt == 0)
-		return NULL;
-	return bsearch(&wanted, v->zones, v->zone_cnt, sizeof(wanted), compare_id);
+	struct verify_zone wanted = {.id = id};
+	return cnt > 0 ? bsearch(&wanted, zones, cnt, sizeof(wanted), compare_id) : NULL;
+}
+
+const struct verify_zone *stele_verify_zone_by_id(struct verify *v, uint32_t zone_id)
+{
+	if (v->last_zone == NULL || v->last_zone->id != zone_id)
+		v->last_zone = search(v->zones, v->zone_cnt, zone_id);
+	return v->last_zone;
 }
 
 /* The SOA as negative answers have it: one record, of this serial, TTL not above its minimum. */
@@ -122,6 +127,8 @@ static int check_zone(struct verify *v, const uint8_t *record, uint64_t left, ui
 	zone->id = stele_le32(head->zone_id);
 	zone->apex = record + sizeof(*head);
 	zone->salt = zone->apex + head->apex_len;
+	zone->labels = head->apex_labels;
+	zone->chain_kind = head->chain_kind;
 
 	unsigned label_cnt;
 	if (head->apex_len == 0 || zone->apex[head->apex_len - 1] != 0 ||
@@ -147,17 +154,64 @@ static int check_zone(struct verify *v, const uint8_t *record, uint64_t left, ui
 	return 0;
 }
 
-int stele_verify_zones(struct verify *v)
+/* ---- the table ---- */
+
+static bool is_nsec3(const struct verify_zone *zone)
 {
-	const struct stele_view *view = v->view;
-	for (uint64_t i = 0; i < UINT64_C(1) << view->zone_bits; i++) {
-		uint32_t index = view->zone_first + (uint32_t)i;
-		if (view->shards[index].base == NULL)
-			continue;
-		int rc = stele_verify_hash_shard(v, index, check_zone);
-		if (rc != 0)
-			return rc;
+	return zone->chain_kind == STELE_CHAIN_NSEC3_INLINE ||
+	       zone->chain_kind == STELE_CHAIN_NSEC3_SHARDS;
+}
+
+/* Whether what names were held against is the same in both records. */
+static bool means_the_same(const struct verify_zone *a, const struct verify_zone *b)
+{
+	return a->head->apex_len == b->head->apex_len && a->head->salt_len == b->head->salt_len &&
+	       memcmp(a->head->iterations.b, b->head->iterations.b, 2) == 0 &&
+	       memcmp(a->apex, b->apex, (size_t)a->head->apex_len + a->head->salt_len) == 0 &&
+	       is_nsec3(a) == is_nsec3(b);
+}
+
+/* What the base has seen of a zone whose record is new now. */
+static int carry_over(struct verify *v, struct verify_zone *zone, const struct verify_zone *old)
+{
+	if (!means_the_same(zone, old)) {
+		v->shard = zone->shard;
+		return stele_verify_fault(v, zone->head, "zone: its names have to be seen anew");
 	}
+	zone->seen = old->seen;
+	zone->seen.rr_cnt -= old->in_record.rr_cnt;
+	zone->seen.nsec_own_cnt -= old->in_record.nsec_own_cnt;
+	return 0;
+}
+
+/* Zones of the base: as they were, or without their record in the image. */
+static int add_old_zones(struct verify *v)
+{
+	const struct stele_verified *old = v->run->old;
+	size_t new_cnt = v->zone_cnt;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < old->zone_cnt; i++) {
+		const struct verify_zone *zone = old->zones + i;
+		bool is_new = stele_verify_is_new(v->run, zone->shard);
+		if (is_new && search(v->zones, new_cnt, zone->id) != NULL)
+			continue;
+		struct verify_zone *copy = add_zone(v);
+		if (copy == NULL)
+			return stele_fail_errno(v->reterr, ENOMEM, "map of zones");
+		*copy = *zone;
+		copy->gone = is_new;
+	}
+	for (size_t i = 0; rc == 0 && i < new_cnt; i++) {
+		const struct verify_zone *before =
+			search(old->zones, old->zone_cnt, v->zones[i].id);
+		if (before != NULL && stele_verify_is_new(v->run, before->shard))
+			rc = carry_over(v, v->zones + i, before);
+	}
+	return rc;
+}
+
+static int compare_zones(struct verify *v)
+{
 	if (v->zone_cnt > 0)
 		qsort(v->zones, v->zone_cnt, sizeof(*v->zones), compare_id);
 	for (size_t i = 1; i < v->zone_cnt; i++) {
@@ -170,4 +224,25 @@ int stele_verify_zones(struct verify *v)
 		}
 	}
 	return 0;
+}
+
+int stele_verify_zones(struct verify_run *run)
+{
+	const struct stele_view *view = run->view;
+	struct verify *v = run->workers[0];
+	int rc = 0;
+	for (uint64_t i = 0; rc == 0 && i < UINT64_C(1) << view->zone_bits; i++) {
+		uint32_t index = view->zone_first + (uint32_t)i;
+		if (view->shards[index].base != NULL && stele_verify_is_new(run, index))
+			rc = stele_verify_hash_shard(v, index, check_zone);
+	}
+	for (size_t i = 0; i < v->zone_cnt; i++)
+		v->zones[i].touched = true;
+	if (rc == 0)
+		rc = compare_zones(v);
+	if (rc == 0 && run->base != NULL)
+		rc = add_old_zones(v);
+	if (rc == 0 && run->base != NULL)
+		rc = compare_zones(v);
+	return rc;
 }

@@ -7,7 +7,7 @@
  *
  * Opening reads the head of the image (lib/image/directory.h) and decodes the directory into an array in
  * memory, so that a lookup needs no step through pages. Lookups trust the bytes: a view over bytes that
- * anybody else may have written must first pass stele_view_verify() (or lib/image/judge.h, which knows
+ * anybody else may have written must first pass stele_view_verify() (or lib/image/verified.h, which knows
  * cheaper ways), and must not change any more. A view does not change; any number of threads may
  * read it.
  */
