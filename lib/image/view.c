@@ -222,6 +222,11 @@ int stele_view_open_directory(const char *path, struct stele_view *ret_view,
 	return open_file(path, false, ret_view, reterr);
 }
 
+void stele_view_renew(struct stele_view *view)
+{
+	view->serial = next_serial();
+}
+
 void stele_view_close(struct stele_view *view)
 {
 	free(view->shards);

@@ -96,6 +96,9 @@ int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_erro
 
 void stele_view_close(struct stele_view *view);
 
+/* Gives a view that nobody looks at now a new serial, as if it were opened again. */
+void stele_view_renew(struct stele_view *view);
+
 /* The reference of shard `index` as the image holds it. */
 static inline const struct stele_shard_ref *stele_view_ref(const struct stele_view *view,
 							   uint32_t index)

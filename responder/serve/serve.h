@@ -155,6 +155,10 @@ const struct stele_serve_root *stele_serve_root(const struct stele_serve *serve)
 int stele_serve_load(struct stele_serve *serve, int fd, const char *name,
 		     struct stele_serve_load_info *ret_info, struct stele_error *reterr);
 
+/* As stele_serve_load(), as if the file ended behind its first `end` bytes: an older root of it. */
+int stele_serve_load_until(struct stele_serve *serve, int fd, uint64_t end, const char *name,
+			   struct stele_serve_load_info *ret_info, struct stele_error *reterr);
+
 /*
  * Exchanges the current image and the one before it; doing it twice leads back. Waits for readers as a
  * load does. STELE_E_NOTFOUND: none is kept. `ret_info` may be NULL.

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "responder/serve/copy.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Half of a second-level cache: what was copied is still there when its digest is computed. Smaller
+ * pieces cost more calls, larger ones are fetched from memory twice. */
+#define PIECE_SZ (UINT64_C(256) << 10)
+
+#define THREADS_MAX 64u
+
+int serve_read(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
+{
+	const struct serve_reader *reader = user;
+	uint8_t *p = to;
+	while (size > 0) {
+		ssize_t n = pread(reader->fd, p, size, (off_t)off);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return stele_fail_errno(reterr, errno, "reading at offset %" PRIu64, off);
+		if (n == 0)
+			return stele_fail(reterr, STELE_E_INPUT,
+					  "the file ends at offset %" PRIu64
+					  ", inside of what it should hold",
+					  off);
+		p += n;
+		off += (uint64_t)n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+struct copying {
+	int fd;
+	const struct copy_job *jobs;
+	uint32_t job_cnt;
+	uint32_t next;  /* to be taken */
+	uint32_t fault; /* the lowest job with one so far; job_cnt: none */
+	pthread_mutex_t lock;
+	int rc;
+	struct stele_error error;
+};
+
+static int copy_one(const struct copying *c, const struct copy_job *job, EVP_MD_CTX *digest,
+		    struct stele_error *error)
+{
+	struct serve_reader reader = {c->fd};
+	uint64_t off = stele_le64(job->ref->off);
+	uint64_t size = stele_le64(job->ref->size);
+	struct stele_error detail;
+	uint8_t sha256[32];
+	bool hashed = EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
+	for (uint64_t at = 0; hashed && at < size; at += PIECE_SZ) {
+		size_t piece_sz = (size_t)(size - at < PIECE_SZ ? size - at : PIECE_SZ);
+		int rc = serve_read(&reader, off + at, job->to + at, piece_sz, &detail);
+		if (rc != 0)
+			return stele_fail(error, rc, "shard %" PRIu32 " at offset %" PRIu64 ": %s",
+					  job->index, off, detail.text);
+		hashed = EVP_DigestUpdate(digest, job->to + at, piece_sz) == 1;
+	}
+	if (!hashed || EVP_DigestFinal_ex(digest, sha256, NULL) != 1)
+		return stele_fail(error, STELE_E_SYSTEM, "libcrypto: SHA-256 failed");
+	if (memcmp(sha256, job->ref->digest, sizeof(sha256)) != 0)
+		return stele_fail(error, STELE_E_INPUT,
+				  "shard %" PRIu32 " at offset %" PRIu64
+				  ": wrong digest of its %" PRIu64 " bytes",
+				  job->index, off, size);
+	return 0;
+}
+
+static void note_fault(struct copying *c, uint32_t i, int rc, const struct stele_error *error)
+{
+	pthread_mutex_lock(&c->lock);
+	if (i < c->fault) {
+		__atomic_store_n(&c->fault, i, __ATOMIC_RELAXED);
+		c->rc = rc;
+		c->error = *error;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void *copy_some(void *arg)
+{
+	struct copying *c = arg;
+	struct stele_error error;
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	for (;;) {
+		uint32_t i = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED);
+		if (i >= __atomic_load_n(&c->fault, __ATOMIC_RELAXED))
+			break;
+		int rc = digest != NULL ? copy_one(c, c->jobs + i, digest, &error) :
+					  stele_fail_errno(&error, ENOMEM, "SHA-256");
+		if (rc != 0) {
+			note_fault(c, i, rc, &error);
+			break;
+		}
+	}
+	EVP_MD_CTX_free(digest);
+	return NULL;
+}
+
+int serve_copy(int fd, const struct copy_job *jobs, uint32_t job_cnt, unsigned threads,
+	       struct stele_error *reterr)
+{
+	struct copying c = {
+		.fd = fd,
+		.jobs = jobs,
+		.job_cnt = job_cnt,
+		.fault = job_cnt,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
+	pthread_t ids[THREADS_MAX];
+	unsigned wanted = threads < THREADS_MAX ? threads : THREADS_MAX, started = 0;
+	if (wanted > job_cnt)
+		wanted = job_cnt;
+	/* Fewer threads than wanted do the same work. */
+	while (started + 1 < wanted && pthread_create(&ids[started], NULL, copy_some, &c) == 0)
+		started++;
+	copy_some(&c);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(ids[i], NULL);
+	pthread_mutex_destroy(&c.lock);
+	return c.rc == 0 ? 0 : stele_fail(reterr, c.rc, "%s", c.error.text);
+}

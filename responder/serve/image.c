@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "responder/serve/image.h"
+
+#include "responder/serve/copy.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+uint64_t serve_now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* An image on its way. */
+struct making {
+	struct stele_arena *arena;
+	struct serve_image *image;
+	struct stele_directory directory;
+	uint32_t shard_cnt;
+	struct serve_shard **fresh; /* to be copied; pointers into image->shards' */
+	uint32_t *fresh_index;
+	uint32_t fresh_cnt;
+	struct stele_serve_load_info *info;
+	struct stele_error *reterr;
+};
+
+/* ---- shards that are here already ---- */
+
+struct known {
+	const struct stele_shard_ref *ref;
+	struct serve_shard *shard;
+};
+
+/* By all that the reference says of the bytes: with the digest alone, a reference could lie about the rest. */
+static int compare_refs(const struct stele_shard_ref *a, const struct stele_shard_ref *b)
+{
+	int order = memcmp(a->digest, b->digest, sizeof(a->digest));
+	if (order == 0)
+		order = memcmp(&a->size, &b->size, sizeof(a->size));
+	if (order == 0)
+		order = memcmp(&a->crc, &b->crc, sizeof(a->crc) + sizeof(a->item_cnt));
+	return order != 0 ? order : a->kind - b->kind;
+}
+
+static int compare_known(const void *a, const void *b)
+{
+	const struct known *x = a, *y = b;
+	return compare_refs(x->ref, y->ref);
+}
+
+static uint32_t add_known(struct known *known, uint32_t cnt, const struct serve_image *image)
+{
+	for (uint32_t i = 0; image != NULL && i < image->view.shard_cnt; i++)
+		if (image->shards[i] != NULL)
+			known[cnt++] =
+				(struct known){stele_view_ref(&image->view, i), image->shards[i]};
+	return cnt;
+}
+
+static struct serve_shard *find_known(const struct known *known, uint32_t cnt,
+				      const struct serve_image *base, uint32_t index,
+				      const struct stele_shard_ref *ref)
+{
+	if (base != NULL && index < base->view.shard_cnt && base->shards[index] != NULL &&
+	    compare_refs(stele_view_ref(&base->view, index), ref) == 0)
+		return base->shards[index];
+	struct known wanted = {.ref = ref};
+	const struct known *found =
+		cnt > 0 ? bsearch(&wanted, known, cnt, sizeof(*known), compare_known) : NULL;
+	return found != NULL ? found->shard : NULL;
+}
+
+/* ---- room for the others ---- */
+
+static void drop_shard(struct stele_arena *arena, struct serve_shard *shard)
+{
+	if (shard == NULL || --shard->user_cnt > 0)
+		return;
+	if (shard->bytes != NULL)
+		stele_arena_free(arena, shard->bytes, shard->size);
+	free(shard);
+}
+
+/* Takes what is known, and notes what has to be copied. */
+static int take_shards(struct making *m, struct serve_image *const bases[2])
+{
+	uint32_t known_max = 1;
+	for (unsigned i = 0; i < 2; i++)
+		known_max += bases[i] != NULL ? bases[i]->view.shard_cnt : 0;
+	struct known *known = calloc(known_max, sizeof(*known));
+	m->image->shards = calloc(m->shard_cnt, sizeof(*m->image->shards));
+	m->fresh = calloc(m->shard_cnt, sizeof(*m->fresh));
+	m->fresh_index = calloc(m->shard_cnt, sizeof(*m->fresh_index));
+	bool whole = known != NULL && m->image->shards != NULL && m->fresh != NULL &&
+		     m->fresh_index != NULL;
+	uint32_t known_cnt = 0;
+	if (whole) {
+		known_cnt = add_known(known, add_known(known, 0, bases[0]), bases[1]);
+		qsort(known, known_cnt, sizeof(*known), compare_known);
+	}
+	for (uint32_t i = 0; whole && i < m->shard_cnt; i++) {
+		const struct stele_shard_ref *ref = m->directory.refs + i;
+		uint64_t size = stele_le64(ref->size);
+		if (ref->kind == STELE_SHARD_NONE)
+			continue;
+		m->info->shard_cnt++;
+		struct serve_shard *shard = find_known(known, known_cnt, bases[0], i, ref);
+		if (shard != NULL) {
+			shard->user_cnt++;
+			m->info->shared_cnt++;
+			m->info->shared_sz += size;
+		} else {
+			shard = calloc(1, sizeof(*shard));
+			whole = shard != NULL;
+			if (!whole)
+				break;
+			*shard = (struct serve_shard){.size = size, .user_cnt = 1};
+			m->fresh_index[m->fresh_cnt] = i;
+			m->fresh[m->fresh_cnt++] = shard;
+			m->info->copied_cnt++;
+			m->info->copied_sz += size;
+		}
+		m->image->shards[i] = shard;
+	}
+	free(known);
+	return whole ? 0 : stele_fail_errno(m->reterr, ENOMEM, "shards of an image");
+}
+
+/* Bytes of the arena that would be free without this image. */
+static uint64_t exclusive_size(const struct serve_image *image)
+{
+	uint64_t size = 0;
+	for (uint32_t i = 0; image != NULL && i < image->view.shard_cnt; i++)
+		if (image->shards[i] != NULL && image->shards[i]->user_cnt == 1)
+			size += image->shards[i]->size;
+	return size;
+}
+
+static int make_room(struct making *m, const struct serve_image *second)
+{
+	uint64_t need = m->info->copied_sz;
+	struct stele_arena_use use = stele_arena_use(m->arena);
+	uint64_t yield = exclusive_size(second);
+	if (need > use.free_sz + yield)
+		return stele_fail(m->reterr, STELE_E_SYSTEM,
+				  "arena of %zu bytes is full: the image needs %" PRIu64
+				  " bytes more, %zu are free",
+				  use.size, need, use.free_sz);
+	int rc = 0;
+	for (uint32_t i = 0; rc == 0 && i < m->fresh_cnt; i++)
+		rc = stele_arena_alloc(m->arena, m->fresh[i]->size, &m->fresh[i]->bytes, m->reterr);
+	return rc != 0 && yield > 0 ? STELE_E_STALE : rc;
+}
+
+/* ---- the image ---- */
+
+static int copy_shards(struct making *m, const struct serve_source *source, unsigned threads)
+{
+	struct copy_job *jobs = calloc(m->fresh_cnt + 1u, sizeof(*jobs));
+	if (jobs == NULL)
+		return stele_fail_errno(m->reterr, ENOMEM, "copies of shards");
+	for (uint32_t i = 0; i < m->fresh_cnt; i++)
+		jobs[i] = (struct copy_job){
+			.ref = m->directory.refs + m->fresh_index[i],
+			.index = m->fresh_index[i],
+			.to = m->fresh[i]->bytes,
+		};
+	int rc = serve_copy(source->fd, jobs, m->fresh_cnt, threads, m->reterr);
+	free(jobs);
+	return rc;
+}
+
+static int assemble(struct making *m)
+{
+	const uint8_t **bases = calloc(m->shard_cnt, sizeof(*bases));
+	if (bases == NULL)
+		return stele_fail_errno(m->reterr, ENOMEM, "shards of an image");
+	for (uint32_t i = 0; i < m->shard_cnt; i++)
+		bases[i] = m->image->shards[i] != NULL ? m->image->shards[i]->bytes : NULL;
+	int rc = stele_view_assemble(&m->directory, bases, &m->image->view, m->reterr);
+	free(bases);
+	return rc;
+}
+
+static int verify(struct making *m, const struct serve_image *base, unsigned threads)
+{
+	struct stele_verify_options options = {
+		.threads = threads,
+		.digests_checked = true,
+		.base = base != NULL ? &base->view : NULL,
+		.base_verified = base != NULL ? base->verified : NULL,
+	};
+	return stele_view_verify_with(&m->image->view, &options, &m->image->verified,
+				      &m->info->incremental, m->reterr);
+}
+
+static int read_head(struct making *m, const struct serve_source *source)
+{
+	struct stat st;
+	struct serve_reader reader = {source->fd};
+	if (fstat(source->fd, &st) != 0)
+		return stele_fail_errno(m->reterr, errno, "image");
+	if (!S_ISREG(st.st_mode))
+		return stele_fail(m->reterr, STELE_E_INPUT, "not a regular file");
+	uint64_t size = (uint64_t)st.st_size;
+	if (source->end != 0 && source->end < size)
+		size = source->end;
+	struct stele_source bytes = {serve_read, &reader, size};
+	int rc = stele_directory_read(&bytes, &m->directory, m->reterr);
+	if (rc == 0)
+		m->shard_cnt = stele_le32(m->directory.root.shard_cnt);
+	return rc;
+}
+
+static bool same_root(const struct making *m, const struct serve_image *base)
+{
+	if (base == NULL || m->info->copied_cnt > 0 || base->view.shard_cnt != m->shard_cnt ||
+	    base->view.generation != stele_le64(m->directory.root.generation) ||
+	    base->view.root_off != m->directory.root_off)
+		return false;
+	for (uint32_t i = 0; i < m->shard_cnt; i++)
+		if (base->shards[i] != m->image->shards[i])
+			return false;
+	return true;
+}
+
+static int make(struct making *m, const struct serve_source *source,
+		struct serve_image *const bases[2], unsigned threads)
+{
+	struct stele_serve_load_info *info = m->info;
+	uint64_t begin = serve_now_ns();
+	int rc = read_head(m, source);
+	if (rc == 0)
+		rc = take_shards(m, bases);
+	uint64_t headed = serve_now_ns();
+	if (rc == 0)
+		rc = make_room(m, bases[1]);
+	if (rc == 0)
+		rc = copy_shards(m, source, threads);
+	uint64_t copied = serve_now_ns();
+	if (rc == 0)
+		info->unchanged = same_root(m, bases[0]);
+	if (rc == 0)
+		rc = assemble(m);
+	if (rc == 0)
+		rc = verify(m, bases[0], threads);
+	if (rc != 0)
+		return rc;
+	info->head_ns = headed - begin;
+	info->copy_ns = copied - headed;
+	info->verify_ns = serve_now_ns() - copied;
+	info->generation = m->image->view.generation;
+	info->serial = m->image->view.serial;
+	snprintf(m->image->name, sizeof(m->image->name), "%s", source->name);
+	m->image->loaded_at = (uint64_t)time(NULL);
+	return 0;
+}
+
+int serve_image_make(struct stele_arena *arena, const struct serve_source *source,
+		     struct serve_image *const bases[2], unsigned threads,
+		     struct serve_image **ret_image, struct stele_serve_load_info *ret_info,
+		     struct stele_error *reterr)
+{
+	struct stele_error detail = {{0}};
+	struct stele_serve_load_info info = {0};
+	struct making m = {
+		.arena = arena,
+		.image = calloc(1, sizeof(*m.image)),
+		.info = &info,
+		.reterr = &detail,
+	};
+	if (m.image == NULL)
+		return stele_fail_errno(reterr, ENOMEM, "image");
+	int rc = make(&m, source, bases, threads);
+	/* Until there is a view, the image does not know how many shards it holds. */
+	for (uint32_t i = 0; rc != 0 && m.image->shards != NULL && i < m.shard_cnt; i++) {
+		drop_shard(arena, m.image->shards[i]);
+		m.image->shards[i] = NULL;
+	}
+	stele_directory_free(&m.directory);
+	free(m.fresh);
+	free(m.fresh_index);
+	if (rc != 0) {
+		serve_image_free(arena, m.image);
+		return stele_fail(reterr, rc, "%s: %s", source->name, detail.text);
+	}
+	*ret_image = m.image;
+	*ret_info = info;
+	return 0;
+}
+
+void serve_image_free(struct stele_arena *arena, struct serve_image *image)
+{
+	if (image == NULL)
+		return;
+	for (uint32_t i = 0; image->shards != NULL && i < image->view.shard_cnt; i++)
+		drop_shard(arena, image->shards[i]);
+	stele_verified_free(image->verified);
+	stele_view_close(&image->view);
+	free(image->shards);
+	free(image);
+}

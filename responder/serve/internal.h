@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_RESPONDER_SERVE_INTERNAL_H
+#define STELE_RESPONDER_SERVE_INTERNAL_H
+
+#include "responder/serve/image.h"
+
+struct stele_serve {
+	struct stele_serve_root root;
+	struct stele_arena *arena;
+	struct serve_image *current, *previous;
+	unsigned start_threads, load_threads;
+	uint64_t load_cnt, refused_cnt;
+};
+
+/* Shards that are there, and their bytes. */
+void serve_count_shards(const struct serve_image *image, uint32_t *ret_cnt, uint64_t *ret_sz);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is served: images, memory, zones. */
+#include "responder/serve/internal.h"
+
+#include "lib/dns/name.h"
+
+#include <string.h>
+
+void serve_count_shards(const struct serve_image *image, uint32_t *ret_cnt, uint64_t *ret_sz)
+{
+	*ret_cnt = 0;
+	*ret_sz = 0;
+	for (uint32_t i = 0; i < image->view.shard_cnt; i++) {
+		*ret_cnt += image->shards[i] != NULL;
+		*ret_sz += image->shards[i] != NULL ? image->shards[i]->size : 0;
+	}
+}
+
+static void describe(const struct serve_image *image, struct stele_serve_image *out)
+{
+	const struct stele_view *view = &image->view;
+	*out = (struct stele_serve_image){
+		.generation = view->generation,
+		.serial = view->serial,
+		.root_off = view->root_off,
+		.name_cnt = view->name_cnt,
+		.rr_cnt = view->rr_cnt,
+		.zone_cnt = view->zone_cnt,
+		.loaded_at = image->loaded_at,
+	};
+	memcpy(out->name, image->name, sizeof(out->name));
+	serve_count_shards(image, &out->shard_cnt, &out->shards_sz);
+	for (uint32_t i = 0; i < view->shard_cnt; i++)
+		if (image->shards[i] != NULL && image->shards[i]->user_cnt == 1)
+			out->exclusive_sz += image->shards[i]->size;
+}
+
+void stele_serve_status(const struct stele_serve *serve, struct stele_serve_status *ret_status)
+{
+	*ret_status = (struct stele_serve_status){
+		.has_current = serve->current != NULL,
+		.has_previous = serve->previous != NULL,
+		.arena = stele_arena_use(serve->arena),
+		.load_cnt = serve->load_cnt,
+		.refused_cnt = serve->refused_cnt,
+	};
+	if (serve->current != NULL)
+		describe(serve->current, &ret_status->current);
+	if (serve->previous != NULL)
+		describe(serve->previous, &ret_status->previous);
+}
+
+static struct stele_serve_zone describe_zone(const uint8_t *record)
+{
+	const struct stele_zone *head = (const void *)record;
+	return (struct stele_serve_zone){
+		.apex = record + sizeof(*head),
+		.apex_len = head->apex_len,
+		.expired = (head->flags & STELE_ZONE_EXPIRED) != 0,
+		.chain_kind = head->chain_kind,
+		.zone_id = stele_le32(head->zone_id),
+		.serial = stele_le32(head->serial),
+		.name_cnt = stele_le64(head->node_cnt),
+		.rr_cnt = stele_le64(head->rr_cnt),
+	};
+}
+
+int stele_serve_zones(const struct stele_serve *serve,
+		      int (*visit)(void *user, const struct stele_serve_zone *zone), void *user)
+{
+	const struct stele_view *view = serve->current != NULL ? &serve->current->view : NULL;
+	for (uint64_t s = 0; view != NULL && s < UINT64_C(1) << view->zone_bits; s++) {
+		const struct stele_view_shard *shard = view->shards + view->zone_first + s;
+		for (uint32_t i = 0; i < shard->slot_cnt; i++) {
+			uint64_t slot = stele_get_le64(shard->slots + 8 * (uint64_t)i);
+			if (slot == 0)
+				continue;
+			struct stele_serve_zone zone =
+				describe_zone(shard->base + (slot & STELE_SLOT_OFF_MASK));
+			int rc = visit(user, &zone);
+			if (rc != 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+static uint64_t hash_name(struct stele_hash_seed seed, const uint8_t *name)
+{
+	uint8_t starts[STELE_LABELS_MAX + 1];
+	unsigned cnt = 0;
+	for (size_t at = 0; name[at] != 0; at += name[at] + 1u)
+		starts[cnt++] = (uint8_t)at;
+	uint64_t hash = seed.start;
+	while (cnt > 0)
+		hash = stele_hash_label(seed, hash, name + starts[--cnt]);
+	return hash;
+}
+
+int stele_serve_zone(const struct stele_serve *serve, const uint8_t *apex, size_t apex_len,
+		     struct stele_serve_zone *ret_zone)
+{
+	uint8_t lower[STELE_NAME_MAX + STELE_HASH_SLACK] = {0};
+	if (serve->current == NULL || stele_name_length(apex, apex_len) != apex_len)
+		return STELE_E_NOTFOUND;
+	const struct stele_view *view = &serve->current->view;
+	stele_name_lower(lower, apex, apex_len);
+	uint64_t key = stele_key_zone(view->seed, hash_name(view->seed, lower));
+	const uint8_t *record = stele_view_find(stele_view_zone_shard(view, key), key);
+	if (record == NULL)
+		return STELE_E_NOTFOUND;
+	struct stele_serve_zone zone = describe_zone(record);
+	if (zone.apex_len != apex_len || memcmp(zone.apex, lower, apex_len) != 0)
+		return STELE_E_NOTFOUND;
+	*ret_zone = zone;
+	return 0;
+}
