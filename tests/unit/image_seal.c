@@ -31,19 +31,19 @@ static void seal_shard(uint8_t *bytes, uint64_t end, struct stele_shard_ref *ref
 	SHA256(bytes + off, size, ref->digest);
 }
 
-static void seal_page(uint8_t *bytes, uint64_t end, struct stele_dir_entry *entry)
+static void seal_page(uint8_t *bytes, uint64_t end, struct stele_dir_entry *entry, bool shards)
 {
 	uint64_t off = stele_le64(entry->page_off);
 	uint64_t size = (uint64_t)stele_le32(entry->ref_cnt) * sizeof(struct stele_shard_ref);
 	if (stele_le32(entry->ref_cnt) > STELE_DIR_PAGE_REFS || !within(off, size, end))
 		return;
 	struct stele_shard_ref *refs = (void *)(bytes + off);
-	for (uint32_t i = 0; i < stele_le32(entry->ref_cnt); i++)
+	for (uint32_t i = 0; shards && i < stele_le32(entry->ref_cnt); i++)
 		seal_shard(bytes, end, refs + i);
 	entry->page_crc = stele_to_le32(stele_crc32c(0, bytes + off, size));
 }
 
-bool image_seal(uint8_t *bytes, size_t bytes_sz)
+static bool seal(uint8_t *bytes, size_t bytes_sz, bool shards)
 {
 	uint64_t root_off = last_root(bytes, bytes_sz);
 	if (root_off == 0)
@@ -55,7 +55,7 @@ bool image_seal(uint8_t *bytes, size_t bytes_sz)
 		struct stele_dir_entry *top = (void *)(bytes + top_off);
 		/* Hostile tops can name one page very often; a few pages are enough for any test. */
 		for (uint32_t i = 0; i < stele_le32(root->top_cnt) && i < 16; i++)
-			seal_page(bytes, root_off, top + i);
+			seal_page(bytes, root_off, top + i, shards);
 		root->top_crc = stele_to_le32(stele_crc32c(0, bytes + top_off, top_sz));
 	}
 	struct stele_superblock *sb = (void *)bytes;
@@ -68,6 +68,16 @@ bool image_seal(uint8_t *bytes, size_t bytes_sz)
 	root->crc = stele_to_le32(0);
 	root->crc = stele_to_le32(stele_crc32c(0, root, sizeof(*root)));
 	return true;
+}
+
+bool image_seal(uint8_t *bytes, size_t bytes_sz)
+{
+	return seal(bytes, bytes_sz, true);
+}
+
+void image_seal_page(uint8_t *bytes, size_t bytes_sz)
+{
+	seal(bytes, bytes_sz, false);
 }
 
 /* ---- sums of bodies ---- */

@@ -13,6 +13,9 @@
  */
 bool image_seal(uint8_t *bytes, size_t bytes_sz);
 
+/* Makes the checksums of directory pages and what is above them right, and leaves references as they are. */
+void image_seal_page(uint8_t *bytes, size_t bytes_sz);
+
 /*
  * Makes the sums of RRset bodies right again, of all name records that slots lead to. Then, for the
  * checksums, image_seal().
