@@ -49,10 +49,11 @@ bool stele_verify_relative(const uint8_t *rel, size_t rel_len, size_t apex_len,
 uint64_t stele_verify_hash(struct stele_hash_seed seed, uint64_t suffix, const uint8_t *rel,
 			   size_t rel_len, uint64_t *ret_parent)
 {
-	uint8_t copy[STELE_NAME_MAX + STELE_HASH_SLACK] = {0};
+	uint8_t copy[STELE_NAME_MAX + STELE_HASH_SLACK];
 	uint8_t starts[STELE_LABELS_MAX + 1];
 	unsigned cnt = 0;
 	memcpy(copy, rel, rel_len);
+	memset(copy + rel_len, 0, STELE_HASH_SLACK);
 	for (size_t at = 0; at < rel_len; at += copy[at] + 1u)
 		starts[cnt++] = (uint8_t)at;
 	uint64_t hash = suffix, parent = suffix;

@@ -92,13 +92,21 @@ struct verify_removed {
 	const uint8_t *record; /* in the base */
 };
 
-/* Where the parent of a name is. */
-struct verify_parent {
+/* A name whose parent is looked for, and where that is. */
+struct verify_bond {
+	const uint8_t *child; /* record */
 	const struct stele_view *view;
-	const struct stele_name *head; /* NULL: it does not exist */
+	const struct verify_zone *zone;
+	const uint8_t *rel; /* of the parent */
+	size_t rel_len;
+	const struct stele_name *parent; /* NULL: it does not exist */
 	uint64_t key;
 	uint32_t shard, slot;
 };
+
+/* Lookups under way at once: fewer leave the latency of memory uncovered, more push one another out of
+ * the first-level cache. */
+enum { VERIFY_BONDS = 32 };
 
 /* One worker. Passes run on all of them at once; what they share is set between passes. */
 struct verify {
@@ -113,7 +121,9 @@ struct verify {
 
 	struct verify_tally *tallies;        /* by zone: to be added to what was seen */
 	const struct verify_zone *last_zone; /* found last by its id */
-	struct verify_parent last_parent;
+	struct verify_bond last_bond;
+	struct verify_bond bonds[VERIFY_BONDS]; /* to be counted */
+	unsigned bond_cnt;
 	struct verify_removed *removed;
 	size_t removed_cnt, removed_cap;
 

@@ -115,27 +115,45 @@ static bool is_name(const struct stele_name *head, const struct verify_zone *zon
 	       memcmp(head + 1, rel, rel_len) == 0;
 }
 
-/*
- * Finds the parent of a name that is not an apex; its head is NULL if it does not exist. In a large
- * zone most names have the apex for a parent, so the last one is tried first.
- */
-static struct verify_parent find_parent(struct verify *v, const struct stele_view *view,
-					const struct stele_name_parts *child)
+/* The parent of a name that is not an apex, by name. */
+static struct verify_bond bond_of(struct verify *v, const struct stele_view *view,
+				  const uint8_t *record)
 {
-	const struct verify_zone *zone =
-		stele_verify_zone_by_id(v, stele_le32(child->head->zone_id));
-	const uint8_t *rel = child->rel + child->rel[0] + 1;
-	size_t rel_len = child->head->rel_len - (child->rel[0] + 1u);
-	if (v->last_parent.view == view && is_name(v->last_parent.head, zone, rel, rel_len))
-		return v->last_parent;
-	struct verify_parent parent = {
+	struct stele_name_parts child = stele_name_parts(record);
+	size_t label_sz = child.rel[0] + 1u;
+	return (struct verify_bond){
+		.child = record,
 		.view = view,
-		.key = stele_verify_key(view, zone, rel, rel_len),
+		.zone = stele_verify_zone_by_id(v, stele_le32(child.head->zone_id)),
+		.rel = child.rel + label_sz,
+		.rel_len = child.head->rel_len - label_sz,
 	};
-	parent.head = stele_verify_find(view, zone, parent.key, rel, rel_len, &parent.shard,
-					&parent.slot);
-	v->last_parent = parent;
-	return parent;
+}
+
+/* In a large zone most names have the apex for a parent: the last one is tried first. */
+static bool is_last(const struct verify *v, struct verify_bond *bond)
+{
+	const struct verify_bond *last = &v->last_bond;
+	if (last->view != bond->view ||
+	    !is_name(last->parent, bond->zone, bond->rel, bond->rel_len))
+		return false;
+	bond->parent = last->parent;
+	bond->key = last->key;
+	bond->shard = last->shard;
+	bond->slot = last->slot;
+	return true;
+}
+
+static void find_key(struct verify_bond *bond)
+{
+	bond->key = stele_verify_key(bond->view, bond->zone, bond->rel, bond->rel_len);
+}
+
+static void find_parent(struct verify *v, struct verify_bond *bond)
+{
+	bond->parent = stele_verify_find(bond->view, bond->zone, bond->key, bond->rel,
+					 bond->rel_len, &bond->shard, &bond->slot);
+	v->last_bond = *bond;
 }
 
 static bool is_wildcard(const struct stele_name_parts *name)
@@ -144,21 +162,18 @@ static bool is_wildcard(const struct stele_name_parts *name)
 }
 
 /* Counts a bond of the view. Other workers count too, at the same parents. */
-static int count_bond(struct verify *v, const uint8_t *record)
+static int count_bond(struct verify *v, const struct verify_bond *bond)
 {
-	struct stele_name_parts child = stele_name_parts(record);
-	if (child.head->rel_len == 0)
-		return 0;
-	struct verify_parent parent = find_parent(v, v->view, &child);
-	if (parent.head == NULL)
-		return stele_verify_fault(v, record, "name: its parent does not exist");
-	int rc = check_bond(v, &child, parent.head, parent.key);
-	struct verify_counts **counts = v->run->out->counts + parent.shard;
+	struct stele_name_parts child = stele_name_parts(bond->child);
+	if (bond->parent == NULL)
+		return stele_verify_fault(v, bond->child, "name: its parent does not exist");
+	int rc = check_bond(v, &child, bond->parent, bond->key);
+	struct verify_counts **counts = v->run->out->counts + bond->shard;
 	if (rc == 0 && v->run->base != NULL)
 		rc = own_counts(v, counts);
 	if (rc != 0)
 		return rc;
-	uint32_t *slot = (*counts)->slots + parent.slot;
+	uint32_t *slot = (*counts)->slots + bond->slot;
 	if (v->run->base == NULL && v->run->worker_cnt > 1) {
 		__atomic_fetch_add(slot, 1, __ATOMIC_RELAXED);
 		if (is_wildcard(&child))
@@ -175,15 +190,78 @@ static int drop_bond(struct verify *v, struct verify_counts **counts, const uint
 	struct stele_name_parts child = stele_name_parts(record);
 	if (child.head->rel_len == 0)
 		return 0;
-	struct verify_parent parent = find_parent(v, v->run->base, &child);
-	int rc = own_counts(v, counts + parent.shard);
+	struct verify_bond bond = bond_of(v, v->run->base, record);
+	if (!is_last(v, &bond)) {
+		find_key(&bond);
+		find_parent(v, &bond);
+	}
+	int rc = own_counts(v, counts + bond.shard);
 	if (rc != 0)
 		return rc;
-	uint32_t *slot = counts[parent.shard]->slots + parent.slot;
+	uint32_t *slot = counts[bond.shard]->slots + bond.slot;
 	*slot = (*slot - 1) | VERIFY_TOUCHED;
 	if (is_wildcard(&child))
 		*slot &= ~VERIFY_HAS_WILDCARD;
 	return 0;
+}
+
+static const struct stele_view_shard *name_shard(const struct stele_view *view, uint64_t i)
+{
+	return view->shards + view->name_first + i;
+}
+
+static const uint8_t *pilot_of(const struct verify_bond *bond)
+{
+	const struct stele_view_shard *shard = stele_view_name_shard(bond->view, bond->key);
+	uint64_t mixed = stele_shard_mix(bond->key, shard->seed);
+	return shard->pilots + stele_shard_bucket(mixed, shard->bucket_cnt);
+}
+
+/* Asks for what the next step of a lookup reads, for all bonds that wait: pilots, slots, records. */
+static void prefetch(const struct verify *v, unsigned step)
+{
+	for (unsigned i = 0; i < v->bond_cnt; i++) {
+		const struct verify_bond *bond = v->bonds + i;
+		const struct stele_view_shard *shard = stele_view_name_shard(bond->view, bond->key);
+		if (shard->bucket_cnt == 0)
+			continue;
+		const uint8_t *p = pilot_of(bond);
+		if (step > 0) {
+			uint32_t slot = stele_verify_slot(shard, bond->key);
+			uint32_t at = stele_key_shard(bond->key, bond->view->name_bits);
+			p = shard->slots + 8 * (uint64_t)slot;
+			__builtin_prefetch(v->run->out->counts[at]->slots + slot, 1);
+		}
+		if (step > 1)
+			p = shard->base + (stele_get_le64(p) & STELE_SLOT_OFF_MASK);
+		__builtin_prefetch(p);
+	}
+}
+
+/* Finds the parents of all bonds that wait, and counts them. */
+static int count_waiting(struct verify *v)
+{
+	for (unsigned step = 0; step < 3; step++)
+		prefetch(v, step);
+	int rc = 0;
+	for (unsigned i = 0; rc == 0 && i < v->bond_cnt; i++) {
+		find_parent(v, v->bonds + i);
+		rc = count_bond(v, v->bonds + i);
+	}
+	v->bond_cnt = 0;
+	return rc;
+}
+
+static int add_bond(struct verify *v, const uint8_t *record)
+{
+	if (((const struct stele_name *)record)->rel_len == 0)
+		return 0;
+	struct verify_bond bond = bond_of(v, v->view, record);
+	if (is_last(v, &bond))
+		return count_bond(v, &bond);
+	find_key(&bond);
+	v->bonds[v->bond_cnt++] = bond;
+	return v->bond_cnt == VERIFY_BONDS ? count_waiting(v) : 0;
 }
 
 /* ---- shards ---- */
@@ -203,11 +281,6 @@ static const uint8_t *next_record(struct sweep *s)
 			return s->shard->base + (slot & STELE_SLOT_OFF_MASK);
 	}
 	return NULL;
-}
-
-static const struct stele_view_shard *name_shard(const struct stele_view *view, uint64_t i)
-{
-	return view->shards + view->name_first + i;
 }
 
 /* Bonds that no longer hold, of one shard of the base. */
@@ -260,11 +333,11 @@ static int count_bonds(struct verify *v, uint64_t i)
 				stele_verify_counterpart(v, now, name_shard(v->run->base, i), NULL);
 		if (old != NULL && same_child(old, now))
 			continue;
-		int rc = count_bond(v, now);
+		int rc = add_bond(v, now);
 		if (rc != 0)
 			return rc;
 	}
-	return 0;
+	return count_waiting(v);
 }
 
 static int check_flags(struct verify *v, const uint8_t *record, uint32_t count)
