@@ -259,6 +259,9 @@ static void test_flips(void **state)
 	int fd = versions_file(other.bytes, other.size);
 	load(serve, fd, NULL);
 	for (size_t at = 0; at < small.size; at++) {
+		/* Of those that nobody reads, some: each is loaded into a new arena. */
+		if (at % 32 != 0 && !image_reaches(small.bytes, small.size, at))
+			continue;
 		small.bytes[at] ^= 0x81;
 		bool accepted = try_load(serve, small.bytes, small.size);
 		small.bytes[at] ^= 0x81;
