@@ -79,12 +79,18 @@ static struct serve_shard *find_known(const struct known *known, uint32_t cnt,
 
 /* ---- room for the others ---- */
 
+/* Lookups may read a little behind a shard. */
+static size_t extent_size(const struct serve_shard *shard)
+{
+	return shard->size + STELE_VIEW_SLACK;
+}
+
 static void drop_shard(struct stele_arena *arena, struct serve_shard *shard)
 {
 	if (shard == NULL || --shard->user_cnt > 0)
 		return;
 	if (shard->bytes != NULL)
-		stele_arena_free(arena, shard->bytes, shard->size);
+		stele_arena_free(arena, shard->bytes, extent_size(shard));
 	free(shard);
 }
 
@@ -139,13 +145,13 @@ static uint64_t exclusive_size(const struct serve_image *image)
 	uint64_t size = 0;
 	for (uint32_t i = 0; image != NULL && i < image->view.shard_cnt; i++)
 		if (image->shards[i] != NULL && image->shards[i]->user_cnt == 1)
-			size += image->shards[i]->size;
+			size += extent_size(image->shards[i]);
 	return size;
 }
 
 static int make_room(struct making *m, const struct serve_image *second)
 {
-	uint64_t need = m->info->copied_sz;
+	uint64_t need = m->info->copied_sz + (uint64_t)m->fresh_cnt * STELE_VIEW_SLACK;
 	struct stele_arena_use use = stele_arena_use(m->arena);
 	uint64_t yield = exclusive_size(second);
 	if (need > use.free_sz + yield)
@@ -155,7 +161,8 @@ static int make_room(struct making *m, const struct serve_image *second)
 				  use.size, need, use.free_sz);
 	int rc = 0;
 	for (uint32_t i = 0; rc == 0 && i < m->fresh_cnt; i++)
-		rc = stele_arena_alloc(m->arena, m->fresh[i]->size, &m->fresh[i]->bytes, m->reterr);
+		rc = stele_arena_alloc(m->arena, extent_size(m->fresh[i]), &m->fresh[i]->bytes,
+				       m->reterr);
 	return rc != 0 && yield > 0 ? STELE_E_STALE : rc;
 }
 

@@ -95,8 +95,8 @@ static void test_versions(void **state)
 	/* Two images are held, and no byte of any other. */
 	stele_serve_status(serve, &status);
 	assert_true(status.arena.used_sz <=
-		    status.current.shards_sz + 64 * status.current.shard_cnt +
-			    status.previous.exclusive_sz + 64 * status.previous.shard_cnt);
+		    status.current.shards_sz + 128 * status.current.shard_cnt +
+			    status.previous.exclusive_sz + 128 * status.previous.shard_cnt);
 	assert_int_equal(status.load_cnt, version_cnt);
 	stele_serve_close(serve);
 }
@@ -461,6 +461,54 @@ static void test_changing_file(void **state)
 	stele_serve_close(serve);
 }
 
+/* ---- the grace period ---- */
+
+struct loading {
+	struct stele_serve *serve;
+	int fd;
+	bool done;
+};
+
+static void *load_next(void *arg)
+{
+	struct loading *l = arg;
+	struct stele_error err;
+	if (stele_serve_load(l->serve, l->fd, "next", NULL, &err) != 0)
+		abort();
+	__atomic_store_n(&l->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* A load does not return while a reader uses the view before; nor does a reader that is offline hold it up. */
+static void test_grace(void **state)
+{
+	(void)state;
+	struct stele_serve *serve = versions_open(ARENA_SZ);
+	struct loading loading = {.serve = serve, .fd = fds[1]};
+	pthread_t thread;
+	load(serve, fds[0], NULL);
+	stele_serve_reader_begin();
+	const struct stele_view *view = stele_serve_view(stele_serve_root(serve));
+	assert_int_equal(pthread_create(&thread, NULL, load_next, &loading), 0);
+	/* It is published, and then waits. */
+	while (stele_serve_view(stele_serve_root(serve)) == view)
+		usleep(1000);
+	for (unsigned i = 0; i < 30; i++) {
+		assert_int_equal(versions_ask(answerer, view, plain_zone, sizeof(plain_zone)), 1);
+		assert_false(__atomic_load_n(&loading.done, __ATOMIC_ACQUIRE));
+		usleep(2000);
+	}
+	stele_serve_reader_quiescent();
+	stele_serve_reader_offline();
+	pthread_join(thread, NULL);
+	assert_true(loading.done);
+	load(serve, fds[2], NULL);
+	stele_serve_reader_online();
+	expect_version(serve, 3);
+	stele_serve_reader_end();
+	stele_serve_close(serve);
+}
+
 /* ---- the arena is full ---- */
 
 static void test_full(void **state)
@@ -536,19 +584,13 @@ int main(int argc, char **argv)
 		fds[i] = open(argv[3 + i], O_RDONLY | O_CLOEXEC);
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_jumps),
-		cmocka_unit_test(test_rollback),
-		cmocka_unit_test(test_unchanged),
-		cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_zone_walk),
-		cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_sealed_flips),
-		cmocka_unit_test(test_truncations),
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_lying_reference),
-		cmocka_unit_test(test_changing_file),
-		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_versions),        cmocka_unit_test(test_jumps),
+		cmocka_unit_test(test_rollback),        cmocka_unit_test(test_unchanged),
+		cmocka_unit_test(test_zones),           cmocka_unit_test(test_zone_walk),
+		cmocka_unit_test(test_flips),           cmocka_unit_test(test_sealed_flips),
+		cmocka_unit_test(test_truncations),     cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_lying_reference), cmocka_unit_test(test_changing_file),
+		cmocka_unit_test(test_grace),           cmocka_unit_test(test_full),
 	};
 	int failed = cmocka_run_group_tests(tests, open_answerer, NULL);
 	stele_answerer_free(answerer);
