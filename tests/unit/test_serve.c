@@ -398,6 +398,66 @@ static void test_lying_reference(void **state)
 	stele_serve_close(serve);
 }
 
+static struct stele_shard_ref *ref_at(uint8_t *bytes, struct stele_root *root, uint32_t index)
+{
+	struct stele_dir_entry *top = (void *)(bytes + stele_le64(root->top_off));
+	struct stele_shard_ref *refs =
+		(void *)(bytes + stele_le64(top[index / STELE_DIR_PAGE_REFS].page_off));
+	return refs + index % STELE_DIR_PAGE_REFS;
+}
+
+/*
+ * An update of which some shards are as they were before it: each shard is good, and they do not belong
+ * together, or do and nothing changed that others see. By what differs, or as a whole: the verdict is the
+ * same.
+ */
+static void mix(struct stele_serve *serve, const struct image_bytes *image, unsigned one_in)
+{
+	uint8_t *bytes = malloc(image->size);
+	memcpy(bytes, image->bytes, image->size);
+	struct stele_root *root = (void *)(bytes + image->size - sizeof(*root));
+	struct stele_root *before = (void *)(bytes + stele_le64(root->prev_root_off));
+	uint64_t live_sz = stele_le64(root->live_sz);
+	for (uint32_t i = 0; i < stele_le32(root->shard_cnt); i++) {
+		struct stele_shard_ref *ref = ref_at(bytes, root, i);
+		struct stele_shard_ref *old = ref_at(bytes, before, i);
+		if ((unsigned)rand() % one_in != 0)
+			continue;
+		live_sz += stele_le64(old->size) - stele_le64(ref->size);
+		*ref = *old;
+	}
+	root->live_sz = stele_to_le64(live_sz);
+	/* Pages that both directories have were changed for both: the old one is not looked at again. */
+	image_seal_page(bytes, image->size);
+	assert_int_equal(try_load(serve, bytes, image->size), verifies(bytes, image->size));
+	free(bytes);
+}
+
+static void test_mixed(void **state)
+{
+	(void)state;
+	struct stele_serve *serve = versions_open(ARENA_SZ);
+	unsigned mixed_cnt = 0;
+	srand(23);
+	for (unsigned i = 1; i < version_cnt; i++) {
+		struct stele_root *root =
+			(void *)(versions[i].bytes + versions[i].size - sizeof(*root));
+		uint64_t prev_root_off = stele_le64(root->prev_root_off);
+		/* Compaction leaves one root, and another number of shards another place for each. */
+		if (prev_root_off == 0)
+			continue;
+		struct stele_root *before = (void *)(versions[i].bytes + prev_root_off);
+		if (memcmp(&before->shard_cnt, &root->shard_cnt, sizeof(root->shard_cnt)) != 0)
+			continue;
+		load(serve, fds[i - 1], NULL);
+		for (unsigned one_in = 2; one_in <= 32; one_in *= 2)
+			mix(serve, versions + i, one_in);
+		mixed_cnt++;
+	}
+	assert_true(mixed_cnt > 0);
+	stele_serve_close(serve);
+}
+
 /* ---- files that change ---- */
 
 struct spoiler {
@@ -584,13 +644,21 @@ int main(int argc, char **argv)
 		fds[i] = open(argv[3 + i], O_RDONLY | O_CLOEXEC);
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_versions),        cmocka_unit_test(test_jumps),
-		cmocka_unit_test(test_rollback),        cmocka_unit_test(test_unchanged),
-		cmocka_unit_test(test_zones),           cmocka_unit_test(test_zone_walk),
-		cmocka_unit_test(test_flips),           cmocka_unit_test(test_sealed_flips),
-		cmocka_unit_test(test_truncations),     cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_lying_reference), cmocka_unit_test(test_changing_file),
-		cmocka_unit_test(test_grace),           cmocka_unit_test(test_full),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_jumps),
+		cmocka_unit_test(test_rollback),
+		cmocka_unit_test(test_unchanged),
+		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_zone_walk),
+		cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_sealed_flips),
+		cmocka_unit_test(test_truncations),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_lying_reference),
+		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_changing_file),
+		cmocka_unit_test(test_grace),
+		cmocka_unit_test(test_full),
 	};
 	int failed = cmocka_run_group_tests(tests, open_answerer, NULL);
 	stele_answerer_free(answerer);
