@@ -3,7 +3,7 @@
  * Loading images: versions one after another and out of order, rollback, refusals that change nothing,
  * files that change while they are read, a full arena.
  *
- * usage: test_serve SMALL-IMAGE OTHER-IMAGE VERSION...
+ * usage: test_serve SMALL-IMAGE OTHER-IMAGE PAIR-IMAGE PAIR-IMAGE PAIR-IMAGE VERSION...
  */
 #include "tests/unit/image_exercise.h"
 #include "tests/unit/image_seal.h"
@@ -31,6 +31,9 @@ static const uint8_t small_zone[] = "\5small\4test";
 
 static struct image_bytes small, other, versions[VERSIONS_MAX];
 static int fds[VERSIONS_MAX]; /* of the versions */
+
+#define PAIRS 3
+static struct image_bytes pairs[PAIRS];
 static unsigned version_cnt;
 static struct stele_answerer *answerer;
 
@@ -409,9 +412,9 @@ static struct stele_shard_ref *ref_at(uint8_t *bytes, struct stele_root *root, u
 /*
  * An update of which some shards are as they were before it: each shard is good, and they do not belong
  * together, or do and nothing changed that others see. By what differs, or as a whole: the verdict is the
- * same.
+ * same. `is_old` says which. True if it was accepted.
  */
-static void mix(struct stele_serve *serve, const struct image_bytes *image, unsigned one_in)
+static bool mix(struct stele_serve *serve, const struct image_bytes *image, const bool *is_old)
 {
 	uint8_t *bytes = malloc(image->size);
 	memcpy(bytes, image->bytes, image->size);
@@ -421,16 +424,29 @@ static void mix(struct stele_serve *serve, const struct image_bytes *image, unsi
 	for (uint32_t i = 0; i < stele_le32(root->shard_cnt); i++) {
 		struct stele_shard_ref *ref = ref_at(bytes, root, i);
 		struct stele_shard_ref *old = ref_at(bytes, before, i);
-		if ((unsigned)rand() % one_in != 0)
+		if (!is_old[i])
 			continue;
 		live_sz += stele_le64(old->size) - stele_le64(ref->size);
 		*ref = *old;
 	}
 	root->live_sz = stele_to_le64(live_sz);
-	/* Pages that both directories have were changed for both: the old one is not looked at again. */
 	image_seal_page(bytes, image->size);
-	assert_int_equal(try_load(serve, bytes, image->size), verifies(bytes, image->size));
+	bool accepted = try_load(serve, bytes, image->size);
+	assert_int_equal(accepted, verifies(bytes, image->size));
 	free(bytes);
+	return accepted;
+}
+
+#define SHARDS_MAX 1024
+
+/* Whether the last update left the places of all shards as they were; compaction leaves one root. */
+static bool can_be_mixed(const struct image_bytes *image)
+{
+	const struct stele_root *root = (const void *)(image->bytes + image->size - sizeof(*root));
+	uint64_t prev_root_off = stele_le64(root->prev_root_off);
+	const struct stele_root *before = (const void *)(image->bytes + prev_root_off);
+	return prev_root_off != 0 && stele_le32(root->shard_cnt) <= SHARDS_MAX &&
+	       memcmp(&before->shard_cnt, &root->shard_cnt, sizeof(root->shard_cnt)) == 0;
 }
 
 static void test_mixed(void **state)
@@ -440,22 +456,59 @@ static void test_mixed(void **state)
 	unsigned mixed_cnt = 0;
 	srand(23);
 	for (unsigned i = 1; i < version_cnt; i++) {
-		struct stele_root *root =
-			(void *)(versions[i].bytes + versions[i].size - sizeof(*root));
-		uint64_t prev_root_off = stele_le64(root->prev_root_off);
-		/* Compaction leaves one root, and another number of shards another place for each. */
-		if (prev_root_off == 0)
-			continue;
-		struct stele_root *before = (void *)(versions[i].bytes + prev_root_off);
-		if (memcmp(&before->shard_cnt, &root->shard_cnt, sizeof(root->shard_cnt)) != 0)
+		if (!can_be_mixed(versions + i))
 			continue;
 		load(serve, fds[i - 1], NULL);
-		for (unsigned one_in = 2; one_in <= 32; one_in *= 2)
-			mix(serve, versions + i, one_in);
+		for (int one_in = 2; one_in <= 32; one_in *= 2) {
+			bool is_old[SHARDS_MAX];
+			for (unsigned k = 0; k < SHARDS_MAX; k++)
+				is_old[k] = rand() % one_in == 0;
+			mix(serve, versions + i, is_old);
+		}
 		mixed_cnt++;
 	}
 	assert_true(mixed_cnt > 0);
 	stele_serve_close(serve);
+}
+
+/*
+ * Updates that change what shards say about one another but no total (tests/golden/make-pair): all ways of
+ * mixing them, on the image before the update and on the one behind it.
+ */
+static void test_pairs(void **state)
+{
+	(void)state;
+	for (unsigned p = 0; p < PAIRS; p++) {
+		struct image_bytes *image = pairs + p;
+		struct stele_root *root = (void *)(image->bytes + image->size - sizeof(*root));
+		struct stele_root *before =
+			(void *)(image->bytes + stele_le64(root->prev_root_off));
+		uint64_t end = stele_le64(root->prev_root_off) + sizeof(*root);
+		uint32_t changed[SHARDS_MAX], changed_cnt = 0, accepted_cnt = 0;
+		assert_true(can_be_mixed(image));
+		for (uint32_t i = 0; i < stele_le32(root->shard_cnt); i++)
+			if (memcmp(ref_at(image->bytes, root, i), ref_at(image->bytes, before, i),
+				   sizeof(struct stele_shard_ref)) != 0)
+				changed[changed_cnt++] = i;
+		assert_in_range(changed_cnt, 2, 8);
+		int fd = versions_file(image->bytes, image->size);
+		for (unsigned m = 0; m < 2u << changed_cnt; m++) {
+			struct stele_serve *serve = versions_open((size_t)64 << 20);
+			bool is_old[SHARDS_MAX] = {false};
+			for (uint32_t i = 0; i < changed_cnt; i++)
+				is_old[changed[i]] = (m >> 1 >> i & 1) != 0;
+			assert_int_equal(stele_serve_load_until(serve, fd, m & 1 ? end : 0, "base",
+								NULL, NULL),
+					 0);
+			accepted_cnt += mix(serve, image, is_old);
+			stele_serve_close(serve);
+		}
+		/* All old with the new root, or all new: and what changed in one place alone. */
+		print_message("%u shards, %u of %u mixtures accepted\n", changed_cnt, accepted_cnt,
+			      2u << changed_cnt);
+		assert_true(accepted_cnt >= 2 && accepted_cnt < 2u << changed_cnt);
+		close(fd);
+	}
 }
 
 /* ---- files that change ---- */
@@ -632,33 +685,29 @@ static int open_answerer(void **state)
 
 int main(int argc, char **argv)
 {
-	version_cnt = argc < 3 ? 0 : (unsigned)argc - 3;
+	version_cnt = argc < 3 + PAIRS ? 0 : (unsigned)argc - 3 - PAIRS;
 	if (version_cnt < 4 || version_cnt > VERSIONS_MAX) {
-		fputs("usage: test_serve SMALL-IMAGE OTHER-IMAGE VERSION...\n", stderr);
+		fputs("usage: test_serve SMALL-IMAGE OTHER-IMAGE PAIR-IMAGE PAIR-IMAGE PAIR-IMAGE VERSION...\n",
+		      stderr);
 		return 2;
 	}
 	small = image_read(argv[1]);
 	other = image_read(argv[2]);
+	for (unsigned i = 0; i < PAIRS; i++)
+		pairs[i] = image_read(argv[3 + i]);
 	for (unsigned i = 0; i < version_cnt; i++) {
-		versions[i] = image_read(argv[3 + i]);
-		fds[i] = open(argv[3 + i], O_RDONLY | O_CLOEXEC);
+		versions[i] = image_read(argv[3 + PAIRS + i]);
+		fds[i] = open(argv[3 + PAIRS + i], O_RDONLY | O_CLOEXEC);
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_jumps),
-		cmocka_unit_test(test_rollback),
-		cmocka_unit_test(test_unchanged),
-		cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_zone_walk),
-		cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_sealed_flips),
-		cmocka_unit_test(test_truncations),
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_lying_reference),
-		cmocka_unit_test(test_mixed),
-		cmocka_unit_test(test_changing_file),
-		cmocka_unit_test(test_grace),
-		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_versions),        cmocka_unit_test(test_jumps),
+		cmocka_unit_test(test_rollback),        cmocka_unit_test(test_unchanged),
+		cmocka_unit_test(test_zones),           cmocka_unit_test(test_zone_walk),
+		cmocka_unit_test(test_flips),           cmocka_unit_test(test_sealed_flips),
+		cmocka_unit_test(test_truncations),     cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_lying_reference), cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_pairs),           cmocka_unit_test(test_changing_file),
+		cmocka_unit_test(test_grace),           cmocka_unit_test(test_full),
 	};
 	int failed = cmocka_run_group_tests(tests, open_answerer, NULL);
 	stele_answerer_free(answerer);
@@ -666,6 +715,8 @@ int main(int argc, char **argv)
 		free(versions[i].bytes);
 		close(fds[i]);
 	}
+	for (unsigned i = 0; i < PAIRS; i++)
+		free(pairs[i].bytes);
 	free(small.bytes);
 	free(other.bytes);
 	return failed;
