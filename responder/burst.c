@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "responder/worker_internal.h"
+
+#include "lib/base/bytes.h"
+
+#include <assert.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_pause.h>
+#include <rte_prefetch.h>
+#include <time.h>
+
+/*
+ * How often a full transmit queue is tried again. A card frees descriptors in less than a microsecond each;
+ * fewer tries lose replies to a burst that it could take, more let the receive queue run over instead.
+ */
+#define TX_TRIES 64
+
+/* The frame's reasons are counted in their order. */
+#define CHECK_PUNT(name, counter, meaning)                                                         \
+	static_assert((int)STELE_STAT_PUNT_##name ==                                               \
+			      (int)STELE_STAT_PUNT_ETHERTYPE + (int)STELE_FRAME_PUNT_##name,       \
+		      "counter of a punt reason");
+#define CHECK_DROP(name, counter, meaning)                                                         \
+	static_assert((int)STELE_STAT_DROP_##name ==                                               \
+			      (int)STELE_STAT_DROP_SHORT + (int)STELE_FRAME_DROP_##name,           \
+		      "counter of a drop reason");
+STELE_FRAME_PUNT_REASONS(CHECK_PUNT)
+STELE_FRAME_DROP_REASONS(CHECK_DROP)
+static_assert(STELE_STAT_CNT <= UINT8_MAX, "counters are kept in a byte");
+
+/* ---- in ---- */
+
+static inline uint32_t offloads(const struct stele_worker *worker, const struct rte_mbuf *mbuf)
+{
+	uint32_t flags = 0;
+
+	if (!worker->rx_cksum)
+		return 0;
+	if ((mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		flags |= STELE_FRAME_RX_IP_GOOD;
+	if ((mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		flags |= STELE_FRAME_RX_UDP_GOOD;
+	return flags;
+}
+
+static inline void queue(struct stele_burst *burst, struct rte_mbuf *mbuf, uint32_t len,
+			 enum stele_stat stat, const struct stele_reply *reply)
+{
+	mbuf->data_len = (uint16_t)len;
+	mbuf->pkt_len = len;
+	unsigned i = burst->out_cnt++;
+	burst->out[i] = mbuf;
+	burst->out_len[i] = (uint16_t)len;
+	burst->out_stat[i] = (uint8_t)stat;
+	burst->out_reply[i] = reply;
+}
+
+static void reply_locally(struct stele_worker *worker, struct rte_mbuf *mbuf,
+			  const struct stele_frame *frame)
+{
+	static const uint8_t stats[STELE_FRAME_LOCAL_CNT] = {
+		[STELE_FRAME_LOCAL_ARP] = STELE_STAT_LOCAL_ARP,
+		[STELE_FRAME_LOCAL_NS] = STELE_STAT_LOCAL_ND,
+		[STELE_FRAME_LOCAL_ECHO4] = STELE_STAT_LOCAL_ECHO4,
+		[STELE_FRAME_LOCAL_ECHO6] = STELE_STAT_LOCAL_ECHO6,
+	};
+
+	if (!stele_bucket_take(&worker->local_bucket, worker->burst.began)) {
+		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_LOCAL_CAP);
+		return;
+	}
+	uint32_t len =
+		stele_frame_local_reply(worker->frame, frame, rte_pktmbuf_mtod(mbuf, uint8_t *));
+	mbuf->ol_flags = 0;
+	queue(&worker->burst, mbuf, len, stats[frame->reason], NULL);
+}
+
+static inline void sort(struct stele_worker *worker, struct rte_mbuf *mbuf, bool image)
+{
+	struct stele_burst *burst = &worker->burst;
+	struct stele_frame *frame = &burst->frames[burst->query_cnt];
+	uint8_t *bytes = rte_pktmbuf_mtod(mbuf, uint8_t *);
+
+	if (unlikely(mbuf->nb_segs > 1)) {
+		/* Buffers hold whole frames of the port's MTU. */
+		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_TOO_LONG);
+		return;
+	}
+	stele_frame_parse(worker->frame, bytes, rte_pktmbuf_data_len(mbuf),
+			  (uint32_t)(mbuf->buf_len - mbuf->data_off), offloads(worker, mbuf),
+			  frame);
+	switch (frame->verdict) {
+	case STELE_FRAME_QUERY:
+		if (unlikely(!image)) {
+			stele_worker_drop(worker, mbuf, STELE_STAT_DROP_NO_IMAGE);
+			return;
+		}
+		stele_frame_query(frame, bytes, &burst->queries[burst->query_cnt],
+				  &burst->replies[burst->query_cnt]);
+		if (worker->rrl)
+			stele_rrl_prefetch(worker->rrl, &burst->queries[burst->query_cnt].client);
+		burst->query_mbufs[burst->query_cnt++] = mbuf;
+		break;
+	case STELE_FRAME_LOCAL:
+		reply_locally(worker, mbuf, frame);
+		break;
+	case STELE_FRAME_PUNT:
+		stele_punt_add(worker, mbuf,
+			       (enum stele_stat)(STELE_STAT_PUNT_ETHERTYPE + frame->reason));
+		break;
+	default:
+		stele_worker_drop(worker, mbuf,
+				  (enum stele_stat)(STELE_STAT_DROP_SHORT + frame->reason));
+	}
+}
+
+/* ---- between ---- */
+
+static inline void offload_checksums(const struct stele_worker *worker, struct rte_mbuf *mbuf,
+				     const struct stele_frame *frame)
+{
+	uint32_t flags = worker->frame->flags;
+
+	mbuf->ol_flags = 0;
+	if ((flags & (STELE_FRAME_TX_IP_CKSUM | STELE_FRAME_TX_UDP_CKSUM)) == 0)
+		return;
+	/* A reply has no options. */
+	uint64_t l3_len = frame->family == 4 ? 20 : 40;
+	mbuf->tx_offload = frame->l3_off | l3_len << RTE_MBUF_L3_LEN_OFS;
+	if (frame->family == 4) {
+		mbuf->ol_flags = RTE_MBUF_F_TX_IPV4;
+		if (flags & STELE_FRAME_TX_IP_CKSUM)
+			mbuf->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+	} else {
+		mbuf->ol_flags = RTE_MBUF_F_TX_IPV6;
+	}
+	if (flags & STELE_FRAME_TX_UDP_CKSUM)
+		mbuf->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
+}
+
+static void count_limited(struct stele_worker *worker, const struct stele_worker_zones *zones,
+			  const struct stele_view *view, const struct stele_reply *reply)
+{
+	uint32_t slot = zones && zones->view_serial == view->serial ?
+				stele_stats_zone_slot(zones->map, reply->zone_id) :
+				0;
+
+	stele_stats_zone_add(&worker->rows[slot], STELE_ZONE_STAT_LIMITED, 1);
+}
+
+static enum stele_stat drop_stat(const struct stele_worker *worker, const struct stele_reply *reply)
+{
+	switch (reply->drop_reason) {
+	case STELE_DROP_SHORT:
+		return STELE_STAT_DROP_DNS_SHORT;
+	case STELE_DROP_RESPONSE:
+		return STELE_STAT_DROP_DNS_RESPONSE;
+	default:
+		return worker->rrl ? STELE_STAT_DROP_RRL : STELE_STAT_DROP_POLICY;
+	}
+}
+
+static void answer(struct stele_worker *worker, const struct stele_view *view,
+		   const struct stele_worker_zones *zones)
+{
+	struct stele_burst *burst = &worker->burst;
+	const struct stele_answer_settings *answers =
+		__atomic_load_n(&worker->answers, __ATOMIC_ACQUIRE);
+
+	if (worker->rrl)
+		stele_rrl_tick(worker->rrl,
+			       (uint64_t)((double)burst->began * worker->ns_per_cycle / 1000));
+	stele_answer_batch(worker->answerer, view, answers, (uint32_t)time(NULL), burst->queries,
+			   burst->replies, burst->query_cnt);
+	for (unsigned i = 0; i < burst->query_cnt; i++) {
+		struct rte_mbuf *mbuf = burst->query_mbufs[i];
+		const struct stele_frame *frame = &burst->frames[i];
+		const struct stele_reply *reply = &burst->replies[i];
+		if (likely(reply->verdict == STELE_VERDICT_REPLY)) {
+			offload_checksums(worker, mbuf, frame);
+			uint32_t len = stele_frame_reply(worker->frame, frame,
+							 rte_pktmbuf_mtod(mbuf, uint8_t *), reply);
+			queue(burst, mbuf, len,
+			      frame->family == 4 ? STELE_STAT_ANSWERED_UDP4 :
+						   STELE_STAT_ANSWERED_UDP6,
+			      reply);
+		} else if (reply->verdict == STELE_VERDICT_PUNT) {
+			stele_punt_add(worker, mbuf, STELE_STAT_PUNT_DNS);
+		} else {
+			if (reply->drop_reason == STELE_DROP_POLICY)
+				count_limited(worker, zones, view, reply);
+			stele_worker_drop(worker, mbuf, drop_stat(worker, reply));
+		}
+	}
+}
+
+/* ---- out ---- */
+
+/* Returns how many the port took; the rest is still the caller's. */
+static unsigned transmit(const struct stele_worker *worker, struct rte_mbuf **mbufs, unsigned cnt)
+{
+	unsigned sent = rte_eth_tx_burst(worker->port_id, worker->queue_id, mbufs, (uint16_t)cnt);
+
+	for (unsigned i = 0; unlikely(sent < cnt) && i < TX_TRIES; i++) {
+		rte_pause();
+		sent += rte_eth_tx_burst(worker->port_id, worker->queue_id, mbufs + sent,
+					 (uint16_t)(cnt - sent));
+	}
+	return sent;
+}
+
+static enum stele_stat rcode_stat(uint16_t rcode)
+{
+	switch (rcode) {
+	case 0:
+		return STELE_STAT_RCODE_NOERROR;
+	case 1:
+		return STELE_STAT_RCODE_FORMERR;
+	case 2:
+		return STELE_STAT_RCODE_SERVFAIL;
+	case 3:
+		return STELE_STAT_RCODE_NXDOMAIN;
+	case 4:
+		return STELE_STAT_RCODE_NOTIMP;
+	case 5:
+		return STELE_STAT_RCODE_REFUSED;
+	case 6:
+		return STELE_STAT_RCODE_YXDOMAIN;
+	case 16:
+		return STELE_STAT_RCODE_BADVERS;
+	case 23:
+		return STELE_STAT_RCODE_BADCOOKIE;
+	default:
+		return STELE_STAT_RCODE_OTHER;
+	}
+}
+
+static void count_reply(struct stele_worker *worker, const struct stele_reply *reply,
+			const struct stele_worker_zones *zones, bool truncated)
+{
+	static const uint8_t zone_stats[STELE_REPLY_CLASS_CNT] = {
+		[STELE_CLASS_ANSWER] = STELE_ZONE_STAT_ANSWER,
+		[STELE_CLASS_REFERRAL] = STELE_ZONE_STAT_REFERRAL,
+		[STELE_CLASS_NODATA] = STELE_ZONE_STAT_NODATA,
+		[STELE_CLASS_NXDOMAIN] = STELE_ZONE_STAT_NXDOMAIN,
+		[STELE_CLASS_ERROR] = STELE_ZONE_STAT_ERROR,
+	};
+	struct stele_stats_worker *stats = worker->stats;
+
+	stele_stats_add(stats, rcode_stat(reply->rcode), 1);
+	stele_stats_add(stats, STELE_STAT_TRUNCATED, truncated);
+	stele_stats_add(stats, STELE_STAT_COOKIE_VALID, reply->cookie_valid);
+	STELE_STATS_RECORD(stats, RESPONSE_SIZE, reply->len, 1);
+	struct stele_stats_zone_row *row =
+		&worker->rows[zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0];
+	stele_stats_zone_add(row, zone_stats[reply->reply_class], 1);
+	stele_stats_zone_add(row, STELE_ZONE_STAT_TRUNCATED, truncated);
+	stele_stats_zone_add(row, STELE_ZONE_STAT_TX_BYTES, reply->len);
+}
+
+static void send_all(struct stele_worker *worker, const struct stele_worker_zones *zones)
+{
+	struct stele_burst *burst = &worker->burst;
+	struct stele_stats_worker *stats = worker->stats;
+	bool truncated[STELE_BURST_MAX];
+	uint64_t bytes = 0, replies = 0;
+
+	if (burst->out_cnt == 0)
+		return;
+	/* What is sent is the driver's. */
+	for (unsigned i = 0; i < burst->out_cnt; i++)
+		truncated[i] = burst->out_reply[i] && burst->out_reply[i]->buf[2] & 0x02;
+	unsigned sent = transmit(worker, burst->out, burst->out_cnt);
+	uint64_t ns = (uint64_t)((double)(rte_rdtsc() - burst->began) * worker->ns_per_cycle);
+
+	for (unsigned i = 0; i < sent; i++) {
+		stele_stats_add(stats, burst->out_stat[i], 1);
+		bytes += burst->out_len[i];
+		if (likely(burst->out_reply[i] != NULL)) {
+			replies++;
+			count_reply(worker, burst->out_reply[i], zones, truncated[i]);
+		}
+	}
+	for (unsigned i = sent; i < burst->out_cnt; i++)
+		stele_worker_drop(worker, burst->out[i], STELE_STAT_DROP_TX_FULL);
+	stele_stats_add(stats, STELE_STAT_TX_PACKETS, sent);
+	stele_stats_add(stats, STELE_STAT_TX_BYTES, bytes);
+	if (replies)
+		STELE_STATS_RECORD(stats, RESPONSE_TIME, ns, replies);
+}
+
+static void count_slipped(struct stele_worker *worker)
+{
+	const struct stele_rrl_counters *counters = stele_rrl_counters(worker->rrl);
+	uint64_t slipped = 0;
+
+	for (unsigned i = 0; i < STELE_REPLY_CLASS_CNT; i++)
+		slipped += counters->truncated[i];
+	stele_stats_add(worker->stats, STELE_STAT_RRL_SLIPPED, slipped - worker->rrl_slipped);
+	worker->rrl_slipped = slipped;
+}
+
+void stele_burst_process(struct stele_worker *worker, const struct stele_view *view,
+			 struct rte_mbuf **mbufs, unsigned cnt)
+{
+	struct stele_burst *burst = &worker->burst;
+	const struct stele_worker_zones *zones = __atomic_load_n(&worker->zones, __ATOMIC_ACQUIRE);
+	uint64_t bytes = 0;
+
+	burst->began = rte_rdtsc();
+	for (unsigned i = 0; i < cnt; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+	if (zones && (!view || zones->view_serial != view->serial))
+		zones = NULL; /* of the image before: its zones may have other ids */
+
+	stele_stats_begin(worker->stats);
+	burst->query_cnt = burst->out_cnt = burst->punt_cnt = 0;
+	for (unsigned i = 0; i < cnt; i++) {
+		bytes += rte_pktmbuf_pkt_len(mbufs[i]);
+		sort(worker, mbufs[i], view != NULL);
+	}
+	if (likely(burst->query_cnt > 0))
+		answer(worker, view, zones);
+	send_all(worker, zones);
+	stele_punt_flush(worker);
+	if (worker->rrl)
+		count_slipped(worker);
+	stele_stats_add(worker->stats, STELE_STAT_RX_PACKETS, cnt);
+	stele_stats_add(worker->stats, STELE_STAT_RX_BYTES, bytes);
+	stele_stats_add(worker->stats, STELE_STAT_BURSTS, 1);
+	stele_stats_end(worker->stats);
+}
+
+unsigned stele_burst_return(struct stele_worker *worker)
+{
+	struct rte_mbuf *mbufs[STELE_BURST_MAX];
+	unsigned cnt = stele_exception_take(worker->exception, mbufs, STELE_BURST_MAX);
+
+	if (likely(cnt == 0))
+		return 0;
+	for (unsigned i = 0; i < cnt; i++)
+		mbufs[i]->ol_flags = 0;
+	unsigned sent = transmit(worker, mbufs, cnt);
+	for (unsigned i = sent; i < cnt; i++)
+		rte_pktmbuf_free(mbufs[i]);
+	stele_stats_begin(worker->stats);
+	stele_stats_add(worker->stats, STELE_STAT_RETURN_IN, cnt);
+	stele_stats_add(worker->stats, STELE_STAT_RETURN_OUT, sent);
+	stele_stats_add(worker->stats, STELE_STAT_RETURN_LOST, cnt - sent);
+	stele_stats_end(worker->stats);
+	return cnt;
+}
+
+void stele_burst_announce(struct stele_worker *worker)
+{
+	for (unsigned i = 0; i < worker->frame->address_cnt; i++) {
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(worker->pool);
+		if (!mbuf)
+			return; /* under load, clients learn the address from replies anyway */
+		uint32_t len =
+			stele_frame_announce(worker->frame, i, rte_pktmbuf_mtod(mbuf, uint8_t *));
+		mbuf->data_len = (uint16_t)len;
+		mbuf->pkt_len = len;
+		if (transmit(worker, &mbuf, 1) == 0)
+			rte_pktmbuf_free(mbuf);
+	}
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_RESPONDER_JOBS_H
+#define STELE_RESPONDER_JOBS_H
+
+/*
+ * The loader: a thread that does, one after another, what takes too long for the control thread.
+ *
+ * A job is a function and what it is to work on; its result is a JSON object. Whoever submits one polls for
+ * the result with its ticket. A result that nobody fetches is forgotten when its place is needed.
+ */
+
+#include "lib/base/error.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct stele_jobs;
+
+/* Runs in the loader. `arg` is the job's; it frees it. */
+typedef int (*stele_job)(void *arg, json_t *response, struct stele_error *reterr);
+
+int stele_jobs_start(struct stele_jobs **ret_jobs, struct stele_error *reterr);
+/* Waits for the job that runs; those that wait are run too. NULL is fine. */
+void stele_jobs_stop(struct stele_jobs *jobs);
+
+/* Returns the ticket, never 0; 0 if as many jobs wait as there can be (then `arg` is still the caller's). */
+uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void *arg);
+
+#define STELE_JOB_RUNNING 1
+/*
+ * STELE_JOB_RUNNING, or what the job returned, once: 0 with its members added to `response`, or a
+ * status with the text in `reterr`. STELE_E_NOTFOUND: no such ticket.
+ */
+int stele_jobs_poll(struct stele_jobs *jobs, uint64_t ticket, json_t *response,
+		    struct stele_error *reterr);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/error.h"
+#include "responder/config.h"
+#include "responder/control.h"
+#include "responder/log.h"
+#include "responder/notify.h"
+#include "responder/responder.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: stele-responder -c FILE [--check] [--verbose]\n"
+	"\n"
+	"Answers DNS queries from a compiled image, on ports that DPDK drives.\n"
+	"\n"
+	"  -c, --config FILE   configuration in YAML: see responder.example.yaml and\n"
+	"                      docs/configuration.md\n"
+	"      --check         only look whether the configuration is right; needs no privileges\n"
+	"  -v, --verbose       say more\n"
+	"  -h, --help          this text\n"
+	"      --version       the version\n"
+	"\n"
+	"It stays in the foreground, logs to standard error, reads cookie secrets again on SIGHUP,\n"
+	"and ends on SIGTERM once what it has received is answered.\n"
+	"\n"
+	"Exit status: 0 done, 1 the configuration is wrong, 2 usage, 3 the system failed.\n";
+
+struct options {
+	const char *config;
+	bool check;
+	bool verbose;
+};
+
+enum { OPTION_CHECK = 256, OPTION_VERSION };
+
+/* -1: go on; else the exit status. */
+static int read_options(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, OPTION_CHECK},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, OPTION_VERSION},
+		{0},
+	};
+
+	for (int option; (option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1;) {
+		switch (option) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case OPTION_CHECK:
+			options->check = true;
+			break;
+		case 'v':
+			options->verbose = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case OPTION_VERSION:
+			puts("stele-responder " STELE_VERSION);
+			return 0;
+		default:
+			return 2;
+		}
+	}
+	if (!options->config || optind != argc) {
+		if (optind != argc)
+			fprintf(stderr, "stele-responder: unexpected argument '%s'\n",
+				argv[optind]);
+		else
+			fputs("stele-responder: -c FILE is missing\n", stderr);
+		fputs("try 'stele-responder --help'\n", stderr);
+		return 2;
+	}
+	return -1;
+}
+
+static int load_config(const char *path, const struct stele_responder_config **ret_config)
+{
+	struct stele_config_faults faults = {0};
+	struct stele_error error;
+	int rc = stele_responder_config_load(path, ret_config, &faults, &error);
+
+	if (rc && faults.cnt == 0)
+		stele_log(STELE_LOG_ERROR, "%s", error.text);
+	for (unsigned i = 0; rc && i < faults.cnt; i++)
+		stele_log(STELE_LOG_ERROR, "%s", faults.items[i].text);
+	if (rc && faults.more_cnt > 0)
+		stele_log(STELE_LOG_ERROR, "and %u more", faults.more_cnt);
+	return rc;
+}
+
+static int serve(const struct stele_responder_config *config, const char *path)
+{
+	struct stele_responder responder;
+	struct stele_error error;
+
+	stele_control_block_signals();
+	int rc = stele_responder_start(&responder, config, path, &error);
+	if (!rc) {
+		rc = stele_control_run(&responder, &error);
+		stele_responder_stop(&responder);
+	}
+	if (rc)
+		stele_log(STELE_LOG_ERROR, "%s", error.text);
+	else
+		stele_log(STELE_LOG_NOTICE, "ended");
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	const struct stele_responder_config *config;
+	struct options options = {0};
+
+	int status = read_options(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	stele_log_open(options.verbose ? STELE_LOG_DEBUG : STELE_LOG_INFO);
+	int rc = load_config(options.config, &config);
+	if (!rc && !options.check)
+		rc = serve(config, options.config);
+	if (!rc && options.check)
+		puts("stele-responder: the configuration is right");
+	if (!rc || !options.check)
+		stele_responder_config_free(rc && options.check ? NULL : config);
+	return stele_exit_status(rc);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "responder/privileges.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+int stele_privileges_drop(const char *user, bool keep_net, struct stele_error *reterr)
+{
+	if (geteuid() != 0)
+		return 0;
+	errno = 0;
+	const struct passwd *entry = getpwnam(user);
+	if (!entry)
+		return errno ? stele_fail_errno(reterr, errno, "user '%s' cannot be looked up",
+						user) :
+			       stele_fail(reterr, STELE_E_INPUT, "there is no user '%s'", user);
+
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (keep_net)
+		capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN,
+			      CAP_NET_RAW, -1);
+	int rc = capng_change_id((int)entry->pw_uid, (int)entry->pw_gid,
+				 CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+	if (rc)
+		return stele_fail(reterr, STELE_E_SYSTEM,
+				  "cannot become user '%s' (libcap-ng says %d)", user, rc);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return 0;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "responder/responder.h"
+
+#include "lib/base/crc32c.h"
+#include "responder/control.h"
+#include "responder/eal.h"
+#include "responder/log.h"
+#include "responder/privileges.h"
+#include "responder/settings.h"
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Beside the control socket, or here if that is on no tmpfs; `status` says where. */
+#define STATS_SUFFIX ".stats"
+#define STATS_ELSEWHERE "/dev/shm/stele-%08x" STATS_SUFFIX
+
+/* Worker i runs on logical core 1 + i (eal_args.h). */
+static unsigned lcore_of(unsigned worker)
+{
+	return 1 + worker;
+}
+
+static int open_ports(struct stele_responder *responder, struct stele_error *reterr)
+{
+	const struct stele_responder_config *config = responder->config;
+	unsigned lcores[STELE_PORT_CORES_MAX], worker = 0;
+	int rc = 0;
+
+	responder->ports = calloc(config->ports.cnt, sizeof(*responder->ports));
+	responder->exceptions = calloc(config->ports.cnt, sizeof(*responder->exceptions));
+	if (!responder->ports || !responder->exceptions)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for ports");
+	for (unsigned i = 0; i < config->ports.cnt && !rc; i++) {
+		for (unsigned j = 0; j < config->ports.items[i].cores.cnt; j++)
+			lcores[j] = lcore_of(worker++);
+		rc = stele_port_open(&responder->ports[i], config, i, lcores, reterr);
+		if (rc)
+			break;
+		responder->port_cnt++;
+		rc = stele_exception_open(&responder->ports[i], &responder->machine,
+					  &responder->exceptions[i], reterr);
+	}
+	return rc;
+}
+
+static int create_stats(struct stele_responder *responder, struct stele_error *reterr)
+{
+	const char *control = responder->config->control;
+	char path[4096];
+	const struct stele_stats_settings settings = {
+		.path = path,
+		.mode = 0644,
+		.worker_cnt = stele_responder_worker_cnt(responder->config),
+		.zone_slot_cnt = STELE_STATS_ZONE_SLOTS_DEFAULT,
+	};
+
+	snprintf(path, sizeof(path), "%s" STATS_SUFFIX, control);
+	if (stele_stats_create(&settings, &responder->stats, NULL) == 0)
+		return 0;
+	snprintf(path, sizeof(path), STATS_ELSEWHERE, stele_crc32c(0, control, strlen(control)));
+	return stele_stats_create(&settings, &responder->stats, reterr);
+}
+
+static int open_images(struct stele_responder *responder, struct stele_error *reterr)
+{
+	int nodes[STELE_NODES_MAX];
+	unsigned node_cnt = 0, worker_cnt = stele_responder_worker_cnt(responder->config);
+
+	for (unsigned i = 0; i < worker_cnt; i++) {
+		int node = (int)rte_lcore_to_socket_id(lcore_of(i));
+		unsigned j = 0;
+		while (j < node_cnt && nodes[j] != node)
+			j++;
+		if (j == node_cnt && node_cnt < STELE_NODES_MAX)
+			nodes[node_cnt++] = node;
+	}
+	return stele_images_open(responder->config, nodes, node_cnt, responder->stats,
+				 &responder->images, reterr);
+}
+
+static int make_worker(struct stele_responder *responder, unsigned port_index, unsigned queue,
+		       const struct stele_rrl_settings *rrl, struct stele_error *reterr)
+{
+	const struct stele_port *port = &responder->ports[port_index];
+	unsigned index = responder->worker_cnt, lcore = lcore_of(index);
+	const struct stele_stats_place place = {
+		.core = port->config->cores.items[queue],
+		.port = port_index,
+		.queue = queue,
+		.numa = rte_lcore_to_socket_id(lcore),
+	};
+	const struct stele_worker_settings settings = {
+		.lcore = lcore,
+		.port_id = port->id,
+		.queue_id = (uint16_t)queue,
+		.rx_cksum = port->rx_cksum,
+		.takes_returns = queue == 0,
+		.port_workers = port->queue_cnt,
+		.punt_rate = port->config->exception.rate,
+		.idle = responder->config->idle,
+		.pool = port->pools[queue],
+		.frame = &port->frame,
+		.root = stele_images_root(responder->images, (int)place.numa),
+		.exception = responder->exceptions[port_index],
+		.stats = stele_stats_worker(responder->stats, index, &place),
+		.rows = stele_stats_zone_rows(responder->stats, index),
+		.answers = &responder->answers,
+		.rrl = responder->config->rrl.enabled ? rrl : NULL,
+	};
+	int rc = stele_worker_new(&settings, &responder->workers[index], reterr);
+
+	if (!rc)
+		responder->worker_cnt++;
+	return rc;
+}
+
+static int make_workers(struct stele_responder *responder, struct stele_error *reterr)
+{
+	unsigned cnt = stele_responder_worker_cnt(responder->config);
+	struct stele_rrl_settings rrl;
+	int rc;
+
+	responder->workers = calloc(cnt, sizeof(struct stele_worker *));
+	responder->quiescent = calloc(cnt, sizeof(*responder->quiescent));
+	responder->stuck = calloc(cnt, sizeof(*responder->stuck));
+	if (!responder->workers || !responder->quiescent || !responder->stuck)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for workers");
+	rc = stele_own_secret_make(&responder->own_secret, reterr);
+	if (!rc)
+		rc = stele_settings_answers(responder->config, &responder->own_secret,
+					    &responder->answers, reterr);
+	if (!rc)
+		rc = stele_settings_rrl(responder->config, cnt, &rrl, reterr);
+	for (unsigned i = 0; i < responder->port_cnt && !rc; i++)
+		for (unsigned j = 0; j < responder->ports[i].queue_cnt && !rc; j++)
+			rc = make_worker(responder, i, j, &rrl, reterr);
+	if (!rc)
+		stele_images_attach(responder->images, responder->workers, responder->worker_cnt);
+	return rc;
+}
+
+static int launch_workers(struct stele_responder *responder, struct stele_error *reterr)
+{
+	for (unsigned i = 0; i < responder->worker_cnt; i++) {
+		int rc =
+			rte_eal_remote_launch(stele_worker_run, responder->workers[i], lcore_of(i));
+		if (rc)
+			return stele_fail_errno(reterr, -rc, "worker %u does not start", i);
+		responder->running_cnt++;
+	}
+	return 0;
+}
+
+/* Without an image the responder is still of use: one can be loaded into it. */
+static void restore_image(struct stele_responder *responder)
+{
+	struct stele_serve_status status;
+	struct stele_error error;
+	int rc = stele_images_restore(responder->images, &error);
+
+	if (rc) {
+		stele_log(rc == STELE_E_NOTFOUND ? STELE_LOG_WARNING : STELE_LOG_ERROR,
+			  "serves nothing yet: %s", error.text);
+		return;
+	}
+	stele_images_status(responder->images, &status);
+	stele_log(STELE_LOG_INFO, "serves %s: %u zones, %llu names, generation %llu",
+		  status.current.name, status.current.zone_cnt,
+		  (unsigned long long)status.current.name_cnt,
+		  (unsigned long long)status.current.generation);
+}
+
+static bool keeps_net(const struct stele_responder *responder)
+{
+	for (unsigned i = 0; i < responder->port_cnt; i++)
+		if (responder->ports[i].bifurcated)
+			return true;
+	return false;
+}
+
+int stele_responder_start(struct stele_responder *responder,
+			  const struct stele_responder_config *config, const char *config_path,
+			  struct stele_error *reterr)
+{
+	struct timespec now;
+	int rc;
+
+	memset(responder, 0, sizeof(*responder));
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	responder->started_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	responder->config = config;
+	responder->config_path = config_path;
+	stele_machine_look(&responder->machine);
+	rc = stele_control_listen(responder, reterr);
+	if (rc)
+		return rc;
+	rc = stele_eal_start(config, &responder->machine, reterr);
+	if (rc) {
+		stele_ctl_server_free(responder->server);
+		return rc;
+	}
+	rc = open_ports(responder, reterr);
+	stele_log_release_dpdk(rc);
+	if (!rc)
+		rc = create_stats(responder, reterr);
+	if (!rc)
+		rc = open_images(responder, reterr);
+	if (!rc)
+		rc = make_workers(responder, reterr);
+	if (!rc && config->user)
+		rc = stele_privileges_drop(config->user, keeps_net(responder), reterr);
+	if (!rc)
+		rc = stele_jobs_start(&responder->jobs, reterr);
+	if (!rc) {
+		/* Before the workers: nobody has to wait for anybody. */
+		restore_image(responder);
+		rc = launch_workers(responder, reterr);
+	}
+	if (rc)
+		stele_responder_stop(responder);
+	return rc;
+}
+
+void stele_responder_stop(struct stele_responder *responder)
+{
+	stele_jobs_stop(responder->jobs);
+	for (unsigned i = 0; i < responder->running_cnt; i++)
+		stele_worker_stop(responder->workers[i]);
+	for (unsigned i = 0; i < responder->running_cnt; i++)
+		rte_eal_wait_lcore(lcore_of(i));
+	for (unsigned i = 0; i < responder->worker_cnt; i++)
+		stele_worker_free(responder->workers[i]);
+	free(responder->workers);
+	free(responder->quiescent);
+	free(responder->stuck);
+	stele_images_close(responder->images);
+	stele_stats_destroy(responder->stats);
+	for (unsigned i = 0; i < responder->port_cnt; i++) {
+		stele_exception_close(responder->exceptions[i]);
+		stele_port_close(&responder->ports[i]);
+	}
+	free(responder->exceptions);
+	free(responder->ports);
+	stele_eal_stop();
+	stele_ctl_server_free(responder->server);
+	memset(responder, 0, sizeof(*responder));
+}
+
+void stele_responder_announce(struct stele_responder *responder, unsigned port)
+{
+	unsigned worker = 0;
+
+	for (unsigned i = 0; i < port; i++)
+		worker += responder->ports[i].queue_cnt;
+	/* A bifurcated card's addresses are on the kernel's interface. */
+	if (!responder->ports[port].bifurcated)
+		stele_worker_announce(responder->workers[worker]);
+}
