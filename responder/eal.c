@@ -3,9 +3,29 @@
 
 #include "responder/log.h"
 
+#include <net/if.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Drivers say it too, but not in words that lead anybody to the line of the file. */
+static int check_interfaces(const struct stele_responder_config *config, struct stele_error *reterr)
+{
+	for (size_t i = 0; i < config->ports.cnt; i++) {
+		const struct stele_port_config *port = &config->ports.items[i];
+		if (port->kind != STELE_PORT_AF_PACKET && port->kind != STELE_PORT_AF_XDP)
+			continue;
+		for (size_t j = 0; j < port->args.cnt; j++) {
+			const struct stele_config_pair *arg = &port->args.items[j];
+			if (strcmp(arg->key, "iface") == 0 && if_nametoindex(arg->value) == 0)
+				return stele_fail(reterr, STELE_E_SYSTEM,
+						  "port '%s': there is no interface '%s'",
+						  port->name, arg->value);
+		}
+	}
+	return 0;
+}
 
 int stele_eal_start(const struct stele_responder_config *config,
 		    const struct stele_machine *machine, struct stele_error *reterr)
@@ -16,7 +36,9 @@ int stele_eal_start(const struct stele_responder_config *config,
 
 	if (!args)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the arguments of DPDK");
-	rc = stele_eal_args_make(config, machine, args, reterr);
+	rc = check_interfaces(config, reterr);
+	if (!rc)
+		rc = stele_eal_args_make(config, machine, args, reterr);
 	if (rc) {
 		free(args);
 		return rc;

@@ -76,7 +76,8 @@ static ssize_t take_dpdk(void *cookie, const char *text, size_t len)
 
 	pthread_mutex_lock(&logger.lock);
 	if (logger.holding) {
-		hold(text, len);
+		if (level <= STELE_LOG_NOTICE || logger.level == STELE_LOG_DEBUG)
+			hold(text, len);
 	} else if (len > 0) {
 		char line[1024];
 		size_t line_len = len < sizeof(line) ? len : sizeof(line) - 1;

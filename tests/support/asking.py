@@ -18,7 +18,8 @@ TRIES = 4             # a query that stays unanswered so many times has no reply
 def ask_udp(port, queries, host="127.0.0.1", window=WINDOW, tries_max=TRIES):
     """The replies to the queries (messages without regard to their id) in order; None = no reply."""
     replies = [None] * len(queries)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         sock.connect((host, port))
         sock.setblocking(False)

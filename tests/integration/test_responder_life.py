@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The responder's life: wrong configurations, start, swaps under load, end, and sudden death."""
+import os
+import shutil
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+import asking
+import dnswire
+import netns
+import responder
+import stele
+
+ROOT = responder.ROOT
+EXAMPLE = os.path.join(ROOT, "config/examples/example.zone")
+QUERY = dnswire.query("www.example.", "A")
+
+needs_namespaces = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Two images of one zone: serial 1 and 198.51.100.1, serial 2 and 198.51.100.2."""
+    folder = tmp_path_factory.mktemp("images")
+    made = []
+    for serial in 1, 2:
+        zone = folder / ("zone%d" % serial)
+        zone.write_text("$ORIGIN example.\n$TTL 60\n@ SOA ns h %d 60 60 60 60\n@ NS ns\n"
+                        "ns A 192.0.2.1\nwww A 198.51.100.%d\n" % (serial, serial))
+        stele.run("import", "--store", folder / "store", "--zone", "example.", zone)
+        made.append(folder / ("image%d" % serial))
+        stele.run("build", "--store", folder / "store", "-o", made[-1])
+    return made
+
+
+@pytest.fixture
+def node(images):
+    with responder.Node(images[0]) as made:
+        yield made
+
+
+def address(reply):
+    """The address in a reply to QUERY."""
+    return ".".join(map(str, reply[-4:]))
+
+
+# ---- configuration ----
+
+def check(path):
+    return subprocess.run([responder.binary(), "-c", str(path), "--check"], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_the_example_is_right():
+    done = check(os.path.join(ROOT, "config/responder.example.yaml"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_each_fault_has_its_place(tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("image: relative\nports:\n  - device: eth0\n    cores: [1, 1]\nunknown: 1\n")
+    done = check(path)
+    assert done.returncode == 1
+    assert "%s:1:8: " % path in done.stderr and "%s:5:1: " % path in done.stderr
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert check(tmp_path / "none.yaml").returncode == 3
+
+
+@pytest.mark.parametrize("words, status", [([], 2), (["-c"], 2), (["--nonsense"], 2), (["-h"], 0),
+                                           (["--help"], 0), (["--version"], 0), (["-c", "x", "y"], 2)])
+def test_usage(words, status):
+    done = subprocess.run([responder.binary(), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == status
+
+
+def start_fails(image, change):
+    node = responder.Node(image, change=change, start=False)
+    try:
+        with pytest.raises(responder.ResponderError) as error:
+            node.start()
+        return str(error.value), node.process.returncode
+    finally:
+        node.stop()
+
+
+@needs_namespaces
+def test_a_core_that_is_not_there(images):
+    def change(config):
+        config["ports"][0]["cores"] = [1023]
+    text, status = start_fails(images[0], change)
+    assert "core 1023 is not there" in text and status == 1
+
+
+@needs_namespaces
+def test_a_namespace_that_is_not_there(images):
+    def change(config):
+        config["ports"][0]["exception"]["namespace"] = "nowhere"
+    text, status = start_fails(images[0], change)
+    assert "network namespace 'nowhere'" in text and status == 1
+
+
+@needs_namespaces
+def test_an_interface_that_is_not_there(images):
+    def change(config):
+        config["ports"][0].update({"device": "net_af_packet", "args": {"iface": "nothing0"}})
+    text, status = start_fails(images[0], change)
+    assert "there is no interface 'nothing0'" in text and status == 3
+
+
+@needs_namespaces
+def test_a_second_responder_with_the_same_control_socket(node):
+    done = subprocess.run(node.wire.command(responder.binary(), "-c", node.write_config()), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 2 and node.control in done.stderr
+    assert node.ask([QUERY])[0]
+
+
+# ---- images ----
+
+@needs_namespaces
+def test_starts_without_an_image_and_takes_one(images, tmp_path):
+    with responder.Node(tmp_path / "later") as node:
+        status = node.request("status")
+        assert status["image"] is None and not status["healthy"]
+        assert node.ask([QUERY], tries_max=1) == [None]
+        assert node.load(images[0])["ok"]
+        assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+        counters = node.counters()
+        assert counters["drop_no_image"] == 1 and counters["balance"] == 0
+
+
+@needs_namespaces
+def test_load_and_rollback(images, node):
+    assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+    loaded = node.load(images[1])
+    assert loaded["ok"] and loaded["zones"] == 1, loaded
+    assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+    assert node.request("wait", zone="example.", serial=2, timeout_ms=5000)["ok"]
+    assert node.request("rollback")["ok"]
+    assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+    assert not node.request("wait", zone="example.", serial=2, timeout_ms=10)["ok"]
+
+
+@needs_namespaces
+def test_a_damaged_image_changes_nothing(images, node, tmp_path):
+    damaged = tmp_path / "damaged"
+    content = bytearray(images[1].read_bytes())
+    content[content.index(bytes([198, 51, 100, 2]))] ^= 1
+    damaged.write_bytes(content)
+    response = node.load(damaged)
+    assert not response["ok"] and "byte" in response["error"], response
+    assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+    assert node.request("status")["image"]["generation"] == 1
+
+
+@needs_namespaces
+def test_swaps_under_load_lose_no_query(images, node):
+    """Queries all the time while images change places: each gets one of the two answers, and is counted."""
+    stop, swaps = threading.Event(), []
+
+    def swap():
+        while not stop.is_set():
+            swaps.append(node.load(images[(len(swaps) + 1) % 2])["ok"])
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        replies = [reply for _ in range(5) for reply in node.ask([QUERY] * 1000)]
+    finally:
+        stop.set()
+        thread.join()
+    assert {address(reply) for reply in replies} <= {"198.51.100.1", "198.51.100.2"}
+    assert all(swaps) and len(swaps) > 2
+    assert node.counters()["balance"] == 0
+
+
+@needs_namespaces
+def test_zones_are_counted_by_name(images, node):
+    node.ask([QUERY] * 10)
+    node.ask([dnswire.query("no.example.", "A")] * 5)
+    node.load(images[1])
+    node.ask([QUERY] * 10)
+    text = responder.stelectl("stats", "--zones", "--json", "--socket", node.control)
+    import json
+    zones = {zone["zone"]: zone for zone in json.loads(text)["zones"]}
+    assert zones["example."]["answer"] >= 20 and zones["example."]["nxdomain"] >= 5, zones
+
+
+# ---- trace, drain, reload ----
+
+@needs_namespaces
+def test_trace_gives_the_reply_and_counts_nothing(node):
+    before = node.counters()["answered_udp4"]
+    text = responder.stelectl("trace", "www.example", "--socket", node.control)
+    assert "198.51.100.1" in text and "zone example." in text
+    assert node.counters()["answered_udp4"] == before
+
+
+@needs_namespaces
+def test_drain_turns_health_and_nothing_else(node):
+    wait_healthy(node)
+    assert node.request("drain")["drained"]
+    status = node.request("status")
+    assert status["drained"] and not status["healthy"]
+    assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+    node.request("undrain")
+    assert node.request("status")["healthy"]
+
+
+def wait_healthy(node):
+    deadline = time.monotonic() + 20
+    while not node.request("status")["healthy"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+@needs_namespaces
+def test_reload_takes_new_secrets(images, tmp_path):
+    """A cookie made with the old secret is good as long as that is in the file, and not after."""
+    secrets = tmp_path / "secrets"
+
+    def write(*lines):
+        secrets.write_text("".join(line + "\n" for line in lines))
+        secrets.chmod(0o600)
+
+    def change(config):
+        config["cookies"] = {"enabled": True, "secret_file": str(secrets)}
+
+    write("00" * 16)
+    with responder.Node(images[0], change=change) as node:
+        cookie = cookie_of(node, b"client01")
+        valid = node.counters()["cookie_valid"]
+        cookie_of(node, cookie)
+        assert node.counters()["cookie_valid"] == valid + 1
+        write("11" * 16, "00" * 16)
+        assert node.request("reload")["ok"]
+        cookie_of(node, cookie)
+        assert node.counters()["cookie_valid"] == valid + 2
+        write("22" * 16)
+        node.process.send_signal(1)    # SIGHUP is the same
+        deadline = time.monotonic() + 20
+        while "reloaded" not in node.log_text().split("reloaded", 1)[1] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        cookie_of(node, cookie)
+        assert node.counters()["cookie_valid"] == valid + 2
+        secrets.write_text("nonsense")
+        assert not node.request("reload")["ok"]
+        assert node.ask([QUERY])[0]
+
+
+def cookie_of(node, cookie):
+    """Ask with a cookie; the cookie of the reply."""
+    query = dnswire.query("www.example.", "A", "plain", options=dnswire.option(10, cookie))
+    reply = node.ask([query])[0]
+    at = reply.index(struct.pack("!H", 10), len(QUERY) + 16)
+    size = struct.unpack("!H", reply[at + 2:at + 4])[0]
+    return reply[at + 4:at + 4 + size]
+
+
+# ---- the end ----
+
+@needs_namespaces
+def test_it_ends_when_it_is_told_to(images):
+    with responder.Node(images[0]) as node:
+        node.ask([QUERY] * 10)
+        assert node.end() == 0
+        assert not os.path.exists(node.control)
+
+
+@needs_namespaces
+def test_it_runs_without_root(images):
+    def change(config):
+        config["user"] = "nobody"
+        folder = os.path.dirname(config["control"])
+        os.chmod(folder, 0o755)    # for the image, and the socket that is told of the start
+        config["image"] = shutil.copy(images[0], folder)
+
+    with responder.Node(images[0], change=change) as node:
+        for task in os.listdir("/proc/%d/task" % node.process.pid):
+            with open("/proc/%d/task/%s/status" % (node.process.pid, task), encoding="ascii") as file:
+                fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+            assert fields["Uid"].split()[1] != "0" and int(fields["CapEff"], 16) == 0, fields
+        assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+        assert node.load(images[1])["ok"]
+        assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+        with responder.Listener(node.node) as listener:
+            assert node.client.call(listener.fetch) == b"hello"
+
+
+@needs_namespaces
+def test_killed_under_load_and_started_again(images, node):
+    """Nothing that it leaves behind is in the way of the next start."""
+    for _ in range(3):
+        asker = threading.Thread(target=ask_quietly, args=(node,))
+        asker.start()
+        swapper = threading.Thread(target=load_quietly, args=(node, images[1]))
+        swapper.start()
+        time.sleep(0.05)
+        node.kill()
+        asker.join()
+        swapper.join()
+        node.start()
+        assert address(node.ask([QUERY])[0]) in ("198.51.100.1", "198.51.100.2")
+        assert node.counters()["balance"] == 0
+
+
+def ask_quietly(node):
+    try:
+        node.ask([QUERY] * 2000, tries_max=1)
+    except OSError:
+        pass    # the interface goes with the responder
+
+
+def load_quietly(node, image):
+    try:
+        node.load(image)
+    except (OSError, ValueError):
+        pass    # it was killed before it could say anything

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The responder on virtual ports, asked by the programs that people use."""
+import os
+import subprocess
+
+import pytest
+
+import netns
+import responder
+import stele
+
+EXAMPLE = os.path.join(responder.ROOT, "config/examples/example.zone")
+PORTS = ["tap", "af_packet"]
+
+pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
+
+
+@pytest.fixture(scope="module")
+def world():
+    with stele.Stele([("example.", EXAMPLE)]) as zones:
+        yield zones
+
+
+@pytest.fixture(scope="module", params=PORTS)
+def node(request, world):
+    with responder.Node(world.image, port=request.param) as made:
+        yield made
+
+
+def output(node, *words):
+    done = subprocess.run(node.client.command(*words), stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.stdout
+
+
+@pytest.mark.parametrize("host", [responder.V4, responder.V6])
+def test_dig(node, host):
+    text = output(node, "dig", "@" + host, "www.example", "A", "+time=2")
+    assert "status: NOERROR" in text and "192.0.2.80" in text
+
+
+@pytest.mark.parametrize("host", [responder.V4, responder.V6])
+def test_kdig_gets_the_name_that_is_not_there(node, host):
+    text = output(node, "kdig", "@" + host, "nothing.example", "A", "+dnssec", "+time=2")
+    assert "status: NXDOMAIN" in text
+
+
+@pytest.mark.parametrize("host", [responder.V4, responder.V6])
+def test_echo(node, host):
+    text = output(node, "ping", "-c", "3", "-i", "0.1", "-W", "2", "-s", "1400", host)
+    assert " 3 received" in text
+
+
+def test_neighbours_are_resolved(node):
+    """ARP and neighbour discovery give the MAC address that status shows."""
+    output(node, "ping", "-c", "1", responder.V4)
+    output(node, "ping", "-c", "1", responder.V6)
+    mac = node.request("status")["ports"][0]["mac"]
+    text = output(node, "ip", "neigh", "show", "dev", node.interface)
+    found = {line.split()[0]: line.split()[2] for line in text.splitlines() if "lladdr" in line}
+    assert found.get(responder.V4) == mac and found.get(responder.V6) == mac, text
+
+
+def test_dnsperf_loses_nothing(node, tmp_path):
+    queries = tmp_path / "queries"
+    queries.write_text("www.example A\nnothing.example AAAA\nhost.research.example A\n")
+    text = output(node, "dnsperf", "-s", responder.V4, "-d", queries, "-n", "700", "-q", "20")
+    assert "Queries lost:         0" in text, text
+
+
+def test_every_packet_counts_once(node):
+    """The law of lib/stats/counters.def, after all that the other tests sent."""
+    assert node.counters()["balance"] == 0
+
+
+def test_a_small_mtu(world):
+    """No reply is longer than the port's MTU allows, whatever the client says."""
+    def shrink(config):
+        config["ports"][0]["mtu"] = 1280
+        config["answers"] = {"udp_size": 1232}
+
+    with responder.Node(world.image, change=shrink) as node:
+        text = output(node, "dig", "@" + responder.V6, "www.example", "A", "+bufsize=4096", "+time=2")
+        assert "status: NOERROR" in text
+        assert node.request("status")["ports"][0]["mtu"] == 1280
+        link = output(node, "ip", "link", "show", "dev", node.interface)
+        assert "mtu 1280" in link
+
+
+def test_a_link_that_goes_and_comes(world):
+    """A port whose link was down answers again once it is up."""
+    with responder.Node(world.image, port="af_packet") as node:
+        assert "NOERROR" in output(node, "dig", "@" + responder.V4, "www.example", "+time=2")
+        node.client.ip("link", "set", node.interface, "down")
+        assert node.request("ping")["ok"]
+        node.client.ip("link", "set", node.interface, "up")
+        assert "NOERROR" in output(node, "dig", "@" + responder.V4, "www.example", "+time=2",
+                                   "+tries=5")
+
+
+def test_a_vlan(world):
+    """A port in a VLAN answers tagged frames with tagged frames, TCP over the exception path among them."""
+    def tag(config):
+        config["ports"][0]["vlan"] = 53
+
+    with responder.Node(world.image, port="af_packet", change=tag) as node:
+        node.client.ip("addr", "flush", "dev", node.interface)
+        try:
+            node.client.ip("link", "add", "link", node.interface, "name", "tagged", "type", "vlan",
+                           "id", 53)
+        except subprocess.CalledProcessError:
+            pytest.skip("this kernel has no VLAN interfaces")
+        node.client.ip("link", "set", "tagged", "up")
+        node.client.ip("addr", "add", responder.CLIENT4 + "/24", "dev", "tagged")
+        text = output(node, "dig", "@" + responder.V4, "www.example", "A", "+time=2")
+        assert "192.0.2.80" in text
+        with responder.Listener(node.node) as listener:
+            assert node.client.call(listener.fetch) == b"hello"
+
+
+@pytest.mark.parametrize("host", [responder.V4, responder.V6])
+@pytest.mark.parametrize("port", [53, 179, 22])
+def test_tcp_reaches_the_kernel(node, host, port):
+    """TCP of any port arrives at a listener behind the exception path, and its replies come back."""
+    with responder.Listener(node.node, port, host) as listener:
+        assert node.client.call(listener.fetch) == b"hello"
