@@ -2,8 +2,8 @@
 #include "responder/images.h"
 
 #include "responder/log.h"
+#include "responder/serve/state.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,6 +20,12 @@ struct zone_set {
 	struct stele_stats_zone_map *map;
 };
 
+/* The file of an image that is kept: what is needed to remember it. */
+struct file {
+	int fd; /* -1: none */
+	char path[4096];
+};
+
 struct stele_images {
 	const struct stele_responder_config *config;
 	struct stele_stats *stats;
@@ -29,6 +35,7 @@ struct stele_images {
 	struct stele_worker *const *workers;
 	unsigned worker_cnt;
 	struct zone_set *zones;
+	struct file current, previous;
 
 	pthread_mutex_t lock; /* over `status`, and over who looks at `zones` */
 	struct stele_serve_status status;
@@ -91,6 +98,7 @@ int stele_images_open(const struct stele_responder_config *config, const int *no
 	pthread_mutex_init(&images->lock, NULL);
 	images->config = config;
 	images->stats = stats;
+	images->current.fd = images->previous.fd = -1;
 	for (unsigned i = 0; i < node_cnt && !rc; i++) {
 		const struct stele_serve_options options = {
 			.arena.size = config->memory.image_arena,
@@ -131,6 +139,10 @@ void stele_images_close(struct stele_images *images)
 	for (unsigned i = 0; i < images->node_cnt; i++)
 		stele_serve_close(images->serves[i]);
 	free_zone_set(images->zones);
+	if (images->current.fd >= 0)
+		close(images->current.fd);
+	if (images->previous.fd >= 0)
+		close(images->previous.fd);
 	pthread_mutex_destroy(&images->lock);
 	free(images);
 }
@@ -267,7 +279,33 @@ void stele_images_attach(struct stele_images *images, struct stele_worker *const
 
 /* ---- loading ---- */
 
-int stele_images_load(struct stele_images *images, int fd, const char *name,
+/* `exact`: not what the compiler may have appended to the file since. */
+static void remember(const struct stele_images *images, bool exact)
+{
+	struct stele_error error;
+
+	if (images->current.fd >= 0 &&
+	    stele_state_remember(images->config->state_dir, images->current.fd,
+				 images->current.path, images->status.current.root_off, exact,
+				 &error) != 0)
+		stele_log(STELE_LOG_WARNING,
+			  "the image is served, but will not be remembered at the next start: %s",
+			  error.text);
+}
+
+static void hold_file(struct stele_images *images, int fd, const char *path, bool replaces)
+{
+	struct file *gone = replaces ? &images->current : &images->previous;
+
+	if (gone->fd >= 0)
+		close(gone->fd);
+	if (!replaces)
+		images->previous = images->current;
+	images->current.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	snprintf(images->current.path, sizeof(images->current.path), "%s", path);
+}
+
+static int load_until(struct stele_images *images, int fd, uint64_t end, const char *name,
 		      struct stele_serve_load_info *ret_info, struct stele_error *reterr)
 {
 	struct stele_serve_load_info info = {0};
@@ -275,7 +313,7 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 	unsigned i;
 
 	for (i = 0; i < images->node_cnt && !rc; i++)
-		rc = stele_serve_load(images->serves[i], fd, name, &info, reterr);
+		rc = stele_serve_load_until(images->serves[i], fd, end, name, &info, reterr);
 	if (rc) {
 		/* The nodes before the one that refused. */
 		for (unsigned back = 0; back + 1 < i && !info.unchanged; back++)
@@ -284,6 +322,7 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 		note_status(images);
 		return rc;
 	}
+	hold_file(images, fd, name, info.unchanged);
 	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS, 1);
 	note_status(images);
 	if (!info.unchanged)
@@ -291,6 +330,16 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 	if (ret_info)
 		*ret_info = info;
 	return 0;
+}
+
+int stele_images_load(struct stele_images *images, int fd, const char *name,
+		      struct stele_serve_load_info *ret_info, struct stele_error *reterr)
+{
+	int rc = load_until(images, fd, UINT64_MAX, name, ret_info, reterr);
+
+	if (!rc)
+		remember(images, false);
+	return rc;
 }
 
 int stele_images_rollback(struct stele_images *images, struct stele_serve_load_info *ret_info,
@@ -302,22 +351,42 @@ int stele_images_rollback(struct stele_images *images, struct stele_serve_load_i
 		rc = stele_serve_rollback(images->serves[i], ret_info, reterr);
 	if (rc)
 		return rc;
+	struct file file = images->current;
+	images->current = images->previous;
+	images->previous = file;
 	stele_stats_global_add(images->stats, STELE_GLOBAL_ROLLBACKS, 1);
 	note_status(images);
 	renew_zones(images);
+	remember(images, true);
 	return 0;
 }
 
 int stele_images_restore(struct stele_images *images, struct stele_error *reterr)
 {
-	const char *path = images->config->image;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stele_state_candidates *candidates = malloc(sizeof(*candidates));
+	struct stele_error left_out;
+	int rc = STELE_E_NOTFOUND;
 
-	if (fd < 0)
-		return errno == ENOENT ?
-			       stele_fail(reterr, STELE_E_NOTFOUND, "%s is not there yet", path) :
-			       stele_fail_errno(reterr, errno, "%s", path);
-	int rc = stele_images_load(images, fd, path, NULL, reterr);
-	close(fd);
+	if (!candidates)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory");
+	left_out.text[0] = '\0';
+	stele_state_recall(images->config->state_dir, images->config->image, candidates, &left_out);
+	if (left_out.text[0])
+		stele_log(STELE_LOG_WARNING, "%s", left_out.text);
+	for (unsigned i = 0; i < candidates->cnt && rc; i++) {
+		const struct stele_state_candidate *candidate = &candidates->all[i];
+		rc = load_until(images, candidate->fd, candidate->end, candidate->name, NULL,
+				reterr);
+		if (rc)
+			stele_log(STELE_LOG_ERROR, "%s, %s, is refused: %s", candidate->why,
+				  candidate->name, reterr->text);
+		else
+			stele_log(STELE_LOG_DEBUG, "serves %s", candidate->why);
+	}
+	if (candidates->cnt == 0)
+		rc = stele_fail(reterr, rc, "there is no image yet, neither %s nor one in %s",
+				images->config->image, images->config->state_dir);
+	stele_state_candidates_close(candidates);
+	free(candidates);
 	return rc;
 }

@@ -102,6 +102,11 @@ static void describe(const struct trace *trace, const struct stele_reply *reply,
 		[STELE_CLASS_NXDOMAIN] = "that there is no such name",
 		[STELE_CLASS_ERROR] = "an error",
 	};
+	static const char *const class_names[STELE_REPLY_CLASS_CNT] = {
+		[STELE_CLASS_ANSWER] = "answer",	 [STELE_CLASS_REFERRAL] = "referral",
+		[STELE_CLASS_NODATA] = "nodata",	 [STELE_CLASS_NXDOMAIN] = "nxdomain",
+		[STELE_CLASS_ERROR] = "error",
+	};
 	static const char *const verdicts[] = {
 		[STELE_VERDICT_REPLY] = "reply",
 		[STELE_VERDICT_DROP] = "drop",
@@ -129,6 +134,9 @@ static void describe(const struct trace *trace, const struct stele_reply *reply,
 		add_step(steps, "the client's cookie is ours: no rate limit would count it");
 	json_object_set_new(response, "steps", steps);
 	json_object_set_new(response, "verdict", json_string(verdicts[reply->verdict]));
+	if (reply->verdict == STELE_VERDICT_REPLY)
+		json_object_set_new(response, "class",
+				    json_string(class_names[reply->reply_class]));
 	json_object_set_new(response, "cookie_valid", json_boolean(reply->cookie_valid));
 }
 

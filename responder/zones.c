@@ -16,12 +16,12 @@ static const char *signed_text(uint8_t chain_kind)
 	switch (chain_kind) {
 	case STELE_CHAIN_NSEC_INLINE:
 	case STELE_CHAIN_NSEC_SHARDS:
-		return "NSEC";
+		return "nsec";
 	case STELE_CHAIN_NSEC3_INLINE:
 	case STELE_CHAIN_NSEC3_SHARDS:
-		return "NSEC3";
+		return "nsec3";
 	default:
-		return "no";
+		return "none";
 	}
 }
 

@@ -148,6 +148,19 @@ def test_load_and_rollback(images, node):
 
 
 @needs_namespaces
+def test_the_last_good_image_is_served_again(images, node):
+    """Killed after a load, and after a rollback: what was served last comes back, not what is configured."""
+    assert node.load(images[1])["ok"]
+    node.kill()
+    node.start()
+    assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+    assert node.load(images[0])["ok"] and node.request("rollback")["ok"]
+    node.kill()
+    node.start()
+    assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+
+
+@needs_namespaces
 def test_a_damaged_image_changes_nothing(images, node, tmp_path):
     damaged = tmp_path / "damaged"
     content = bytearray(images[1].read_bytes())
