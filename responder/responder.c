@@ -7,6 +7,7 @@
 #include "responder/log.h"
 #include "responder/privileges.h"
 #include "responder/settings.h"
+#include "responder/telemetry.h"
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -208,6 +209,8 @@ int stele_responder_start(struct stele_responder *responder,
 	stele_log_release_dpdk(rc);
 	if (!rc)
 		rc = create_stats(responder, reterr);
+	if (!rc && config->telemetry)
+		rc = stele_telemetry_open(responder->stats, reterr);
 	if (!rc)
 		rc = open_images(responder, reterr);
 	if (!rc)
@@ -239,6 +242,7 @@ void stele_responder_stop(struct stele_responder *responder)
 	free(responder->quiescent);
 	free(responder->stuck);
 	stele_images_close(responder->images);
+	stele_telemetry_close();
 	stele_stats_destroy(responder->stats);
 	for (unsigned i = 0; i < responder->port_cnt; i++) {
 		stele_exception_close(responder->exceptions[i]);

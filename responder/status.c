@@ -2,6 +2,7 @@
 #include "responder/operations_internal.h"
 
 #include <arpa/inet.h>
+#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <time.h>
@@ -144,6 +145,11 @@ int operations_status(void *user, struct stele_ctl_call *call, struct stele_erro
 			 arena_json(&status.arena), "addresses", addresses_json(responder), "ports",
 			 ports, "cores", cores_json(responder), "stats",
 			 stele_stats_path(responder->stats));
+	if (part && responder->config->telemetry) {
+		char path[4096];
+		snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", rte_eal_get_runtime_dir());
+		json_object_set_new(part, "telemetry", stele_ctl_text(path));
+	}
 	if (!part || json_object_update(call->response, part) != 0)
 		rc = stele_fail(reterr, STELE_E_SYSTEM, "no memory for a response");
 	json_decref(part);

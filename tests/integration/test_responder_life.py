@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The responder's life: wrong configurations, start, swaps under load, end, and sudden death."""
+import json
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import threading
@@ -200,9 +202,28 @@ def test_zones_are_counted_by_name(images, node):
     node.load(images[1])
     node.ask([QUERY] * 10)
     text = responder.stelectl("stats", "--zones", "--json", "--socket", node.control)
-    import json
     zones = {zone["zone"]: zone for zone in json.loads(text)["zones"]}
     assert zones["example."]["answer"] >= 20 and zones["example."]["nxdomain"] >= 5, zones
+
+
+@needs_namespaces
+def test_telemetry(images, node):
+    """The same counters over DPDK's own socket."""
+    node.ask([QUERY] * 10)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.settimeout(20)
+        sock.connect(node.request("status")["telemetry"])
+        sock.recv(1 << 16)
+
+        def ask(command):
+            sock.send(command.encode())
+            return json.loads(sock.recv(1 << 16))[command.split(",")[0]]
+
+        assert ask("/stele/counters")["answered_udp4"] >= 10
+        assert ask("/stele/counters,0")["balance"] == 0
+        assert ask("/stele/zones") == ["example."]
+        assert ask("/stele/zones,example.")["answer"] >= 10
+        assert ask("/stele/zones,unknown.") is None
 
 
 # ---- trace, drain, reload ----
