@@ -103,8 +103,8 @@ static void describe(const struct trace *trace, const struct stele_reply *reply,
 		[STELE_CLASS_ERROR] = "an error",
 	};
 	static const char *const class_names[STELE_REPLY_CLASS_CNT] = {
-		[STELE_CLASS_ANSWER] = "answer",	 [STELE_CLASS_REFERRAL] = "referral",
-		[STELE_CLASS_NODATA] = "nodata",	 [STELE_CLASS_NXDOMAIN] = "nxdomain",
+		[STELE_CLASS_ANSWER] = "answer", [STELE_CLASS_REFERRAL] = "referral",
+		[STELE_CLASS_NODATA] = "nodata", [STELE_CLASS_NXDOMAIN] = "nxdomain",
 		[STELE_CLASS_ERROR] = "error",
 	};
 	static const char *const verdicts[] = {
