@@ -38,10 +38,11 @@ def test_same_answers(variant, tmp_path, peers_installed):
         assert counters["drop_udp_checksum"] == 0
 
 
-def test_same_answers_over_af_packet(tmp_path, peers_installed):
+@pytest.mark.parametrize("port", ["af_packet", "af_xdp"])
+def test_same_answers_over_a_veth(port, tmp_path, peers_installed):
     served = worlds.stage(str(tmp_path), "nsec3")
     asks = [ask for name, path in served for ask in questions.questions(name, path, 1, 300)]
-    with stele.Stele(served) as zones, responder.Node(zones.image, port="af_packet") as node:
+    with stele.Stele(served) as zones, responder.Node(zones.image, port=port) as node:
         compare(node, zones, asks, responder.V4, responder.CLIENT4)
         compare(node, zones, asks, responder.V6, responder.CLIENT6)
         assert node.counters()["balance"] == 0

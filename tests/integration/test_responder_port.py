@@ -10,7 +10,7 @@ import responder
 import stele
 
 EXAMPLE = os.path.join(responder.ROOT, "config/examples/example.zone")
-PORTS = ["tap", "af_packet"]
+PORTS = ["tap", "af_packet", "af_xdp"]
 
 pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
 

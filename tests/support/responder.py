@@ -64,7 +64,10 @@ def yaml(value):
 
 
 class Node:
-    """A responder that serves `image`; `change(config)` may change its configuration before it starts."""
+    """A responder that serves `image`; `change(config)` may change its configuration before it starts.
+
+    `port`: "tap", "af_packet", "af_xdp", or "file" for one without an interface, which `change` describes.
+    """
 
     def __init__(self, image, port="tap", exception=True, change=None, start=True):
         self.folder = tempfile.mkdtemp(prefix="stele-node-")
@@ -73,7 +76,7 @@ class Node:
         self.process, self.port = None, port
         self.namespaces = []
         self.client, self.node = self._namespace("c"), self._namespace("n")
-        self.wire = self.client if port == "tap" else self._namespace("w")
+        self.wire = self._namespace("w") if port.startswith("af_") else self.client
         self.interface = netns.unique("p")[:15]
         self.config = {
             "image": str(image), "state_dir": self._path("state"), "control": self.control,
@@ -91,7 +94,7 @@ class Node:
         os.mkdir(self.config["state_dir"])
         if not exception:
             self.config["ports"][0]["exception"] = {"kind": "none"}
-        if port != "tap":
+        if port.startswith("af_"):
             self._make_veth()
         if change:
             change(self.config)
@@ -142,7 +145,8 @@ class Node:
                     stderr=log, preexec_fn=peers.end_with_parent)
             self._await_ready(notify)
         os.unlink(path)
-        self._address_client()
+        if self.port != "file":
+            self._address_client()
 
     def _await_ready(self, notify):
         deadline = time.monotonic() + START_S
