@@ -57,14 +57,21 @@ uint32_t stele_eal_mbuf_room(const struct stele_port_config *port)
 	return HEADROOM + (room + 127) / 128 * 128;
 }
 
+/* What a buffer takes. Where a card reads plain pages by itself, none crosses the border of a page. */
+static uint64_t buffer_size(const struct stele_port_config *port)
+{
+	uint64_t size = stele_eal_mbuf_room(port) + MBUF_OVERHEAD;
+
+	return port->kind == STELE_PORT_PCI ? (size + 4095) / 4096 * 4096 : size;
+}
+
 static uint64_t packet_memory(const struct stele_responder_config *config)
 {
 	uint64_t sz = EAL_BASE_SZ;
 
 	for (size_t i = 0; i < config->ports.cnt; i++) {
 		const struct stele_port_config *port = &config->ports.items[i];
-		sz += (uint64_t)port->cores.cnt * config->memory.mbufs_per_queue *
-		      (stele_eal_mbuf_room(port) + MBUF_OVERHEAD);
+		sz += port->cores.cnt * config->memory.mbufs_per_queue * buffer_size(port);
 	}
 	return sz;
 }

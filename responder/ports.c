@@ -3,11 +3,13 @@
 
 #include "responder/eal_args.h"
 #include "responder/log.h"
+#include "responder/pool.h"
 #include "responder/steer.h"
 
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
+#include <rte_errno.h>
 #include <string.h>
 
 /* Buffers that a worker keeps at hand. Fewer make it go to the shared ring of the pool more often, more
@@ -54,9 +56,10 @@ static int make_pools(struct stele_port *port, const struct stele_responder_conf
 	for (unsigned i = 0; i < port->queue_cnt; i++) {
 		char name[RTE_MEMPOOL_NAMESIZE];
 		snprintf(name, sizeof(name), "stele-%u-%u", port->id, i);
-		port->pools[i] = rte_pktmbuf_pool_create(name, config->memory.mbufs_per_queue,
-							 cache, 0, (uint16_t)port->mbuf_room,
-							 (int)rte_lcore_to_socket_id(lcores[i]));
+		port->pools[i] = stele_pool_new(name, config->memory.mbufs_per_queue, cache,
+						port->mbuf_room,
+						(int)rte_lcore_to_socket_id(lcores[i]),
+						port->config->kind != STELE_PORT_PCI);
 		if (!port->pools[i])
 			return stele_fail_errno(reterr, rte_errno,
 						"port '%s': no memory for %u buffers of %u bytes",
@@ -170,6 +173,8 @@ static int choose_mac(struct stele_port *port, uint8_t mac[6], bool *foreign,
 	if (port->config->mac.set) {
 		memcpy(addr.addr_bytes, port->config->mac.addr, 6);
 		*foreign = rte_eth_dev_default_mac_addr_set(port->id, &addr) != 0;
+	} else if (rte_is_zero_ether_addr(&addr)) {
+		rte_eth_random_addr(addr.addr_bytes); /* rings have none */
 	} else if (port->config->kind == STELE_PORT_TAP) {
 		/* The device's address is that of the interface on the kernel's end of the cable. This end is
 		 * somebody else. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The responder on virtual ports, asked by the programs that people use."""
 import os
+import socket
 import subprocess
 
 import pytest
@@ -71,6 +72,41 @@ def test_dnsperf_loses_nothing(node, tmp_path):
 def test_every_packet_counts_once(node):
     """The law of lib/stats/counters.def, after all that the other tests sent."""
     assert node.counters()["balance"] == 0
+
+
+def test_a_flood_to_the_kernel_is_capped(world):
+    """What anybody can send is cut to the rate; what is for the network goes on: here a routing session."""
+    def cap(config):
+        config["ports"][0]["exception"]["rate"] = 200
+
+    def flood():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for _ in range(3000):
+                sock.sendto(b"x" * 100, (responder.V4, 9999))
+
+    with responder.Node(world.image, change=cap) as node:
+        node.client.call(flood)
+        with responder.Listener(node.node, 179) as listener:
+            assert node.client.call(listener.fetch) == b"hello"
+        counters = node.counters()
+        assert counters["drop_punt_cap"] > 1000 and counters["balance"] == 0, counters
+        assert counters["punt_udp_port"] < 1500
+
+
+@pytest.mark.parametrize("words", [
+    {"device": "net_ring", "args": {}},
+    {"device": "net_memif", "args": {"role": "server", "id": "0", "socket-abstract": "no"}},
+])
+def test_ports_without_an_interface(words, world, tmp_path):
+    """They start, say so, and end."""
+    def change(config):
+        config["ports"][0].update(words)
+        if "role" in words["args"]:
+            words["args"]["socket"] = str(tmp_path / "memif")
+
+    with responder.Node(world.image, port="file", exception=False, change=change) as node:
+        assert node.request("status")["ports"][0]["device"] == words["device"]
+        assert node.end() == 0
 
 
 def test_a_small_mtu(world):
