@@ -3,8 +3,9 @@
 #define STELE_RESPONDER_BUCKET_H
 
 /*
- * A rate limit of one thread: so many a second, and a burst of so many at once. Kept as the time at which all that
- * was taken is paid for, in cycles of the time stamp counter, so that nothing has to be filled up.
+ * A rate limit of one thread: so many a second, and a burst of so many at once. Kept as the time at
+ * which all that was taken is paid for, in cycles of the time stamp counter, so that nothing has to
+ * be filled up.
  */
 
 #include <stdbool.h>

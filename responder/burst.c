@@ -11,8 +11,9 @@
 #include <time.h>
 
 /*
- * How often a full transmit queue is tried again. A card frees descriptors in less than a microsecond each;
- * fewer tries lose replies to a burst that it could take, more let the receive queue run over instead.
+ * How often a full transmit queue is tried again. A card frees descriptors in less than a
+ * microsecond each; fewer tries lose replies to a burst that it could take, more let the receive
+ * queue run over instead.
  */
 #define TX_TRIES 64
 

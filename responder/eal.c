@@ -6,7 +6,6 @@
 #include <net/if.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Drivers say it too, but not in words that lead anybody to the line of the file. */
@@ -30,29 +29,24 @@ static int check_interfaces(const struct stele_responder_config *config, struct 
 int stele_eal_start(const struct stele_responder_config *config,
 		    const struct stele_machine *machine, struct stele_error *reterr)
 {
-	/* The EAL keeps pointers into its arguments. */
-	struct stele_eal_args *args = malloc(sizeof(*args));
-	int rc;
+	/* The EAL keeps pointers into its arguments for as long as the process lives. */
+	static struct stele_eal_args args;
+	int rc = check_interfaces(config, reterr);
 
-	if (!args)
-		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the arguments of DPDK");
-	rc = check_interfaces(config, reterr);
 	if (!rc)
-		rc = stele_eal_args_make(config, machine, args, reterr);
-	if (rc) {
-		free(args);
+		rc = stele_eal_args_make(config, machine, &args, reterr);
+	if (rc)
 		return rc;
-	}
-	for (int i = 0; i < args->argc; i++)
-		stele_log(STELE_LOG_DEBUG, "eal: %s", args->argv[i]);
+	for (int i = 0; i < args.argc; i++)
+		stele_log(STELE_LOG_DEBUG, "eal: %s", args.argv[i]);
 	if (stele_log_capture_dpdk())
 		return stele_fail(reterr, STELE_E_SYSTEM, "cannot take over the log of DPDK");
-	if (rte_eal_init(args->argc, args->argv) < 0) {
+	if (rte_eal_init(args.argc, args.argv) < 0) {
 		rc = rte_errno;
 		stele_log_release_dpdk(1);
 		return stele_fail_errno(reterr, rc, "DPDK does not start");
 	}
-	stele_log(STELE_LOG_INFO, "packets are kept in %s pages", args->huge ? "huge" : "plain");
+	stele_log(STELE_LOG_INFO, "packets are kept in %s pages", args.huge ? "huge" : "plain");
 	return 0;
 }
 

@@ -10,8 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Memory of the EAL besides packet buffers: rings of devices, tables of drivers. Too low, and a driver with large
- * rings does not start; too high costs only addresses, since pages come when they are touched. */
+/* Memory of the EAL besides packet buffers: rings of devices, tables of drivers. Too low, and a
+ * driver with large rings does not start; too high costs only addresses, since pages come when they
+ * are touched. */
 #define EAL_BASE_SZ (64u << 20)
 
 /* Besides its room, a buffer has a header of two cache lines, and the pool one of its own. */
@@ -57,7 +58,8 @@ uint32_t stele_eal_mbuf_room(const struct stele_port_config *port)
 	return HEADROOM + (room + 127) / 128 * 128;
 }
 
-/* What a buffer takes. Where a card reads plain pages by itself, none crosses the border of a page. */
+/* What a buffer takes. Where a card reads plain pages by itself, none crosses the border of a
+ * page. */
 static uint64_t buffer_size(const struct stele_port_config *port)
 {
 	uint64_t size = stele_eal_mbuf_room(port) + MBUF_OVERHEAD;
@@ -119,8 +121,8 @@ static void put_cpus(struct stele_eal_args *args, const cpu_set_t *cpus)
 	put(args, false, ")");
 }
 
-/* The control thread takes the core it is given, or all that no worker polls on, or, on a machine without
- * such a core, shares: it sleeps nearly always. */
+/* The control thread takes the core it is given, or all that no worker polls on, or, on a machine
+ * without such a core, shares: it sleeps nearly always. */
 static int put_cores(const struct stele_responder_config *config,
 		     const struct stele_machine *machine, struct stele_eal_args *args,
 		     struct stele_error *reterr)
@@ -249,8 +251,8 @@ int stele_eal_args_make(const struct stele_responder_config *config,
 
 	memset(&args, 0, sizeof(args));
 	put(&args, true, "stele-responder");
-	/* The same at each start, so that tools find the telemetry socket and nothing piles up; not that of
-	 * another responder, which has a control socket of its own. */
+	/* The same at each start, so that tools find the telemetry socket and nothing piles up; not
+	 * that of another responder, which has a control socket of its own. */
 	put(&args, true, "--file-prefix=stele-%08x",
 	    stele_crc32c(0, config->control, strlen(config->control)));
 	rc = put_cores(config, machine, &args, reterr);

@@ -3,11 +3,11 @@
 #define STELE_RESPONDER_EAL_ARGS_H
 
 /*
- * What DPDK's environment layer (EAL) is told on its command line, made from the configuration, so that
- * nobody has to know its arguments. Pure: what the machine has is a parameter.
+ * What DPDK's environment layer (EAL) is told on its command line, made from the configuration, so
+ * that nobody has to know its arguments. Pure: what the machine has is a parameter.
  *
- * Logical core 0 of the EAL is the control thread; logical core 1 + i is worker i. Workers are numbered through
- * ports in their order, and through the cores of each.
+ * Logical core 0 of the EAL is the control thread; logical core 1 + i is worker i. Workers are
+ * numbered through ports in their order, and through the cores of each.
  */
 
 #include "lib/base/error.h"
@@ -47,11 +47,12 @@ int stele_eal_args_make(const struct stele_responder_config *config,
 			const struct stele_machine *machine, struct stele_eal_args *ret_args,
 			struct stele_error *reterr);
 
-/* The name by which the EAL knows the device of port `index`. `ret` has STELE_DEVICE_NAME_MAX bytes. */
+/* The name by which the EAL knows the device of port `index`. `ret` has STELE_DEVICE_NAME_MAX
+ * bytes. */
 void stele_eal_device_name(const struct stele_responder_config *config, unsigned index, char *ret);
 
-/* Bytes of one packet buffer of a port: room for a frame of its MTU and for a reply of any size that
- * may be sent, with the headroom of DPDK. */
+/* Bytes of one packet buffer of a port: room for a frame of its MTU and for a reply of any size
+ * that may be sent, with the headroom of DPDK. */
 uint32_t stele_eal_mbuf_room(const struct stele_port_config *port);
 
 /* Whether the port's exception path is a virtio-user device, given what the machine has. */

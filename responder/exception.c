@@ -15,13 +15,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Frames on their way. Fewer lose short bursts of a TCP handshake or a routing update; more let the kernel
- * work on what is stale, and take buffers from the port. */
+/* Frames on their way. Fewer lose short bursts of a TCP handshake or a routing update; more let the
+ * kernel work on what is stale, and take buffers from the port. */
 #define RING_MAX 1024
 #define BURST 32
 
-/* How long the thread waits for room or for a device that has no descriptor to wait on. Longer delays
- * what the kernel sends, shorter costs processor time on an idle machine. */
+/* How long the thread waits for room or for a device that has no descriptor to wait on. Longer
+ * delays what the kernel sends, shorter costs processor time on an idle machine. */
 #define RETRY_MS 1
 
 struct exception_thread {

@@ -3,15 +3,16 @@
 #define STELE_RESPONDER_EXCEPTION_H
 
 /*
- * The exception path: what is no query goes to the kernel, and what the kernel sends leaves by the port.
+ * The exception path: what is no query goes to the kernel, and what the kernel sends leaves by the
+ * port.
  *
  *     worker --ring--> exception thread --> interface of the kernel
  *     worker of queue 0 <--ring-- exception thread <--
  *
- * The kernel sees an interface with the port's MAC and service addresses, so that TCP, BGP and SSH work on it as
- * if it were the port. A worker never waits: a full ring is a drop that it counts. The thread sleeps while
- * nothing comes; a worker that finds it asleep wakes it. What the port cannot take stays in
- * the kernel's queue, which counts what it drops.
+ * The kernel sees an interface with the port's MAC and service addresses, so that TCP, BGP and SSH
+ * work on it as if it were the port. A worker never waits: a full ring is a drop that it counts.
+ * The thread sleeps while nothing comes; a worker that finds it asleep wakes it. What the port
+ * cannot take stays in the kernel's queue, which counts what it drops.
  *
  * Frames of a port with a VLAN reach the kernel without the tag and get it back when they leave.
  */
@@ -36,8 +37,8 @@ struct stele_exception {
 };
 
 /*
- * Makes the interface and starts the thread. `*ret_exception` stays NULL if the port has no exception
- * path. After the port is open. STELE_E_INPUT: no such network namespace; STELE_E_SYSTEM.
+ * Makes the interface and starts the thread. `*ret_exception` stays NULL if the port has no
+ * exception path. After the port is open. STELE_E_INPUT: no such network namespace; STELE_E_SYSTEM.
  */
 int stele_exception_open(const struct stele_port *port, const struct stele_machine *machine,
 			 struct stele_exception **ret_exception, struct stele_error *reterr);

@@ -3,8 +3,8 @@
 #define STELE_RESPONDER_EXCEPTION_DRIVER_H
 
 /*
- * How frames get into the kernel and out of it: one of these for each kind of interface. All calls but `open`
- * and `close` come from the exception thread.
+ * How frames get into the kernel and out of it: one of these for each kind of interface. All calls
+ * but `open` and `close` come from the exception thread.
  */
 
 #include "lib/base/error.h"

@@ -11,12 +11,14 @@
 #include <time.h>
 
 /*
- * Polls that find nothing before a worker rests at all. Under load the next packet is nearly always there by
- * then; fewer would add a rest to the gaps between bursts, more keep an idle core busy longer.
+ * Polls that find nothing before a worker rests at all. Under load the next packet is nearly always
+ * there by then; fewer would add a rest to the gaps between bursts, more keep an idle core busy
+ * longer.
  */
 #define POLLS_BEFORE_REST 32
 
-/* A sleep shorter than this costs more in the kernel than it saves; below it, pause instructions. */
+/* A sleep shorter than this costs more in the kernel than it saves; below it, pause
+ * instructions. */
 #define SLEEP_MIN_NS 10000
 
 void stele_idle_init(struct stele_idle *idle, const struct stele_idle_config *config, uint64_t hz)
@@ -36,7 +38,8 @@ static void pause_until(const struct stele_idle *idle, uint64_t cycles)
 	uint64_t until = rte_rdtsc() + cycles;
 
 	if (idle->can_wait) {
-		/* Wakes by itself: the processor waits for the time in a state that takes less power. */
+		/* Wakes by itself: the processor waits for the time in a state that takes less
+		 * power. */
 		rte_power_pause(until);
 		return;
 	}

@@ -225,8 +225,8 @@ static const struct stele_worker_zones *zones_for(const struct stele_images *ima
 }
 
 /*
- * Until a worker has the new zones, it counts replies from the new image in the row for all that have none
- * of their own. To count queries late is no reason to serve them late.
+ * Until a worker has the new zones, it counts replies from the new image in the row for all that
+ * have none of their own. To count queries late is no reason to serve them late.
  */
 static void renew_zones(struct stele_images *images)
 {

@@ -6,8 +6,8 @@
  * The images that are served, for the whole program: one copy for each NUMA node that has workers,
  * and the counters of zones, kept in step with them.
  *
- * All calls come from one thread, the loader (jobs.h), except where it says otherwise: loading takes as long
- * as an image is large, and the control thread has to stay free.
+ * All calls come from one thread, the loader (jobs.h), except where it says otherwise: loading
+ * takes as long as an image is large, and the control thread has to stay free.
  */
 
 #include "lib/base/error.h"
@@ -36,15 +36,16 @@ const struct stele_serve_root *stele_images_root(const struct stele_images *imag
 void stele_images_attach(struct stele_images *images, struct stele_worker *const *workers,
 			 unsigned worker_cnt);
 
-/* As stele_serve_load() and stele_serve_rollback(), on all nodes or on none. `ret_info` may be NULL. */
+/* As stele_serve_load() and stele_serve_rollback(), on all nodes or on none. `ret_info` may be
+ * NULL. */
 int stele_images_load(struct stele_images *images, int fd, const char *name,
 		      struct stele_serve_load_info *ret_info, struct stele_error *reterr);
 int stele_images_rollback(struct stele_images *images, struct stele_serve_load_info *ret_info,
 			  struct stele_error *reterr);
 
 /*
- * Serves the image that is remembered as the last good one, else that of the configuration. STELE_E_NOTFOUND:
- * there is neither; other errors are those of the last image tried.
+ * Serves the image that is remembered as the last good one, else that of the configuration.
+ * STELE_E_NOTFOUND: there is neither; other errors are those of the last image tried.
  */
 int stele_images_restore(struct stele_images *images, struct stele_error *reterr);
 
@@ -52,8 +53,8 @@ int stele_images_restore(struct stele_images *images, struct stele_error *reterr
 void stele_images_status(struct stele_images *images, struct stele_serve_status *ret_status);
 
 /*
- * The serial of a zone of the current image, and the generation of that image; false if it has none of that name
- * (lower case, wire format). Any thread.
+ * The serial of a zone of the current image, and the generation of that image; false if it has none
+ * of that name (lower case, wire format). Any thread.
  */
 bool stele_images_serial(struct stele_images *images, const uint8_t *apex, size_t apex_len,
 			 uint32_t *ret_serial, uint64_t *ret_generation);

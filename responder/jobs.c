@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Twice as many as there can be clients, each of which has one request: results that are still wanted are never
- * the oldest. */
+/* Twice as many as there can be clients, each of which has one request: results that are still
+ * wanted are never the oldest. */
 #define SLOT_CNT 64
 
 enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_RUNNING, SLOT_DONE };

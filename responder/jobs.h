@@ -5,8 +5,9 @@
 /*
  * The loader: a thread that does, one after another, what takes too long for the control thread.
  *
- * A job is a function and what it is to work on; its result is a JSON object. Whoever submits one polls for
- * the result with its ticket. A result that nobody fetches is forgotten when its place is needed.
+ * A job is a function and what it is to work on; its result is a JSON object. Whoever submits one
+ * polls for the result with its ticket. A result that nobody fetches is forgotten when its place is
+ * needed.
  */
 
 #include "lib/base/error.h"
@@ -23,7 +24,8 @@ int stele_jobs_start(struct stele_jobs **ret_jobs, struct stele_error *reterr);
 /* Waits for the job that runs; those that wait are run too. NULL is fine. */
 void stele_jobs_stop(struct stele_jobs *jobs);
 
-/* Returns the ticket, never 0; 0 if as many jobs wait as there can be (then `arg` is still the caller's). */
+/* Returns the ticket, never 0; 0 if as many jobs wait as there can be (then `arg` is still the
+ * caller's). */
 uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void *arg);
 
 #define STELE_JOB_RUNNING 1

@@ -3,7 +3,8 @@
 #define STELE_RESPONDER_OPERATIONS_H
 
 /*
- * The operations of the control socket (docs/control-protocol.md). Their user is a struct stele_responder.
+ * The operations of the control socket (docs/control-protocol.md). Their user is a struct
+ * stele_responder.
  */
 
 #include "lib/base/error.h"
@@ -13,8 +14,8 @@
 extern const struct stele_ctl_op stele_operations[];
 
 /*
- * Reads again what may change while serving: the secrets of cookies. Options of the file that need another
- * start are compared, and a difference is said in the log. On failure all stays as it was.
+ * Reads again what may change while serving: the secrets of cookies. Options of the file that need
+ * another start are compared, and a difference is said in the log. On failure all stays as it was.
  */
 int stele_operations_reload(struct stele_responder *responder, struct stele_error *reterr);
 

@@ -13,9 +13,9 @@ int operations_zone(void *user, struct stele_ctl_call *call, struct stele_error 
 int operations_trace(void *user, struct stele_ctl_call *call, struct stele_error *reterr);
 
 /*
- * The handler of an operation that the loader carries out. `make` reads the request and returns what `job` works
- * on, or NULL with the reason: it is called once. `drop` frees that if the job cannot be submitted;
- * otherwise the job does.
+ * The handler of an operation that the loader carries out. `make` reads the request and returns
+ * what `job` works on, or NULL with the reason: it is called once. `drop` frees that if the job
+ * cannot be submitted; otherwise the job does.
  */
 int operations_run_job(struct stele_responder *responder, struct stele_ctl_call *call,
 		       stele_job job,

@@ -7,11 +7,12 @@
 #include <stdint.h>
 
 /*
- * A pool of `cnt` packet buffers with `room` bytes each, as rte_pktmbuf_pool_create() makes it, but for a `dense`
- * one the buffers lie one behind the other, as virtual devices need them. Left to itself, DPDK lets no buffer
- * cross a page of 4 KB where there are no huge pages, for the sake of cards that read memory by
- * themselves. Then half of the memory is gaps, and the driver of AF_XDP, which reckons without gaps, gives
- * the kernel less memory than the buffers lie in: frames in the others are lost without a word.
+ * A pool of `cnt` packet buffers with `room` bytes each, as rte_pktmbuf_pool_create() makes it, but
+ * for a `dense` one the buffers lie one behind the other, as virtual devices need them. Left to
+ * itself, DPDK lets no buffer cross a page of 4 KB where there are no huge pages, for the sake of
+ * cards that read memory by themselves. Then half of the memory is gaps, and the driver of AF_XDP,
+ * which reckons without gaps, gives the kernel less memory than the buffers lie in: frames in the
+ * others are lost without a word.
  *
  * NULL with rte_errno. Freed with rte_mempool_free().
  */

@@ -12,8 +12,8 @@
 #include <rte_errno.h>
 #include <string.h>
 
-/* Buffers that a worker keeps at hand. Fewer make it go to the shared ring of the pool more often, more
- * take them from the descriptors of a small pool. */
+/* Buffers that a worker keeps at hand. Fewer make it go to the shared ring of the pool more often,
+ * more take them from the descriptors of a small pool. */
 #define POOL_CACHE 256
 
 #define RSS_FLOWS                                                                                  \
@@ -176,8 +176,8 @@ static int choose_mac(struct stele_port *port, uint8_t mac[6], bool *foreign,
 	} else if (rte_is_zero_ether_addr(&addr)) {
 		rte_eth_random_addr(addr.addr_bytes); /* rings have none */
 	} else if (port->config->kind == STELE_PORT_TAP) {
-		/* The device's address is that of the interface on the kernel's end of the cable. This end is
-		 * somebody else. */
+		/* The device's address is that of the interface on the kernel's end of the cable.
+		 * This end is somebody else. */
 		addr.addr_bytes[0] |= RTE_ETHER_LOCAL_ADMIN_ADDR;
 		addr.addr_bytes[5] ^= 1;
 	}

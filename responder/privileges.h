@@ -11,10 +11,10 @@
 #include <stdbool.h>
 
 /*
- * Gives up root for `user` and that user's group, in all threads, without a way back. The calling thread
- * alone keeps CAP_NET_ADMIN and CAP_NET_RAW if `keep_net` is set: the drivers of bifurcated NICs
- * change rules and queues of a running port through the kernel. Workers keep nothing.
- * Does nothing when the process is not root. STELE_E_INPUT: no such user; STELE_E_SYSTEM.
+ * Gives up root for `user` and that user's group, in all threads, without a way back. The calling
+ * thread alone keeps CAP_NET_ADMIN and CAP_NET_RAW if `keep_net` is set: the drivers of bifurcated
+ * NICs change rules and queues of a running port through the kernel. Workers keep nothing. Does
+ * nothing when the process is not root. STELE_E_INPUT: no such user; STELE_E_SYSTEM.
  */
 int stele_privileges_drop(const char *user, bool keep_net, struct stele_error *reterr);
 

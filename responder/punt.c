@@ -4,9 +4,9 @@
 #include "lib/base/bytes.h"
 
 /*
- * Whom the reserve is for: address resolution, link protocols, what is for the node's own addresses, and
- * TCP that is no DNS. Routing and the operator's shell are among these, and a flood of queries by
- * TCP or of signed messages is not.
+ * Whom the reserve is for: address resolution, link protocols, what is for the node's own
+ * addresses, and TCP that is no DNS. Routing and the operator's shell are among these, and a flood
+ * of queries by TCP or of signed messages is not.
  */
 static bool is_for_network(const struct stele_worker *worker, const struct rte_mbuf *mbuf,
 			   enum stele_stat stat)

@@ -49,7 +49,8 @@ struct stele_responder {
 };
 
 /*
- * Brings everything up, so that queries are answered when it returns if there is an image. Privileges are given up on the way. On failure what was done is undone.
+ * Brings everything up, so that queries are answered when it returns if there is an image.
+ * Privileges are given up on the way. On failure what was done is undone.
  */
 int stele_responder_start(struct stele_responder *responder,
 			  const struct stele_responder_config *config, const char *config_path,
@@ -58,7 +59,8 @@ int stele_responder_start(struct stele_responder *responder,
 /* Workers answer what is in their queues, at most for a second; then all is undone. */
 void stele_responder_stop(struct stele_responder *responder);
 
-/* Announces the addresses of a port whose link came up, so that nobody sends to where they were before. */
+/* Announces the addresses of a port whose link came up, so that nobody sends to where they were
+ * before. */
 void stele_responder_announce(struct stele_responder *responder, unsigned port);
 
 #endif

@@ -71,8 +71,8 @@ int stele_settings_rrl(const struct stele_responder_config *config, unsigned wor
 {
 	const struct stele_rrl_config *c = &config->rrl;
 	struct stele_rrl_settings rrl;
-	/* The configuration gives the rate of the narrow prefix; a wide one holds several networks of
-	 * users, of which not all ask at once. */
+	/* The configuration gives the rate of the narrow prefix; a wide one holds several networks
+	 * of users, of which not all ask at once. */
 	const uint32_t rates[STELE_REPLY_CLASS_CNT] = {
 		[STELE_CLASS_ANSWER] = c->answers_per_second,
 		[STELE_CLASS_REFERRAL] = c->referrals_per_second,

@@ -3,9 +3,10 @@
 #define STELE_RESPONDER_STEER_H
 
 /*
- * Bifurcated devices (mlx5): the kernel's driver stays on the card, and rules say which packets come here.
- * Then no exception path is needed: queries are steered to the workers, and all else,
- * ARP, neighbour discovery and TCP among it, is the kernel's as before, on the card's own interface.
+ * Bifurcated devices (mlx5): the kernel's driver stays on the card, and rules say which packets
+ * come here. Then no exception path is needed: queries are steered to the workers, and all else,
+ * ARP, neighbour discovery and TCP among it, is the kernel's as before, on the card's own
+ * interface.
  */
 
 #include "lib/base/error.h"
@@ -17,8 +18,9 @@
 struct stele_port;
 
 /*
- * Before the device is configured: asks it to give up all but what rules steer here. True if it does. False
- * if it cannot or if the configuration names an exception path; then the port takes everything.
+ * Before the device is configured: asks it to give up all but what rules steer here. True if it
+ * does. False if it cannot or if the configuration names an exception path; then the port takes
+ * everything.
  */
 bool stele_steer_isolate(const struct stele_port *port, const struct rte_eth_dev_info *info);
 

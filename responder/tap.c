@@ -101,7 +101,8 @@ static int add_address(struct mnl_socket *socket, unsigned if_index, unsigned se
 	struct ifaddrmsg *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
 	body->ifa_family = ipv4 ? AF_INET : AF_INET6;
 	body->ifa_prefixlen = address->len;
-	/* The worker answers probes for the address: to the kernel that would look like a duplicate. */
+	/* The worker answers probes for the address: to the kernel that would look like a
+	 * duplicate. */
 	body->ifa_flags = ipv4 ? 0 : IFA_F_NODAD;
 	body->ifa_scope = RT_SCOPE_UNIVERSE;
 	body->ifa_index = if_index;

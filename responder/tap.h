@@ -22,9 +22,9 @@ struct stele_interface_settings {
 };
 
 /*
- * Makes a TAP interface, gives it MAC, MTU and addresses, and sets it up. `*ret_fd` is its end for frames:
- * non-blocking, one frame to a read() or write(), without a header of its own. The interface goes when
- * the descriptor is closed. STELE_E_INPUT: no such namespace; STELE_E_SYSTEM.
+ * Makes a TAP interface, gives it MAC, MTU and addresses, and sets it up. `*ret_fd` is its end for
+ * frames: non-blocking, one frame to a read() or write(), without a header of its own. The
+ * interface goes when the descriptor is closed. STELE_E_INPUT: no such namespace; STELE_E_SYSTEM.
  */
 int stele_tap_open(const struct stele_interface_settings *settings, int *ret_fd,
 		   struct stele_error *reterr);

@@ -78,7 +78,8 @@ static int tell_zones(const char *cmd, const char *params, struct rte_tel_data *
 			continue;
 		stele_name_to_text(snapshot.zones[slot].name, name);
 		if (!one) {
-			/* DPDK's answer has room for 512 of 127 bytes; the others can be asked for by name. */
+			/* DPDK's answer has room for 512 of 127 bytes; the others can be asked for
+			 * by name. */
 			rc = rte_tel_data_add_array_string(data, name);
 			if (rc == -E2BIG)
 				rc = 0;

@@ -3,15 +3,16 @@
 #define STELE_RESPONDER_TELEMETRY_H
 
 /*
- * The counters over DPDK's telemetry socket, beside what DPDK itself tells there of ports and pools:
+ * The counters over DPDK's telemetry socket, beside what DPDK itself tells there of ports and
+ * pools:
  *
  *     /stele/counters        all workers added up, and "balance", which is 0 by the law of the counters
  *     /stele/counters,N      worker N
  *     /stele/zones           names of zones that are counted on their own; slot 0, "", is for all others
  *     /stele/zones,NAME      counters of one
  *
- * Requests are handled in DPDK's thread, from the shared memory that other programs read too, so no worker
- * notices.
+ * Requests are handled in DPDK's thread, from the shared memory that other programs read too, so no
+ * worker notices.
  */
 
 #include "lib/base/error.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a query is answered: by the image that is served, with the settings of the workers, but in the loader and
- * without rate limits. Nothing is counted. */
+/* How a query is answered: by the image that is served, with the settings of the workers, but in
+ * the loader and without rate limits. Nothing is counted. */
 #include "responder/operations_internal.h"
 
 #include "lib/base/hex.h"

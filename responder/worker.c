@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-/* Replies in place to ARP, ND and echo, for each worker. Fewer let a busy link's own probes be lost in a
- * flood, more let the flood take time from queries. */
+/* Replies in place to ARP, ND and echo, for each worker. Fewer let a busy link's own probes be lost
+ * in a flood, more let the flood take time from queries. */
 #define LOCAL_RATE 20000
 #define LOCAL_BURST 256
 

@@ -3,9 +3,9 @@
 #define STELE_RESPONDER_WORKER_H
 
 /*
- * A worker: one thread on one core that polls one queue of one port and does all that a packet needs before it takes
- * the next burst. It shares nothing that it writes with another worker, takes no locks, allocates
- * nothing while it runs, and looks at one image for the whole of a burst.
+ * A worker: one thread on one core that polls one queue of one port and does all that a packet
+ * needs before it takes the next burst. It shares nothing that it writes with another worker, takes
+ * no locks, allocates nothing while it runs, and looks at one image for the whole of a burst.
  *
  * Everything it needs is given to stele_worker_new(), so that a benchmark can run it on any queue
  * that DPDK knows.
@@ -71,8 +71,9 @@ void stele_worker_announce(struct stele_worker *worker);
 /* ---- control thread ---- */
 
 /*
- * Replaces the answer settings or the zones, from the next burst on. The caller keeps what was there (given
- * in `ret_old`, NULL the first time for zones) until all workers have passed a grace period (synchronize_rcu()).
+ * Replaces the answer settings or the zones, from the next burst on. The caller keeps what was
+ * there (given in `ret_old`, NULL the first time for zones) until all workers have passed a grace
+ * period (synchronize_rcu()).
  */
 int stele_worker_set_answers(struct stele_worker *worker,
 			     const struct stele_answer_settings *answers,

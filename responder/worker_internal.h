@@ -31,7 +31,8 @@ struct stele_burst {
 	struct stele_query queries[STELE_BURST_MAX];
 	struct stele_reply replies[STELE_BURST_MAX];
 
-	/* What leaves: the counter it will be counted by, and its reply unless it is a local one. */
+	/* What leaves: the counter it will be counted by, and its reply unless it is a local
+	 * one. */
 	unsigned out_cnt;
 	struct rte_mbuf *out[STELE_BURST_MAX];
 	uint16_t out_len[STELE_BURST_MAX];
