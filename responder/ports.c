@@ -172,7 +172,9 @@ static int choose_mac(struct stele_port *port, uint8_t mac[6], bool *foreign,
 					port->config->name);
 	if (port->config->mac.set) {
 		memcpy(addr.addr_bytes, port->config->mac.addr, 6);
-		*foreign = rte_eth_dev_default_mac_addr_set(port->id, &addr) != 0;
+		/* That of a TAP device is not ours to set: it is the kernel's end of the cable. */
+		*foreign = port->config->kind != STELE_PORT_TAP &&
+			   rte_eth_dev_default_mac_addr_set(port->id, &addr) != 0;
 	} else if (rte_is_zero_ether_addr(&addr)) {
 		rte_eth_random_addr(addr.addr_bytes); /* rings have none */
 	} else if (port->config->kind == STELE_PORT_TAP) {

@@ -134,6 +134,18 @@ def test_a_link_that_goes_and_comes(world):
                                    "+tries=5")
 
 
+@pytest.mark.parametrize("port", PORTS)
+def test_a_mac_of_its_own(port, world):
+    """Clients see the address that is configured, and their frames to it arrive."""
+    def change(config):
+        config["ports"][0]["mac"] = "02:00:5e:10:00:01"
+
+    with responder.Node(world.image, port=port, change=change) as node:
+        assert "NOERROR" in output(node, "dig", "@" + responder.V4, "www.example", "+time=2")
+        assert "NOERROR" in output(node, "dig", "@" + responder.V6, "www.example", "+time=2")
+        assert "02:00:5e:10:00:01" in output(node, "ip", "neigh", "show", "dev", node.interface)
+
+
 def test_a_vlan(world):
     """A port in a VLAN answers tagged frames with tagged frames, TCP over the exception path among them."""
     def tag(config):
