@@ -168,7 +168,7 @@ class Node:
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def ask(self, queries, tcp=False, host=V4, tries_max=asking.TRIES):
+    def ask(self, queries, tcp=False, host=V4, tries_max=20):
         """The replies in order; None where there is none."""
         if tcp:
             return self.client.call(asking.ask_tcp, 53, queries, host=host)
