@@ -6,7 +6,9 @@
 #include <net/if.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Drivers say it too, but not in words that lead anybody to the line of the file. */
 static int check_interfaces(const struct stele_responder_config *config, struct stele_error *reterr)
@@ -52,5 +54,12 @@ int stele_eal_start(const struct stele_responder_config *config,
 
 void stele_eal_stop(void)
 {
+	char folder[4096], socket[4200];
+
+	/* DPDK leaves its folder behind. Without root that may not be ours to change. */
+	snprintf(folder, sizeof(folder), "%s", rte_eal_get_runtime_dir());
 	rte_eal_cleanup();
+	snprintf(socket, sizeof(socket), "%s/dpdk_telemetry.v2", folder);
+	unlink(socket);
+	rmdir(folder);
 }
