@@ -162,11 +162,10 @@ static bool move_pointers(const struct work *w, uint8_t *first_rr, uint8_t *body
 	return true;
 }
 
-bool stele_compose_rrset(struct work *w, const uint8_t *record, const struct stele_rrset *rrset,
+bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele_rrset *rrset,
 			 enum compose_what what, const struct owner *owner, uint16_t *section_cnt,
 			 struct composed *ret)
 {
-	const uint8_t *body = stele_rrset_body(record, rrset);
 	size_t plain_len = stele_le16(rrset->plain_len);
 	size_t from = what == COMPOSE_SIGS_ONLY ? plain_len : 0;
 	size_t to = what == COMPOSE_RECORDS ? plain_len : plain_len + stele_le16(rrset->sig_len);
@@ -191,7 +190,7 @@ bool stele_compose_rrset(struct work *w, const uint8_t *record, const struct ste
 			w->reply->body_len = (uint16_t)len;
 			w->reply->body_sum = what == COMPOSE_RECORDS ?
 						     stele_le16(rrset->sum_plain) :
-						     stele_rrset_trailer(record, rrset).sum_full;
+						     stele_rrset_trailer(body, rrset).sum_full;
 		}
 		if (ret != NULL) {
 			ret->body_at = (uint16_t)(pos - from);
@@ -200,7 +199,7 @@ bool stele_compose_rrset(struct work *w, const uint8_t *record, const struct ste
 		return true;
 	}
 
-	struct stele_rrset_trailer trailer = stele_rrset_trailer(record, rrset);
+	struct stele_rrset_trailer trailer = stele_rrset_trailer(body, rrset);
 	if (what == COMPOSE_SIGS_ONLY)
 		trailer.patch_cnt = 0; /* signatures have no compressed names */
 	struct composed place = {0, 0};
@@ -238,7 +237,7 @@ bool stele_compose_nsec3(struct work *w, const struct stele_nsec3_entry *entry)
 {
 	enum { LABEL_SZ = 1 + STELE_NSEC3_LABEL_SZ };
 	const struct stele_rrset *rrset = &entry->rrset;
-	const uint8_t *body = stele_rrset_body((const uint8_t *)entry, rrset);
+	const uint8_t *body = stele_nsec3_body(entry);
 	size_t body_len = (size_t)stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len);
 	uint32_t pos = w->pos;
 	if (pos + LABEL_SZ + body_len > w->limit || pos > STELE_POINTER_MAX)

@@ -37,9 +37,9 @@ struct composed {
 
 /*
  * Appends the RRset behind w->pos and adds to `*section_cnt`. All or nothing: false if it does not
- * fit into w->limit. `record` is what rrset->off counts from. `ret` may be NULL.
+ * fit into w->limit. `ret` may be NULL.
  */
-bool stele_compose_rrset(struct work *w, const uint8_t *record, const struct stele_rrset *rrset,
+bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele_rrset *rrset,
 			 enum compose_what what, const struct owner *owner, uint16_t *section_cnt,
 			 struct composed *ret);
 

@@ -24,8 +24,8 @@ static void add_part(struct work *w, const struct part *part)
 		const struct part *other = &w->parts[i];
 		if (other->rrset == part->rrset)
 			return;
-		if (part->nsec3_hash != NULL && other->nsec3_hash != NULL &&
-		    memcmp(part->nsec3_hash, other->nsec3_hash, STELE_NSEC3_HASH_SZ) == 0)
+		if (part->nsec3 != NULL && other->nsec3 != NULL &&
+		    memcmp(part->nsec3->hash, other->nsec3->hash, STELE_NSEC3_HASH_SZ) == 0)
 			return;
 	}
 	if (w->part_cnt < PART_MAX)
@@ -40,7 +40,7 @@ static bool add_own_nsec(struct work *w, const uint8_t *record, uint16_t at)
 	const struct stele_rrset *nsec = find_rrset(&name, STELE_TYPE_NSEC);
 	if (nsec == NULL)
 		return false;
-	add_part(w, &(struct part){.record = record,
+	add_part(w, &(struct part){.body = stele_name_body(&name, nsec),
 				   .rrset = nsec,
 				   .rel = name.rel,
 				   .rel_len = name.head->rel_len,
@@ -98,9 +98,9 @@ static void fetch_star_hash(struct work *w, unsigned depth)
 
 static void add_nsec3(struct work *w, const struct stele_nsec3_entry *entry)
 {
-	add_part(w, &(struct part){.record = (const uint8_t *)entry,
+	add_part(w, &(struct part){.body = stele_nsec3_body(entry),
 				   .rrset = &entry->rrset,
-				   .nsec3_hash = entry->hash});
+				   .nsec3 = entry});
 }
 
 /* What depends on the encloser alone, behind the SOA. `star` counts if it is wanted. */

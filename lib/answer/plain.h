@@ -94,8 +94,9 @@ PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 	const struct stele_rrset *rrset =
 		(const void *)(record + sizeof(*name) + rel_len + plain_hashes_sz(name->flags));
 	const struct stele_rrset *end = rrset + stele_le16(name->rrset_cnt);
-	while (rrset < end && stele_le16(rrset->type) != w->qtype)
-		rrset++;
+	const uint8_t *body = (const uint8_t *)end;
+	for (; rrset < end && stele_le16(rrset->type) != w->qtype; rrset++)
+		body = stele_rrset_end(body, rrset);
 	/* Hosts to look up, a CNAME to follow; and types that no RRset has, ANY and RRSIG. */
 	if (rrset == end || (rrset->flags & STELE_RRSET_HAS_REFS) != 0)
 		return false;
@@ -107,7 +108,6 @@ PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 	uint32_t pos = w->pos, opt_at = pos + len;
 	if (opt_at > w->limit)
 		return false;
-	const uint8_t *body = record + stele_le32(rrset->off);
 	struct stele_reply *reply = w->reply;
 	uint8_t *buf = reply->buf;
 	stele_copy(buf + pos, body, len);

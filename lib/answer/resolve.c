@@ -64,7 +64,7 @@ static void add_soa(struct work *w)
 	if (w->part_cnt >= PART_MAX)
 		return;
 	struct part *part = &w->parts[w->part_cnt++];
-	*part = (struct part){.record = (const uint8_t *)w->zone,
+	*part = (struct part){.body = stele_zone_soa_body(w->zone),
 			      .rrset = &w->zone->soa,
 			      .rel = w->sname.wire,
 			      .at = w->apex_at};
@@ -75,7 +75,9 @@ static void add_hosts(struct work *w, const uint8_t *record, const struct stele_
 {
 	if ((rrset->flags & STELE_RRSET_HAS_REFS) == 0)
 		return;
-	struct stele_rrset_trailer trailer = stele_rrset_trailer(record, rrset);
+	struct stele_name_parts name = stele_name_parts(record);
+	struct stele_rrset_trailer trailer =
+		stele_rrset_trailer(stele_name_body(&name, rrset), rrset);
 	for (unsigned i = 0; i < trailer.ref_cnt && w->host_cnt < HOST_MAX; i++) {
 		const struct stele_ref *ref = &trailer.refs[i];
 		bool again = false; /* two SRV or MX records may name one host */
@@ -131,21 +133,21 @@ static void shorten_owner(const struct work *w, struct owner *owner)
 
 static bool write_part(struct work *w, const struct part *part)
 {
-	if (part->nsec3_hash != NULL && w->pos <= STELE_POINTER_MAX)
-		return stele_compose_nsec3(w, (const void *)part->record);
+	if (part->nsec3 != NULL && w->pos <= STELE_POINTER_MAX)
+		return stele_compose_nsec3(w, part->nsec3);
 	uint8_t label[1 + STELE_NSEC3_LABEL_SZ];
 	struct owner owner = {
 		.at = part->at, .suffix_at = part->at, .rel = part->rel, .rel_len = part->rel_len};
-	if (part->nsec3_hash != NULL) {
+	if (part->nsec3 != NULL) {
 		label[0] = STELE_NSEC3_LABEL_SZ;
-		stele_base32hex_encode(part->nsec3_hash, label + 1);
+		stele_base32hex_encode(part->nsec3->hash, label + 1);
 		owner.rel = label;
 		owner.rel_len = sizeof(label);
 	} else if (part->at == 0) {
 		shorten_owner(w, &owner);
 	}
 	struct composed where;
-	if (!stele_compose_rrset(w, part->record, part->rrset,
+	if (!stele_compose_rrset(w, part->body, part->rrset,
 				 part->referral_ns ? COMPOSE_RECORDS : with_sigs(w), &owner,
 				 &w->authority_cnt, &where))
 		return false;
@@ -207,7 +209,7 @@ static bool write_host(struct work *w, const struct host *host)
 	/* The key was carved with the reference; what it finds today may be another name. */
 	struct stele_name_parts source = stele_name_parts(host->source);
 	uint8_t target[STELE_NAME_MAX + NAME_SLACK];
-	size_t len = stele_body_name(w->zone, stele_rrset_body(host->source, host->source_rrset),
+	size_t len = stele_body_name(w->zone, stele_name_body(&source, host->source_rrset),
 				     name_off, source.rel, source.head->rel_len, target);
 	unsigned rel_len = (unsigned)len - w->zone->apex_len;
 	if (!is_name(w, record, target, rel_len))
@@ -226,7 +228,7 @@ static bool write_host(struct work *w, const struct host *host)
 	for (unsigned i = 0; i < 2; i++) {
 		const struct stele_rrset *rrset = find_rrset(&name, types[i]);
 		if (rrset != NULL &&
-		    !stele_compose_rrset(w, record, rrset,
+		    !stele_compose_rrset(w, stele_name_body(&name, rrset), rrset,
 					 signed_here ? with_sigs(w) : COMPOSE_RECORDS, &owner,
 					 &w->additional_cnt, NULL)) {
 			w->glue_missing = true;
@@ -312,7 +314,7 @@ static void referral(struct work *w, const uint8_t *cut, unsigned depth)
 	const struct stele_rrset *ds = find_rrset(&name, STELE_TYPE_DS);
 	if (w->chain_cnt == 0)
 		w->aa = false;
-	struct part part = {.record = cut,
+	struct part part = {.body = ns != NULL ? stele_name_body(&name, ns) : NULL,
 			    .rrset = ns,
 			    .rel = name.rel,
 			    .rel_len = name.head->rel_len,
@@ -324,6 +326,7 @@ static void referral(struct work *w, const uint8_t *cut, unsigned depth)
 	}
 	w->parts[w->part_cnt++] = part;
 	if (ds != NULL && ds->sig_cnt > 0 && w->edns.dnssec_ok) {
+		part.body = stele_name_body(&name, ds);
 		part.rrset = ds;
 		part.referral_ns = false;
 		w->parts[w->part_cnt++] = part;
@@ -379,7 +382,7 @@ static void write_all(struct work *w, const struct stele_name_parts *name, bool 
 		if (first_only && !sigs_only && stele_le16(rrset->type) == STELE_TYPE_NSEC &&
 		    i + 1 < name->rrset_cnt)
 			continue;
-		if (!stele_compose_rrset(w, w->record, rrset,
+		if (!stele_compose_rrset(w, stele_name_body(name, rrset), rrset,
 					 sigs_only ? COMPOSE_SIGS_ONLY : with_sigs(w), &owner,
 					 &w->answer_cnt, NULL)) {
 			truncate_reply(w);
@@ -434,20 +437,20 @@ static void follow_cname(struct work *w, const struct stele_name_parts *name,
 {
 	struct owner owner = answer_owner(w, name);
 	struct composed where;
-	if (!stele_compose_rrset(w, w->record, cname, with_sigs(w), &owner, &w->answer_cnt,
-				 &where)) {
+	const uint8_t *body = stele_name_body(name, cname);
+	if (!stele_compose_rrset(w, body, cname, with_sigs(w), &owner, &w->answer_cnt, &where)) {
 		truncate_reply(w);
 		return;
 	}
 	if (w->lo != 0xff)
 		stele_deny_closer(w);
-	struct stele_rrset_trailer trailer = stele_rrset_trailer(w->record, cname);
+	struct stele_rrset_trailer trailer = stele_rrset_trailer(body, cname);
 	if (trailer.ref_cnt == 0 || !chain_goes_on(w, stele_le64(trailer.refs[0].key))) {
 		tail(w); /* out of the zone, or round and round */
 		return;
 	}
 	uint8_t target[STELE_NAME_MAX + NAME_SLACK];
-	size_t len = stele_body_name(w->zone, stele_rrset_body(w->record, cname),
+	size_t len = stele_body_name(w->zone, body,
 				     stele_le16(trailer.refs[0].name_off) & STELE_REF_OFF_MASK,
 				     name->rel, name->head->rel_len, target);
 	set_sname(w, target, len, where.rdata_at);
@@ -463,14 +466,14 @@ static void follow_dname(struct work *w, const uint8_t *record, unsigned depth)
 	struct owner owner = {
 		.at = at, .suffix_at = at, .rel = name.rel, .rel_len = name.head->rel_len};
 	bool written = is_written_dname(w, dname); /* a chain may come by it again */
+	const uint8_t *body = stele_name_body(&name, dname);
 	if (!written &&
-	    !stele_compose_rrset(w, record, dname, with_sigs(w), &owner, &w->answer_cnt, NULL)) {
+	    !stele_compose_rrset(w, body, dname, with_sigs(w), &owner, &w->answer_cnt, NULL)) {
 		truncate_reply(w);
 		return;
 	}
 	if (!written && w->dname_cnt < CHAIN_MAX)
 		w->dnames[w->dname_cnt++] = dname;
-	const uint8_t *body = stele_rrset_body(record, dname);
 	uint8_t suffix[STELE_NAME_MAX + NAME_SLACK];
 	size_t suffix_len =
 		stele_body_name(w->zone, body, 12, name.rel, name.head->rel_len, suffix);
@@ -541,8 +544,8 @@ static void answer(struct work *w)
 	}
 	struct owner owner = answer_owner(w, &name);
 	struct composed where;
-	if (!stele_compose_rrset(w, w->record, rrset, with_sigs(w), &owner, &w->answer_cnt,
-				 &where)) {
+	if (!stele_compose_rrset(w, stele_name_body(&name, rrset), rrset, with_sigs(w), &owner,
+				 &w->answer_cnt, &where)) {
 		truncate_reply(w);
 		return;
 	}

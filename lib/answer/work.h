@@ -78,11 +78,11 @@ struct fetch {
 
 /* A part of the authority section. All are written when the last has come. */
 struct part {
-	const uint8_t *record; /* what rrset->off counts from */
+	const uint8_t *body;
 	const struct stele_rrset *rrset;
 	const uint8_t *rel; /* relative owner, for when it is written out */
 	uint8_t rel_len;
-	const uint8_t *nsec3_hash; /* the owner is this hash's label; or NULL */
+	const struct stele_nsec3_entry *nsec3; /* the owner is its hash's label; or NULL */
 	bool referral_ns; /* the NS RRset of a referral: never with signatures, hosts follow */
 	uint16_t at;      /* where the owner stands in the message; 0: write it out */
 };

@@ -140,7 +140,7 @@ _Static_assert(sizeof(struct stele_hash_shard) == 64, "docs/image-format.md");
  * place, the owner pointers are rewritten by walking the records, and the others are found through
  * the patch list: the body offsets, ascending, of the two-byte pointers inside rdata.
  *
- * At `off` stand: body (plain_len + sig_len bytes)
+ * Its bytes: body (plain_len + sig_len bytes)
  *   | le16 sum of the whole body, if sig_len > 0
  *   | le16 count, le16 patches, if HAS_PATCHES
  *   | le16 count, stele_ref, if HAS_REFS
@@ -150,14 +150,13 @@ _Static_assert(sizeof(struct stele_hash_shard) == 64, "docs/image-format.md");
 struct stele_rrset {
 	struct stele_le16 type;      /*  0 */
 	struct stele_le16 rr_cnt;    /*  2 */
-	struct stele_le32 off;       /*  4 */
-	struct stele_le16 plain_len; /*  8 bytes of the records */
-	struct stele_le16 sig_len;   /* 10 bytes of the signatures */
-	struct stele_le16 sum_plain; /* 12 of the first plain_len bytes */
-	uint8_t sig_cnt;             /* 14 */
-	uint8_t flags;               /* 15 STELE_RRSET_… */
+	struct stele_le16 plain_len; /*  4 bytes of the records */
+	struct stele_le16 sig_len;   /*  6 bytes of the signatures */
+	struct stele_le16 sum_plain; /*  8 of the first plain_len bytes */
+	uint8_t sig_cnt;             /* 10 */
+	uint8_t flags;               /* 11 STELE_RRSET_… */
 };
-_Static_assert(sizeof(struct stele_rrset) == 16, "docs/image-format.md");
+_Static_assert(sizeof(struct stele_rrset) == 12, "docs/image-format.md");
 enum {
 	STELE_RRSET_HAS_PATCHES = 1,
 	STELE_RRSET_HAS_REFS = 2,
@@ -201,8 +200,8 @@ enum {
  * A record of a name shard:
  *   head | relative owner, lower case (rel_len) | le64 key of the cut, if occluded
  *   | 20 bytes hash, if HAS_HASH | 20 bytes hash, if HAS_WILDCARD_HASH
- *   | rrset_cnt stele_rrset, ascending by type | bodies in the same order, without gaps
- * The record ends where its last body (with sum, patches, refs) ends.
+ *   | rrset_cnt stele_rrset, ascending by type | their bytes in the same order, without gaps
+ * The record ends where the bytes of its last RRset (body, sum, patches, refs) end.
  *
  * HAS_HASH is set for every name of a zone with an NSEC3 chain except occluded ones;
  * HAS_WILDCARD_HASH where such a name also has children.
@@ -250,19 +249,19 @@ struct stele_zone {
 	struct stele_le32 serial;      /*  8 */
 	struct stele_le32 size;        /* 12 of the record */
 	struct stele_rrset soa;        /* 16 */
-	uint8_t chain_kind;            /* 32 */
-	uint8_t chain_bits;            /* 33 */
-	uint8_t salt_len;              /* 34 */
-	uint8_t reserved;              /* 35 */
-	struct stele_le16 iterations;  /* 36 at most STELE_NSEC3_ITERATIONS_MAX */
-	struct stele_le16 reserved1;   /* 38 */
-	struct stele_le32 chain_first; /* 40 shard index */
-	struct stele_le32 chain_cnt;   /* 44 shards */
-	struct stele_le32 chain_off;   /* 48 in the record; 0: none */
-	struct stele_le64 node_cnt;    /* 52 names of the zone, empty non-terminals included */
-	struct stele_le64 rr_cnt;      /* 60 */
+	uint8_t chain_kind;            /* 28 */
+	uint8_t chain_bits;            /* 29 */
+	uint8_t salt_len;              /* 30 */
+	uint8_t reserved;              /* 31 */
+	struct stele_le16 iterations;  /* 32 at most STELE_NSEC3_ITERATIONS_MAX */
+	struct stele_le16 reserved1;   /* 34 */
+	struct stele_le32 chain_first; /* 36 shard index */
+	struct stele_le32 chain_cnt;   /* 40 shards */
+	struct stele_le32 chain_off;   /* 44 in the record; 0: none */
+	struct stele_le64 node_cnt;    /* 48 names of the zone, empty non-terminals included */
+	struct stele_le64 rr_cnt;      /* 56 */
 };
-_Static_assert(sizeof(struct stele_zone) == 68, "docs/image-format.md");
+_Static_assert(sizeof(struct stele_zone) == 64, "docs/image-format.md");
 
 /*
  * A block of an NSEC3 chain: head | table | prefixes | offsets | entries.
@@ -287,15 +286,14 @@ struct stele_nsec3_block {
 _Static_assert(sizeof(struct stele_nsec3_block) == 24, "docs/image-format.md");
 
 /*
- * An NSEC3 RRset with its signatures. `rrset.off` counts from the entry. Its body is as in
- * struct stele_rrset, with the NSEC3 owner (hash label and apex) as owner name: the reply writes
+ * An NSEC3 RRset with its signatures; its bytes follow. Its body is as in struct stele_rrset, with the NSEC3 owner (hash label and apex) as owner name: the reply writes
  * that name out in place of the first owner pointer.
  */
 struct stele_nsec3_entry {
 	uint8_t hash[20];
 	struct stele_rrset rrset;
 };
-_Static_assert(sizeof(struct stele_nsec3_entry) == 36, "docs/image-format.md");
+_Static_assert(sizeof(struct stele_nsec3_entry) == 32, "docs/image-format.md");
 
 /*
  * A block of an NSEC chain: the names that own an NSEC record, in canonical order. The records

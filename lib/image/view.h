@@ -166,13 +166,7 @@ static inline struct stele_name_parts stele_name_parts(const uint8_t *record)
 	return parts;
 }
 
-/* The body. `record` is what rrset->off counts from. */
-static inline const uint8_t *stele_rrset_body(const uint8_t *record,
-					      const struct stele_rrset *rrset)
-{
-	return record + stele_le32(rrset->off);
-}
-
+/* What stands behind a body. */
 struct stele_rrset_trailer {
 	const uint8_t *patches; /* patch_cnt le16 */
 	const struct stele_ref *refs;
@@ -182,12 +176,11 @@ struct stele_rrset_trailer {
 	uint16_t ref_cnt;
 };
 
-static inline struct stele_rrset_trailer stele_rrset_trailer(const uint8_t *record,
+static inline struct stele_rrset_trailer stele_rrset_trailer(const uint8_t *body,
 							     const struct stele_rrset *rrset)
 {
 	struct stele_rrset_trailer t = {.sum_full = stele_le16(rrset->sum_plain)};
-	const uint8_t *p = stele_rrset_body(record, rrset) + stele_le16(rrset->plain_len) +
-			   stele_le16(rrset->sig_len);
+	const uint8_t *p = body + stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len);
 	if (stele_le16(rrset->sig_len) > 0) {
 		t.sum_full = stele_get_le16(p);
 		p += 2;
@@ -204,6 +197,34 @@ static inline struct stele_rrset_trailer stele_rrset_trailer(const uint8_t *reco
 	}
 	t.end = p;
 	return t;
+}
+
+/* Where the bytes of the next RRset begin: an RRset has no offset of its own, which would be a
+ * thirtieth of an image of delegations. */
+static inline const uint8_t *stele_rrset_end(const uint8_t *body, const struct stele_rrset *rrset)
+{
+	return stele_rrset_trailer(body, rrset).end;
+}
+
+/* The body of one of the name's RRsets; or, for the entry behind the last, where the record ends. */
+static inline const uint8_t *stele_name_body(const struct stele_name_parts *name,
+					     const struct stele_rrset *rrset)
+{
+	const uint8_t *body = (const uint8_t *)(name->rrsets + name->rrset_cnt);
+	for (const struct stele_rrset *before = name->rrsets; before < rrset; before++)
+		body = stele_rrset_end(body, before);
+	return body;
+}
+
+/* The body of the SOA that negative answers carry. */
+static inline const uint8_t *stele_zone_soa_body(const struct stele_zone *zone)
+{
+	return (const uint8_t *)(zone + 1) + zone->apex_len + zone->salt_len;
+}
+
+static inline const uint8_t *stele_nsec3_body(const struct stele_nsec3_entry *entry)
+{
+	return (const uint8_t *)(entry + 1);
 }
 
 #endif

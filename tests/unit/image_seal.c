@@ -92,6 +92,27 @@ static struct stele_le16 sum16(const uint8_t *p, uint64_t len)
 	return stele_to_le16((uint16_t)sum);
 }
 
+/* Where the bytes of the RRset with its body at `off` end; behind `left` if that cannot be told. */
+static uint64_t behind(const uint8_t *record, uint64_t off, const struct stele_rrset *rrset,
+		       uint64_t left)
+{
+	off += (uint64_t)stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len);
+	off += rrset->sig_cnt > 0 ? 2 : 0;
+	static const struct {
+		unsigned flag;
+		size_t item_sz;
+	} lists[] = {{STELE_RRSET_HAS_PATCHES, 2},
+		     {STELE_RRSET_HAS_REFS, sizeof(struct stele_ref)}};
+	for (unsigned i = 0; i < 2; i++) {
+		if ((rrset->flags & lists[i].flag) == 0)
+			continue;
+		if (!within(off, 2, left))
+			return left + 1;
+		off += 2 + stele_get_le16(record + off) * (uint64_t)lists[i].item_sz;
+	}
+	return off;
+}
+
 /* A record of which at most `left` bytes may be touched. */
 static void seal_record(uint8_t *record, uint64_t left)
 {
@@ -102,9 +123,10 @@ static void seal_record(uint8_t *record, uint64_t left)
 	at += head->kind == STELE_NAME_OCCLUDED ? 8 : 0;
 	at += head->flags & STELE_NAME_HAS_HASH ? 20 : 0;
 	at += head->flags & STELE_NAME_HAS_WILDCARD_HASH ? 20 : 0;
-	for (unsigned i = 0; i < stele_le16(head->rrset_cnt) && at + 16 <= left; i++, at += 16) {
+	unsigned rrset_cnt = stele_le16(head->rrset_cnt);
+	uint64_t off = at + rrset_cnt * sizeof(struct stele_rrset);
+	for (unsigned i = 0; i < rrset_cnt && off <= left; i++, at += sizeof(struct stele_rrset)) {
 		struct stele_rrset *rrset = (void *)(record + at);
-		uint64_t off = stele_le32(rrset->off);
 		uint64_t plain_len = stele_le16(rrset->plain_len);
 		uint64_t full_len = plain_len + stele_le16(rrset->sig_len);
 		if (!within(off, full_len + 2, left))
@@ -113,6 +135,7 @@ static void seal_record(uint8_t *record, uint64_t left)
 		struct stele_le16 sum_full = sum16(record + off, full_len);
 		if (rrset->sig_cnt > 0)
 			memcpy(record + off + full_len, &sum_full, sizeof(sum_full));
+		off = behind(record, off, rrset, left);
 	}
 }
 

@@ -117,7 +117,6 @@ static int carve(struct carved *c, const struct stele_carve_zone *zone, const ch
 		.with_sigs = true, .with_refs = true, .ttl_max = UINT32_MAX};
 	int rc = stele_carve_body(&c->carver, &set, &options, &c->out, &c->rrset, &err);
 	if (rc == 0) {
-		c->rrset.off = stele_to_le32(0);
 		c->trailer = stele_rrset_trailer(c->out.data, &c->rrset);
 		assert_ptr_equal(c->trailer.end, c->out.data + c->out.len);
 	}

@@ -77,7 +77,6 @@ static const struct field fields[] = {
 	FIELD(stele_hash_shard, reserved),
 	FIELD(stele_rrset, type),
 	FIELD(stele_rrset, rr_cnt),
-	FIELD(stele_rrset, off),
 	FIELD(stele_rrset, plain_len),
 	FIELD(stele_rrset, sig_len),
 	FIELD(stele_rrset, sum_plain),

@@ -43,8 +43,8 @@ struct stele_body_options {
 };
 
 /*
- * Appends the body of `set`, with all that stands behind it, to `out`, and fills `*ret_rrset` but for
- * its offset, which the caller knows. STELE_E_INPUT: longer than a message can be, or more than 255
+ * Appends the body of `set`, with all that stands behind it, to `out`, and fills `*ret_rrset`.
+ * STELE_E_INPUT: longer than a message can be, or more than 255
  * signatures; then `out` may have grown.
  */
 int stele_carve_body(struct stele_carver *carver, const struct stele_node_rrset *set,

@@ -65,7 +65,6 @@ int stele_carve_nsec3(struct stele_carver *carver, const struct stele_carve_zone
 	rc = stele_carve_body(carver, &set, &options, out, &entry.rrset, reterr);
 	if (rc < 0)
 		return rc;
-	entry.rrset.off = stele_to_le32(sizeof(entry));
 	memcpy(out->data + begin, &entry, sizeof(entry));
 	result.rr_cnt = (uint32_t)set.rr_cnt + entry.rrset.sig_cnt;
 	*ret_result = result;

@@ -127,11 +127,9 @@ int stele_carve_name(struct stele_carver *carver, const struct stele_carve_zone 
 			.ttl_max = UINT32_MAX,
 		};
 		struct stele_rrset rrset;
-		size_t off = out->len - begin;
 		rc = stele_carve_body(carver, &set, &options, out, &rrset, reterr);
 		if (rc < 0)
 			return rc;
-		rrset.off = stele_to_le32((uint32_t)off);
 		memcpy(out->data + table, &rrset, sizeof(rrset));
 		table += sizeof(rrset);
 		result.rr_cnt += (uint32_t)set.rr_cnt + rrset.sig_cnt;

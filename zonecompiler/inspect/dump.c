@@ -63,11 +63,10 @@ static void print_record(struct dump *dump, const char *owner_text, const uint8_
 }
 
 static void print_rrset(struct dump *dump, const uint8_t *owner, size_t owner_len,
-			const uint8_t *base, const struct stele_rrset *rrset)
+			const uint8_t *body, const struct stele_rrset *rrset)
 {
 	char owner_text[STELE_NAME_TEXT_MAX];
 	stele_name_to_text(owner, owner_text);
-	const uint8_t *body = stele_rrset_body(base, rrset);
 	const uint8_t *rr = body;
 	for (unsigned i = stele_le16(rrset->rr_cnt) + rrset->sig_cnt; i > 0; i--) {
 		print_record(dump, owner_text, owner, owner_len, body, rr);
@@ -106,7 +105,7 @@ static void print_name(struct dump *dump, const struct stele_inspect_zone *zone,
 	       name->head->flags & STELE_NAME_HAS_WILDCARD ? ", has a wildcard" : "");
 	for (unsigned i = 0; i < name->rrset_cnt; i++)
 		print_rrset(dump, owner, rel_len + zone->head->apex_len,
-			    (const uint8_t *)name->head, name->rrsets + i);
+			    stele_name_body(name, name->rrsets + i), name->rrsets + i);
 }
 
 /* ---- zones ---- */
@@ -133,7 +132,7 @@ static void print_zone_head(const struct stele_inspect_zone *zone)
 	printf(";; zone %s serial %" PRIu32 ", %" PRIu64 " names, %" PRIu64 " RRs, %s%s\n", text,
 	       stele_le32(head->serial), stele_le64(head->node_cnt), stele_le64(head->rr_cnt),
 	       chain_text(head), head->flags & STELE_ZONE_EXPIRED ? ", expired" : "");
-	const uint8_t *soa = stele_rrset_body((const uint8_t *)head, &head->soa);
+	const uint8_t *soa = stele_zone_soa_body(head);
 	printf(";; TTL of the SOA in negative answers: %" PRIu32 "\n", stele_get_be32(soa + 6));
 }
 
@@ -156,7 +155,7 @@ static void print_nsec3(struct dump *dump, const struct stele_inspect_zone *zone
 			const struct stele_nsec3_entry *entry = stele_inspect_nsec3_entry(block, i);
 			stele_base32hex_encode(entry->hash, owner + 1);
 			print_rrset(dump, owner, 1u + STELE_NSEC3_LABEL_SZ + zone->head->apex_len,
-				    (const uint8_t *)entry, &entry->rrset);
+				    stele_nsec3_body(entry), &entry->rrset);
 		}
 	}
 }

@@ -34,11 +34,12 @@ struct measuring {
 	struct stele_measure *measure;
 };
 
-static void measure_rrset(struct stele_measure *measure, const uint8_t *record,
-			  const struct stele_rrset *rrset)
+/* Returns where the next RRset's body begins. */
+static const uint8_t *measure_rrset(struct stele_measure *measure, const uint8_t *body,
+				    const struct stele_rrset *rrset)
 {
 	uint64_t *bytes = measure->section_bytes;
-	struct stele_rrset_trailer trailer = stele_rrset_trailer(record, rrset);
+	struct stele_rrset_trailer trailer = stele_rrset_trailer(body, rrset);
 	bytes[STELE_SECTION_RRSETS] += sizeof(*rrset) + (rrset->sig_cnt > 0 ? 2u : 0u);
 	bytes[STELE_SECTION_BODIES] += stele_le16(rrset->plain_len);
 	bytes[STELE_SECTION_SIGNATURES] += stele_le16(rrset->sig_len);
@@ -49,6 +50,7 @@ static void measure_rrset(struct stele_measure *measure, const uint8_t *record,
 	measure->rrset_cnt++;
 	measure->rr_cnt += stele_le16(rrset->rr_cnt);
 	measure->sig_cnt += rrset->sig_cnt;
+	return trailer.end;
 }
 
 static void measure_name(void *user, const struct stele_name_parts *name)
@@ -60,8 +62,9 @@ static void measure_name(void *user, const struct stele_name_parts *name)
 	bytes[STELE_SECTION_OWNERS] += name->head->rel_len + (name->cut_key != NULL ? 8u : 0u);
 	bytes[STELE_SECTION_HASHES] += (name->hash != NULL ? STELE_NSEC3_HASH_SZ : 0u) +
 				       (name->wildcard_hash != NULL ? STELE_NSEC3_HASH_SZ : 0u);
+	const uint8_t *body = stele_name_body(name, name->rrsets);
 	for (unsigned i = 0; i < name->rrset_cnt; i++)
-		measure_rrset(measure, (const uint8_t *)name->head, name->rrsets + i);
+		body = measure_rrset(measure, body, name->rrsets + i);
 	measure->kind_cnt[name->head->kind]++;
 	measure->wildcard_cnt += (name->head->flags & STELE_NAME_IS_WILDCARD) != 0;
 

@@ -131,10 +131,7 @@ void stele_inspect_names(const struct stele_view *view,
 
 const uint8_t *stele_inspect_name_end(const struct stele_name_parts *name)
 {
-	if (name->rrset_cnt == 0)
-		return (const uint8_t *)name->rrsets;
-	return stele_rrset_trailer((const uint8_t *)name->head, name->rrsets + name->rrset_cnt - 1)
-		.end;
+	return stele_name_body(name, name->rrsets + name->rrset_cnt);
 }
 
 /* ---- chains ---- */

@@ -8,7 +8,7 @@
 size_t stele_nsec3_entry_sz(const uint8_t *entry)
 {
 	const struct stele_nsec3_entry *head = (const void *)entry;
-	return (size_t)(stele_rrset_trailer(entry, &head->rrset).end - entry);
+	return (size_t)(stele_rrset_end(stele_nsec3_body(head), &head->rrset) - entry);
 }
 
 size_t stele_nsec_entry_sz(const uint8_t *entry)

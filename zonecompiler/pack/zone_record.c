@@ -67,7 +67,6 @@ int stele_pack_zone_record(struct stele_carver *carver, const struct stele_zone_
 		rc = stele_buffer_add(out, zone->apex, zone->apex_len, reterr);
 	if (rc == 0)
 		rc = stele_buffer_add(out, zone->salt, zone->salt_len, reterr);
-	size_t soa_off = out->len - begin;
 	if (rc == 0)
 		rc = stele_carve_negative_soa(carver, zone, apex_node, apex_node_sz, out, &head.soa,
 					      &serial, reterr);
@@ -89,7 +88,6 @@ int stele_pack_zone_record(struct stele_carver *carver, const struct stele_zone_
 	}
 	if (rc < 0)
 		return rc;
-	head.soa.off = stele_to_le32((uint32_t)soa_off);
 	head.serial = stele_to_le32(serial);
 	head.chain_off = stele_to_le32((uint32_t)chain_off);
 	head.size = stele_to_le32((uint32_t)(out->len - begin));

@@ -74,10 +74,7 @@ uint64_t update_count_rrs(const uint8_t *record, bool *ret_has_nsec)
 size_t update_record_sz(const uint8_t *record)
 {
 	struct stele_name_parts parts = stele_name_parts(record);
-	if (parts.rrset_cnt == 0)
-		return (size_t)((const uint8_t *)parts.rrsets - record);
-	const struct stele_rrset *last = parts.rrsets + parts.rrset_cnt - 1;
-	return (size_t)(stele_rrset_trailer(record, last).end - record);
+	return (size_t)(stele_name_body(&parts, parts.rrsets + parts.rrset_cnt) - record);
 }
 
 /* ---- the file ---- */
