@@ -104,20 +104,21 @@ static void set_subject(struct change *change, const uint8_t *key, size_t key_le
 
 /* ---- the apex ---- */
 
+static const uint8_t apex_key[1]; /* of 0 bytes, but not nowhere */
+
 void change_soa(struct change *change)
 {
 	size_t len;
-	static const uint8_t no_key[1]; /* the apex has the empty key */
-	uint8_t *soa = last_rdata(change, edit_node(change, no_key, 0), STELE_TYPE_SOA, &len);
+	uint8_t *soa = last_rdata(change, edit_node(change, apex_key, 0), STELE_TYPE_SOA, &len);
 	stele_put_be32(soa + len - 20, stele_get_be32(soa + len - 20) + 1);
-	set_subject(change, no_key, 0);
+	set_subject(change, apex_key, 0);
 }
 
 void change_ns(struct change *change)
 {
 	size_t len;
-	uint8_t *ns = last_rdata(change, edit_of(change, STELE_STORE_NODES, NULL, 0), STELE_TYPE_NS,
-				 &len);
+	uint8_t *ns = last_rdata(change, edit_of(change, STELE_STORE_NODES, apex_key, 0),
+				 STELE_TYPE_NS, &len);
 	/* The last letter of the first label: the last record of its RRset, and it stays that. */
 	uint8_t letter = ns[ns[0]];
 	ns[ns[0]] = (uint8_t)(letter >= 'e' && letter < 'z' ? letter + 1 : 'e');
@@ -126,7 +127,7 @@ void change_ns(struct change *change)
 void change_dnskey(struct change *change)
 {
 	size_t len;
-	uint8_t *key = last_rdata(change, edit_of(change, STELE_STORE_NODES, NULL, 0),
+	uint8_t *key = last_rdata(change, edit_of(change, STELE_STORE_NODES, apex_key, 0),
 				  STELE_TYPE_DNSKEY, &len);
 	gen_rng_fill(&change->rng, key + len - SIGNATURE_SZ, SIGNATURE_SZ);
 }
