@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/host-setup on a machine made of files: what it says, what it writes, how it leads back."""
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NIC, SECOND, MELLANOX, BRIDGE = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0", "0000:00:01.0"
+HUGE_2M = "sys/kernel/mm/hugepages/hugepages-2048kB"
+NODE_1G = "sys/devices/system/node/node1/hugepages/hugepages-1048576kB"
+
+
+class Machine:
+    """The files of /sys and /proc that the script looks at, and the part of the kernel that binds drivers."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+        for pages in HUGE_2M, NODE_1G:
+            self.write(pages + "/nr_hugepages", "0")
+            self.write(pages + "/free_hugepages", "0")
+        self.write("sys/devices/system/cpu/online", "0-7")
+        self.write("sys/devices/system/cpu/isolated", "")
+        for core in range(8):
+            self.write("sys/devices/system/cpu/cpu%d/topology/thread_siblings_list" % core,
+                       "%d,%d" % (core % 4, core % 4 + 4))
+        self.write("proc/cmdline", "root=/dev/sda1 quiet")
+        self.write("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N")
+        self.card(BRIDGE, "pcieport", group=1, kind="0x060400")
+        self.card(NIC, "ixgbe", group=1, interface="eth1")
+        self.card(MELLANOX, "mlx5_core", group=2, interface="eth2", up=True)
+        self.driver("vfio-pci")
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text):
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def read(self, name):
+        try:
+            with open(self.path(name), encoding="utf-8") as file:
+                return file.read().strip()
+        except FileNotFoundError:
+            return None
+
+    def driver(self, name):
+        os.makedirs(self.path("sys/bus/pci/drivers/" + name), exist_ok=True)
+
+    def card(self, address, driver, group=None, kind="0x020000", interface=None, up=False):
+        device = "sys/bus/pci/devices/" + address
+        self.write(device + "/class", kind)
+        self.write(device + "/numa_node", "0")
+        if driver:
+            self.driver(driver)
+            os.symlink("../../drivers/" + driver, self.path(device + "/driver"))
+        if interface:
+            self.write(device + "/net/%s/flags" % interface, "0x1003" if up else "0x1002")
+        if group is not None:
+            devices = "sys/kernel/iommu_groups/%d/devices" % group
+            os.makedirs(self.path(devices), exist_ok=True)
+            os.symlink(self.path(device), self.path(devices + "/" + address))
+            os.symlink(self.path(os.path.dirname(devices)), self.path(device + "/iommu_group"))
+
+    def bound(self, address):
+        try:
+            return os.path.basename(os.readlink(self.path("sys/bus/pci/devices/%s/driver" % address)))
+        except FileNotFoundError:
+            return None
+
+    def run(self, *words, kernel=True):
+        """The script's status and all that it says; with `kernel`, what it writes has its effect."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._bind_drivers, args=(stop,))
+        if kernel:
+            thread.start()
+        try:
+            done = subprocess.run([os.path.join(ROOT, "scripts/host-setup"), "--root", self.folder, *words],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+        finally:
+            stop.set()
+            if kernel:
+                thread.join()
+        return done.returncode, done.stdout
+
+    def _bind_drivers(self, stop):
+        drivers = self.path("sys/bus/pci/drivers")
+        while not stop.is_set():
+            for driver in os.listdir(drivers):
+                address = self.read("sys/bus/pci/drivers/%s/bind" % driver)
+                if address:
+                    link = self.path("sys/bus/pci/devices/%s/driver" % address)
+                    if os.path.lexists(link):
+                        os.unlink(link)
+                    os.symlink("../../drivers/" + driver, link)
+                    os.unlink(os.path.join(drivers, driver, "bind"))
+            time.sleep(0.01)
+
+    def snapshot(self):
+        """Every file with its text, every link with its target."""
+        found = {}
+        for folder, folders, files in os.walk(self.folder):
+            for name in files + [name for name in folders if os.path.islink(os.path.join(folder, name))]:
+                path = os.path.join(folder, name)
+                found[path] = os.readlink(path) if os.path.islink(path) else self.read(path)
+        return found
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+# ---- what it says ----
+
+def test_report(machine):
+    status, text = machine.run()
+    assert status == 0
+    assert "huge pages  2M: 0, of these free 0" in text
+    assert "cores       0-7; isolated: none" in text
+    assert NIC + "  driver ixgbe, node 0: can be given to the responder" in text
+    assert MELLANOX + "  driver mlx5_core, node 0: ready: shared with the kernel" in text
+    assert BRIDGE not in text
+
+
+def test_nothing_changes_without_apply(machine):
+    before = machine.snapshot()
+    status, text = machine.run("--huge-pages", "2M=64", "--huge-pages", "1G=2@1", "--nic", NIC,
+                               "--cores", "2,3,6,7")
+    assert status == 0 and machine.snapshot() == before
+    assert "echo 64 > %s/nr_hugepages" % machine.path(HUGE_2M) in text
+    assert "echo 2 > %s/nr_hugepages" % machine.path(NODE_1G) in text
+    assert "echo %s > %s" % (NIC, machine.path("sys/bus/pci/drivers/ixgbe/unbind")) in text
+    assert "echo vfio-pci > %s" % machine.path("sys/bus/pci/devices/%s/driver_override" % NIC) in text
+    assert "echo %s > %s" % (NIC, machine.path("sys/bus/pci/drivers/vfio-pci/bind")) in text
+    assert "isolcpus=managed_irq,domain,2,3,6,7 nohz_full=2,3,6,7 rcu_nocbs=2,3,6,7 irqaffinity=0,1,4,5" in text
+    assert "nothing was changed" in text
+
+
+def test_a_bifurcated_card_needs_nothing(machine):
+    before = machine.snapshot()
+    status, text = machine.run("--nic", MELLANOX, "--apply")
+    assert status == 0 and "nothing to bind" in text and machine.snapshot() == before
+
+
+def test_cores_that_are_isolated(machine):
+    machine.write("proc/cmdline", "isolcpus=managed_irq,domain,3,7 nohz_full=3,7 rcu_nocbs=3,7 "
+                                  "irqaffinity=0,1,2,4,5,6")
+    status, text = machine.run("--cores", "3,7")
+    assert status == 0 and "isolated, as it is" in text
+
+
+def test_half_of_a_core(machine):
+    """Two cores of the list and their siblings that are not in it."""
+    status, text = machine.run("--cores", "2-3")
+    assert status == 0 and "core 2 shares its hardware with 6" in text
+
+
+# ---- what it does ----
+
+def test_apply_and_undo(machine):
+    before = machine.snapshot()
+    status, text = machine.run("--huge-pages", "2M=64", "--nic", NIC, "--apply")
+    assert status == 0, text
+    assert machine.read(HUGE_2M + "/nr_hugepages") == "64" and machine.bound(NIC) == "vfio-pci"
+    assert machine.read("sys/bus/pci/drivers/ixgbe/unbind") == NIC
+
+    status, text = machine.run("--huge-pages", "2M=128", "--nic", NIC, "--apply")
+    assert status == 0 and "vfio-pci, as it is" in text
+
+    status, text = machine.run("--undo")
+    assert status == 0 and "nothing was changed" in text and machine.bound(NIC) == "vfio-pci"
+
+    status, text = machine.run("--undo", "--apply")
+    assert status == 0, text
+    assert machine.read(HUGE_2M + "/nr_hugepages") == "0" and machine.bound(NIC) == "ixgbe"
+    # What was there is as it was; files that only take orders are not there on a real machine.
+    assert {path: text for path, text in machine.snapshot().items() if path in before} == before
+    assert "nothing to undo" in machine.run("--undo", "--apply")[1]
+
+
+def test_a_card_without_a_driver(machine):
+    machine.card(SECOND, None, group=3)
+    assert machine.run("--nic", SECOND, "--apply")[0] == 0
+    assert machine.bound(SECOND) == "vfio-pci"
+
+
+def test_no_iommu_is_said_and_undone(machine):
+    machine.card(SECOND, "ixgbe")
+    parameter = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+    status, text = machine.run("--nic", SECOND, "--apply")
+    assert status == 1 and "no IOMMU" in text and machine.bound(SECOND) == "ixgbe"
+    assert machine.run("--nic", SECOND, "--no-iommu", "--apply")[0] == 0
+    assert machine.read(parameter) == "Y" and machine.bound(SECOND) == "vfio-pci"
+    assert machine.run("--undo", "--apply")[0] == 0
+    assert machine.read(parameter) == "N" and machine.bound(SECOND) == "ixgbe"
+
+
+def test_too_few_pages(machine):
+    """A file that does not keep what is written stands for a kernel that does not find the memory."""
+    os.unlink(machine.path(HUGE_2M + "/nr_hugepages"))
+    os.symlink("/dev/null", machine.path(HUGE_2M + "/nr_hugepages"))
+    status, text = machine.run("--huge-pages", "2M=64", "--apply")
+    assert status == 3 and "has 0 huge pages of 2M now (asked for: 64)" in text
+
+
+def test_a_driver_that_does_not_take_the_card(machine):
+    status, text = machine.run("--nic", NIC, "--apply", kernel=False)
+    assert status == 3 and "vfio-pci does not take it" in text
+    # What was begun can be undone.
+    assert "nic %s ixgbe" % NIC in machine.read("var/lib/stele/host-setup.state")
+
+
+# ---- what is in the way ----
+
+def test_an_interface_that_is_up(machine):
+    machine.write("sys/bus/pci/devices/%s/net/eth1/flags" % NIC, "0x1003")
+    before = machine.snapshot()
+    status, text = machine.run("--nic", NIC, "--apply")
+    assert status == 1 and "its interface eth1 is up" in text and machine.snapshot() == before
+    assert machine.run("--nic", NIC, "--force")[0] == 0
+
+
+def test_an_interface_of_virtio_that_is_up(machine):
+    machine.write("sys/bus/pci/devices/%s/virtio0/net/eth3/flags" % NIC, "0x1003")
+    status, text = machine.run("--nic", NIC)
+    assert status == 1 and "its interface eth3 is up" in text
+
+
+def test_a_group_that_others_use(machine):
+    machine.card(SECOND, "ixgbe", group=1)
+    status, text = machine.run("--nic", NIC)
+    assert status == 1 and "shares an IOMMU group with " + SECOND in text
+    assert machine.run("--nic", NIC, "--nic", SECOND)[0] == 0
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--nic", "0000:09:00.0"], "there is no PCI device"),
+    (["--nic", BRIDGE], "is no network card"),
+    (["--huge-pages", "1G=1"], "there are no huge pages of 1G"),
+    (["--huge-pages", "2M=1@7"], "there are no huge pages of 2M here on node 7"),
+    (["--cores", "9"], "there is no core 9"),
+    (["--cores", "0-7"], "leaves no core"),
+])
+def test_what_is_not_there(machine, words, says):
+    before = machine.snapshot()
+    status, text = machine.run(*words, "--apply")
+    assert status == 1 and says in text and machine.snapshot() == before
+
+
+@pytest.mark.parametrize("words", [
+    ["--nonsense"], ["--apply"], ["--nic"], ["--nic", "eth0"], ["--huge-pages", "4K=1"],
+    ["--huge-pages", "2M"], ["--huge-pages", "2M=-1"], ["--cores", "a"], ["--cores", "5-2"],
+    ["--undo", "--cores", "1"],
+])
+def test_usage(machine, words):
+    before = machine.snapshot()
+    assert machine.run(*words)[0] == 2 and machine.snapshot() == before
