@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of README.md and docs/operation.md work as they stand there.
+
+Blocks marked `sh` run here, in their order, in one shell; `yaml` is a configuration. Blocks marked `console` are
+those that build, ask for a network card, or are run by another test (test_quickstart.py).
+
+The machine of docs/operation.md: namespaces for network and files, in which /etc, /usr and /var are
+the real ones with all changes thrown away; the port is a veth with AF_PACKET instead of a card.
+"""
+import os
+import re
+import subprocess
+
+import pytest
+
+import netns
+import peers
+import responder
+import stele
+
+ROOT = responder.ROOT
+BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(ROOT, "build")
+KINDS = {"sh", "console", "yaml", ""}    # "": pictures
+
+# Where there is no systemd: what `systemctl` does with the unit, as far as these pages need it.
+SYSTEMCTL = r"""#!/bin/sh
+set -e
+unit=/usr/lib/systemd/system/stele-responder.service
+line() { sed -n "s,^$1=,,p" $unit; }
+case "$*" in
+"enable --now stele-responder")
+	$(line ExecStartPre)
+	$(line ExecStart) >/tmp/responder.log 2>&1 </dev/null &
+	until stelectl status 2>&1 | grep -q '^health *healthy$'; do kill -0 $! || { cat /tmp/responder.log; exit 1; }; sleep 0.1; done
+	;;
+*) echo "systemctl: what is '$*'?" >&2; exit 1 ;;
+esac
+"""
+
+MACHINE = r"""
+set -e
+mount -t tmpfs none /mnt
+touch /mnt/client /mnt/node
+mount --bind /run/netns/{client} /mnt/client
+mount --bind /run/netns/{node} /mnt/node
+for name in etc usr var; do
+	mkdir /mnt/$name /mnt/$name.work
+	mount -t overlay overlay -o lowerdir=/$name,upperdir=/mnt/$name,workdir=/mnt/$name.work /$name
+done
+cp -a {installed}/usr/local/. /usr/
+printf '%s' "$SYSTEMCTL" >/usr/bin/systemctl
+printf '#!/bin/sh\nexec nsenter --net=/mnt/client /mnt/dig "$@" +time=5\n' >/mnt/dig.new
+cp /usr/bin/dig /mnt/dig
+cp /mnt/dig.new /usr/bin/dig
+chmod 755 /usr/bin/systemctl /usr/bin/dig
+mkdir -p /etc/stele
+cp {config} /etc/stele/responder.yaml
+mount -t tmpfs none /run
+mkdir /run/netns
+touch /run/netns/node
+mount --bind /mnt/node /run/netns/node
+mount -t tmpfs none /tmp
+cd /mnt
+mkdir repository
+cp -a {root}/config {root}/scripts repository/
+cd repository
+exec sh -exc "$SCRIPT"
+"""
+
+
+def blocks(name):
+    """[(kind, text)] of a page's fenced blocks."""
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return re.findall(r"^```(\w*)\n(.*?)^```$", file.read(), re.M | re.S)
+
+
+def script(name):
+    return "\n".join(text for kind, text in blocks(name) if kind == "sh")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/operation.md"])
+def test_each_block_says_what_it_is(name):
+    kinds = {kind for kind, _ in blocks(name)}
+    assert kinds <= KINDS and "sh" in kinds
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/operation.md"])
+def test_links_lead_somewhere(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        links = re.findall(r"\]\(([^)#]+)", file.read())
+    folder = os.path.dirname(os.path.join(ROOT, name))
+    assert links and [link for link in links if not os.path.exists(os.path.join(folder, link))] == []
+
+
+def test_commands_without_a_server(tmp_path):
+    programs = tmp_path / "build/zonecompiler"
+    programs.mkdir(parents=True)
+    os.symlink(os.path.abspath(stele.binary()), programs / "stele-compile")
+    text = script("README.md").replace("/tmp/", str(tmp_path) + "/")
+    text = text.replace("$PWD/build", str(tmp_path / "build"))
+    done = subprocess.run(["sh", "-ec", text], cwd=ROOT, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"www\.example\..*2001:db8::80", done.stdout) and "NXDOMAIN" in done.stdout
+
+
+def the_configuration():
+    [text] = [text for kind, text in blocks("docs/operation.md") if kind == "yaml"]
+    return text
+
+
+def test_the_configuration_is_right(tmp_path):
+    path = tmp_path / "responder.yaml"
+    path.write_text(the_configuration())
+    done = subprocess.run([responder.binary(), "-c", path, "--check"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def without_a_card(text):
+    """The page's configuration for this machine; nothing else of it changes."""
+    for pattern, instead in ((r"device: 0000:01:00.0", "device: net_af_packet\n    args: { iface: wire0 }"),
+                             (r"cores: \[2, 3, 4, 5\]", "cores: [%d]\n    exception: { kind: tap, "
+                                                        "namespace: node }" % responder.last_core()),
+                             (r"image_arena: 4G", "image_arena: 64M, huge_pages: none")):
+        text, count = re.subn(pattern, instead, text)
+        assert count == 1, pattern
+    return text
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Returns a function that runs a script there, and gives its status and output."""
+    if netns.why_not():
+        pytest.skip(netns.why_not())
+    if not os.path.exists(BUILD + "/build.ninja"):
+        pytest.skip("there is no build directory to install from")
+    probe = subprocess.run(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt && cd /mnt && mkdir a b c && "
+                            "mount -t overlay overlay -o lowerdir=/etc,upperdir=a,workdir=b c"],
+                           stderr=subprocess.PIPE, text=True)
+    if probe.returncode:
+        pytest.skip("no overlays of files here: " + probe.stderr.strip())
+    installed = tmp_path / "installed"
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", installed], check=True,
+                   stdout=subprocess.DEVNULL)
+    if not (installed / "usr/local").is_dir():
+        pytest.skip("the build directory has another prefix than /usr/local")
+    config = tmp_path / "responder.yaml"
+    config.write_text(without_a_card(the_configuration()))
+    # Only for its namespaces and its veth.
+    node = responder.Node("none", port="af_packet", start=False)
+    node.client.ip("link", "set", node.interface, "up")
+    node.client.ip("addr", "add", "192.0.2.1/24", "dev", node.interface)
+
+    def run(text):
+        setup = MACHINE.format(client=node.client.name, node=node.node.name, installed=installed,
+                               config=config, root=ROOT)
+        # The first process of its own tree: whatever it has started ends with it.
+        command = node.wire.command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                                    "sh", "-c", setup)
+        done = subprocess.run(command, env={**os.environ, "SYSTEMCTL": SYSTEMCTL, "SCRIPT": text},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, preexec_fn=peers.end_with_parent)
+        return done.returncode, done.stdout
+
+    yield run
+    node.stop()
+
+
+def test_operation(machine):
+    """From installation to a rolled secret, with what each step is to lead to."""
+    status, text = machine(script("docs/operation.md") + "\ndig @192.0.2.53 new.example TXT +norecurse\n"
+                           "cat /etc/stele/cookie.secrets\nps -o user= -C stele-responder\n"
+                           "dig @192.0.2.53 new.example +tcp +tries=1 || true\n")
+    assert status == 0, text
+    assert "192.0.2.80" in text and "is served with serial 2024010102 on every core" in text
+    assert "is served again" in text and "read again: cookie" in text
+    assert "refused, with status 1" in text and "bad here too" in text
+    assert re.search(r'new\.example\..*TXT\s+"new"', text)
+    assert re.search(r"^[0-9a-f]{32}$\n.*\nstele$", text, re.M), text
+    assert "connection refused" in text
