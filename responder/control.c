@@ -15,6 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Between two looks at ports and workers. Shorter, and a worker that only rests (idle.max_delay, or a core that
+ * others have too) seems to stand still; longer, and one that does stand still, or a link that is down, is
+ * told late. */
 #define TICK_MS 1000
 
 static void signals(sigset_t *set)
@@ -92,25 +95,37 @@ static bool take_signal(struct stele_responder *responder, int fd)
 	return false;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void run(struct stele_responder *responder, struct stele_ctl_server *server, int signal_fd)
 {
 	struct pollfd fds[] = {
 		{.fd = signal_fd, .events = POLLIN},
 		{.fd = stele_ctl_server_fd(server), .events = POLLIN},
 	};
-	struct timespec last = {0}, now;
 	uint64_t requests = 0;
+	int64_t looked_ms = now_ms();
 
+	look_at_ports(responder);
+	for (unsigned i = 0; i < responder->worker_cnt; i++)
+		responder->quiescent[i] = stele_worker_quiescent(responder->workers[i]);
 	for (;;) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec != last.tv_sec) {
-			last = now;
+		int64_t rest_ms = looked_ms + TICK_MS - now_ms();
+		if (rest_ms <= 0) {
+			looked_ms = now_ms();
+			rest_ms = TICK_MS;
 			look_at_ports(responder);
 			look_at_workers(responder);
 			stele_notify("WATCHDOG=1");
 		}
 		int timeout = stele_ctl_server_timeout_ms(server);
-		poll(fds, 2, timeout < 0 || timeout > TICK_MS ? TICK_MS : timeout);
+		poll(fds, 2, timeout < 0 || timeout > rest_ms ? (int)rest_ms : timeout);
 		if (fds[0].revents & POLLIN && take_signal(responder, signal_fd))
 			return;
 		stele_ctl_server_step(server);

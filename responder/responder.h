@@ -43,7 +43,7 @@ struct stele_responder {
 	struct stele_own_secret own_secret;
 	uint64_t started_ns;                  /* CLOCK_MONOTONIC */
 	struct stele_answer_settings answers; /* as of the last reload */
-	uint64_t *quiescent;                  /* of each worker, a second ago */
+	uint64_t *quiescent;                  /* of each worker, at the last look */
 	bool *stuck;                          /* whether it stands still */
 	bool draining; /* health is false: others should send their queries elsewhere */
 };

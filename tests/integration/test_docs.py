@@ -31,7 +31,7 @@ case "$*" in
 "enable --now stele-responder")
 	$(line ExecStartPre)
 	$(line ExecStart) >/tmp/responder.log 2>&1 </dev/null &
-	until stelectl status 2>&1 | grep -q '^health *healthy$'; do kill -0 $! || { cat /tmp/responder.log; exit 1; }; sleep 0.1; done
+	until stelectl status >/dev/null 2>&1; do kill -0 $! || { cat /tmp/responder.log; exit 1; }; sleep 0.1; done
 	;;
 *) echo "systemctl: what is '$*'?" >&2; exit 1 ;;
 esac

@@ -116,6 +116,29 @@ def test_an_interface_that_is_not_there(images):
 
 
 @needs_namespaces
+def test_a_core_that_rests_does_not_stand_still(images):
+    """Two looks at a core are never so close to each other that it may just be resting."""
+    def rest(config):
+        config["idle"] = {"mode": "sleep", "max_delay": "10ms"}
+
+    def sleep_until(part):
+        """Of a second, on the clock that the control thread looks at."""
+        now = time.monotonic()
+        time.sleep((part - now) % 1)
+
+    with responder.Node(images[0], change=rest) as node:
+        for _ in range(4):
+            # The control thread looks again a second after this, and is asked right behind the full one.
+            sleep_until(0.992)
+            node.request("ping")
+            time.sleep(1)
+            sleep_until(0.0002)
+            status = node.request("status")
+            assert [core["state"] for core in status["cores"]] == ["running"] and status["healthy"]
+        assert "stands still" not in node.log_text()
+
+
+@needs_namespaces
 def test_a_second_responder_with_the_same_control_socket(node):
     done = subprocess.run(node.wire.command(responder.binary(), "-c", node.write_config()), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
