@@ -2,10 +2,13 @@
 """Stores and images of generated zones, and programs timed by the system's account."""
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+
+BYTES_A_NAME = 900  # of disk while an image is made: zone file, store, image
 
 
 def run(*command):
@@ -44,3 +47,27 @@ def make_image(build, zones, store, image, each_file=None):
     _, built, usage = run(compiler, "build", "--store", store, "-o", image)
     print(f"{image.name} of {image.stat().st_size / 2**20:.0f} MiB built in {built:.1f} s, "
           f"{usage.ru_maxrss / 1024:.0f} MiB of memory", file=sys.stderr)
+
+
+def growing_zones(size, seed):
+    """A registry (NSEC3 with opt-out) and a zone of hosts (NSEC3), with half of the names each."""
+    common = ("--names", str(size // 2), "--seed", str(seed))
+    return [("registry.", "tld", "--denial", "nsec3-optout", *common),
+            ("hosts.", "hosts", "--denial", "nsec3", *common)]
+
+
+def check_room(folder, size):
+    need = size * BYTES_A_NAME
+    if shutil.disk_usage(folder).free < need:
+        sys.exit(f"{folder} has less than {need / 2**20:.0f} MiB of free disk; see --temp")
+
+
+def growing_image(build, size, seed, folder, temp):
+    """The image of these zones in `folder`, made if it is not there."""
+    image = folder / f"growth-{size}-{seed}.image"
+    if not image.exists():
+        check_room(temp, size)
+        store = temp / f"store-{size}"
+        make_image(build, growing_zones(size, seed), store, image)
+        shutil.rmtree(store)
+    return image

@@ -271,15 +271,25 @@ static inline bool is_for(const uint8_t *frame, const struct slot *slot, uint32_
 	       memcmp(server, loop_server6, 16) == 0;
 }
 
+/* A port tells the link of its addresses when it comes up. */
+static bool is_announcement(const uint8_t *frame)
+{
+	uint16_t ethertype = stele_get_be16(frame + 12);
+
+	return ethertype == 0x0806 || (ethertype == 0x86dd && frame[L2_SZ + 6] == 58);
+}
+
 static inline void receive(struct loop_generator *generator, const struct rte_mbuf *mbuf,
 			   uint64_t now)
 {
 	const struct loop_settings *settings = &generator->settings;
 	struct loop_result *result = &generator->result;
 	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	unsigned family = frame[12] == 0x08 ? 4 : 6;
+	unsigned family = stele_get_be16(frame + 12) == 0x0800 ? 4 : 6;
 	uint32_t headers_sz = family == 4 ? HEADERS4_SZ : HEADERS6_SZ;
 
+	if (family != 4 && is_announcement(frame))
+		return;
 	if (rte_pktmbuf_data_len(mbuf) < headers_sz + 12) {
 		note_wrong(generator, "too short", mbuf);
 		return;
