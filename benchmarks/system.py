@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What measurements change about the machine, and how it is put back; programs that they start."""
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -9,7 +10,6 @@ import sys
 import time
 
 HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
-BPF = pathlib.Path("/sys/fs/bpf")
 END_S = 20
 
 
@@ -48,19 +48,6 @@ def huge_pages(mib):
                 number.write_text(str(before))
 
 
-@contextlib.contextmanager
-def bpf_mounted():
-    """The file system that libxdp keeps its programs in."""
-    mounted = not os.path.ismount(BPF)
-    if mounted:
-        subprocess.run(["mount", "-t", "bpf", "bpf", BPF], check=True)
-    try:
-        yield
-    finally:
-        if mounted:
-            subprocess.run(["umount", BPF], stderr=subprocess.DEVNULL)
-
-
 def on_processors(processors, command):
     return ["taskset", "-c", str(processors), *map(str, command)]
 
@@ -96,3 +83,58 @@ def wait_until(condition, child, log, seconds=60):
         if child.poll() is not None or time.monotonic() > deadline:
             sys.exit(f"{child.args[0]} does not get ready:\n{log_tail(log)}")
         time.sleep(0.05)
+
+
+class Cable:
+    """Two namespaces, `server` and `client`, with a pair of interfaces between them; for a `with`."""
+
+    SERVER4, CLIENT4 = "10.53.0.2", "10.53.0.1"
+    numbers = itertools.count()
+
+    def __init__(self):
+        number = next(self.numbers)
+        self.server, self.client = (f"bench-{end}-{os.getpid()}-{number}" for end in "sc")
+        self.macs = {}
+
+    @staticmethod
+    def _run(*command, check=True):
+        return subprocess.run([str(part) for part in command], check=check, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=None if check else subprocess.DEVNULL).stdout
+
+    def inside(self, namespace, command):
+        """The command line that runs `command` in one of the namespaces. There, libxdp finds the file
+        system that it keeps programs in, which goes with the process."""
+        script = "mount -t bpf bpf /sys/fs/bpf 2>/dev/null; exec \"$@\""
+        return ["ip", "netns", "exec", namespace, "sh", "-c", script, "sh", *map(str, command)]
+
+    def __enter__(self):
+        try:
+            for namespace in (self.server, self.client):
+                self._run("ip", "netns", "add", namespace)
+                self._run("ip", "-n", namespace, "link", "set", "lo", "up")
+            self._run("ip", "-n", self.server, "link", "add", "s0", "type", "veth", "peer", "name",
+                      "c0", "netns", self.client)
+            # A kernel that leaves checksums to a card that is none would send wrong ones.
+            self._run(*self.inside(self.client, ["ethtool", "-K", "c0", "tx", "off", "rx", "off"]))
+            ends = ((self.server, "s0", self.SERVER4), (self.client, "c0", self.CLIENT4))
+            for namespace, interface, address in ends:
+                self._run(*self.inside(namespace, [
+                    "sysctl", "-qw", f"net.ipv6.conf.{interface}.disable_ipv6=1"]))
+                self._run("ip", "-n", namespace, "addr", "add", f"{address}/24", "dev", interface)
+                self._run("ip", "-n", namespace, "link", "set", interface, "up")
+                show = self._run("ip", "-n", namespace, "-o", "link", "show", interface)
+                self.macs[interface] = show.split("link/ether ")[1].split()[0]
+            # Not every server replies to ARP.
+            self._run("ip", "-n", self.server, "neigh", "replace", self.CLIENT4, "lladdr",
+                      self.macs["c0"], "dev", "s0", "nud", "permanent")
+            self._run("ip", "-n", self.client, "neigh", "replace", self.SERVER4, "lladdr",
+                      self.macs["s0"], "dev", "c0", "nud", "permanent")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for namespace in (self.server, self.client):
+            self._run("ip", "netns", "del", namespace, check=False)
