@@ -361,12 +361,13 @@ static void wait_for_generator(struct bench *bench, bool swapping, struct swaps 
 	const struct options *o = &bench->options;
 	double next = now_ms() + o->warm_seconds * 1e3;
 
-	while (swapping && rte_eal_get_lcore_state(LCORE_GENERATOR) == RUNNING) {
+	while (rte_eal_get_lcore_state(LCORE_GENERATOR) == RUNNING) {
+		/* rte_eal_wait_lcore() would not sleep, and take the processor from the generator. */
 		sleep_until(next);
-		if (rte_eal_get_lcore_state(LCORE_GENERATOR) != RUNNING)
-			break;
-		swap_image(bench, swaps);
 		next += o->swap_ms;
+		if (!swapping || rte_eal_get_lcore_state(LCORE_GENERATOR) != RUNNING)
+			continue;
+		swap_image(bench, swaps);
 		if (next < now_ms())
 			next = now_ms(); /* loads take longer than that: the report shows how many */
 	}
