@@ -484,7 +484,7 @@ static void test_pairs(void **state)
 		struct stele_root *before =
 			(void *)(image->bytes + stele_le64(root->prev_root_off));
 		uint64_t end = stele_le64(root->prev_root_off) + sizeof(*root);
-		uint32_t changed[SHARDS_MAX], changed_cnt = 0, accepted_cnt = 0;
+		uint32_t changed[SHARDS_MAX] = {0}, changed_cnt = 0, accepted_cnt = 0;
 		assert_true(can_be_mixed(image));
 		for (uint32_t i = 0; i < stele_le32(root->shard_cnt); i++)
 			if (memcmp(ref_at(image->bytes, root, i), ref_at(image->bytes, before, i),
