@@ -170,7 +170,7 @@ int stele_verify_spread(struct verify_run *run, uint64_t cnt, bool alone,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.error = &error,
 	};
-	struct thread threads[WORKERS_MAX];
+	struct thread threads[WORKERS_MAX] = {{.v = NULL}};
 	unsigned thread_cnt = 0;
 	unsigned wanted = alone || cnt < 2 ? 1 : run->worker_cnt;
 	for (unsigned i = 0; i < wanted; i++)

@@ -42,11 +42,12 @@ static void put(const char *path, const uint8_t *bytes, size_t size)
 	assert_int_equal(rename(temporary, path), 0);
 }
 
-static void make_place(struct place *place)
+static struct place make_place(void)
 {
-	snprintf(place->dir, sizeof(place->dir), "/tmp/stele-state-XXXXXX");
-	assert_non_null(mkdtemp(place->dir));
-	snprintf(place->image, sizeof(place->image), "%s/zones", place->dir);
+	struct place place = {.dir = "/tmp/stele-state-XXXXXX"};
+	assert_non_null(mkdtemp(place.dir));
+	snprintf(place.image, sizeof(place.image), "%s/zones", place.dir);
+	return place;
 }
 
 static void remove_place(const struct place *place)
@@ -100,9 +101,8 @@ static unsigned count_links(const struct place *place)
 static void test_nothing(void **state)
 {
 	(void)state;
-	struct place place;
 	const char *why;
-	make_place(&place);
+	struct place place = make_place();
 	assert_int_equal(restore(&place, NULL, &why), 0);
 	assert_int_equal(restore(&place, place.image, &why), 0);
 	put(place.image, small.bytes, small.size);
@@ -114,9 +114,8 @@ static void test_nothing(void **state)
 static void test_newer_root(void **state)
 {
 	(void)state;
-	struct place place;
 	const char *why;
-	make_place(&place);
+	struct place place = make_place();
 	put(place.image, small.bytes, first_end);
 	remember(&place, place.image, first_end, false);
 	assert_int_equal(restore(&place, place.image, &why), first_generation);
@@ -140,9 +139,8 @@ static void test_newer_root(void **state)
 static void test_exact(void **state)
 {
 	(void)state;
-	struct place place;
 	const char *why;
-	make_place(&place);
+	struct place place = make_place();
 	put(place.image, small.bytes, small.size);
 	remember(&place, place.image, first_end, true);
 	assert_int_equal(restore(&place, place.image, &why), first_generation);
@@ -155,9 +153,8 @@ static void test_exact(void **state)
 static void test_replaced(void **state)
 {
 	(void)state;
-	struct place place;
 	const char *why;
-	make_place(&place);
+	struct place place = make_place();
 	put(place.image, small.bytes, small.size);
 	remember(&place, place.image, small.size, false);
 	/* By a good image, by a bad one, by nothing. */
@@ -182,10 +179,9 @@ static void test_replaced(void **state)
 static void test_other_path(void **state)
 {
 	(void)state;
-	struct place place;
 	const char *why;
 	char path[100];
-	make_place(&place);
+	struct place place = make_place();
 	snprintf(path, sizeof(path), "%s/by-hand", place.dir);
 	put(place.image, small.bytes, small.size);
 	put(path, other.bytes, other.size);
@@ -205,12 +201,11 @@ static void test_other_path(void **state)
 static void test_damaged_memory(void **state)
 {
 	(void)state;
-	struct place place;
 	struct stele_state_candidates candidates;
 	struct stele_error err;
 	char path[100], text[2000];
 	const char *why;
-	make_place(&place);
+	struct place place = make_place();
 	put(place.image, small.bytes, small.size);
 	remember(&place, place.image, small.size, false);
 	snprintf(path, sizeof(path), "%s/last-image.json", place.dir);
@@ -265,9 +260,8 @@ static void remember_on(const struct place *place)
 static void test_killed(void **state)
 {
 	(void)state;
-	struct place place;
 	const char *why;
-	make_place(&place);
+	struct place place = make_place();
 	put(place.image, small.bytes, small.size);
 	remember(&place, place.image, small.size, false);
 	srand(17);
