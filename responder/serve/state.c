@@ -36,9 +36,10 @@ struct memory {
 static bool get_text(const json_t *object, const char *key, char *to, size_t to_sz)
 {
 	const char *text = json_string_value(json_object_get(object, key));
-	if (text == NULL || strlen(text) >= to_sz)
+	size_t len = text != NULL ? strlen(text) : SIZE_MAX;
+	if (len >= to_sz)
 		return false;
-	strcpy(to, text);
+	memcpy(to, text, len + 1);
 	return true;
 }
 
