@@ -101,7 +101,7 @@ static int check_hashes(struct verify *v, const struct record *r)
 {
 	const struct verify_zone *zone = r->zone;
 	uint8_t hash[STELE_NSEC3_HASH_SZ];
-	uint8_t wildcard[STELE_NAME_MAX + 2] = {1, '*'};
+	uint8_t wildcard[2 + STELE_NAME_MAX];
 	if (has(r, STELE_NAME_HAS_HASH)) {
 		stele_nsec3_hash(r->owner, r->owner_len, zone->salt, zone->head->salt_len,
 				 stele_le16(zone->head->iterations), hash);
@@ -109,6 +109,8 @@ static int check_hashes(struct verify *v, const struct record *r)
 			return stele_verify_fault(v, r->hash, "name: wrong NSEC3 hash");
 	}
 	if (has(r, STELE_NAME_HAS_WILDCARD_HASH)) {
+		wildcard[0] = 1;
+		wildcard[1] = '*';
 		memcpy(wildcard + 2, r->owner, r->owner_len);
 		stele_nsec3_hash(wildcard, r->owner_len + 2u, zone->salt, zone->head->salt_len,
 				 stele_le16(zone->head->iterations), hash);
