@@ -17,8 +17,13 @@ def run(*command):
         begin = time.monotonic()
         child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
                                  stderr=errors)
-        output = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
+        try:
+            output = child.stdout.read()
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
         wall = time.monotonic() - begin
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
