@@ -15,6 +15,7 @@ enum {
 	 * clients start anew; the future allows for clocks that differ among the nodes of one address. */
 	COOKIE_PAST_S = 3600,
 	COOKIE_FUTURE_S = 300,
+	COOKIE_FRESH_S = 1800, /* an older one is to be replaced */
 };
 
 /* ---- SipHash-2-4 (Aumasson, Bernstein: "SipHash: a fast short-input PRF") ---- */
@@ -86,22 +87,24 @@ void stele_cookie_make(const uint8_t secret[16], const uint8_t client_cookie[8],
 		       cookie_mac(secret, client_cookie, server_cookie, client));
 }
 
-bool stele_cookie_check(const struct stele_answer_settings *settings,
-			const uint8_t client_cookie[8], const uint8_t *server_cookie,
-			size_t server_cookie_len, uint32_t now, const struct stele_client *client)
+enum stele_cookie_state stele_cookie_check(const struct stele_answer_settings *settings,
+					   const uint8_t client_cookie[8],
+					   const uint8_t *server_cookie, size_t server_cookie_len,
+					   uint32_t now, const struct stele_client *client)
 {
 	if (server_cookie_len != COOKIE_SZ || server_cookie[0] != COOKIE_VERSION ||
 	    client->family == 0)
-		return false;
+		return STELE_COOKIE_NONE;
 	/* Seconds modulo 2^32, as serial numbers (RFC 1982). */
 	int32_t age = (int32_t)(now - stele_get_be32(server_cookie + 4));
 	if (age > COOKIE_PAST_S || age < -COOKIE_FUTURE_S)
-		return false;
+		return STELE_COOKIE_NONE;
 	/* One comparison of a whole word takes the same time whatever differs. */
 	uint64_t mac = stele_get_le64(server_cookie + COOKIE_HEAD_SZ);
-	bool valid = false;
 	for (unsigned i = 0; i < settings->cookie_secret_cnt; i++)
-		valid |= cookie_mac(settings->cookie_secrets[i], client_cookie, server_cookie,
-				    client) == mac;
-	return valid;
+		if (cookie_mac(settings->cookie_secrets[i], client_cookie, server_cookie, client) ==
+		    mac)
+			return i == 0 && age <= COOKIE_FRESH_S ? STELE_COOKIE_FRESH :
+								 STELE_COOKIE_VALID;
+	return STELE_COOKIE_NONE;
 }

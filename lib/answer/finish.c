@@ -18,8 +18,11 @@ static uint8_t *put_cookie(const struct work *w, uint8_t *p)
 {
 	const struct edns *edns = &w->edns;
 	uint8_t server_cookie[16];
-	stele_cookie_make(w->shared->settings->cookie_secrets[0], edns->client_cookie,
-			  w->shared->now, &w->query->client, server_cookie);
+	if (edns->cookie_fresh)
+		memcpy(server_cookie, edns->server_cookie, sizeof(server_cookie));
+	else
+		stele_cookie_make(w->shared->settings->cookie_secrets[0], edns->client_cookie,
+				  w->shared->now, &w->query->client, server_cookie);
 	p = put_option(p, STELE_EDNS_COOKIE, edns->cookie_reply_len);
 	memcpy(p, edns->client_cookie, sizeof(edns->client_cookie));
 	memcpy(p + sizeof(edns->client_cookie), server_cookie, sizeof(server_cookie));

@@ -62,9 +62,13 @@ static uint16_t read_cookie(struct work *w, const uint8_t *data, size_t len)
 		return STELE_RCODE_NOERROR;
 	memcpy(edns->client_cookie, data, COOKIE_CLIENT_SZ);
 	edns->cookie_reply_len = COOKIE_CLIENT_SZ + COOKIE_SERVER_SZ;
-	edns->cookie_valid = stele_cookie_check(settings, edns->client_cookie,
-						data + COOKIE_CLIENT_SZ, server_len, w->shared->now,
-						client);
+	enum stele_cookie_state state = stele_cookie_check(settings, edns->client_cookie,
+							   data + COOKIE_CLIENT_SZ, server_len,
+							   w->shared->now, client);
+	edns->cookie_valid = state != STELE_COOKIE_NONE;
+	edns->cookie_fresh = state == STELE_COOKIE_FRESH;
+	if (edns->cookie_fresh)
+		memcpy(edns->server_cookie, data + COOKIE_CLIENT_SZ, COOKIE_SERVER_SZ);
 	return STELE_RCODE_NOERROR;
 }
 
@@ -165,6 +169,28 @@ static uint16_t read_records(struct work *w, uint32_t at)
 	return opt != NULL ? read_opt(w, opt) : STELE_RCODE_NOERROR;
 }
 
+/* Of the OPT in the reply. */
+static unsigned opt_reply_len(const struct work *w)
+{
+	const struct edns *edns = &w->edns;
+	if (!edns->present)
+		return 0;
+	unsigned len = OPT_FIXED_SZ;
+	if (edns->want_nsid && w->shared->settings->nsid_len > 0)
+		len += 4u + w->shared->settings->nsid_len;
+	if (edns->cookie_reply_len > 0)
+		len += 4u + edns->cookie_reply_len;
+	return len;
+}
+
+bool stele_request_read_options(struct work *w, const uint8_t *data, size_t len)
+{
+	if (read_options(w, data, len) != STELE_RCODE_NOERROR)
+		return false;
+	w->opt_len = (uint16_t)opt_reply_len(w);
+	return true;
+}
+
 static void set_limit(struct work *w)
 {
 	const struct edns *edns = &w->edns;
@@ -173,14 +199,7 @@ static void set_limit(struct work *w)
 		max = STELE_MESSAGE_MAX;
 	if (max > w->reply->cap)
 		max = w->reply->cap;
-	unsigned opt_len = 0;
-	if (edns->present) {
-		opt_len = OPT_FIXED_SZ;
-		if (edns->want_nsid && w->shared->settings->nsid_len > 0)
-			opt_len += 4u + w->shared->settings->nsid_len;
-		if (edns->cookie_reply_len > 0)
-			opt_len += 4u + edns->cookie_reply_len;
-	}
+	unsigned opt_len = opt_reply_len(w);
 	w->opt_len = (uint16_t)opt_len;
 	w->limit = max - opt_len;
 }

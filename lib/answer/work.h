@@ -128,9 +128,11 @@ struct edns {
 	bool want_nsid;
 	bool has_cookie;
 	bool cookie_valid; /* a server cookie of ours came with it */
+	bool cookie_fresh; /* and goes back as it is */
 	uint8_t client_cookie[8];
-	uint8_t cookie_reply_len; /* bytes of the cookie option's data in the reply: 0, 16 + 8 */
-	uint16_t udp_size;        /* clamped to 512 … */
+	uint8_t server_cookie[16]; /* only if it is fresh */
+	uint8_t cookie_reply_len;  /* bytes of the cookie option's data in the reply: 0, 16 + 8 */
+	uint16_t udp_size;         /* clamped to 512 … */
 };
 
 /*
@@ -295,6 +297,12 @@ static inline uint16_t sname_suffix_at(const struct work *w, unsigned depth)
  */
 bool stele_request_parse(struct work *w);
 
+/*
+ * The options of the OPT of a plain query, whose fixed part is in w->edns already. Sets what they bring,
+ * and w->opt_len. False if they are for stele_request_parse() to refuse.
+ */
+bool stele_request_read_options(struct work *w, const uint8_t *data, size_t len);
+
 /* Answers a CHAOS question into the reply (RFC 4892), or sets REFUSED. */
 void stele_chaos_answer(struct work *w);
 
@@ -314,10 +322,17 @@ void stele_reply_ask_policy(struct work *w);
 void stele_cookie_make(const uint8_t secret[16], const uint8_t client_cookie[8], uint32_t now,
 		       const struct stele_client *client, uint8_t server_cookie[16]);
 
-/* True if one of the secrets made it for this client, not over an hour ago nor 5 minutes ahead. */
-bool stele_cookie_check(const struct stele_answer_settings *settings,
-			const uint8_t client_cookie[8], const uint8_t *server_cookie,
-			size_t server_cookie_len, uint32_t now, const struct stele_client *client);
+/* VALID: one of the secrets made it for this client, not over an hour ago nor 5 minutes ahead. FRESH: the
+ * first one did, half an hour ago at most, so that it need not be replaced (RFC 9018 section 4.3). */
+enum stele_cookie_state {
+	STELE_COOKIE_NONE,
+	STELE_COOKIE_VALID,
+	STELE_COOKIE_FRESH,
+};
+enum stele_cookie_state stele_cookie_check(const struct stele_answer_settings *settings,
+					   const uint8_t client_cookie[8],
+					   const uint8_t *server_cookie, size_t server_cookie_len,
+					   uint32_t now, const struct stele_client *client);
 
 /*
  * The query was looked up at the candidate depth: w->zone_record and `record` (NULL: there is no such

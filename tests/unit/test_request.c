@@ -105,6 +105,7 @@ static struct msg *with_opt(unsigned size, unsigned version, unsigned flags, con
 
 static struct stele_answer_settings settings;
 static struct stele_answerer shared;
+static uint32_t now = 5000;
 static unsigned plain_cnt; /* messages that the short way could read */
 static struct work *w;
 static struct stele_query query;
@@ -152,7 +153,10 @@ static void assert_plain_agrees(bool ours)
 	assert_int_equal(plain.qname_len, w->qname_len);
 	assert_int_equal(plain.edns.present, w->edns.present);
 	assert_int_equal(plain.edns.dnssec_ok, w->edns.dnssec_ok);
-	assert_false(plain.edns.want_nsid || plain.edns.has_cookie || plain.edns.cookie_valid);
+	assert_int_equal(plain.edns.want_nsid, w->edns.want_nsid);
+	assert_int_equal(plain.edns.has_cookie, w->edns.has_cookie);
+	assert_int_equal(plain.edns.cookie_valid, w->edns.cookie_valid);
+	assert_int_equal(plain.edns.cookie_fresh, w->edns.cookie_fresh);
 	assert_int_equal(plain.edns.cookie_reply_len, w->edns.cookie_reply_len);
 	assert_int_equal(plain.sname.len, w->sname.len);
 	assert_int_equal(plain.sname.depth, w->sname.depth);
@@ -170,7 +174,7 @@ static bool ask_into(const uint8_t *msg, size_t len, uint8_t *buf, size_t cap)
 	reply.buf = buf;
 	reply.cap = (uint32_t)cap;
 	shared.settings = &settings;
-	shared.now = 5000;
+	shared.now = now;
 	w->shared = &shared;
 	w->query = &query;
 	w->reply = &reply;
@@ -576,6 +580,14 @@ static void test_cookies(void **state)
 	memcpy(option, reply_buf + 12 + 21 + 11, 28);
 	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
 	assert_true(reply.cookie_valid);
+	/* It comes back as it is while it is fresh; later another one does. */
+	assert_memory_equal(reply_buf + 12 + 21 + 11, option, 28);
+	now = 5000 + 1801;
+	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
+	assert_true(reply.cookie_valid);
+	assert_int_equal(reply.len, 12 + 21 + 11 + 28);
+	assert_memory_not_equal(reply_buf + 12 + 21 + 11, option, 28);
+	now = 5000;
 	/* Only the first one counts. */
 	uint8_t two[28 + 5];
 	memcpy(two, option, 28);
