@@ -211,30 +211,19 @@ static unsigned transmit(const struct stele_worker *worker, struct rte_mbuf **mb
 	return sent;
 }
 
-static enum stele_stat rcode_stat(uint16_t rcode)
+static inline enum stele_stat rcode_stat(uint16_t rcode)
 {
-	switch (rcode) {
-	case 0:
-		return STELE_STAT_RCODE_NOERROR;
-	case 1:
-		return STELE_STAT_RCODE_FORMERR;
-	case 2:
-		return STELE_STAT_RCODE_SERVFAIL;
-	case 3:
-		return STELE_STAT_RCODE_NXDOMAIN;
-	case 4:
-		return STELE_STAT_RCODE_NOTIMP;
-	case 5:
-		return STELE_STAT_RCODE_REFUSED;
-	case 6:
-		return STELE_STAT_RCODE_YXDOMAIN;
-	case 16:
-		return STELE_STAT_RCODE_BADVERS;
-	case 23:
-		return STELE_STAT_RCODE_BADCOOKIE;
-	default:
-		return STELE_STAT_RCODE_OTHER;
-	}
+	enum { KNOWN = 24 };
+	static const uint8_t stats[KNOWN] = {
+		[0] = STELE_STAT_RCODE_NOERROR,    [1] = STELE_STAT_RCODE_FORMERR,
+		[2] = STELE_STAT_RCODE_SERVFAIL,   [3] = STELE_STAT_RCODE_NXDOMAIN,
+		[4] = STELE_STAT_RCODE_NOTIMP,     [5] = STELE_STAT_RCODE_REFUSED,
+		[6] = STELE_STAT_RCODE_YXDOMAIN,   [16] = STELE_STAT_RCODE_BADVERS,
+		[23] = STELE_STAT_RCODE_BADCOOKIE,
+	};
+	static_assert(STELE_STAT_RCODE_NOERROR != 0, "0 stands for the others");
+	return rcode < KNOWN && stats[rcode] != 0 ? (enum stele_stat)stats[rcode] :
+						    STELE_STAT_RCODE_OTHER;
 }
 
 static void count_reply(struct stele_worker *worker, const struct stele_reply *reply,
