@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int stele_fail(struct stele_error *err, int status, const char *format, ...)
+/* Names in parentheses: for analysers they are macros too. */
+int(stele_fail)(struct stele_error *err, int status, const char *format, ...)
 {
 	if (err != NULL) {
 		va_list args;
@@ -16,7 +17,7 @@ int stele_fail(struct stele_error *err, int status, const char *format, ...)
 	return status;
 }
 
-int stele_fail_errno(struct stele_error *err, int error_number, const char *format, ...)
+int(stele_fail_errno)(struct stele_error *err, int error_number, const char *format, ...)
 {
 	if (err != NULL) {
 		va_list args;

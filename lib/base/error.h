@@ -38,6 +38,22 @@ int stele_fail(struct stele_error *err, int status, const char *format, ...)
 int stele_fail_errno(struct stele_error *err, int error_number, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__
+/*
+ * An analyser sees one file at a time: it is told what comes back, or it would follow failures as if
+ * they were successes.
+ */
+static inline int stele_error_status(int returned, int status)
+{
+	(void)returned;
+	return status;
+}
+#define stele_fail(err, status, ...)                                                               \
+	stele_error_status(stele_fail(err, status, __VA_ARGS__), status)
+#define stele_fail_errno(err, error_number, ...)                                                   \
+	stele_error_status(stele_fail_errno(err, error_number, __VA_ARGS__), STELE_E_SYSTEM)
+#endif
+
 /* The process exit status that stands for `status`: 0 done, 1 input, 2 usage, 3 system. */
 int stele_exit_status(int status);
 
