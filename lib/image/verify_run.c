@@ -25,6 +25,7 @@ int stele_verify_begin(struct verify_run *run, unsigned threads, struct stele_er
 {
 	unsigned cnt = threads > WORKERS_MAX ? WORKERS_MAX : threads;
 	cnt = cnt > 0 ? cnt : 1;
+	run->worker_cnt = 0;
 	run->workers = calloc(cnt, sizeof(struct verify *));
 	run->out = calloc(1, sizeof(*run->out));
 	bool whole = run->workers != NULL && run->out != NULL;
@@ -76,15 +77,20 @@ int stele_verify_share(struct verify_run *run)
 	return 0;
 }
 
+static bool is_empty(const struct verify_tally *tally)
+{
+	return tally->name_cnt == 0 && tally->rr_cnt == 0 && tally->nsec_cnt == 0 &&
+	       tally->nsec_own_cnt == 0 && tally->label_max == 0 && !tally->opt_out;
+}
+
 void stele_verify_add_tallies(struct verify_run *run)
 {
-	static const struct verify_tally none;
 	struct verify *first = run->workers[0];
 	for (unsigned w = 0; w < run->worker_cnt; w++) {
 		struct verify_tally *tallies = run->workers[w]->tallies;
 		for (size_t i = 0; i < first->zone_cnt; i++) {
 			struct verify_zone *zone = first->zones + i;
-			if (memcmp(&tallies[i], &none, sizeof(none)) == 0)
+			if (is_empty(&tallies[i]))
 				continue;
 			zone->touched = true;
 			zone->seen.name_cnt += tallies[i].name_cnt;
@@ -94,7 +100,7 @@ void stele_verify_add_tallies(struct verify_run *run)
 			zone->seen.opt_out |= tallies[i].opt_out;
 			if (tallies[i].label_max > zone->seen.label_max)
 				zone->seen.label_max = tallies[i].label_max;
-			tallies[i] = none;
+			tallies[i] = (struct verify_tally){0};
 		}
 	}
 }
@@ -170,10 +176,11 @@ int stele_verify_spread(struct verify_run *run, uint64_t cnt, bool alone,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.error = &error,
 	};
-	struct thread threads[WORKERS_MAX] = {{.v = NULL}};
+	/* The first is this one. */
+	struct thread threads[WORKERS_MAX] = {{.spread = &spread, .v = run->workers[0]}};
 	unsigned thread_cnt = 0;
 	unsigned wanted = alone || cnt < 2 ? 1 : run->worker_cnt;
-	for (unsigned i = 0; i < wanted; i++)
+	for (unsigned i = 1; i < wanted; i++)
 		threads[i] = (struct thread){.spread = &spread, .v = run->workers[i]};
 	/* Fewer threads than wanted do the same work. */
 	while (thread_cnt + 1 < wanted && pthread_create(&threads[thread_cnt + 1].id, NULL, work,
