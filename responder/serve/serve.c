@@ -116,7 +116,7 @@ int stele_serve_load_until(struct stele_serve *serve, int fd, uint64_t end, cons
 		return rc == STELE_E_STALE ? STELE_E_SYSTEM : rc;
 	}
 	info.dropped_previous = dropped;
-	if (info.unchanged) {
+	if (serve->current != NULL && info.unchanged) {
 		info.serial = serve->current->view.serial;
 		serve_image_free(serve->arena, image);
 	} else {
