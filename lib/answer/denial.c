@@ -74,6 +74,8 @@ static void fetch_name_hash(struct work *w, enum fetch_role role, const uint8_t 
 			    size_t name_len)
 {
 	const struct stele_zone *zone = w->zone;
+	/* All proofs are of a zone; NULL, which the analyser fears, is the key of no memo.
+	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	const uint8_t *salt = (const uint8_t *)(zone + 1) + zone->apex_len;
 	uint8_t *hash = w->hashes[w->hash_cnt++ % (sizeof(w->hashes) / sizeof(w->hashes[0]))];
 	stele_nsec3_hash(name, name_len, salt, zone->salt_len, stele_le16(zone->iterations), hash);

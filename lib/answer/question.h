@@ -112,6 +112,7 @@ static inline __attribute__((always_inline)) bool stele_question_read(struct wor
 	for (uint32_t i = 0; i + TAIL_SZ < name_len; i += RUN_SZ)
 		stele_vector_store(sname->wire + i, question_lower(stele_vector_load(qname + i)));
 	if (name_len >= TAIL_SZ)
+		/* cppcheck-suppress pointerOutOfBoundsCond ; it is at most STELE_NAME_MAX */
 		stele_vector_store(sname->wire + name_len - TAIL_SZ, tail);
 	else
 		stele_vector_store(sname->wire, question_shift_down(tail, TAIL_SZ - name_len));
