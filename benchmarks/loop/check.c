@@ -17,7 +17,7 @@ static bool is_reply_of(const struct loop_checker *checker, const struct stele_v
 
 	stele_answer_batch(checker->answerer, view, &checker->settings, now, query, &direct, 1);
 	return direct.verdict == STELE_VERDICT_REPLY && direct.len == reply_len &&
-	       memcmp(buffer, reply, reply_len) == 0;
+	       memcmp(direct.buf, reply, reply_len) == 0;
 }
 
 bool loop_check_message(const struct loop_checker *checker, const struct stele_client *client,

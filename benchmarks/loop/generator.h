@@ -24,7 +24,7 @@ struct rte_mempool;
 
 #define LOOP_BURST 32
 /* More would not fit into the rings between generator and server, and then queries would be lost. */
-#define LOOP_WINDOW_MAX 1024
+#define LOOP_WINDOW_MAX 1024u
 #define LOOP_CLIENTS_MAX 65536
 #define LOOP_BUCKETS STELE_STATS_BUCKETS(40)
 

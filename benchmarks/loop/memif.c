@@ -104,22 +104,22 @@ static void parse_options(int argc, char **argv, struct options *o)
 			o->case_name = optarg;
 			break;
 		case SECONDS:
-			o->seconds = atof(optarg);
+			o->seconds = strtod(optarg, NULL);
 			break;
 		case WARM:
-			o->warm_seconds = atof(optarg);
+			o->warm_seconds = strtod(optarg, NULL);
 			break;
 		case QUERIES:
 			o->query_cnt = strtoul(optarg, NULL, 10);
 			break;
 		case WINDOW:
-			o->window = (unsigned)atoi(optarg);
+			o->window = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case CHECK:
-			o->check_every = (unsigned)atoi(optarg);
+			o->check_every = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case CPU:
-			o->cpu = atoi(optarg);
+			o->cpu = (int)strtol(optarg, NULL, 10);
 			break;
 		case NO_HUGE:
 			o->huge = false;

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <inttypes.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -116,9 +117,15 @@ static void usage(FILE *to)
 
 static bool parse_cpus(const char *text, int cpus[3])
 {
-	char rest;
-
-	return sscanf(text, "%d,%d,%d%c", &cpus[0], &cpus[1], &cpus[2], &rest) == 3;
+	for (unsigned i = 0; i < 3; i++) {
+		char *end;
+		long cpu = strtol(text, &end, 10);
+		if (end == text || *end != (i < 2 ? ',' : '\0') || cpu < INT_MIN || cpu > INT_MAX)
+			return false;
+		cpus[i] = (int)cpu;
+		text = end + 1;
+	}
+	return true;
 }
 
 static void parse_options(int argc, char **argv, struct options *o)
@@ -180,28 +187,30 @@ static void parse_options(int argc, char **argv, struct options *o)
 				o->cases[o->case_cnt++] = optarg;
 			break;
 		case SECONDS:
-			o->seconds = atof(optarg);
+			o->seconds = strtod(optarg, NULL);
 			break;
 		case WARM:
-			o->warm_seconds = atof(optarg);
+			o->warm_seconds = strtod(optarg, NULL);
 			break;
 		case ROUNDS:
-			o->rounds = (unsigned)atoi(optarg);
+			o->rounds = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case QUERIES:
 			o->query_cnt = strtoul(optarg, NULL, 10);
 			break;
 		case WINDOW:
-			o->window = (unsigned)atoi(optarg);
+			o->window = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case CLIENTS:
 			o->client_cnt = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case FAMILY:
-			o->family = strcmp(optarg, "both") == 0 ? 0 : (unsigned)atoi(optarg);
+			o->family = strcmp(optarg, "both") == 0 ?
+					    0 :
+					    (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case CHECK:
-			o->check_every = (unsigned)atoi(optarg);
+			o->check_every = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case SWAP:
 			ok &= o->image_cnt < IMAGES_MAX;
@@ -209,7 +218,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 				o->images[o->image_cnt++] = optarg;
 			break;
 		case EVERY:
-			o->swap_ms = (unsigned)atoi(optarg);
+			o->swap_ms = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case CPUS:
 			ok &= parse_cpus(optarg, o->cpus);
