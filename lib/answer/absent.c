@@ -27,7 +27,7 @@ bool stele_absent_fits(const struct work *w)
 		return false;
 	unsigned flags = ((const struct stele_name *)(const void *)apex)->flags;
 	return (flags & (STELE_NAME_HAS_WILDCARD | STELE_NAME_HAS_DNAME)) == 0 &&
-	       stele_memo_at(w->shared->memos, zone)->body_len > 0;
+	       stele_memo_is_whole(stele_memo_at(w->shared->memos, zone));
 }
 
 static void hash_all(struct work **works, unsigned cnt)
@@ -57,7 +57,7 @@ static bool write_reply(struct work *w)
 	/* Two batch mates may share a memo's place; the later one has it. */
 	const struct memo *memo = stele_memo_at(w->shared->memos, w->zone);
 	const struct stele_nsec3_entry *entry = (const void *)f->result;
-	if (memo->body_len == 0 || f->matched)
+	if (!stele_memo_is_whole(memo) || f->matched)
 		return false;
 	uint32_t question_end = w->pos;
 	stele_work_begin_reply(w);

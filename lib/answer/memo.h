@@ -13,6 +13,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct work;
@@ -45,6 +46,13 @@ struct memo {
 
 /* The place for an encloser's memo, cleared if it was another's. */
 struct memo *stele_memo_at(struct memo memos[MEMO_CNT], const void *key);
+
+/* Whether all of the encloser's proof is there. A body may be without the records: while a query waited for
+ * what it lacks, another one's encloser may have had the place. */
+static inline bool stele_memo_is_whole(const struct memo *memo)
+{
+	return memo->body_len > 0 && memo->encloser != NULL && memo->star != NULL;
+}
 
 /* Forgets everything: the view is another one. */
 void stele_memo_clear(struct memo memos[MEMO_CNT]);

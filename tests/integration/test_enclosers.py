@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that are not there, below more enclosers than a thread remembers.
+
+Proofs of an encloser are kept between queries; places for them are few and shared. So batches are asked
+in which many zones take turns, and every reply is compared with the store.
+"""
+import os
+import random
+import struct
+import subprocess
+
+import stele
+
+ZONES = 40      # some share a place, and most zones are remembered all the same
+QUERIES = 20000
+RUNS = 6        # who shares a place with whom depends on where the image lies in memory
+DO = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0"
+
+
+def wire(name):
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label) + b"\0"
+
+
+def query(name, kind):
+    return struct.pack("!6H", 0, 0, 1, 0, 0, 1) + wire(name) + struct.pack("!2H", kind, 1) + DO
+
+
+def check_run(image, store, stream):
+    done = subprocess.run([stele.binary(), "answer", image, "--check-store", store], input=stream,
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
+    replies, at = 0, 0
+    while at < len(done.stdout):
+        size = struct.unpack_from("!H", done.stdout, at)[0]
+        rcode = done.stdout[at + 5] & 15
+        assert size > 0 and rcode in (0, 3)
+        replies += 1
+        at += 2 + size
+    assert replies == QUERIES
+
+
+def test_many_enclosers_in_a_batch(tmp_path):
+    build = os.environ.get("STELE_BUILD_DIR", os.path.join(stele.ROOT, "build"))
+    zones = tmp_path / "zones"
+    subprocess.run([os.path.join(build, "benchmarks/generate"), "hosting", "--names", str(ZONES),
+                    "--denial", "nsec3", "-o", zones], check=True, capture_output=True)
+    store, image = tmp_path / "store", tmp_path / "image"
+    stele.run("import", "--store", store, "--zone-list", zones / "zones.list")
+    stele.run("build", "--store", store, "-o", image)
+    apexes = [line.split()[0] for line in (zones / "zones.list").read_text().splitlines()]
+    assert len(apexes) >= ZONES
+    draw = random.Random(1)
+    queries = []
+    for _ in range(QUERIES):
+        labels = ["".join(draw.choices("abcdefgh", k=9)) for _ in range(draw.choice([1, 1, 1, 2, 3]))]
+        queries.append(query(".".join(labels + [draw.choice(apexes)]), draw.choice([1, 28, 43, 255])))
+    stream = b"".join(struct.pack("!H", len(q)) + q for q in queries)
+    for _ in range(RUNS):
+        check_run(image, store, stream)
