@@ -227,8 +227,7 @@ static void hash_pair(const struct stele_nsec3_job *a, const struct stele_nsec3_
 	uint32_t h[2][5];
 	for (unsigned i = 0; i < 2; i++) {
 		memcpy(blocks[i], jobs[i]->name, jobs[i]->name_len);
-		if (jobs[i]->salt_len > 0)
-			memcpy(blocks[i] + jobs[i]->name_len, jobs[i]->salt, jobs[i]->salt_len);
+		memcpy(blocks[i] + jobs[i]->name_len, jobs[i]->salt, jobs[i]->salt_len);
 		pad(blocks[i], (size_t)jobs[i]->name_len + jobs[i]->salt_len);
 		memcpy(h[i], initial, sizeof(initial));
 	}

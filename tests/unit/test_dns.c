@@ -367,7 +367,7 @@ static void test_nsec3_jobs(void **state)
 		jobs[i] = (struct stele_nsec3_job){
 			.name = names[i],
 			.name_len = (uint8_t)(1 + (draw(4) == 0 ? draw(255) : draw(60))),
-			.salt = salt_len > 0 ? salts[i] : NULL,
+			.salt = salts[i],
 			.salt_len = salt_len,
 			.iterations = (uint16_t)(draw(8) == 0 ? draw(4) : 0),
 			.hash = got[i],
