@@ -33,9 +33,9 @@ struct memo {
 	const struct stele_nsec3_entry *encloser; /* matches it */
 	const struct stele_nsec3_entry *star;     /* about its wildcard; NULL: not looked for yet */
 
-	/* SOA and both of these, as far as they are there, as they stood behind a question with a name of `qname_len`. All
-	 * pointers in it lead to the apex in the question or into itself: at another length of the
-	 * name all of them move by the same distance. */
+	/* SOA and both of these, as far as they are there, as they stood behind a question with a name
+	 * of `qname_len`. All pointers in it lead to the apex in the question or into itself: at another
+	 * length of the name all of them move by the same distance. */
 	uint16_t body_len; /* 0: not there yet */
 	uint8_t qname_len;
 	uint8_t rr_cnt;
