@@ -169,6 +169,8 @@ static void check_consumer(struct stele_config *config,
 		stele_config_fault(config, &template->catalog_groups,
 				   "catalog_groups is given, but this is no catalog (expected "
 				   "catalog: consumer)");
+	if (!consumer)
+		return;
 	check_member_template(config, &template->catalog_template, template->member_options);
 	for (size_t i = 0; i < template->group_options.cnt; i++)
 		check_member_template(config, &template->catalog_groups.items[i].value,
