@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt/stelectl_stats.h"
+#include "mgmt/stelectl/stats.h"
 
 #include "lib/command/command.h"
-#include "mgmt/table.h"
+#include "mgmt/stelectl/table.h"
 
 #include <inttypes.h>
 #include <stdio.h>

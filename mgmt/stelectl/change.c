@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stelectl load, rollback, wait, reload, drain, undrain: what changes the server, and waits for it. */
-#include "mgmt/stelectl.h"
+#include "mgmt/stelectl/stelectl.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_MGMT_STELECTL_H
-#define STELE_MGMT_STELECTL_H
+#ifndef STELE_MGMT_STELECTL_STELECTL_H
+#define STELE_MGMT_STELECTL_STELECTL_H
 
 /*
  * `stelectl`: what an operator types. Each command gets its arguments from its own name on, asks the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stelectl: finds the command that is asked for and runs it; what all commands have in common. */
-#include "mgmt/stelectl.h"
+#include "mgmt/stelectl/stelectl.h"
 
 #include <errno.h>
 #include <getopt.h>

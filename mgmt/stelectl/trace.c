@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stelectl trace: one question, answered by the server's own image and settings, and explained. */
-#include "mgmt/stelectl.h"
+#include "mgmt/stelectl/stelectl.h"
 
 #include "lib/base/hex.h"
 #include "lib/dns/message.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt/table.h"
+#include "mgmt/stelectl/table.h"
 
 #include <stdarg.h>
 #include <stdio.h>

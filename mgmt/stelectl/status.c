@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stelectl status, zones, zone: what is served, and by whom. */
-#include "mgmt/stelectl.h"
-#include "mgmt/table.h"
+#include "mgmt/stelectl/stelectl.h"
+#include "mgmt/stelectl/table.h"
 
 #include <errno.h>
 #include <getopt.h>

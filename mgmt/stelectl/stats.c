@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stelectl stats: reads the server's shared memory; a worker does not notice. */
-#include "mgmt/stelectl.h"
-#include "mgmt/stelectl_stats.h"
+#include "mgmt/stelectl/stelectl.h"
+#include "mgmt/stelectl/stats.h"
 
 #include <errno.h>
 #include <getopt.h>

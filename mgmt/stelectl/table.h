@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_MGMT_TABLE_H
-#define STELE_MGMT_TABLE_H
+#ifndef STELE_MGMT_STELECTL_TABLE_H
+#define STELE_MGMT_STELECTL_TABLE_H
 
 /* Columns as wide as what stands in them. One thread. */
 
