@@ -197,6 +197,8 @@ static int begin_delta(struct stele_incoming *incoming, struct stele_incoming_re
 		       struct stele_error *reterr)
 {
 	const struct stele_incoming_sink *sink = &incoming->settings.sink;
+	/* The SOA before was not told, if this is the first delta. */
+	soa->same_owner &= incoming->state != WANT_SECOND;
 	incoming->kind = STELE_INCOMING_DELTAS;
 	incoming->state = REMOVING;
 	incoming->from = stele_incoming_soa_serial(soa);
