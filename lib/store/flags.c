@@ -29,16 +29,30 @@ int stele_store_zone_set_expired(struct stele_store_write *write, const uint8_t 
 	return status;
 }
 
-/* The made-up SOA: root, root, serial 0, and times that nobody reads. */
-enum { STUB_SOA_SZ = 22, STUB_NODE_SZ = STELE_NODE_RRSET_HEAD_SZ + 2 + STUB_SOA_SZ };
+/*
+ * What an image wants at an apex, made up: one NS with the root's name, and a SOA with it twice, serial 0,
+ * and times that nobody reads.
+ */
+enum {
+	STUB_NS_SZ = 1,
+	STUB_SOA_SZ = 22,
+	STUB_NODE_SZ = 2 * (STELE_NODE_RRSET_HEAD_SZ + 2) + STUB_NS_SZ + STUB_SOA_SZ,
+};
+
+static uint8_t *put_rrset(uint8_t *to, uint16_t type, uint16_t rdata_sz)
+{
+	stele_put_le16(to, type);
+	stele_put_le16(to + 2, 1);
+	stele_put_le32(to + 12, 2u + rdata_sz);
+	stele_put_le16(to + STELE_NODE_RRSET_HEAD_SZ, rdata_sz);
+	return to + STELE_NODE_RRSET_HEAD_SZ + 2 + rdata_sz;
+}
 
 static void make_node(uint8_t node[STUB_NODE_SZ])
 {
 	memset(node, 0, STUB_NODE_SZ);
-	stele_put_le16(node, STELE_TYPE_SOA);
-	stele_put_le16(node + 2, 1);
-	stele_put_le32(node + 12, 2 + STUB_SOA_SZ);
-	stele_put_le16(node + STELE_NODE_RRSET_HEAD_SZ, STUB_SOA_SZ);
+	uint8_t *soa = put_rrset(node, STELE_TYPE_NS, STUB_NS_SZ);
+	put_rrset(soa, STELE_TYPE_SOA, STUB_SOA_SZ);
 }
 
 int stele_store_zone_stub(struct stele_store_write *write, const uint8_t *apex,

@@ -55,10 +55,13 @@ void stele_store_close(struct stele_store *store); /* NULL is fine. After all re
 #define STELE_STORE_IDENTITY_SZ 16
 const uint8_t *stele_store_identity(const struct stele_store *store);
 
+/*
+ * A zone that has a flag is not served but answered with SERVFAIL. Expired: its contents are too old. A
+ * stub was never loaded and is expired too: a made-up SOA, serial 0, and NS are at its apex.
+ */
 enum stele_store_zone_flag {
-	STELE_STORE_ZONE_EXPIRED = 1, /* its contents are too old to be served: answer SERVFAIL */
-	STELE_STORE_ZONE_STUB = 2, /* it was never loaded: only a made-up SOA at its apex, serial 0;
-				       such a zone is expired too */
+	STELE_STORE_ZONE_EXPIRED = 1,
+	STELE_STORE_ZONE_STUB = 2,
 };
 
 /* What the store knows of a zone. */

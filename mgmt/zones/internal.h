@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 struct zone_entry {
-	struct stele_zone zone; /* first: a zone's address is its entry's */
+	struct stele_managed_zone zone; /* first: a zone's address is its entry's */
 	struct zone_entry *next_name, *next_id;
 	uint64_t hash; /* of the name */
 	size_t key_len;

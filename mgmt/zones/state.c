@@ -115,7 +115,7 @@ static void run_change(struct stele_task *task)
 
 /* ---- rows ---- */
 
-static size_t put_row(const struct stele_zone *zone, uint8_t to[ROW_MAX])
+static size_t put_row(const struct stele_managed_zone *zone, uint8_t to[ROW_MAX])
 {
 	size_t group_len = zone->catalog_group != NULL ? strlen(zone->catalog_group) : 0;
 	size_t catalog_len = 0, unique_len = 0;
@@ -234,7 +234,7 @@ void stele_zone_states_close(struct stele_zone_states *states)
 
 /* ---- reading ---- */
 
-int stele_zone_states_recall(struct stele_zone_states *states, struct stele_zone *zone,
+int stele_zone_states_recall(struct stele_zone_states *states, struct stele_managed_zone *zone,
 			     struct stele_error *reterr)
 {
 	MDB_val key = {zone->apex_len, zone->apex}, value;
@@ -311,7 +311,7 @@ static void post(struct stele_zone_states *states, const uint8_t *apex, size_t a
 	stele_loop_post(states->loop, &change->task);
 }
 
-void stele_zone_states_note(struct stele_zone_states *states, const struct stele_zone *zone)
+void stele_zone_states_note(struct stele_zone_states *states, const struct stele_managed_zone *zone)
 {
 	uint8_t row[ROW_MAX];
 	size_t row_sz = put_row(zone, row);

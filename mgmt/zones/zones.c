@@ -165,8 +165,8 @@ static struct zone_entry *make_entry(const struct stele_zones *zones, const uint
 
 int stele_zones_add(struct stele_zones *zones, const uint8_t *apex,
 		    const struct stele_mgmtd_config *config,
-		    const struct stele_template_config *options, struct stele_zone **ret_zone,
-		    struct stele_error *reterr)
+		    const struct stele_template_config *options,
+		    struct stele_managed_zone **ret_zone, struct stele_error *reterr)
 {
 	if (zones_find(zones, apex) != NULL) {
 		char text[STELE_NAME_TEXT_MAX];
@@ -200,7 +200,7 @@ int stele_zones_add(struct stele_zones *zones, const uint8_t *apex,
 }
 
 /* A zone is the first member of its entry. */
-static struct zone_entry *entry_of(struct stele_zone *zone)
+static struct zone_entry *entry_of(struct stele_managed_zone *zone)
 {
 	return (struct zone_entry *)zone;
 }
@@ -230,7 +230,7 @@ static void take_out(struct stele_zones *zones, struct zone_entry *entry)
 	memmove(at, at + 1, (zones->cnt - place) * sizeof(*at));
 }
 
-void stele_zones_remove(struct stele_zones *zones, struct stele_zone *zone)
+void stele_zones_remove(struct stele_zones *zones, struct stele_managed_zone *zone)
 {
 	struct zone_entry *entry = entry_of(zone);
 	pthread_rwlock_wrlock(&zones->lock);
@@ -245,7 +245,7 @@ void stele_zones_remove(struct stele_zones *zones, struct stele_zone *zone)
 	free_entry(entry);
 }
 
-void stele_zones_set_options(struct stele_zones *zones, struct stele_zone *zone,
+void stele_zones_set_options(struct stele_zones *zones, struct stele_managed_zone *zone,
 			     const struct stele_mgmtd_config *config,
 			     const struct stele_template_config *options)
 {
@@ -258,7 +258,7 @@ void stele_zones_set_options(struct stele_zones *zones, struct stele_zone *zone,
 	stele_mgmtd_config_release(old);
 }
 
-struct stele_zone *stele_zones_find(const struct stele_zones *zones, const uint8_t *apex)
+struct stele_managed_zone *stele_zones_find(const struct stele_zones *zones, const uint8_t *apex)
 {
 	struct zone_entry *entry = zones_find(zones, apex);
 	return entry != NULL ? &entry->zone : NULL;
@@ -269,14 +269,14 @@ size_t stele_zones_cnt(const struct stele_zones *zones)
 	return zones->cnt;
 }
 
-struct stele_zone *stele_zones_at(const struct stele_zones *zones, size_t index)
+struct stele_managed_zone *stele_zones_at(const struct stele_zones *zones, size_t index)
 {
 	/* Nobody but the main loop looks at this order. */
 	put_in_order((struct stele_zones *)zones);
 	return &zones->all[index]->zone;
 }
 
-void stele_zones_set_id(struct stele_zones *zones, struct stele_zone *zone, uint32_t id)
+void stele_zones_set_id(struct stele_zones *zones, struct stele_managed_zone *zone, uint32_t id)
 {
 	if (zone->id == id)
 		return;
@@ -287,7 +287,7 @@ void stele_zones_set_id(struct stele_zones *zones, struct stele_zone *zone, uint
 		link_id(zones, entry_of(zone));
 }
 
-struct stele_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t id)
+struct stele_managed_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t id)
 {
 	struct zone_entry *entry = *id_slot(zones, id);
 	while (entry != NULL && entry->zone.id != id)
@@ -295,7 +295,7 @@ struct stele_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t i
 	return entry != NULL ? &entry->zone : NULL;
 }
 
-void stele_zone_set_error(struct stele_zone *zone, const char *format, ...)
+void stele_zone_set_error(struct stele_managed_zone *zone, const char *format, ...)
 {
 	va_list args;
 	free(zone->last_error);

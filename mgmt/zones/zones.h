@@ -24,7 +24,7 @@ struct stele_soa_timers {
 	uint32_t refresh, retry, expire, minimum;
 };
 
-struct stele_zone {
+struct stele_managed_zone {
 	uint8_t apex[STELE_NAME_MAX]; /* lower case */
 	uint8_t apex_len;
 	char *name; /* as text, with the last dot */
@@ -79,27 +79,27 @@ void stele_zones_free(struct stele_zones *zones); /* NULL is fine */
 /* Adds a zone that is not there yet; holds `config`. STELE_E_USAGE if it is there, STELE_E_SYSTEM. */
 int stele_zones_add(struct stele_zones *zones, const uint8_t *apex,
 		    const struct stele_mgmtd_config *config,
-		    const struct stele_template_config *options, struct stele_zone **ret_zone,
-		    struct stele_error *reterr);
+		    const struct stele_template_config *options,
+		    struct stele_managed_zone **ret_zone, struct stele_error *reterr);
 /* Takes it out and frees it; `refresh` and the other owned members must be gone. */
-void stele_zones_remove(struct stele_zones *zones, struct stele_zone *zone);
+void stele_zones_remove(struct stele_zones *zones, struct stele_managed_zone *zone);
 /* Other options, after a reload. */
-void stele_zones_set_options(struct stele_zones *zones, struct stele_zone *zone,
+void stele_zones_set_options(struct stele_zones *zones, struct stele_managed_zone *zone,
 			     const struct stele_mgmtd_config *config,
 			     const struct stele_template_config *options);
 /* NULL if it is not there. `apex` in lower case. */
-struct stele_zone *stele_zones_find(const struct stele_zones *zones, const uint8_t *apex);
+struct stele_managed_zone *stele_zones_find(const struct stele_zones *zones, const uint8_t *apex);
 size_t stele_zones_cnt(const struct stele_zones *zones);
 /* In canonical order; `index` below the count. To add or remove a zone may change the places of others,
  * those before it excepted: who removes some goes from the end to the beginning. */
-struct stele_zone *stele_zones_at(const struct stele_zones *zones, size_t index);
+struct stele_managed_zone *stele_zones_at(const struct stele_zones *zones, size_t index);
 /* What stele_zones_by_id() finds it by; 0: nothing. */
-void stele_zones_set_id(struct stele_zones *zones, struct stele_zone *zone, uint32_t id);
+void stele_zones_set_id(struct stele_zones *zones, struct stele_managed_zone *zone, uint32_t id);
 /* The zone that has this id in the store; NULL. */
-struct stele_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t id);
+struct stele_managed_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t id);
 
 /* Keeps a text as the zone's last error (NULL: it went well). */
-void stele_zone_set_error(struct stele_zone *zone, const char *format, ...)
+void stele_zone_set_error(struct stele_managed_zone *zone, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* ---- any thread ---- */

@@ -41,10 +41,10 @@ static struct stele_zones *new_zones(void)
 	return zones;
 }
 
-static struct stele_zone *add(struct stele_zones *zones, const char *name,
-			      const struct stele_mgmtd_config *config, const char *template)
+static struct stele_managed_zone *add(struct stele_zones *zones, const char *name,
+				      const struct stele_mgmtd_config *config, const char *template)
 {
-	struct stele_zone *zone;
+	struct stele_managed_zone *zone;
 	struct stele_error err;
 	const struct stele_template_config *options = stele_mgmtd_template_find(config, template);
 	assert_non_null(options);
@@ -64,19 +64,19 @@ static void test_table(void **state)
 	assert_null(stele_zones_find(zones, wire("example.")));
 	assert_null(stele_zones_by_id(zones, 1));
 
-	struct stele_zone *b = add(zones, "b.example", config, "default");
-	struct stele_zone *root = add(zones, ".", config, "default");
-	struct stele_zone *a = add(zones, "a.example", config, "default");
-	struct stele_zone *parent = add(zones, "example", config, "default");
+	struct stele_managed_zone *b = add(zones, "b.example", config, "default");
+	struct stele_managed_zone *root = add(zones, ".", config, "default");
+	struct stele_managed_zone *a = add(zones, "a.example", config, "default");
+	struct stele_managed_zone *parent = add(zones, "example", config, "default");
 	assert_string_equal(a->name, "a.example.");
 	assert_string_equal(root->name, ".");
-	struct stele_zone *const order[] = {root, parent, a, b};
+	struct stele_managed_zone *const order[] = {root, parent, a, b};
 	for (size_t i = 0; i < 4; i++)
 		assert_ptr_equal(stele_zones_at(zones, i), order[i]);
 	assert_ptr_equal(stele_zones_find(zones, wire("b.example")), b);
 	assert_ptr_equal(stele_zones_find(zones, wire(".")), root);
 
-	struct stele_zone *none = NULL;
+	struct stele_managed_zone *none = NULL;
 	struct stele_error err;
 	assert_int_equal(stele_zones_add(zones, wire("a.example"), config, config->default_template,
 					 &none, &err),
@@ -115,7 +115,7 @@ static void test_many(void **state)
 	enum { CNT = 3000 };
 	const struct stele_mgmtd_config *config = parse("listen: [{address: 127.0.0.1}]");
 	struct stele_zones *zones = new_zones();
-	static struct stele_zone *model[CNT];
+	static struct stele_managed_zone *model[CNT];
 	char name[64];
 	uint32_t random = 1;
 	for (unsigned round = 0; round < 20000; round++) {
@@ -138,7 +138,7 @@ static void test_many(void **state)
 	assert_int_equal(stele_zones_cnt(zones), cnt);
 	/* From the end: those before keep their places. */
 	for (size_t i = cnt; i-- > 0;) {
-		struct stele_zone *zone = stele_zones_at(zones, i);
+		struct stele_managed_zone *zone = stele_zones_at(zones, i);
 		if (zone->id % 3 == 0)
 			stele_zones_remove(zones, zone);
 	}
@@ -281,7 +281,7 @@ static void test_threads(void **state)
 	pthread_t threads[3];
 	struct stele_zones *zones = new_zones();
 	const struct stele_mgmtd_config *config = parse(access_text);
-	struct stele_zone *zone = NULL;
+	struct stele_managed_zone *zone = NULL;
 	atomic_store(&looking, true);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, look, zones), 0);
@@ -340,8 +340,8 @@ static void test_state(void **state)
 	snprintf(inner, sizeof(inner), "%s/state", dir);
 	const struct stele_mgmtd_config *config = parse("listen: [{address: 127.0.0.1}]");
 	struct stele_zones *zones = new_zones();
-	struct stele_zone *a = add(zones, "a.example", config, "default");
-	struct stele_zone *b = add(zones, "b.example", config, "default");
+	struct stele_managed_zone *a = add(zones, "a.example", config, "default");
+	struct stele_managed_zone *b = add(zones, "b.example", config, "default");
 
 	struct stele_zone_states *states = open_states(inner);
 	assert_int_equal(stele_zone_states_recall(states, a, &err), 0);
