@@ -5,8 +5,8 @@
 #include "responder/control.h"
 #include "responder/eal.h"
 #include "lib/daemon/log.h"
+#include "lib/daemon/privileges.h"
 #include "responder/log_dpdk.h"
-#include "responder/privileges.h"
 #include "responder/settings.h"
 #include "responder/telemetry.h"
 
@@ -225,7 +225,8 @@ int stele_responder_start(struct stele_responder *responder,
 	if (!rc)
 		rc = make_workers(responder, reterr);
 	if (!rc && config->user)
-		rc = stele_privileges_drop(config->user, keeps_net(responder), reterr);
+		rc = stele_privileges_drop(config->user, keeps_net(responder) ? STELE_KEEP_NET : 0,
+					   reterr);
 	if (!rc)
 		rc = stele_jobs_start(&responder->jobs, reterr);
 	if (!rc) {
