@@ -65,7 +65,7 @@ PLAIN_INLINE bool plain_parse(struct work *w)
 		limit = w->reply->cap;
 	w->id = (uint16_t)(head >> 48);
 	w->flags_in = (uint16_t)(head >> 32);
-	w->limit = limit - w->opt_len;
+	w->limit = stele_question_limit(w, limit);
 	return true;
 }
 

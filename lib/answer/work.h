@@ -126,6 +126,8 @@ struct edns {
 	bool present;
 	bool dnssec_ok;
 	bool want_nsid;
+	bool want_keepalive;
+	bool want_padding;
 	bool has_cookie;
 	bool cookie_valid; /* a server cookie of ours came with it */
 	bool cookie_fresh; /* and goes back as it is */
