@@ -5,6 +5,7 @@
 #include "zonecompiler/export.h"
 
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct stele_cmd_option options[] = {
@@ -17,7 +18,8 @@ static const struct stele_cmd_spec spec = {
 	.synopsis = "--store DIR ZONE",
 	.about =
 		"Prints a zone of the store as a zone file: the SOA first, then in canonical order, one\n"
-		"record a line. Import makes the same zone of it again.",
+		"record a line. Import makes the same zone of it again. A zone that was never loaded is an\n"
+		"error; one that has expired is exported, and a comment at its head says so.",
 	.options = options,
 };
 
@@ -40,6 +42,14 @@ static int export_zone(const char *dir, const uint8_t *apex, struct stele_error 
 	status = stele_store_zone_find(read, apex, &zone, err);
 	if (status != 0)
 		goto end_read;
+	if ((zone.flags & STELE_STORE_ZONE_STUB) != 0) {
+		char text[STELE_NAME_TEXT_MAX];
+		stele_name_to_text(apex, text);
+		status = stele_fail(err, STELE_E_INPUT, "zone %s has never been loaded", text);
+		goto end_read;
+	}
+	if ((zone.flags & STELE_STORE_ZONE_EXPIRED) != 0)
+		puts("; expired: the zone is answered with SERVFAIL");
 	struct stele_progress progress;
 	stele_progress_begin(&progress, "exporting", "owners", zone.node_cnt + zone.nsec3_cnt);
 	status = stele_export_zone(store, read, &zone, stdout, show_progress, &progress, err);

@@ -29,8 +29,9 @@ static const struct stele_cmd_spec spec = {
 	.synopsis = "--store DIR [--json]",
 	.about =
 		"Lists the zones of a store in canonical order: serial, records, names (NSEC3 owners not\n"
-		"counted), how a zone is signed, its keys (key tag/algorithm, * for a key signing key), and\n"
-		"the generation of the store that last changed it.",
+		"counted), how a zone is signed, the generation of the store that last changed it, whether\n"
+		"it is served (expired: SERVFAIL; stub: the same, it was never loaded), and its keys (key\n"
+		"tag/algorithm, * for a key signing key).",
 	.options = options,
 };
 
@@ -124,6 +125,13 @@ static int describe_signing(const struct inventory *inv, const struct stele_zone
 	return 0;
 }
 
+static const char *state_of(const struct stele_zone_info *zone)
+{
+	return (zone->flags & STELE_STORE_ZONE_STUB) != 0    ? "stub" :
+	       (zone->flags & STELE_STORE_ZONE_EXPIRED) != 0 ? "expired" :
+							       "ok";
+}
+
 /* One zone, as the object that --json prints; the table is made from it too. */
 static int describe(const struct inventory *inv, const struct stele_zone_info *zone,
 		    json_t **ret_object, struct stele_error *err)
@@ -154,11 +162,12 @@ static int describe(const struct inventory *inv, const struct stele_zone_info *z
 						      algorithm_text(algorithm), "key_signing",
 						      flags & 1, "revoked", (flags >> 7) & 1));
 	}
-	json_t *object = json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:I}", "zone", name,
-				   "serial", (json_int_t)zone->serial, "records",
-				   (json_int_t)zone->rr_cnt, "names", (json_int_t)zone->node_cnt,
-				   "nsec3_names", (json_int_t)zone->nsec3_cnt, "signed", signing,
-				   "keys", keys, "generation", (json_int_t)zone->generation);
+	json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:I}", "zone", name,
+				   "state", state_of(zone), "serial", (json_int_t)zone->serial,
+				   "records", (json_int_t)zone->rr_cnt, "names",
+				   (json_int_t)zone->node_cnt, "nsec3_names",
+				   (json_int_t)zone->nsec3_cnt, "signed", signing, "keys", keys,
+				   "generation", (json_int_t)zone->generation);
 	if (object == NULL)
 		return stele_fail_errno(err, ENOMEM, "cannot list the zones");
 	*ret_object = object;
@@ -187,13 +196,14 @@ static int print_json(const struct inventory *inv, struct stele_error *err)
 static void print_row(int name_width, const json_t *object)
 {
 	printf("%-*s %10" JSON_INTEGER_FORMAT " %10" JSON_INTEGER_FORMAT " %10" JSON_INTEGER_FORMAT
-	       " %-13s %10" JSON_INTEGER_FORMAT " ",
+	       " %-13s %10" JSON_INTEGER_FORMAT " %-7s ",
 	       name_width, json_string_value(json_object_get(object, "zone")),
 	       json_integer_value(json_object_get(object, "serial")),
 	       json_integer_value(json_object_get(object, "records")),
 	       json_integer_value(json_object_get(object, "names")),
 	       json_string_value(json_object_get(object, "signed")),
-	       json_integer_value(json_object_get(object, "generation")));
+	       json_integer_value(json_object_get(object, "generation")),
+	       json_string_value(json_object_get(object, "state")));
 	const json_t *keys = json_object_get(object, "keys");
 	for (size_t i = 0; i < json_array_size(keys); i++) {
 		const json_t *key = json_array_get(keys, i);
@@ -216,8 +226,8 @@ static int print_table(const struct inventory *inv, struct stele_error *err)
 		if (len > width)
 			width = len;
 	}
-	printf("%-*s %10s %10s %10s %-13s %10s  %s\n", width, "ZONE", "SERIAL", "RECORDS", "NAMES",
-	       "SIGNED", "GENERATION", "KEYS");
+	printf("%-*s %10s %10s %10s %-13s %10s %-7s  %s\n", width, "ZONE", "SERIAL", "RECORDS",
+	       "NAMES", "SIGNED", "GENERATION", "STATE", "KEYS");
 	for (size_t i = 0; i < inv->zone_cnt; i++) {
 		json_t *object = NULL;
 		int status = describe(inv, &inv->zones[i], &object, err);

@@ -46,6 +46,7 @@ enum stele_rcode {
 
 enum stele_edns_option {
 	STELE_EDNS_NSID = 3,
+	STELE_EDNS_EXPIRE = 9,
 	STELE_EDNS_COOKIE = 10,
 	STELE_EDNS_TCP_KEEPALIVE = 11,
 	STELE_EDNS_PADDING = 12,

@@ -31,7 +31,8 @@
 
 #define MAP_SZ (sizeof(size_t) >= 8 ? (size_t)1 << 40 : (size_t)1 << 30)
 #define MAP_SZ_MIN ((size_t)1 << 24)
-#define READERS_MAX 1022
+/* So that the lock file is a whole number of pages: 64 bytes for each, and as much for two more. */
+#define READERS_MAX 2046
 
 static const char *const db_names[STORE_DB_CNT] = {
 	"meta", "zones", "nodes", "nsec3", "changes", "journal",

@@ -74,7 +74,8 @@ struct store_zone_record {
 	struct stele_le64 journal_sz;
 	struct stele_le64 next_step;
 	uint8_t label_max;
-	uint8_t reserved[7];
+	uint8_t flags; /* enum stele_store_zone_flag */
+	uint8_t reserved[6];
 };
 _Static_assert(sizeof(struct store_zone_record) == 72, "on disk");
 
@@ -113,8 +114,10 @@ struct stele_store_read {
 
 struct stele_store_write {
 	struct stele_store *store;
-	MDB_txn *txn;
-	uint64_t generation; /* the one that a commit makes */
+	MDB_txn *txn;                 /* the innermost one */
+	struct store_nest *nest;      /* what the innermost nest goes back to, or NULL */
+	struct stele_store_read view; /* what stele_store_write_view() gives out */
+	uint64_t generation;          /* the one that a commit makes */
 	uint32_t next_zone_id;
 	uint64_t changes_from, changes_sz;
 	struct store_buffer changes; /* not yet written: less than a chunk */
@@ -176,10 +179,15 @@ int store_journal_add(struct stele_store_write *write, struct store_zone_record 
 int store_journal_clear(struct stele_store_write *write, struct store_zone_record *record,
 			struct stele_error *reterr);
 
-/* ---- replace.c ---- */
+/* ---- zone_change.c ---- */
 
 /* The serial of the SOA in an apex node; false if there is no sound SOA. */
 bool store_soa_serial(const uint8_t *node, size_t node_sz, uint32_t *ret_serial);
+
+/* ---- nest.c ---- */
+
+/* Ends all nests without their changes. */
+void store_nests_abort(struct stele_store_write *write);
 
 /* ---- write.c ---- */
 

@@ -77,6 +77,7 @@ void store_zone_info(const struct store_zone_record *record, const uint8_t *apex
 	memcpy(ret_info->apex, apex, apex_len);
 	ret_info->apex_len = (uint8_t)apex_len;
 	ret_info->label_max = record->label_max;
+	ret_info->flags = record->flags;
 	ret_info->serial = stele_le32(record->serial);
 	ret_info->node_cnt = stele_le64(record->node_cnt);
 	ret_info->nsec3_cnt = stele_le64(record->nsec3_cnt);
@@ -144,9 +145,14 @@ int stele_store_zones(struct stele_store_read *read, struct stele_zone_info **re
 
 /* ---- nodes ---- */
 
-int stele_store_node(struct stele_store_read *read, uint32_t zone_id, const uint8_t *key,
-		     size_t key_len, const uint8_t **ret_node, size_t *ret_node_sz,
-		     struct stele_error *reterr)
+static enum store_db db_of(enum stele_store_table table)
+{
+	return table == STELE_STORE_NSEC3 ? STORE_DB_NSEC3 : STORE_DB_NODES;
+}
+
+int stele_store_find(struct stele_store_read *read, enum stele_store_table table, uint32_t zone_id,
+		     const uint8_t *key, size_t key_len, const uint8_t **ret_node,
+		     size_t *ret_node_sz, struct stele_error *reterr)
 {
 	if (key_len > STORE_SORT_KEY_MAX)
 		return stele_fail(reterr, STELE_E_NOTFOUND, "no such owner");
@@ -155,7 +161,7 @@ int stele_store_node(struct stele_store_read *read, uint32_t zone_id, const uint
 	if (key_len > 0)
 		memcpy(bytes + STORE_ZONE_PREFIX_SZ, key, key_len);
 	MDB_val at = {STORE_ZONE_PREFIX_SZ + key_len, bytes}, value;
-	int rc = mdb_get(read->txn, read->store->dbs[STORE_DB_NODES], &at, &value);
+	int rc = mdb_get(read->txn, read->store->dbs[db_of(table)], &at, &value);
 	if (rc == MDB_NOTFOUND)
 		return stele_fail(reterr, STELE_E_NOTFOUND, "no such owner");
 	if (rc != 0)
@@ -163,6 +169,14 @@ int stele_store_node(struct stele_store_read *read, uint32_t zone_id, const uint
 	*ret_node = value.mv_data;
 	*ret_node_sz = value.mv_size;
 	return 0;
+}
+
+int stele_store_node(struct stele_store_read *read, uint32_t zone_id, const uint8_t *key,
+		     size_t key_len, const uint8_t **ret_node, size_t *ret_node_sz,
+		     struct stele_error *reterr)
+{
+	return stele_store_find(read, STELE_STORE_NODES, zone_id, key, key_len, ret_node,
+				ret_node_sz, reterr);
 }
 
 struct stele_store_cursor {
@@ -200,8 +214,7 @@ int stele_store_cursor_open(struct stele_store_read *read, enum stele_store_tabl
 		if (to_len > 0)
 			memcpy(cursor->to, to, to_len);
 	}
-	enum store_db db = table == STELE_STORE_NSEC3 ? STORE_DB_NSEC3 : STORE_DB_NODES;
-	int rc = mdb_cursor_open(read->txn, read->store->dbs[db], &cursor->cursor);
+	int rc = mdb_cursor_open(read->txn, read->store->dbs[db_of(table)], &cursor->cursor);
 	if (rc != 0) {
 		free(cursor);
 		return store_fail(read->store, reterr, rc, "cannot walk");

@@ -15,9 +15,11 @@
  * changed, so that an image of an earlier generation can be brought up to date by carving only
  * those, and per zone a journal of removed and added records between two serials (for IXFR).
  *
- * One process writes at a time (LMDB's lock); any number read, each seeing one generation. What a
- * read gives out points into the memory map and lives until that read ends. A read or write belongs
- * to one thread; different threads begin their own reads.
+ * One process writes at a time (LMDB's lock); up to 2046 reads at a time, each seeing one generation.
+ * What a read gives out points into the memory map and lives until that read ends. A thread may have
+ * any number of reads under way, beside a write too; a read may go from thread to thread, but one thread
+ * at a time uses it. A write belongs to the thread that began it. A read that stays open for long keeps
+ * the pages of its generation, and of all later ones, from being used again.
  */
 
 #include "lib/base/error.h"
@@ -53,12 +55,22 @@ void stele_store_close(struct stele_store *store); /* NULL is fine. After all re
 #define STELE_STORE_IDENTITY_SZ 16
 const uint8_t *stele_store_identity(const struct stele_store *store);
 
+/*
+ * A zone that has a flag is not served but answered with SERVFAIL. Expired: its contents are too old. A
+ * stub was never loaded and is expired too: a made-up SOA, serial 0, and NS are at its apex.
+ */
+enum stele_store_zone_flag {
+	STELE_STORE_ZONE_EXPIRED = 1,
+	STELE_STORE_ZONE_STUB = 2,
+};
+
 /* What the store knows of a zone. */
 struct stele_zone_info {
 	uint32_t id;
 	uint8_t apex[STELE_NAME_MAX]; /* lower case */
 	uint8_t apex_len;
 	uint8_t label_max;   /* labels of the deepest owner, the apex's included; never lowered */
+	uint8_t flags;       /* enum stele_store_zone_flag */
 	uint32_t serial;     /* of the SOA */
 	uint64_t node_cnt;   /* owner names, NSEC3 owners not counted */
 	uint64_t nsec3_cnt;  /* NSEC3 owners */
@@ -93,6 +105,11 @@ enum stele_store_table {
 	STELE_STORE_NSEC3, /* keys are hashes of 20 bytes; nodes hold just the NSEC3 RRset */
 };
 
+/* The same in one of the tables: in that of the NSEC3 owners the key is the hash. */
+int stele_store_find(struct stele_store_read *read, enum stele_store_table table, uint32_t zone_id,
+		     const uint8_t *key, size_t key_len, const uint8_t **ret_node,
+		     size_t *ret_node_sz, struct stele_error *reterr);
+
 /*
  * Walks the nodes of one zone in order of key, from the first key that is not less than `from`
  * (empty: the first of all) and before `to` (NULL: to the end of the zone).
@@ -123,7 +140,8 @@ void stele_store_release_pages(struct stele_store *store);
 /* ---- what changed ---- */
 
 enum stele_change_kind {
-	STELE_CHANGE_NODE,  /* the node at `key` was added, changed or removed */
+	STELE_CHANGE_NODE,  /* the node at `key` was added, changed or removed; the apex also where
+				      nothing but a flag of the zone changed */
 	STELE_CHANGE_NSEC3, /* the same in the NSEC3 table */
 	STELE_CHANGE_ZONE,  /* the zone came anew as a whole, be it as a new one or because too much
 				      of it changed; no list of its owners, key_len 0 */
@@ -199,6 +217,34 @@ int stele_store_commit(struct stele_store_write *write, uint64_t *ret_generation
 void stele_store_abort(struct stele_store_write *write); /* NULL is fine */
 
 /*
+ * The state inside a write, with what it changed so far, to be read like any other: zones, nodes, cursors,
+ * journals. It belongs to the write and is not to be ended. What it gives out lives until the next
+ * change of the write; a cursor over it must be closed before that. Lists of changes reach up to the
+ * generation before the write.
+ */
+struct stele_store_read *stele_store_write_view(struct stele_store_write *write);
+
+/* The node at `key` as the write left it: stele_store_find() in stele_store_write_view(). */
+int stele_store_write_node(struct stele_store_write *write, uint32_t zone_id,
+			   enum stele_store_table table, const uint8_t *key, size_t key_len,
+			   const uint8_t **ret_node, size_t *ret_node_sz,
+			   struct stele_error *reterr);
+
+/*
+ * A nest: changes within a write that can be undone without the rest of it. Of several requests in one
+ * write one may fail, or be refused, and the others stay. Begins one; nests may stand in one another.
+ * A failure inside one ends with its abort, after which the write is sound again.
+ */
+int stele_store_write_nest(struct stele_store_write *write, struct stele_error *reterr);
+
+/* Ends the innermost nest: its changes become those of the write around it. After a failure inside
+ * it, or of the call itself, its changes are undone and STELE_E_USAGE or STELE_E_SYSTEM is returned. */
+int stele_store_nest_commit(struct stele_store_write *write, struct stele_error *reterr);
+
+/* Ends the innermost nest and undoes its changes. Without a nest it does nothing. */
+void stele_store_nest_abort(struct stele_store_write *write);
+
+/*
  * Where the new contents of a zone come from: called until it returns 0; returns 1 with the next
  * node, in ascending order of key, or a negative stele_status, which ends the replacement. The
  * item's bytes need to live only until the next call.
@@ -210,13 +256,49 @@ typedef int (*stele_node_source)(void *user, struct stele_store_item *ret_item,
  * Makes the zone with this apex hold exactly what the sources give (`nsec3` may be NULL: none). A
  * new zone is appended in one run. An existing one is compared node by node: only differences are
  * written, listed as changes, and journalled from the old serial to the new one. A node with no
- * record, a malformed one, and an apex without SOA are STELE_E_INPUT. On failure the write must be
- * aborted; a commit of it fails. `ret_info` (may be NULL) gets the zone's new state.
+ * record, a malformed one, and an apex without SOA are STELE_E_INPUT. A zone that was expired or a stub
+ * no longer is. On failure the write, or the nest, must be aborted; a commit of it fails. `ret_info` (may be NULL) gets the zone's new state.
  */
 int stele_store_zone_replace(struct stele_store_write *write, const uint8_t *apex,
 			     stele_node_source nodes, void *nodes_user, stele_node_source nsec3,
 			     void *nsec3_user, struct stele_zone_info *ret_info,
 			     struct stele_error *reterr);
+
+/* One owner of an edit: what it is to hold. */
+struct stele_store_edit {
+	enum stele_store_table table;
+	const uint8_t *key;
+	size_t key_len;
+	const uint8_t *node;
+	size_t node_sz; /* 0: the owner goes; fine if it is not there */
+};
+
+/*
+ * Changes some owners of a zone and leaves all others as they are. `edits` stand in ascending order of
+ * table and key, each owner once; the key of the apex may be NULL. Everything else is as in stele_store_zone_replace(), with the same
+ * result: owners that already hold what they are to hold do not count, changes are listed and journalled
+ * from the old serial to the new one. Each edit makes a step of its own, several of them within one
+ * write too. Costs as much as the edits, whatever the size of the zone.
+ *
+ * STELE_E_NOTFOUND if there is no such zone (the write stays sound), STELE_E_INPUT, STELE_E_SYSTEM.
+ */
+int stele_store_zone_edit(struct stele_store_write *write, const uint8_t *apex,
+			  const struct stele_store_edit *edits, size_t cnt,
+			  struct stele_zone_info *ret_info, struct stele_error *reterr);
+
+/*
+ * Sets or clears STELE_STORE_ZONE_EXPIRED; contents, serial and journal stay. A stub stays expired. What
+ * changes is listed as a change of the apex. STELE_E_NOTFOUND if there is no such zone.
+ */
+int stele_store_zone_set_expired(struct stele_store_write *write, const uint8_t *apex, bool expired,
+				 struct stele_error *reterr);
+
+/*
+ * Makes a stub if the zone is not there, so that it is answered with SERVFAIL and not as a stranger's;
+ * does nothing if it is.
+ */
+int stele_store_zone_stub(struct stele_store_write *write, const uint8_t *apex,
+			  struct stele_error *reterr);
 
 /* Removes a zone with all that belongs to it. STELE_E_NOTFOUND if there is none. */
 int stele_store_zone_remove(struct stele_store_write *write, const uint8_t *apex,

@@ -46,6 +46,7 @@ int stele_store_write_begin(struct stele_store *store, struct stele_store_write 
 	}
 	write->generation = generation + 1;
 	write->next_zone_id = (uint32_t)next_zone_id;
+	write->view = (struct stele_store_read){store, write->txn, generation};
 	*ret_write = write;
 	return 0;
 }
@@ -71,6 +72,10 @@ int stele_store_commit(struct stele_store_write *write, uint64_t *ret_generation
 	struct stele_store *store = write->store;
 	uint64_t generation = write->generation;
 	int status = 0;
+	if (write->nest != NULL) {
+		store_nests_abort(write);
+		write->failed = true;
+	}
 	if (write->failed)
 		status = stele_fail(reterr, STELE_E_USAGE,
 				    "store %s: a write that failed cannot be committed",
@@ -103,8 +108,24 @@ void stele_store_abort(struct stele_store_write *write)
 {
 	if (write == NULL)
 		return;
+	store_nests_abort(write);
 	mdb_txn_abort(write->txn);
 	end(write);
+}
+
+struct stele_store_read *stele_store_write_view(struct stele_store_write *write)
+{
+	write->view.txn = write->txn;
+	return &write->view;
+}
+
+int stele_store_write_node(struct stele_store_write *write, uint32_t zone_id,
+			   enum stele_store_table table, const uint8_t *key, size_t key_len,
+			   const uint8_t **ret_node, size_t *ret_node_sz,
+			   struct stele_error *reterr)
+{
+	return stele_store_find(stele_store_write_view(write), table, zone_id, key, key_len,
+				ret_node, ret_node_sz, reterr);
 }
 
 int store_delete_prefix(struct stele_store_write *write, enum store_db db, const uint8_t *prefix,

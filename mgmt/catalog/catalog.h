@@ -16,16 +16,16 @@
 #include "mgmt/daemon.h"
 
 /* The zone has changed, and its template says that it is a catalog. Main loop. */
-int stele_catalog_changed(struct stele_daemon *daemon, struct stele_zone *zone,
+int stele_catalog_changed(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 			  struct stele_error *reterr);
 /* It is not a catalog any more, or is about to go: its members go. */
-void stele_catalog_end(struct stele_daemon *daemon, struct stele_zone *zone);
+void stele_catalog_end(struct stele_daemon *daemon, struct stele_managed_zone *zone);
 
 /* Zones came, went, or changed their template: producers' catalogs are written anew if they differ. */
 int stele_catalog_produce(struct stele_daemon *daemon, struct stele_error *reterr);
 
 /* Members that could not be added, with the reason. `each` gets texts. */
-void stele_catalog_problems(const struct stele_zone *zone,
+void stele_catalog_problems(const struct stele_managed_zone *zone,
 			    void (*each)(void *user, const char *member, const char *reason),
 			    void *user);
 

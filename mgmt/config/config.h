@@ -18,8 +18,16 @@
 #include "lib/config/config.h"
 #include "lib/dns/name.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Too few, and a hosting company needs two daemons; each takes some 200 bytes while the file is read. */
+#define STELE_ZONES_MAX 300000
+#define STELE_TEMPLATES_MAX 1024
+#define STELE_REMOTES_MAX 1024
+#define STELE_ACLS_MAX 1024
+#define STELE_LISTEN_MAX 64
 
 struct stele_listen_config {
 	struct stele_config_address address;
@@ -38,7 +46,7 @@ struct stele_tcp_config {
 
 struct stele_tls_config {
 	const char *certificate, *key; /* PEM files; NULL: no TLS in */
-	const char *client_ca;         /* certificates of clients must come from it; NULL: not asked for */
+	const char *client_ca; /* certificates of clients must come from it; NULL: not asked for */
 };
 
 struct stele_remote_tls_config {
@@ -54,9 +62,14 @@ struct stele_remote_config {
 	const char *id;
 	STELE_CONFIG_LIST(struct stele_config_address) addresses; /* tried in this order */
 	uint16_t port;                                            /* 0: 53, or 853 with TLS */
-	struct stele_config_address source;                       /* family 0: the kernel chooses */
-	const char *key;                                          /* TSIG key's id; NULL: none */
+	/* Family 0: the kernel chooses, as it does for addresses of the other family. */
+	struct stele_config_address source;
+	const char *key; /* TSIG key's id; NULL: none */
 	struct stele_remote_tls_config tls;
+
+	/* Derived. */
+	const uint8_t *key_name; /* `key` in wire format, lower case; NULL where it is */
+	uint16_t connect_port;   /* `port`, or what it stands for */
 };
 
 enum stele_access {
@@ -77,6 +90,9 @@ struct stele_acl_config {
 	STELE_CONFIG_LIST(const char *) keys;
 	STELE_CONFIG_LIST(const char *) tls_names;
 	bool deny; /* a match refuses; the first match of a list decides */
+
+	/* Derived: `keys` as names in wire format, lower case. */
+	STELE_CONFIG_LIST(const uint8_t *) key_names;
 };
 
 enum stele_update_match {
@@ -92,9 +108,15 @@ struct stele_update_rule_config {
 	bool deny;
 	STELE_CONFIG_LIST(const char *) keys; /* empty: any key */
 	enum stele_update_match match;
-	const char *name;                      /* NULL where `match` needs none */
-	STELE_CONFIG_LIST(const char *) types; /* empty: all but SOA, NS, DNSKEY, RRSIG, NSEC,
+	const char *name; /* NULL where `match` needs none */
+	STELE_CONFIG_LIST(const char *)
+	types; /* empty: all but SOA, NS, DNSKEY, RRSIG, NSEC,
 						* NSEC3, NSEC3PARAM */
+
+	/* Derived: the same in wire format, lower case, and as numbers. */
+	STELE_CONFIG_LIST(const uint8_t *) key_names;
+	const uint8_t *match_name; /* NULL where `name` is */
+	STELE_CONFIG_LIST(uint16_t) type_codes;
 };
 
 /* The first rule that matches decides; none: refused. */
@@ -141,6 +163,10 @@ struct stele_template_config {
 	STELE_CONFIG_LIST(const struct stele_acl_config *) acls[STELE_ACCESS_CNT];
 	const struct stele_update_policy_config *policy; /* NULL: none */
 	bool has_primaries;
+	const struct stele_template_config *member_options; /* `catalog_template` */
+	/* Of each of `catalog_groups`, in their order. */
+	STELE_CONFIG_LIST(const struct stele_template_config *) group_options;
+	const struct stele_zone_config *producer; /* `catalog_zone` */
 };
 
 struct stele_zone_config {
@@ -153,16 +179,27 @@ struct stele_zone_config {
 	const struct stele_template_config *options; /* never NULL */
 };
 
-struct stele_answers_config {
+struct stele_mgmtd_answers_config {
 	uint16_t udp_size;
 	bool any_minimal;
-	const char *nsid; /* NULL: none */
+	const char *nsid;                     /* NULL: none */
 	const char *chaos_version, *chaos_id; /* NULL: REFUSED */
 	bool cookies;
 	const char *cookie_secret_file; /* NULL: made at start */
 };
 
 enum stele_log_format { STELE_LOG_FORMAT_TEXT, STELE_LOG_FORMAT_JSON };
+
+struct stele_log_config {
+	enum stele_log_format format;
+	bool audit; /* a line for each change */
+};
+
+struct stele_metrics_config {
+	struct stele_config_address address; /* family 0: off */
+	uint16_t port;
+	const char *health_name; /* asked of the data plane by /healthz; NULL: an apex */
+};
 
 struct stele_mgmtd_config {
 	const char *store;     /* directory */
@@ -178,27 +215,25 @@ struct stele_mgmtd_config {
 	STELE_CONFIG_LIST(struct stele_listen_config) listen;
 	struct stele_tcp_config tcp;
 	struct stele_tls_config tls;
-	struct stele_answers_config answers;
+	struct stele_mgmtd_answers_config answers;
 	STELE_CONFIG_LIST(struct stele_remote_config) remotes;
 	STELE_CONFIG_LIST(struct stele_acl_config) acls;
 	STELE_CONFIG_LIST(struct stele_update_policy_config) update_policies;
 	STELE_CONFIG_LIST(struct stele_template_config) templates;
 	STELE_CONFIG_LIST(struct stele_zone_config) zones;
-	struct {
-		struct stele_config_address address; /* family 0: off */
-		uint16_t port;
-		const char *health_name; /* asked of the data plane by /healthz; NULL: an apex */
-	} metrics;
-	struct {
-		enum stele_log_format format;
-		bool audit; /* a line for each change */
-	} log;
+	struct stele_metrics_config metrics;
+	struct stele_log_config log;
 
 	/* Derived: "default", as given or as the defaults have it. */
 	const struct stele_template_config *default_template;
+
+	/* All memory that is pointed to, and who holds it. */
+	struct stele_config *owner;
+	atomic_uint *holder_cnt;
 };
 
-/* As stele_config_load(). The result is held once. */
+/* As stele_config_load(). The result is held once. Whether files, users and keys exist is not looked
+ * at: that is known only where and when the daemon starts. */
 int stele_mgmtd_config_load(const char *path, const struct stele_mgmtd_config **ret_config,
 			    struct stele_config_faults *faults, struct stele_error *reterr);
 
@@ -206,6 +241,7 @@ int stele_mgmtd_config_load(const char *path, const struct stele_mgmtd_config **
 void stele_mgmtd_config_hold(const struct stele_mgmtd_config *config);
 void stele_mgmtd_config_release(const struct stele_mgmtd_config *config); /* NULL is fine */
 
+/* NULL if there is none of this id. */
 const struct stele_template_config *
 stele_mgmtd_template_find(const struct stele_mgmtd_config *config, const char *id);
 

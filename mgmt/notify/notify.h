@@ -13,8 +13,8 @@ void stele_notify_in(void *user, struct stele_request *request);
 
 /* The zone has a serial that its secondaries may not know: tells each, over UDP, until it answers or
  * has been told five times. A serial that comes meanwhile takes the place of this one. Main loop. */
-int stele_notify_out(struct stele_daemon *daemon, struct stele_zone *zone,
+int stele_notify_out(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		     struct stele_error *reterr);
-void stele_notify_out_end(struct stele_daemon *daemon, struct stele_zone *zone);
+void stele_notify_out_end(struct stele_daemon *daemon, struct stele_managed_zone *zone);
 
 #endif

@@ -16,14 +16,14 @@
 #include "mgmt/daemon.h"
 
 /* Begins to look after a zone with primaries, from what state is remembered. */
-int stele_refresh_begin(struct stele_daemon *daemon, struct stele_zone *zone,
+int stele_refresh_begin(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 			struct stele_error *reterr);
 /* Ends it, a transfer under way too. No refresh is fine. */
-void stele_refresh_end(struct stele_daemon *daemon, struct stele_zone *zone);
+void stele_refresh_end(struct stele_daemon *daemon, struct stele_managed_zone *zone);
 
 /* Asks soon: a NOTIFY came (from this address first, if it is a primary's), or an operator wants it.
  * `force`: transfer whatever the serial. */
-void stele_refresh_now(struct stele_daemon *daemon, struct stele_zone *zone,
+void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		       const struct stele_config_address *from, bool force);
 
 #endif

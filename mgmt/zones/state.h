@@ -19,7 +19,7 @@ int stele_zone_states_open(const char *dir, struct stele_zone_states **ret_state
 void stele_zone_states_close(struct stele_zone_states *states); /* writes; NULL is fine */
 
 /* Fills in what is remembered of the zone; nothing if there is none. */
-int stele_zone_states_recall(struct stele_zone_states *states, struct stele_zone *zone,
+int stele_zone_states_recall(struct stele_zone_states *states, struct stele_managed_zone *zone,
 			     struct stele_error *reterr);
 
 /* Each remembered member of a catalog, before zones are made of them. */
@@ -29,7 +29,8 @@ int stele_zone_states_members(struct stele_zone_states *states,
 			      void *user, struct stele_error *reterr);
 
 /* To be written with the next stele_zone_states_write(), which the main loop calls every second. */
-void stele_zone_states_note(struct stele_zone_states *states, const struct stele_zone *zone);
+void stele_zone_states_note(struct stele_zone_states *states,
+			    const struct stele_managed_zone *zone);
 void stele_zone_states_forget(struct stele_zone_states *states, const uint8_t *apex);
 int stele_zone_states_write(struct stele_zone_states *states, struct stele_error *reterr);
 

@@ -24,7 +24,7 @@ struct stele_soa_timers {
 	uint32_t refresh, retry, expire, minimum;
 };
 
-struct stele_zone {
+struct stele_managed_zone {
 	uint8_t apex[STELE_NAME_MAX]; /* lower case */
 	uint8_t apex_len;
 	char *name; /* as text, with the last dot */
@@ -54,7 +54,7 @@ struct stele_zone {
 	time_t refreshed_at;    /* the primary last said, or proved, that we are up to date */
 	time_t next_refresh_at; /* when it is asked again */
 	time_t expires_at;
-	uint32_t expire_s; /* in force: the SOA's or what RFC 7314 allows */
+	uint32_t expire_s;  /* in force: the SOA's or what RFC 7314 allows */
 	unsigned retry_cnt; /* failures in a row */
 	char *last_error;   /* of the last try; NULL: none. free() */
 	time_t last_error_at;
@@ -76,24 +76,24 @@ void stele_zones_free(struct stele_zones *zones); /* NULL is fine */
 /* Adds a zone that is not there yet; holds `config`. STELE_E_USAGE if it is there, STELE_E_SYSTEM. */
 int stele_zones_add(struct stele_zones *zones, const uint8_t *apex,
 		    const struct stele_mgmtd_config *config,
-		    const struct stele_template_config *options, struct stele_zone **ret_zone,
-		    struct stele_error *reterr);
+		    const struct stele_template_config *options,
+		    struct stele_managed_zone **ret_zone, struct stele_error *reterr);
 /* Takes it out and frees it; `refresh` and the other owned members must be gone. */
-void stele_zones_remove(struct stele_zones *zones, struct stele_zone *zone);
+void stele_zones_remove(struct stele_zones *zones, struct stele_managed_zone *zone);
 /* Other options, after a reload. */
-void stele_zones_set_options(struct stele_zones *zones, struct stele_zone *zone,
+void stele_zones_set_options(struct stele_zones *zones, struct stele_managed_zone *zone,
 			     const struct stele_mgmtd_config *config,
 			     const struct stele_template_config *options);
 /* NULL if it is not there. `apex` in lower case. */
-struct stele_zone *stele_zones_find(const struct stele_zones *zones, const uint8_t *apex);
+struct stele_managed_zone *stele_zones_find(const struct stele_zones *zones, const uint8_t *apex);
 size_t stele_zones_cnt(const struct stele_zones *zones);
 /* In canonical order; `index` below the count. */
-struct stele_zone *stele_zones_at(const struct stele_zones *zones, size_t index);
+struct stele_managed_zone *stele_zones_at(const struct stele_zones *zones, size_t index);
 /* The zone that has this id in the store; NULL. */
-struct stele_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t id);
+struct stele_managed_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t id);
 
 /* Keeps a text as the zone's last error (NULL: it went well). */
-void stele_zone_set_error(struct stele_zone *zone, const char *format, ...)
+void stele_zone_set_error(struct stele_managed_zone *zone, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* ---- any thread ---- */
@@ -102,7 +102,7 @@ void stele_zone_set_error(struct stele_zone *zone, const char *format, ...)
 struct stele_peer {
 	struct stele_config_address address;
 	uint16_t port;
-	const uint8_t *key;          /* the name of the key that signed, wire format; NULL: none */
+	const uint8_t *key;           /* the name of the key that signed, wire format; NULL: none */
 	const char *const *tls_names; /* of its verified certificate; NULL: none */
 	size_t tls_name_cnt;
 };

@@ -292,6 +292,72 @@ static void test_zones_come_and_go(void **state)
 	assert_int_equal(update(p).kind, STELE_UPDATE_NOTHING);
 }
 
+static void set_flag(struct place *p, const char *apex, bool expired, bool stub)
+{
+	uint8_t name[STELE_NAME_MAX];
+	assert_true(stele_name_from_text(apex, strlen(apex), name) > 0);
+	struct stele_store_write *write;
+	OK(stele_store_write_begin(p->store, &write, &err));
+	if (stub)
+		OK(stele_store_zone_stub(write, name, &err));
+	else
+		OK(stele_store_zone_set_expired(write, name, expired, &err));
+	OK(stele_store_commit(write, NULL, &err));
+}
+
+/* How many zones of the image are expired. */
+static unsigned expired_cnt(struct place *p)
+{
+	struct stele_view view = open_verified(p->image);
+	unsigned cnt = 0;
+	for (uint32_t i = 0; i < UINT32_C(1) << view.zone_bits; i++) {
+		const uint8_t *base = view.shards[view.zone_first + i].base;
+		if (base == NULL)
+			continue;
+		const struct stele_hash_shard *head = (const void *)base;
+		for (uint64_t off = stele_le32(head->records_off); off < stele_le64(head->size);) {
+			const struct stele_zone *zone = (const void *)(base + off);
+			cnt += (zone->flags & STELE_ZONE_EXPIRED) != 0;
+			off += stele_le32(zone->size);
+		}
+	}
+	stele_view_close(&view);
+	return cnt;
+}
+
+static void check_expired(struct place *p, unsigned expected)
+{
+	update_by_shards(p);
+	check_like_new(p);
+	assert_int_equal(expired_cnt(p), expected);
+}
+
+static void test_expired_zones_and_stubs(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 5000, 1);
+	set_zone(p->store, "a.test.", 50, 1);
+	build(p, p->image, 2);
+	assert_int_equal(expired_cnt(p), 0);
+	set_flag(p, "a.test.", true, false);
+	check_expired(p, 1);
+	set_flag(p, "base.test.", true, false); /* a zone that is carved by several threads */
+	set_flag(p, "stub.test.", false, true);
+	check_expired(p, 3);
+	set_flag(p, "a.test.", false, false);
+	set_flag(p, "stub.test.", false, false);
+	check_expired(p, 2);
+	set_zone(p->store, "base.test.", 5000, 1); /* the same contents anew */
+	check_expired(p, 1);
+	set_zone(p->store, "stub.test.", 20, 1);
+	check_expired(p, 0);
+	set_flag(p, "a.test.", false, true); /* it is there already */
+	assert_int_equal(update(p).kind, STELE_UPDATE_NOTHING);
+	set_flag(p, "b.test.", false, true);
+	set_zone(p->store, "b.test.", 0, 0);
+	check_expired(p, 0);
+}
+
 static void test_one_change_touches_few_shards(void **state)
 {
 	struct place *p = *state;
@@ -360,6 +426,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_threads_do_not_show, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_empty_store, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_zones_come_and_go, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_expired_zones_and_stubs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_change_touches_few_shards, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_garbage_is_left_behind, set_up, tear_down),

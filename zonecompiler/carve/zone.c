@@ -101,6 +101,7 @@ int stele_carve_zone_init(struct stele_carve_zone *zone, struct stele_hash_seed 
 	*zone = (struct stele_carve_zone){
 		.id = info->id,
 		.apex_len = info->apex_len,
+		.is_expired = (info->flags & STELE_STORE_ZONE_EXPIRED) != 0,
 		.seed = seed,
 	};
 	memcpy(zone->apex, info->apex, info->apex_len);

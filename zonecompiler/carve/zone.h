@@ -28,6 +28,7 @@ struct stele_carve_zone {
 	uint8_t apex[STELE_NAME_MAX + STELE_HASH_SLACK];
 	uint8_t apex_len;
 	uint8_t apex_labels;
+	bool is_expired; /* a stub too: nothing of it is served */
 	struct stele_hash_seed seed;
 	uint64_t apex_hash;
 

@@ -45,11 +45,12 @@ int stele_pack_zone_record(struct stele_carver *carver, const struct stele_zone_
 			   struct stele_error *reterr)
 {
 	const struct stele_carve_zone *zone = record->zone;
+	uint8_t flags = record->flags & (uint8_t)~STELE_ZONE_EXPIRED;
 	struct stele_zone head = {
 		.apex_len = zone->apex_len,
 		.apex_labels = zone->apex_labels,
 		.label_max = (uint8_t)record->totals.label_max,
-		.flags = record->flags,
+		.flags = flags | (zone->is_expired ? STELE_ZONE_EXPIRED : 0),
 		.zone_id = stele_to_le32(zone->id),
 		.chain_kind = record->chain_kind,
 		.chain_bits = record->chain_bits,

@@ -29,7 +29,7 @@ struct stele_zone_record {
 	const struct stele_carve_zone *zone;
 	struct stele_walk_totals totals; /* NSEC3 records not yet counted */
 	uint64_t chain_rr_cnt;           /* NSEC3 records and their signatures */
-	uint8_t flags;                   /* STELE_ZONE_… */
+	uint8_t flags;                   /* STELE_ZONE_…; EXPIRED follows from `zone` */
 
 	uint8_t chain_kind; /* enum stele_chain_kind */
 	uint8_t chain_bits;
