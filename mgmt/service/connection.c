@@ -75,6 +75,10 @@ static void settle(struct connection *c)
 		return;
 	}
 	bool input = c->handshaking || wants_input(c);
+	bool more = c->streams ||
+		    (c->in_whole && c->request_cnt < c->worker->settings->limits.pipeline);
+	if (more && c->out_len == 0) /* the others had their turn */
+		event_active(&c->write_event, EV_WRITE, 0);
 	set_event(&c->read_event, &c->reading, input && !c->ssl_blocked);
 	set_event(&c->write_event, &c->writing, c->out_len > 0 || c->ssl_blocked);
 	if (input && c->ssl_more)

@@ -31,6 +31,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
@@ -76,7 +77,7 @@ enum service_counter {
 #define X(name, help) COUNT_##name,
 	STELE_SERVICE_COUNTERS(X)
 #undef X
-	COUNTER_CNT,
+		COUNTER_CNT,
 };
 
 /* In the order in which something last happened: the first one has been quiet for the longest. */
@@ -109,6 +110,7 @@ struct worker {
 	struct connection_list partial, quiet;
 	uint8_t *input, *output; /* lent to the connection at hand; NULL: it kept it */
 	uint8_t *replies;        /* of a batch */
+	uint8_t *scratch;        /* for one message and its signature */
 	struct udp_buffers *udp;
 
 	_Atomic uint64_t counters[COUNTER_CNT]; /* others read them */
@@ -128,8 +130,7 @@ struct stele_service {
 /* Only the worker itself writes: no need for a locked instruction. */
 static inline void count_many(struct worker *worker, enum service_counter counter, uint64_t cnt)
 {
-	uint64_t before =
-		atomic_load_explicit(&worker->counters[counter], memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&worker->counters[counter], memory_order_relaxed);
 	atomic_store_explicit(&worker->counters[counter], before + cnt, memory_order_relaxed);
 }
 static inline void count(struct worker *worker, enum service_counter counter)
@@ -188,6 +189,8 @@ struct udp_route {
 struct udp_buffers *udp_buffers_new(void);
 void udp_buffers_free(struct udp_buffers *buffers); /* NULL is fine */
 void udp_ready(evutil_socket_t fd, short what, void *listener);
+void udp_route_read(const struct listener *listener, const struct udp_route *route,
+		    struct stele_peer *ret_peer, struct stele_config_address *ret_local);
 /* Sends one reply, which may be cut to what fits into a packet. Counts it. */
 void udp_send(struct listener *listener, const struct udp_route *route, uint8_t *msg, size_t len);
 
@@ -216,35 +219,36 @@ struct connection {
 	enum stele_transport transport;
 	struct stele_peer peer; /* without key */
 	struct stele_config_address local;
-	SSL *ssl; /* NULL: not encrypted */
+	SSL *ssl;                 /* NULL: not encrypted */
 	struct peer_names *names; /* held; NULL: none */
 
 	bool handshaking;
-	bool busy;      /* the stack has somebody who will look at `dead` */
-	bool dead;      /* to be closed, whatever waits */
-	bool reset;     /* with RST */
-	bool ended;     /* the client sends no more */
-	bool progress;  /* something happened since the list was put in order */
-	bool ssl_more;  /* the TLS library may have more bytes, without an event */
-	bool ssl_blocked; /* its handshake wants to write */
+	bool busy;             /* the stack has somebody who will look at `dead` */
+	bool dead;             /* to be closed, whatever waits */
+	bool reset;            /* with RST */
+	bool ended;            /* the client sends no more */
+	bool progress;         /* something happened since the list was put in order */
+	bool ssl_more;         /* the TLS library may have more bytes, without an event */
+	bool ssl_blocked;      /* its handshake wants to write */
 	bool reading, writing; /* events that are added */
 	struct event read_event, write_event;
 
 	/* Bytes that came and are not worked on: a message that is not whole; or many, while output waits. */
 	uint8_t *in;
-	size_t in_len, in_cap; /* in_cap: 0, or the worker's buffer is lent */
-	bool in_whole;         /* begins with a whole message */
+	size_t in_start, in_len;
+	bool in_lent;  /* the buffer is the worker's */
+	bool in_whole; /* it begins with a whole message */
 
 	/* Messages with their lengths that the kernel has not taken. */
 	uint8_t *out;
 	size_t out_start, out_len, out_cap;
 	bool out_lent;
-	uint64_t out_total; /* bytes that were ever taken or wait */
+	uint64_t out_total; /* bytes that were ever put there */
 
 	struct request *requests; /* that handlers have */
 	unsigned request_cnt;
-	struct request *streams; /* in a ring: the next one to be asked comes first */
-	struct request *streams_ending;
+	struct request *streams;        /* the next one to be asked comes first */
+	struct request *streams_ending; /* all asked for, not all taken */
 };
 
 /* Takes over the socket and the entry. */
@@ -298,7 +302,7 @@ void peer_names_release(struct peer_names *names); /* NULL is fine */
 struct request {
 	struct stele_request public;
 	struct worker *worker;
-	struct connection *connection; /* NULL: it came over UDP, or its connection is gone */
+	struct connection *connection;  /* NULL: it came over UDP, or its connection is gone */
 	struct request *before, *after; /* of the connection */
 	struct listener *listener;      /* UDP */
 	struct udp_route route;
@@ -321,13 +325,15 @@ struct request {
 };
 
 /* A message that is for no image. Counts it as answered or dropped, sooner or later. */
-void dispatch_datagram(struct listener *listener, const struct udp_route *route,
-		       const uint8_t *msg, size_t len);
+void dispatch_datagram(struct listener *listener, const struct udp_route *route, const uint8_t *msg,
+		       size_t len);
 void dispatch_message(struct connection *c, const uint8_t *msg, size_t len);
 
 /* NULL: no memory. */
-struct request *request_new(struct worker *worker, struct service_settings *settings,
-			    enum stele_transport transport, const uint8_t *msg, size_t len);
+struct request *request_new(struct worker *worker, enum stele_transport transport,
+			    const uint8_t *msg, size_t len);
+void request_link(struct connection *c, struct request *r);
+void request_unlink(struct request **list, struct request *r);
 /* In its home: signs what it answers and sends it, ends the request. */
 void request_send(struct request *r, const uint8_t *msg, size_t len);
 void request_send_refusal(struct request *r, uint16_t rcode);
@@ -339,6 +345,7 @@ void request_orphan_all(struct connection *c);
 void stream_run(struct connection *c);
 /* Tells those that have been taken by the kernel. */
 void stream_taken(struct connection *c);
+void stream_orphan_all(struct connection *c);
 
 /* ---- refuse.c ---- */
 

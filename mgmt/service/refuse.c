@@ -44,8 +44,8 @@ size_t refuse(const uint8_t *msg, size_t len, uint16_t rcode, uint16_t flags, ui
 	size_t pos = o.question_end > 0 ? o.question_end : STELE_HEADER_SZ;
 
 	memmove(buf, msg, pos);
-	stele_put_be16(buf + 2, (uint16_t)(STELE_FLAG_QR | copied | flags |
-					   (rcode & STELE_FLAG_RCODE)));
+	stele_put_be16(buf + 2,
+		       (uint16_t)(STELE_FLAG_QR | copied | flags | (rcode & STELE_FLAG_RCODE)));
 	stele_put_be16(buf + 4, o.question_end > 0);
 	stele_put_be32(buf + 6, 0);
 	stele_put_be16(buf + 10, o.has_opt);

@@ -10,8 +10,9 @@
 /* RFC 8467 section 4.1: replies over TLS. */
 #define PAD_BLOCK 468
 
-static int set_cookies(const struct stele_answers_config *config, const uint8_t own_secret[16],
-		       struct stele_answer_settings *answers, struct stele_error *reterr)
+static int set_cookies(const struct stele_mgmtd_answers_config *config,
+		       const uint8_t own_secret[16], struct stele_answer_settings *answers,
+		       struct stele_error *reterr)
 {
 	struct stele_secrets secrets;
 
@@ -32,8 +33,9 @@ static int set_cookies(const struct stele_answers_config *config, const uint8_t 
 	return 0;
 }
 
-static int set_answers(const struct stele_answers_config *config, const uint8_t own_secret[16],
-		       struct stele_answer_settings *answers, struct stele_error *reterr)
+static int set_answers(const struct stele_mgmtd_answers_config *config,
+		       const uint8_t own_secret[16], struct stele_answer_settings *answers,
+		       struct stele_error *reterr)
 {
 	stele_answer_settings_default(answers);
 	answers->udp_max = config->udp_size;

@@ -95,6 +95,27 @@ static void set_client(const struct udp_route *route, struct stele_client *clien
 	}
 }
 
+void udp_route_read(const struct listener *listener, const struct udp_route *route,
+		    struct stele_peer *ret_peer, struct stele_config_address *ret_local)
+{
+	struct stele_client client = {0};
+
+	set_client(route, &client);
+	ret_peer->address.family = client.family;
+	memcpy(ret_peer->address.addr, client.addr, sizeof(client.addr));
+	ret_peer->port = ntohs(
+		client.family == 4 ?
+			((const struct sockaddr_in *)(const void *)&route->client)->sin_port :
+			((const struct sockaddr_in6 *)(const void *)&route->client)->sin6_port);
+	*ret_local = listener->address;
+	if (!listener->wildcard || !route->has_local)
+		return;
+	if (client.family == 4)
+		memcpy(ret_local->addr, &route->local.v4.ipi_addr, 4);
+	else
+		memcpy(ret_local->addr, &route->local.v6.ipi6_addr, 16);
+}
+
 /* ---- out ---- */
 
 static void aim(const struct listener *listener, const struct udp_route *route,

@@ -127,9 +127,11 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
 	worker->image_version = UINT64_MAX; /* whatever it is, it is another one */
 	worker->answerer = stele_answerer_new();
 	worker->replies = malloc((size_t)STELE_BATCH_MAX * MESSAGE_STRIDE);
+	worker->scratch = malloc(MESSAGE_STRIDE);
 	worker->udp = udp_buffers_new();
 	worker->listeners = calloc(2 * config->listen.cnt + 1, sizeof(*worker->listeners));
-	if (!worker->answerer || !worker->replies || !worker->udp || !worker->listeners)
+	if (!worker->answerer || !worker->replies || !worker->scratch || !worker->udp ||
+	    !worker->listeners)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	status = open_listeners(worker, config, reterr);
 	if (status != 0)
@@ -164,6 +166,7 @@ void worker_end(struct worker *worker)
 	free(worker->input);
 	free(worker->output);
 	free(worker->replies);
+	free(worker->scratch);
 	stele_answerer_free(worker->answerer);
 	stele_images_put(worker->image);
 	service_settings_release(worker->settings);
