@@ -7,14 +7,14 @@
 
 #include <cmocka.h>
 
-#include "mgmt/transfer/places.h"
+#include "mgmt/transfer/turns.h"
 #include "mgmt/transfer/timers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static struct event_base *base;
-static struct stele_places *places;
+static struct stele_turns *turns;
 static time_t now;
 
 static time_t fake_now(void *user)
@@ -28,13 +28,13 @@ static int set_up(void **state)
 	(void)state;
 	now = 1000;
 	base = event_base_new();
-	return stele_places_new(base, fake_now, NULL, &places, NULL);
+	return stele_turns_new(base, fake_now, NULL, &turns, NULL);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	stele_places_free(places);
+	stele_turns_free(turns);
 	event_base_free(base);
 	return 0;
 }
@@ -45,7 +45,7 @@ static struct stele_config_address address(uint8_t last)
 }
 
 struct zone {
-	struct stele_place place;
+	struct stele_turn turn;
 	int number;
 	bool leaves_at_once;
 };
@@ -53,20 +53,20 @@ struct zone {
 static int had[20000];
 static size_t had_cnt;
 
-static void on_ready(struct stele_place *place)
+static void on_ready(struct stele_turn *turn)
 {
-	struct zone *zone = (struct zone *)place;
+	struct zone *zone = (struct zone *)turn;
 	had[had_cnt++] = zone->number;
 	if (zone->leaves_at_once)
-		stele_place_leave(places, place);
+		stele_turn_leave(turns, turn);
 }
 
-static void enter(struct zone *zone, int number, enum stele_place_kind kind, uint8_t last)
+static void enter(struct zone *zone, int number, enum stele_turn_kind kind, uint8_t last)
 {
 	struct stele_config_address a = address(last);
-	zone->place.ready = on_ready;
+	zone->turn.ready = on_ready;
 	zone->number = number;
-	assert_int_equal(stele_place_enter(places, &zone->place, kind, &a, 53, NULL), 0);
+	assert_int_equal(stele_turn_wait(turns, &zone->turn, kind, &a, 53, NULL), 0);
 }
 
 static void run(void)
@@ -82,28 +82,27 @@ static void one_server_has_its_share(void **state)
 	static struct zone zones[200];
 	memset(zones, 0, sizeof(zones));
 	for (int i = 0; i < 200; i++)
-		enter(&zones[i], i, STELE_PLACE_PROBE, 1);
+		enter(&zones[i], i, STELE_TURN_PROBE, 1);
 	assert_int_equal(had_cnt, 0); /* from the loop only */
 	run();
-	assert_int_equal(had_cnt, STELE_PLACE_SERVER_PROBES_MAX);
+	assert_int_equal(had_cnt, STELE_TURN_SERVER_PROBES_MAX);
 	/* First come, first served. */
 	for (size_t i = 0; i < had_cnt; i++)
 		assert_int_equal(had[i], i);
 	/* One waits no longer, two others are done. */
-	stele_place_leave(places, &zones[STELE_PLACE_SERVER_PROBES_MAX].place);
-	stele_place_leave(places, &zones[3].place);
-	stele_place_leave(places, &zones[7].place);
-	stele_place_leave(places, &zones[7].place);
+	stele_turn_leave(turns, &zones[STELE_TURN_SERVER_PROBES_MAX].turn);
+	stele_turn_leave(turns, &zones[3].turn);
+	stele_turn_leave(turns, &zones[7].turn);
+	stele_turn_leave(turns, &zones[7].turn);
 	run();
 	assert_int_equal(had_cnt, 2);
-	assert_int_equal(had[0], STELE_PLACE_SERVER_PROBES_MAX + 1);
-	struct stele_places_counts counts;
-	stele_places_counts(places, &counts);
-	assert_int_equal(counts.had[STELE_PLACE_PROBE], STELE_PLACE_SERVER_PROBES_MAX);
-	assert_int_equal(counts.waiting[STELE_PLACE_PROBE],
-			 200 - STELE_PLACE_SERVER_PROBES_MAX - 3);
+	assert_int_equal(had[0], STELE_TURN_SERVER_PROBES_MAX + 1);
+	struct stele_turns_counts counts;
+	stele_turns_counts(turns, &counts);
+	assert_int_equal(counts.had[STELE_TURN_PROBE], STELE_TURN_SERVER_PROBES_MAX);
+	assert_int_equal(counts.waiting[STELE_TURN_PROBE], 200 - STELE_TURN_SERVER_PROBES_MAX - 3);
 	for (int i = 0; i < 200; i++)
-		stele_place_leave(places, &zones[i].place);
+		stele_turn_leave(turns, &zones[i].turn);
 }
 
 /* A server that answers nobody holds up only its own zones. */
@@ -114,17 +113,17 @@ static void servers_take_turns(void **state)
 	memset(silent, 0, sizeof(silent));
 	memset(well, 0, sizeof(well));
 	for (int i = 0; i < 1000; i++)
-		enter(&silent[i], i, STELE_PLACE_TRANSFER, 1);
+		enter(&silent[i], i, STELE_TURN_TRANSFER, 1);
 	for (int i = 0; i < 4; i++)
-		enter(&well[i], 5000 + i, STELE_PLACE_TRANSFER, 2);
+		enter(&well[i], 5000 + i, STELE_TURN_TRANSFER, 2);
 	run();
-	assert_int_equal(had_cnt, STELE_PLACE_SERVER_TRANSFERS_MAX + 4);
+	assert_int_equal(had_cnt, STELE_TURN_SERVER_TRANSFERS_MAX + 4);
 	for (int i = 0; i < 8; i++)
 		assert_true((had[i] >= 5000) == (i % 2 == (had[0] < 5000)));
 	for (int i = 0; i < 1000; i++)
-		stele_place_leave(places, &silent[i].place);
+		stele_turn_leave(turns, &silent[i].turn);
 	for (int i = 0; i < 10; i++)
-		stele_place_leave(places, &well[i].place);
+		stele_turn_leave(turns, &well[i].turn);
 }
 
 static void all_together_have_a_limit(void **state)
@@ -133,11 +132,11 @@ static void all_together_have_a_limit(void **state)
 	static struct zone zones[100];
 	memset(zones, 0, sizeof(zones));
 	for (int i = 0; i < 100; i++)
-		enter(&zones[i], i, STELE_PLACE_TRANSFER, (uint8_t)(i % 20));
+		enter(&zones[i], i, STELE_TURN_TRANSFER, (uint8_t)(i % 20));
 	run();
-	assert_int_equal(had_cnt, STELE_PLACE_TRANSFERS_MAX);
+	assert_int_equal(had_cnt, STELE_TURN_TRANSFERS_MAX);
 	for (int i = 0; i < 100; i++)
-		stele_place_leave(places, &zones[i].place);
+		stele_turn_leave(turns, &zones[i].turn);
 }
 
 static void thousands_that_leave_at_once(void **state)
@@ -147,7 +146,7 @@ static void thousands_that_leave_at_once(void **state)
 	memset(zones, 0, sizeof(zones));
 	for (int i = 0; i < 10000; i++) {
 		zones[i].leaves_at_once = true;
-		enter(&zones[i], i, STELE_PLACE_PROBE, 1);
+		enter(&zones[i], i, STELE_TURN_PROBE, 1);
 	}
 	run();
 	assert_int_equal(had_cnt, 10000);
@@ -158,25 +157,25 @@ static void a_server_stands_back(void **state)
 	(void)state;
 	struct zone zone = {0};
 	struct stele_config_address a = address(1), b = address(2);
-	enter(&zone, 0, STELE_PLACE_PROBE, 1);
-	assert_null(stele_places_stands_back(places, &a, 53));
-	time_t wait = STELE_PLACE_BACK_S;
+	enter(&zone, 0, STELE_TURN_PROBE, 1);
+	assert_null(stele_turns_stands_back(turns, &a, 53));
+	time_t wait = STELE_TURN_BACK_S;
 	for (int i = 0; i < 12; i++) {
-		stele_places_failed(places, &a, 53, "no answer");
-		stele_places_failed(places, &a, 53, "counts once");
-		assert_string_equal(stele_places_stands_back(places, &a, 53), "no answer");
-		assert_null(stele_places_stands_back(places, &b, 53));
-		assert_null(stele_places_stands_back(places, &a, 54));
+		stele_turns_failed(turns, &a, 53, "no answer");
+		stele_turns_failed(turns, &a, 53, "counts once");
+		assert_string_equal(stele_turns_stands_back(turns, &a, 53), "no answer");
+		assert_null(stele_turns_stands_back(turns, &b, 53));
+		assert_null(stele_turns_stands_back(turns, &a, 54));
 		now += wait - 1;
-		assert_non_null(stele_places_stands_back(places, &a, 53));
+		assert_non_null(stele_turns_stands_back(turns, &a, 53));
 		now += 1;
-		assert_null(stele_places_stands_back(places, &a, 53));
-		wait = wait * 2 < STELE_PLACE_BACK_MAX_S ? wait * 2 : STELE_PLACE_BACK_MAX_S;
+		assert_null(stele_turns_stands_back(turns, &a, 53));
+		wait = wait * 2 < STELE_TURN_BACK_MAX_S ? wait * 2 : STELE_TURN_BACK_MAX_S;
 	}
-	stele_places_failed(places, &a, 53, "again");
-	stele_places_answered(places, &a, 53);
-	assert_null(stele_places_stands_back(places, &a, 53));
-	stele_place_leave(places, &zone.place);
+	stele_turns_failed(turns, &a, 53, "again");
+	stele_turns_answered(turns, &a, 53);
+	assert_null(stele_turns_stands_back(turns, &a, 53));
+	stele_turn_leave(turns, &zone.turn);
 }
 
 /* ---- timers ---- */
