@@ -33,6 +33,7 @@ struct stele_daemon {
 	struct stele_publisher *publisher;
 	struct stele_zones *zones;
 	struct stele_zone_states *states;
+	struct stele_refreshes *refreshes; /* transfer/'s own; NULL while there is no secondary */
 	struct stele_service *service;
 	struct stele_ctl_server *control;
 	struct stele_metrics *metrics;

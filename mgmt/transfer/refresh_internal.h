@@ -8,8 +8,8 @@
  * A *round* is one try to bring a zone up to date: its candidates, the addresses of its primaries, one
  * after another until one of them confirms the zone or sends a newer one. For each
  *
- *   place -> probe (SOA) -> up to date                                       -> the round is over
- *                        -> newer -> place -> fetch (IXFR, AXFR) -> commit   -> the round is over
+ *   turn -> probe (SOA) -> up to date                                       -> the round is over
+ *                        -> newer -> turn -> fetch (IXFR, AXFR) -> commit   -> the round is over
  *
  * and whatever fails leads to the next candidate; behind the last one the round has failed. A zone
  * that was never loaded, or is to come by force, is fetched at once. Over TLS the question for the SOA
@@ -39,6 +39,7 @@ struct refresh_candidate {
 };
 
 struct refresh_round {
+	struct stele_refresh *refresh;
 	const struct stele_mgmtd_config *config; /* held; `options` belongs to it */
 	const struct stele_template_config *options;
 	struct stele_tsig_keys *keys; /* held */
