@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/images.h"
 
-#include "responder/log.h"
+#include "lib/daemon/log.h"
 #include "responder/serve/state.h"
 
 #include <fcntl.h>

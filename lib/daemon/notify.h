@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_RESPONDER_NOTIFY_H
-#define STELE_RESPONDER_NOTIFY_H
+#ifndef STELE_LIB_DAEMON_NOTIFY_H
+#define STELE_LIB_DAEMON_NOTIFY_H
 
 /*
  * Tells the service manager how things stand (sd_notify(3)): one datagram to the socket that

@@ -1,53 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "responder/log.h"
+#include "responder/log_dpdk.h"
+
+#include "lib/daemon/log.h"
 
 #include <rte_log.h>
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Of DPDK's lines, as many as say why a port did not start. */
 #define HELD_MAX 8192
 
 static struct {
-	enum stele_log_level level;
-	bool journal;
 	bool holding;
 	pthread_mutex_t lock; /* over what is held */
 	size_t held_len;
 	char held[HELD_MAX];
-} logger = {.level = STELE_LOG_INFO, .lock = PTHREAD_MUTEX_INITIALIZER};
-
-void stele_log_open(enum stele_log_level level)
-{
-	logger.level = level;
-	logger.journal = getenv("JOURNAL_STREAM") != NULL;
-}
-
-static void put_line(enum stele_log_level level, const char *text)
-{
-	if (level > logger.level)
-		return;
-	if (logger.journal)
-		fprintf(stderr, "<%d>%s\n", (int)level, text);
-	else
-		fprintf(stderr, "stele-responder: %s\n", text);
-}
-
-void stele_log(enum stele_log_level level, const char *format, ...)
-{
-	char text[4096];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	put_line(level, text);
-}
+} capture = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void put_dpdk(enum stele_log_level level, const char *line)
 {
@@ -58,14 +29,14 @@ static void hold(const char *text, size_t len)
 {
 	if (len > HELD_MAX - 1)
 		len = HELD_MAX - 1;
-	if (logger.held_len + len > HELD_MAX - 1) {
+	if (capture.held_len + len > HELD_MAX - 1) {
 		/* The end of a story says more than its beginning. */
-		size_t drop = logger.held_len + len - (HELD_MAX - 1);
-		logger.held_len -= drop;
-		memmove(logger.held, logger.held + drop, logger.held_len);
+		size_t drop = capture.held_len + len - (HELD_MAX - 1);
+		capture.held_len -= drop;
+		memmove(capture.held, capture.held + drop, capture.held_len);
 	}
-	memcpy(logger.held + logger.held_len, text, len);
-	logger.held_len += len;
+	memcpy(capture.held + capture.held_len, text, len);
+	capture.held_len += len;
 }
 
 static ssize_t take_dpdk(void *cookie, const char *text, size_t len)
@@ -74,9 +45,9 @@ static ssize_t take_dpdk(void *cookie, const char *text, size_t len)
 	/* DPDK counts from 1 (emergency) to 8 (debug), syslog from 0 to 7. */
 	int level = rte_log_cur_msg_loglevel() - 1;
 
-	pthread_mutex_lock(&logger.lock);
-	if (logger.holding) {
-		if (level <= STELE_LOG_NOTICE || logger.level == STELE_LOG_DEBUG)
+	pthread_mutex_lock(&capture.lock);
+	if (capture.holding) {
+		if (level <= STELE_LOG_NOTICE || stele_log_level() == STELE_LOG_DEBUG)
 			hold(text, len);
 	} else if (len > 0) {
 		char line[1024];
@@ -87,7 +58,7 @@ static ssize_t take_dpdk(void *cookie, const char *text, size_t len)
 		put_dpdk(level < STELE_LOG_ERROR ? STELE_LOG_ERROR : (enum stele_log_level)level,
 			 line);
 	}
-	pthread_mutex_unlock(&logger.lock);
+	pthread_mutex_unlock(&capture.lock);
 	return (ssize_t)len;
 }
 
@@ -98,21 +69,21 @@ int stele_log_capture_dpdk(void)
 	if (!stream)
 		return -1;
 	setvbuf(stream, NULL, _IOLBF, 0);
-	logger.holding = true;
+	capture.holding = true;
 	return rte_openlog_stream(stream);
 }
 
 void stele_log_release_dpdk(int failed)
 {
-	pthread_mutex_lock(&logger.lock);
-	logger.holding = false;
+	pthread_mutex_lock(&capture.lock);
+	capture.holding = false;
 	if (failed) {
-		char *rest = logger.held;
-		logger.held[logger.held_len] = '\0';
+		char *rest = capture.held;
+		capture.held[capture.held_len] = '\0';
 		for (char *line; (line = strsep(&rest, "\n"));)
 			if (*line)
 				put_dpdk(STELE_LOG_NOTICE, line);
 	}
-	logger.held_len = 0;
-	pthread_mutex_unlock(&logger.lock);
+	capture.held_len = 0;
+	pthread_mutex_unlock(&capture.lock);
 }

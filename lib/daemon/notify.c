@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "responder/notify.h"
+#include "lib/daemon/notify.h"
 
 #include <stddef.h>
 #include <stdlib.h>
