@@ -14,7 +14,7 @@
  *
  * An id is a domain name, and the name of the key on the wire: both sides must use the same id, the same
  * algorithm and the same secret. `mac_size` may be given besides: how many bytes of a MAC are sent, and
- * the fewest that are accepted; without it, all.
+ * the fewest that are accepted; without it, all. A reply has as many as its request had.
  *
  * A set of keys never changes once it is loaded. To change keys, load another set and give up the first:
  * the set is counted, so each thread, transfer or connection may go on with the one that it holds. The one
@@ -25,6 +25,7 @@
  */
 
 #include "lib/base/error.h"
+#include "lib/config/config.h"
 #include "lib/dns/name.h"
 
 #include <stddef.h>
@@ -63,6 +64,9 @@ int stele_tsig_keys_load(const char *path, struct stele_tsig_keys **ret_keys,
 /* The same with text in memory; `name` stands in messages for the file. */
 int stele_tsig_keys_parse(const char *name, const char *text, size_t text_sz,
 			  struct stele_tsig_keys **ret_keys, struct stele_error *reterr);
+
+/* The table of that file, for the reference page. */
+extern const struct stele_config_schema stele_tsig_keys_schema;
 
 /* One reference more; returns `keys`. NULL is fine, and a set without keys. */
 struct stele_tsig_keys *stele_tsig_keys_ref(struct stele_tsig_keys *keys);
