@@ -16,6 +16,7 @@
 #include "lib/tsig/keys.h"
 #include "mgmt/commit/commit.h"
 #include "mgmt/config/config.h"
+#include "mgmt/counters.h"
 #include "mgmt/loop/loop.h"
 #include "mgmt/publish/publish.h"
 #include "mgmt/service/service.h"
@@ -36,6 +37,7 @@ struct stele_daemon {
 	struct stele_service *service;
 	struct stele_ctl_server *control;
 	struct stele_metrics *metrics;
+	struct stele_daemon_counters counters; /* any thread */
 	uint64_t generation; /* of the store, as far as zones know */
 	time_t started_at;
 };
