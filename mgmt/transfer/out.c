@@ -24,7 +24,7 @@ struct transfer {
 	struct stele_daemon *daemon;
 	struct stele_outgoing *outgoing; /* NULL: given up */
 	struct event *tick;
-	uint64_t message_cnt;            /* at the last tick */
+	uint64_t message_cnt; /* at the last tick */
 	uint64_t begun_ns, max_ns;
 	/* For the log. */
 	char zone[STELE_NAME_TEXT_MAX], peer[STELE_ADDRESS_TEXT_MAX], key[STELE_NAME_TEXT_MAX];
@@ -251,7 +251,8 @@ void stele_transfer_out(void *user, struct stele_request *request)
 	const struct stele_template_config *options;
 	const struct stele_mgmtd_config *config;
 	if (!stele_zones_options(daemon->zones, wanted.apex, &options, &config)) {
-		refuse(request, &wanted, STELE_RCODE_NOTAUTH, "no such zone"); /* it went just now */
+		refuse(request, &wanted, STELE_RCODE_NOTAUTH,
+		       "no such zone"); /* it went just now */
 		return;
 	}
 	if (atomic_load(&daemon->counters.transfers_out) < config->tcp.transfers) {
