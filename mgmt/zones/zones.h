@@ -59,7 +59,7 @@ struct stele_managed_zone {
 	uint32_t primary_serial;
 	time_t refreshed_at;    /* the primary last said, or proved, that we are up to date */
 	time_t next_refresh_at; /* when it is asked again */
-	time_t expires_at;
+	_Atomic time_t expires_at; /* service loops read it too */
 	uint32_t expire_s;  /* in force: the SOA's or what RFC 7314 allows */
 	unsigned retry_cnt; /* failures in a row */
 	char *last_error;   /* of the last try; NULL: none. free() */
@@ -137,5 +137,9 @@ enum stele_access_verdict stele_zones_access(const struct stele_zones *zones, co
 bool stele_zones_options(const struct stele_zones *zones, const uint8_t *apex,
 			 const struct stele_template_config **ret_options,
 			 const struct stele_mgmtd_config **ret_config);
+
+/* When the zone, a secondary's, expires unless its primary confirms it: seconds since 1970, 0 if that is
+ * not known, or there is no such zone. */
+time_t stele_zones_expires_at(const struct stele_zones *zones, const uint8_t *apex);
 
 #endif
