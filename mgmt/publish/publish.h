@@ -26,10 +26,10 @@
 struct stele_publisher;
 
 struct stele_publisher_settings {
-	const char *compiler;  /* path of stele-compile */
-	const char *store;     /* directory */
-	const char *image;     /* path */
-	const char *responder; /* its control socket; NULL: none */
+	const char *compiler;    /* path of stele-compile */
+	const char *store;       /* directory */
+	const char *image;       /* path */
+	const char *responder;   /* its control socket; NULL: none */
 	uint64_t compile_max_ns; /* longer, and the compiler is taken to hang */
 
 	/* Called in the main loop when `generation` is served by every core of the responder and by
@@ -44,8 +44,8 @@ struct stele_publisher_settings {
 struct stele_publisher_status {
 	uint64_t wanted, compiled, served; /* generations */
 	bool compiling;
-	bool responder_up;             /* true where none is configured */
-	char compile_error[512];       /* empty: none */
+	bool responder_up;       /* true where none is configured */
+	char compile_error[512]; /* empty: none */
 	char responder_error[512];
 	uint64_t compile_cnt, compile_failed_cnt, compile_rebuilt_cnt, load_cnt, load_failed_cnt;
 	uint64_t compile_last_ns, load_last_ns; /* how long they took */
