@@ -34,11 +34,12 @@ struct stele_daemon {
 	struct stele_publisher *publisher;
 	struct stele_zones *zones;
 	struct stele_zone_states *states;
+	struct stele_notify *notify;
 	struct stele_service *service;
 	struct stele_ctl_server *control;
 	struct stele_metrics *metrics;
 	struct stele_daemon_counters counters; /* any thread */
-	uint64_t generation; /* of the store, as far as zones know */
+	uint64_t generation;                   /* of the store, as far as zones know */
 	time_t started_at;
 };
 
