@@ -105,3 +105,13 @@ bool stele_zones_options(const struct stele_zones *zones, const uint8_t *apex,
 	pthread_rwlock_unlock(lock);
 	return entry != NULL;
 }
+
+time_t stele_zones_expires_at(const struct stele_zones *zones, const uint8_t *apex)
+{
+	pthread_rwlock_t *lock = (pthread_rwlock_t *)&zones->lock;
+	pthread_rwlock_rdlock(lock);
+	const struct zone_entry *entry = zones_find(zones, apex);
+	time_t at = entry != NULL ? entry->zone.expires_at : 0;
+	pthread_rwlock_unlock(lock);
+	return at;
+}

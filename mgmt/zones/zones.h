@@ -50,18 +50,23 @@ struct stele_managed_zone {
 	/* What is served by every core and by us. */
 	bool served;
 	uint32_t served_serial;
+	bool unserved; /* it stands in the daemon's list of zones with changes that are not served yet */
+	bool notify_due; /* its secondaries are to be told once they are */
+	struct stele_managed_zone *next_unserved;
 
 	/* Of a secondary (RFC 1034 section 4.3.5). Times are seconds since 1970, 0: never. */
 	bool primary_serial_known;
 	uint32_t primary_serial;
-	time_t refreshed_at;    /* the primary last said, or proved, that we are up to date */
-	time_t next_refresh_at; /* when it is asked again */
-	time_t expires_at;
-	uint32_t expire_s;  /* in force: the SOA's or what RFC 7314 allows */
-	unsigned retry_cnt; /* failures in a row */
-	char *last_error;   /* of the last try; NULL: none. free() */
+	time_t refreshed_at;       /* the primary last said, or proved, that we are up to date */
+	time_t next_refresh_at;    /* when it is asked again */
+	_Atomic time_t expires_at; /* service loops read it too */
+	uint32_t expire_s;         /* in force: the SOA's or what RFC 7314 allows */
+	unsigned retry_cnt;        /* failures in a row */
+	char *last_error;          /* of the last try; NULL: none. free() */
 	time_t last_error_at;
 	uint64_t transfer_cnt, transfer_failed_cnt, notify_in_cnt, update_cnt, update_failed_cnt;
+
+	bool wanted; /* while zones are brought in line with the configuration */
 
 	/* Owned by transfer/, notify/, catalog/: NULL where there is none. */
 	struct stele_refresh *refresh;
@@ -132,5 +137,9 @@ enum stele_access_verdict stele_zones_access(const struct stele_zones *zones, co
 bool stele_zones_options(const struct stele_zones *zones, const uint8_t *apex,
 			 const struct stele_template_config **ret_options,
 			 const struct stele_mgmtd_config **ret_config);
+
+/* When the zone, a secondary's, expires unless its primary confirms it: seconds since 1970, 0 if that is
+ * not known, or there is no such zone. */
+time_t stele_zones_expires_at(const struct stele_zones *zones, const uint8_t *apex);
 
 #endif
