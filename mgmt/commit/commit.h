@@ -51,11 +51,20 @@ struct stele_commit {
 /* Starts the thread. `store` is the caller's and stays open until the committer is freed. */
 int stele_committer_new(struct stele_store *store, struct stele_committer **ret_committer,
 			struct stele_error *reterr);
-/* Applies what waits, then ends. Afterwards every `done` has been posted. NULL is fine. */
+/* Applies what waits, then ends. Afterwards every `done` has been posted; the loops must run, or be freed,
+ * after this. NULL is fine. */
 void stele_committer_free(struct stele_committer *committer);
 
 /* Any thread. The commit is the committer's until `done`. In the order of the calls. */
 void stele_committer_submit(struct stele_committer *committer, struct stele_commit *commit);
+
+/*
+ * Calls `watch` in `loop` after each transaction that made a generation, before the `done` of its commits
+ * where those have the same home. Under load some are told together: `generation` is the last one. To be
+ * called before the first submit; `loop` is freed after the committer.
+ */
+void stele_committer_watch(struct stele_committer *committer, struct stele_loop *loop,
+			   void (*watch)(void *user, uint64_t generation), void *user);
 
 /* How many wait, for metrics. Any thread. */
 size_t stele_committer_depth(const struct stele_committer *committer);

@@ -137,6 +137,14 @@ void metrics_write_daemon(const struct stele_daemon *daemon, FILE *out)
 			  (double)daemon->generation);
 	exposition_single(out, "stele_commits_waiting", "gauge", "changes that wait to be written",
 			  (double)stele_committer_depth(daemon->committer));
+#define X(name, help)                                                                              \
+	exposition_single(out, "stele_" #name "_total", "counter", help,                           \
+			  (double)atomic_load_explicit(&daemon->counters.name,                     \
+						       memory_order_relaxed));
+	STELE_DAEMON_COUNTERS(X)
+#undef X
+	exposition_single(out, "stele_transfers_out", "gauge", "transfers out under way now",
+			  (double)atomic_load(&daemon->counters.transfers_out));
 	write_zones(daemon->zones, out);
 	write_publisher(daemon->publisher, out);
 	if (daemon->service != NULL)

@@ -34,12 +34,15 @@ struct stele_managed_zone {
 	const struct stele_mgmtd_config *config; /* that `options` belongs to; held */
 	bool from_catalog; /* a member; `catalog` is the apex of the catalog */
 	uint8_t catalog[STELE_NAME_MAX];
-	uint8_t catalog_unique[STELE_NAME_MAX]; /* the member's label, RFC 9432 section 4.1 */
+	/* The member's node in the catalog, <unique>.zones.<catalog> (RFC 9432 section 4.1). */
+	uint8_t catalog_unique[STELE_NAME_MAX];
+	char *catalog_group; /* malloc'ed; NULL: none */
 
 	/* The store, as of the last commit that the main loop heard of. */
 	bool loaded;  /* it holds the zone's data, not only a stub */
 	bool expired; /* answered with SERVFAIL */
-	uint32_t id, serial;
+	uint32_t id;  /* set by stele_zones_set_id(); 0: not in the store */
+	uint32_t serial;
 	uint64_t generation;
 	uint64_t rr_cnt;
 	struct stele_soa_timers soa;
@@ -47,18 +50,23 @@ struct stele_managed_zone {
 	/* What is served by every core and by us. */
 	bool served;
 	uint32_t served_serial;
+	bool unserved; /* it stands in the daemon's list of zones with changes that are not served yet */
+	bool notify_due; /* its secondaries are to be told once they are */
+	struct stele_managed_zone *next_unserved;
 
 	/* Of a secondary (RFC 1034 section 4.3.5). Times are seconds since 1970, 0: never. */
 	bool primary_serial_known;
 	uint32_t primary_serial;
-	time_t refreshed_at;    /* the primary last said, or proved, that we are up to date */
-	time_t next_refresh_at; /* when it is asked again */
-	time_t expires_at;
-	uint32_t expire_s;  /* in force: the SOA's or what RFC 7314 allows */
-	unsigned retry_cnt; /* failures in a row */
-	char *last_error;   /* of the last try; NULL: none. free() */
+	time_t refreshed_at;       /* the primary last said, or proved, that we are up to date */
+	time_t next_refresh_at;    /* when it is asked again */
+	_Atomic time_t expires_at; /* service loops read it too */
+	uint32_t expire_s;         /* in force: the SOA's or what RFC 7314 allows */
+	unsigned retry_cnt;        /* failures in a row */
+	char *last_error;          /* of the last try; NULL: none. free() */
 	time_t last_error_at;
 	uint64_t transfer_cnt, transfer_failed_cnt, notify_in_cnt, update_cnt, update_failed_cnt;
+
+	bool wanted; /* while zones are brought in line with the configuration */
 
 	/* Owned by transfer/, notify/, catalog/: NULL where there is none. */
 	struct stele_refresh *refresh;
@@ -87,8 +95,11 @@ void stele_zones_set_options(struct stele_zones *zones, struct stele_managed_zon
 /* NULL if it is not there. `apex` in lower case. */
 struct stele_managed_zone *stele_zones_find(const struct stele_zones *zones, const uint8_t *apex);
 size_t stele_zones_cnt(const struct stele_zones *zones);
-/* In canonical order; `index` below the count. */
+/* In canonical order; `index` below the count. To add or remove a zone may change the places of others,
+ * those before it excepted: who removes some goes from the end to the beginning. */
 struct stele_managed_zone *stele_zones_at(const struct stele_zones *zones, size_t index);
+/* What stele_zones_by_id() finds it by; 0: nothing. */
+void stele_zones_set_id(struct stele_zones *zones, struct stele_managed_zone *zone, uint32_t id);
 /* The zone that has this id in the store; NULL. */
 struct stele_managed_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t id);
 
@@ -113,7 +124,10 @@ enum stele_access_verdict {
 	STELE_ACCESS_GRANTED,
 };
 
-/* Whether `peer` may do this with the zone. NOTIFY is granted to the addresses of primaries too. */
+/*
+ * Whether `peer` may do this with the zone. The first acl of the list that fits decides. NOTIFY is granted
+ * to the addresses of primaries too, unless an acl refuses them: it makes us ask, and nothing else.
+ */
 enum stele_access_verdict stele_zones_access(const struct stele_zones *zones, const uint8_t *apex,
 					     enum stele_access access,
 					     const struct stele_peer *peer);
@@ -123,5 +137,9 @@ enum stele_access_verdict stele_zones_access(const struct stele_zones *zones, co
 bool stele_zones_options(const struct stele_zones *zones, const uint8_t *apex,
 			 const struct stele_template_config **ret_options,
 			 const struct stele_mgmtd_config **ret_config);
+
+/* When the zone, a secondary's, expires unless its primary confirms it: seconds since 1970, 0 if that is
+ * not known, or there is no such zone. */
+time_t stele_zones_expires_at(const struct stele_zones *zones, const uint8_t *apex);
 
 #endif
