@@ -49,7 +49,7 @@ struct run {
 	uint64_t passed; /* bytes of the files that are done */
 	uint64_t zone_cnt, owner_cnt, rr_cnt;
 	uint64_t generation;
-	struct stele_import_stats last; /* of the last zone */
+	struct stele_zone_stats last; /* of the last zone */
 	json_t *zones;                  /* NULL without --json */
 	uint32_t now;
 };
@@ -74,7 +74,7 @@ static uint64_t file_size(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 
-static void apex_text(const struct stele_import_stats *stats, char text[STELE_NAME_TEXT_MAX])
+static void apex_text(const struct stele_zone_stats *stats, char text[STELE_NAME_TEXT_MAX])
 {
 	stele_name_to_text(stats->apex, text);
 }
@@ -97,7 +97,7 @@ static int import_zone(struct run *run, const char *const *paths, size_t path_cn
 		if (status < 0)
 			return status;
 	}
-	struct stele_import_stats stats;
+	struct stele_zone_stats stats;
 	status = stele_import_write(run->import, run->before, run->write, run->now, &stats, err);
 	if (status < 0)
 		return status;

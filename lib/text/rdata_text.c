@@ -27,7 +27,7 @@
  *   6       base64                            m   bitmap of types
  *   q       one string without a length       o   base64, - if nothing is left
  *
- * What import reads itself (zonecompiler/import/rdata.c) stands as it is. The text of the others is
+ * What import reads itself (lib/zone/rdata.c) stands as it is. The text of the others is
  * taken only if ldns, which reads them, gets the same bytes from it.
  */
 static const struct {

@@ -226,6 +226,9 @@ struct stele_mgmtd_config {
 
 	/* Derived: "default", as given or as the defaults have it. */
 	const struct stele_template_config *default_template;
+	/* Of a zone of the store that is not configured: the same without primaries, and without
+	 * updates where it has some, which those would have had to judge. */
+	const struct stele_template_config *stray_template;
 
 	/* All memory that is pointed to, and who holds it. */
 	struct stele_config *owner;

@@ -45,6 +45,10 @@ const uint8_t *mgmtd_wire(struct stele_config *config, const char *text);
  * but zones. */
 void mgmtd_resolve(struct stele_config *config, struct stele_mgmtd_config *root);
 
+/* See stele_mgmtd_config.stray_template. NULL if memory is out. */
+const struct stele_template_config *mgmtd_stray_template(struct stele_config *config,
+							 const struct stele_template_config *given);
+
 /* The zones' names and templates; then the zones that templates refer to. */
 void mgmtd_resolve_zones(struct stele_config *config, struct stele_mgmtd_config *root);
 

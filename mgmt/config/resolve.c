@@ -207,6 +207,27 @@ void mgmtd_resolve(struct stele_config *config, struct stele_mgmtd_config *root)
 		resolve_template(config, root, FILL(&root->templates, i));
 }
 
+const struct stele_template_config *mgmtd_stray_template(struct stele_config *config,
+							 const struct stele_template_config *given)
+{
+	if (!given->has_primaries && given->catalog == STELE_CATALOG_NONE)
+		return given;
+	struct stele_template_config *stray = stele_config_alloc(config, sizeof(*stray));
+	if (stray == NULL)
+		return NULL;
+	*stray = *given;
+	stray->primaries.cnt = 0;
+	stray->primary_remotes.cnt = 0;
+	stray->has_primaries = false;
+	stray->forward_updates = false;
+	stray->catalog = STELE_CATALOG_NONE;
+	if (given->has_primaries) {
+		stray->allow_update.cnt = 0;
+		stray->acls[STELE_ACCESS_UPDATE].cnt = 0;
+	}
+	return stray;
+}
+
 /* ---- zones ---- */
 
 static int compare_apexes(const void *a, const void *b)

@@ -231,4 +231,6 @@ void mgmtd_check_whole(struct stele_config *config, void *config_root)
 	for (size_t i = 0; i < root->templates.cnt; i++)
 		check_template(config, &root->templates.items[i]);
 	mgmtd_resolve_zones(config, root);
+	/* Last: it is a copy of what the others have filled in. */
+	root->stray_template = mgmtd_stray_template(config, root->default_template);
 }

@@ -15,7 +15,8 @@
 
 #include "mgmt/daemon.h"
 
-/* Begins to look after a zone with primaries, from what state is remembered. */
+/* Begins to look after a zone with primaries, from what state is remembered: next_refresh_at,
+ * refreshed_at, expires_at and expire_s of the zone, 0 where nothing is known. */
 int stele_refresh_begin(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 			struct stele_error *reterr);
 /* Ends it, a transfer under way too. No refresh is fine. */
@@ -25,5 +26,15 @@ void stele_refresh_end(struct stele_daemon *daemon, struct stele_managed_zone *z
  * `force`: transfer whatever the serial. */
 void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		       const struct stele_config_address *from, bool force);
+
+/* How many zones are asked for or transferred now, and how many wait for their turn: for metrics. */
+struct stele_refresh_counts {
+	unsigned probes, probes_waiting, transfers, transfers_waiting;
+};
+void stele_refresh_counts(const struct stele_daemon *daemon,
+			  struct stele_refresh_counts *ret_counts);
+
+/* For tests: all timers of secondaries see a clock that is so many seconds ahead of the one before. */
+void stele_refresh_shift_clock(struct stele_daemon *daemon, time_t seconds);
 
 #endif

@@ -258,10 +258,10 @@ int stele_zone_states_recall(struct stele_zone_states *states, struct stele_mana
 	return rc == 0 || rc == MDB_NOTFOUND ? 0 : fail(reterr, rc, "cannot be read");
 }
 
-int stele_zone_states_members(struct stele_zone_states *states,
-			      int (*each)(void *user, const uint8_t *apex, const uint8_t *catalog,
-					  const uint8_t *unique, const char *group),
-			      void *user, struct stele_error *reterr)
+int stele_zone_states_each(struct stele_zone_states *states,
+			   int (*each)(void *user, const uint8_t *apex, const uint8_t *catalog,
+				       const uint8_t *unique, const char *group),
+			   void *user, struct stele_error *reterr)
 {
 	MDB_txn *txn;
 	MDB_cursor *cursor;
@@ -275,11 +275,12 @@ int stele_zone_states_members(struct stele_zone_states *states,
 			struct row row;
 			const uint8_t *catalog, *unique;
 			char group[GROUP_MAX + 1];
-			if (stele_name_length(key.mv_data, key.mv_size) == key.mv_size &&
-			    read_row(&value, &row, &catalog, &unique, group) &&
-			    (row.flags & ROW_MEMBER) != 0)
-				status = each(user, key.mv_data, catalog, unique,
-					      row.group_len > 0 ? group : NULL);
+			if (stele_name_length(key.mv_data, key.mv_size) != key.mv_size ||
+			    !read_row(&value, &row, &catalog, &unique, group))
+				continue;
+			bool member = (row.flags & ROW_MEMBER) != 0;
+			status = each(user, key.mv_data, member ? catalog : NULL,
+				      member ? unique : NULL, row.group_len > 0 ? group : NULL);
 		}
 		mdb_cursor_close(cursor);
 	}

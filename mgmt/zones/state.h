@@ -22,11 +22,15 @@ void stele_zone_states_close(struct stele_zone_states *states); /* writes; NULL 
 int stele_zone_states_recall(struct stele_zone_states *states, struct stele_managed_zone *zone,
 			     struct stele_error *reterr);
 
-/* Each remembered member of a catalog, before zones are made of them. */
-int stele_zone_states_members(struct stele_zone_states *states,
-			      int (*each)(void *user, const uint8_t *apex, const uint8_t *catalog,
-					  const uint8_t *unique, const char *group),
-			      void *user, struct stele_error *reterr);
+/*
+ * Each zone of which something is remembered, before zones are made of them: those with primaries, and the
+ * members of catalogs (`catalog` is NULL for others; `group` if there is none). The walk ends when `each`
+ * returns anything but 0, which is returned.
+ */
+int stele_zone_states_each(struct stele_zone_states *states,
+			   int (*each)(void *user, const uint8_t *apex, const uint8_t *catalog,
+				       const uint8_t *unique, const char *group),
+			   void *user, struct stele_error *reterr);
 
 /* To be written with the next stele_zone_states_write(), which the main loop calls every second. */
 void stele_zone_states_note(struct stele_zone_states *states,

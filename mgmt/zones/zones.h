@@ -50,6 +50,9 @@ struct stele_managed_zone {
 	/* What is served by every core and by us. */
 	bool served;
 	uint32_t served_serial;
+	bool unserved; /* it stands in the daemon's list of zones with changes that are not served yet */
+	bool notify_due; /* its secondaries are to be told once they are */
+	struct stele_managed_zone *next_unserved;
 
 	/* Of a secondary (RFC 1034 section 4.3.5). Times are seconds since 1970, 0: never. */
 	bool primary_serial_known;
@@ -62,6 +65,8 @@ struct stele_managed_zone {
 	char *last_error;          /* of the last try; NULL: none. free() */
 	time_t last_error_at;
 	uint64_t transfer_cnt, transfer_failed_cnt, notify_in_cnt, update_cnt, update_failed_cnt;
+
+	bool wanted; /* while zones are brought in line with the configuration */
 
 	/* Owned by transfer/, notify/, catalog/: NULL where there is none. */
 	struct stele_refresh *refresh;

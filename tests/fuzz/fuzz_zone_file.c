@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool told = false;
 	struct stele_report report = {.emit = note_text, .user = &told};
 	struct stele_import *import;
-	struct stele_import_stats stats;
+	struct stele_zone_stats stats;
 	struct stele_error err = {0};
 	struct last last = {0};
 	uint8_t *text = calloc(1, size + STELE_CURSOR_SLACK);

@@ -186,6 +186,35 @@ def test_the_last_good_image_is_served_again(images, node):
 
 
 @needs_namespaces
+def test_what_was_verified_is_not_verified_again(images, node):
+    """After a start, an update and a damaged memory of it: always the same answers."""
+    def restart(change=None):
+        node.end()
+        if change:
+            change()
+        open(node.log, "w", encoding="utf-8").close()
+        node.start(verbose=True)
+        assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+        return node.log_text()
+
+    def damage():
+        content = bytearray(open(verified, "rb").read())
+        content[len(content) // 2] ^= 1
+        with open(verified, "wb") as file:
+            file.write(content)
+
+    verified = os.path.join(node.config["state_dir"], "verified")
+    assert node.load(images[1])["ok"]
+    assert os.stat(verified).st_mode & 0o777 == 0o600
+    assert "verified before" in restart()
+    log = restart(damage)
+    assert "verified before" not in log and "verified again: %s: damaged" % verified in log
+    assert "verified before" in restart()    # it was saved again
+    log = restart(lambda: os.unlink(verified))
+    assert "verified before" not in log and "verified again" not in log
+
+
+@needs_namespaces
 def test_a_damaged_image_changes_nothing(images, node, tmp_path):
     damaged = tmp_path / "damaged"
     content = bytearray(images[1].read_bytes())

@@ -56,7 +56,7 @@ static int import_text(const char *text, bool named)
 	static const uint8_t apex[] = "\1e";
 	struct stele_report report = {.emit = note_text};
 	struct stele_import *import;
-	struct stele_import_stats stats;
+	struct stele_zone_stats stats;
 	struct stele_error err;
 	size_t len = strlen(text);
 	uint8_t *copy = calloc(1, len + STELE_CURSOR_SLACK);

@@ -170,6 +170,30 @@ static void test_references(void **state)
 	stele_mgmtd_config_release(c);
 }
 
+/* What is served without being configured never has primaries. */
+static void test_stray(void **state)
+{
+	(void)state;
+	const struct stele_mgmtd_config *c = parse("listen: [{address: 127.0.0.1}]\n"
+						   "acls: [{id: all}]\n"
+						   "templates: [{allow_update: [all]}]\n");
+	assert_ptr_equal(c->stray_template, c->default_template);
+	stele_mgmtd_config_release(c);
+	c = parse("listen: [{address: 127.0.0.1}]\n"
+		  "remotes: [{id: a, addresses: [192.0.2.1]}]\n"
+		  "acls: [{id: all}]\n"
+		  "templates: [{primaries: [a], notify: [a], allow_transfer: [all],\n"
+		  "             allow_update: [all], forward_updates: true}]\n");
+	const struct stele_template_config *t = c->stray_template;
+	assert_true(c->default_template->has_primaries);
+	assert_false(t->has_primaries || t->forward_updates);
+	assert_int_equal(t->primary_remotes.cnt, 0);
+	assert_int_equal(t->acls[STELE_ACCESS_UPDATE].cnt, 0);
+	assert_int_equal(t->acls[STELE_ACCESS_TRANSFER].cnt, 1);
+	assert_int_equal(t->notify_remotes.cnt, 1);
+	stele_mgmtd_config_release(c);
+}
+
 /* Ten thousand zones are ten thousand names. */
 static void test_many_zones(void **state)
 {
@@ -261,10 +285,11 @@ int main(int argc, char **argv)
 {
 	source_dir = argc > 1 ? argv[1] : ".";
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),        cmocka_unit_test(test_least),
-		cmocka_unit_test(test_references),   cmocka_unit_test(test_many_zones),
-		cmocka_unit_test(test_hold),         cmocka_unit_test(test_example),
-		cmocka_unit_test(test_missing_file), cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_table),      cmocka_unit_test(test_least),
+		cmocka_unit_test(test_references), cmocka_unit_test(test_stray),
+		cmocka_unit_test(test_many_zones), cmocka_unit_test(test_hold),
+		cmocka_unit_test(test_example),    cmocka_unit_test(test_missing_file),
+		cmocka_unit_test(test_golden),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@
  */
 
 #include "lib/dns/name.h"
-#include "zonecompiler/import/report.h"
+#include "lib/zone/report.h"
 
 #include <stdbool.h>
 #include <stddef.h>

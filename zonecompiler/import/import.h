@@ -15,21 +15,13 @@
  */
 
 #include "lib/store/store.h"
-#include "zonecompiler/import/report.h"
+#include "lib/zone/report.h"
+#include "lib/zone/zone.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 struct stele_import;
-
-struct stele_import_stats {
-	uint64_t owner_cnt; /* NSEC3 owners included */
-	uint64_t rr_cnt;    /* without duplicates */
-	uint32_t serial;
-	uint8_t apex[STELE_NAME_MAX];
-	size_t apex_len;
-	bool changed; /* the store held something else before */
-};
 
 int stele_import_new(struct stele_report *report, struct stele_import **ret_import);
 void stele_import_free(struct stele_import *import); /* NULL is fine */
@@ -57,7 +49,7 @@ int stele_import_read_text(struct stele_import *import, const char *name, const 
 int stele_import_walk(struct stele_import *import, uint32_t now,
 		      int (*each)(void *user, enum stele_store_table table,
 				  const struct stele_store_item *item),
-		      void *user, struct stele_import_stats *ret_stats, struct stele_error *reterr);
+		      void *user, struct stele_zone_stats *ret_stats, struct stele_error *reterr);
 
 /*
  * Checks what was read and replaces the zone by it. `before` is what the store knows of zones before
@@ -65,6 +57,6 @@ int stele_import_walk(struct stele_import *import, uint32_t now,
  */
 int stele_import_write(struct stele_import *import, struct stele_store_read *before,
 		       struct stele_store_write *write, uint32_t now,
-		       struct stele_import_stats *ret_stats, struct stele_error *reterr);
+		       struct stele_zone_stats *ret_stats, struct stele_error *reterr);
 
 #endif

@@ -216,7 +216,7 @@ static int parse_head(struct stele_scan *s, struct entry_head *head)
 						 has_class || head->has_ttl ?
 							 "a mnemonic or TYPE123" :
 							 "a TTL, IN, a mnemonic or TYPE123");
-		if (type == 0 || type == STELE_TYPE_OPT || (type >= 128 && type <= 255))
+		if (!stele_rdata_type_is_data((uint16_t)type))
 			return stele_cursor_fail(
 				c, token.p, "type '%s' is for queries only (expected a data type)",
 				stele_cursor_show(&token, shown));

@@ -15,7 +15,7 @@
 
 #include "zonecompiler/import/cursor.h"
 #include "zonecompiler/import/rdata.h"
-#include "zonecompiler/import/records.h"
+#include "lib/zone/records.h"
 
 #include "lib/base/error.h"
 

@@ -121,22 +121,6 @@ bool stele_value_time(const uint8_t *p, size_t len, uint32_t *ret_time)
 	return true;
 }
 
-const char *stele_value_time_text(uint32_t time, char text[16])
-{
-	int64_t days = time / 86400 + 719468, era = days / 146097;
-	unsigned of_era = (unsigned)(days - era * 146097);
-	unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	unsigned shifted = (5 * of_year + 2) / 153;
-	unsigned day = of_year - (153 * shifted + 2) / 5 + 1;
-	unsigned month = shifted < 10 ? shifted + 3 : shifted - 9;
-	unsigned year = (unsigned)(era * 400) + year_of_era + (month <= 2);
-	unsigned second = time % 86400;
-	snprintf(text, 16, "%04u%02u%02u%02u%02u%02u", year % 10000, month % 100, day % 100,
-		 second / 3600, second / 60 % 60, second % 60);
-	return text;
-}
-
 bool stele_value_ipv4(const uint8_t *p, size_t len, uint8_t address[4])
 {
 	const uint8_t *end = p + len;

@@ -26,9 +26,6 @@ bool stele_value_duration(const uint8_t *p, size_t len, uint32_t *ret_seconds);
 /* RRSIG times (RFC 4034 section 3.2): YYYYMMDDHHmmSS, or seconds since 1970 of at most 10 digits. */
 bool stele_value_time(const uint8_t *p, size_t len, uint32_t *ret_time);
 
-/* The inverse for messages: YYYYMMDDHHmmSS. Returns `text`. */
-const char *stele_value_time_text(uint32_t time, char text[16]);
-
 bool stele_value_ipv4(const uint8_t *p, size_t len, uint8_t address[4]);
 bool stele_value_ipv6(const uint8_t *p, size_t len, uint8_t address[16]);
 

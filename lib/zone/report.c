@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/import/report.h"
+#include "lib/zone/report.h"
 
 #include "lib/base/error.h"
 
@@ -24,8 +24,12 @@ static void emit(struct stele_report *report, const char *prefix, const struct s
 		 const char *format, va_list args)
 {
 	char text[STELE_ERROR_MAX];
-	int head = snprintf(text, sizeof(text), "%s%s:%" PRIu32 ":%" PRIu32 ": ", prefix,
-			    place->file, place->line, place->column);
+	int head;
+	if (place->line == 0)
+		head = snprintf(text, sizeof(text), "%s%s: ", prefix, place->file);
+	else
+		head = snprintf(text, sizeof(text), "%s%s:%" PRIu32 ":%" PRIu32 ": ", prefix,
+				place->file, place->line, place->column);
 	if (head < 0 || (size_t)head >= sizeof(text))
 		head = 0;
 	vsnprintf(text + head, sizeof(text) - (size_t)head, format, args);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_ZONECOMPILER_IMPORT_NODES_H
-#define STELE_ZONECOMPILER_IMPORT_NODES_H
+#ifndef STELE_LIB_ZONE_NODES_H
+#define STELE_LIB_ZONE_NODES_H
 
 /*
  * From sorted records to nodes (lib/store/node.h), one owner at a time.
@@ -9,8 +9,8 @@
  * RRset that they cover. In this form it is checked, and then written as a node.
  */
 
-#include "zonecompiler/import/records.h"
-#include "zonecompiler/import/report.h"
+#include "lib/zone/records.h"
+#include "lib/zone/report.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/import/records.h"
+#include "lib/zone/records.h"
 
 #include "lib/base/error.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/import/check.h"
+#include "lib/zone/hash_set.h"
+
+#include "lib/base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

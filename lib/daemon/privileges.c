@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "responder/privileges.h"
+#include "lib/daemon/privileges.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-int stele_privileges_drop(const char *user, bool keep_net, struct stele_error *reterr)
+int stele_privileges_drop(const char *user, unsigned keep, struct stele_error *reterr)
 {
 	if (geteuid() != 0)
 		return 0;
@@ -19,9 +19,11 @@ int stele_privileges_drop(const char *user, bool keep_net, struct stele_error *r
 			       stele_fail(reterr, STELE_E_INPUT, "there is no user '%s'", user);
 
 	capng_clear(CAPNG_SELECT_BOTH);
-	if (keep_net)
+	if (keep & STELE_KEEP_NET)
 		capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN,
 			      CAP_NET_RAW, -1);
+	if (keep & STELE_KEEP_BIND)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_BIND_SERVICE);
 	int rc = capng_change_id((int)entry->pw_uid, (int)entry->pw_gid,
 				 CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
 	if (rc)

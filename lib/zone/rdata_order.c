@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/import/rdata.h"
+#include "lib/zone/rdata.h"
 
+#include "lib/dns/name.h"
 #include "lib/dns/rrtype.h"
 
 #include <string.h>
@@ -61,6 +62,11 @@ static struct names_run names_of(uint16_t type, const uint8_t *rdata, size_t len
 	}
 }
 
+static uint8_t lower(uint8_t c)
+{
+	return (uint8_t)(c - 'A') < 26 ? (uint8_t)(c | 0x20) : c;
+}
+
 int stele_rdata_compare(uint16_t type, const uint8_t *a, size_t a_len, const uint8_t *b,
 			size_t b_len)
 {
@@ -75,9 +81,9 @@ int stele_rdata_compare(uint16_t type, const uint8_t *a, size_t a_len, const uin
 	for (; i < len; i++) {
 		uint8_t x = a[i], y = b[i];
 		if (i >= in_a.start && i < in_a.end)
-			x = stele_char_lower[x];
+			x = lower(x);
 		if (i >= in_b.start && i < in_b.end)
-			y = stele_char_lower[y];
+			y = lower(y);
 		if (x != y)
 			return x < y ? -1 : 1;
 	}

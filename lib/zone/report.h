@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_ZONECOMPILER_IMPORT_REPORT_H
-#define STELE_ZONECOMPILER_IMPORT_REPORT_H
+#ifndef STELE_LIB_ZONE_REPORT_H
+#define STELE_LIB_ZONE_REPORT_H
 
 /*
- * What is wrong with a zone file, collected while it is read: errors, after which nothing is stored,
- * and warnings, after which it is stored all the same. Each has the form
+ * What is wrong with a zone, collected while it is read: errors, after which nothing is stored, and
+ * warnings, after which it is stored all the same. Each has one of the forms
  *
  *   FILE:LINE:COLUMN: what is wrong (what was expected)
+ *   transfer of example. from 192.0.2.1: what is wrong (what was expected)
  *
  * and goes out through a callback at once. A person can use the first few of a kind and the number
  * of the rest, so each kind of warning is shown STELE_REPORT_SHOWN times and then only counted;
@@ -36,7 +37,10 @@ enum stele_warning {
 	STELE_WARN_KIND_CNT,
 };
 
-/* A place in a zone file. Lines and columns count from 1; a column counts bytes. */
+/*
+ * A place in a zone file. Lines and columns count from 1; a column counts bytes. Records that do not
+ * come from a file have line 0, and in place of its name what they came with.
+ */
 struct stele_place {
 	const char *file;
 	uint32_t line, column;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_ZONECOMPILER_IMPORT_RECORDS_H
-#define STELE_ZONECOMPILER_IMPORT_RECORDS_H
+#ifndef STELE_LIB_ZONE_RECORDS_H
+#define STELE_LIB_ZONE_RECORDS_H
 
 /*
  * The records of one zone in memory, as they come and then in canonical order of their owners.

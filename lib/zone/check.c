@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/import/check.h"
+#include "lib/zone/check.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
@@ -14,8 +14,7 @@
 struct stele_place stele_check_place(const struct stele_check *check,
 				     const struct stele_owner_rr *rr)
 {
-	return (struct stele_place){stele_scan_file_name(check->scan, rr->file), rr->line,
-				    rr->column};
+	return (struct stele_place){check->file_name(check->user, rr->file), rr->line, rr->column};
 }
 
 static bool is_before(const struct stele_owner_rr *a, const struct stele_owner_rr *b)
@@ -38,7 +37,7 @@ struct stele_place stele_check_owner_place(const struct stele_check *check,
 	for (size_t i = 1; i < owner->rr_cnt; i++)
 		if (is_before(&owner->rrs[i], first))
 			first = &owner->rrs[i];
-	return (struct stele_place){stele_scan_file_name(check->scan, first->file), first->line, 1};
+	return (struct stele_place){check->file_name(check->user, first->file), first->line, 1};
 }
 
 const struct stele_owner_rr *stele_owner_find(const struct stele_owner *owner, uint16_t type)
@@ -260,6 +259,22 @@ static int check_soa(struct stele_check *check, const struct stele_owner *owner,
 	return 0;
 }
 
+int stele_check_owner_alone(struct stele_check *check, const struct stele_owner *owner,
+			    bool is_apex)
+{
+	int status = check_soa(check, owner, is_apex);
+	if (status == 0)
+		status = check_alone(check, owner);
+	if (status == 0)
+		status = check_rrsets(check, owner);
+	if (status < 0 || !is_apex || stele_owner_find(owner, STELE_TYPE_NS) != NULL)
+		return status;
+	char text[STELE_NAME_TEXT_MAX];
+	return stele_report_error(check->report, stele_check_owner_place(check, owner),
+				  "no NS record at %s (expected one at the zone's apex)",
+				  stele_key_to_text(owner->key, owner->key_len, text));
+}
+
 int stele_check_owner(struct stele_check *check, const struct stele_owner *owner)
 {
 	char text[STELE_NAME_TEXT_MAX], above[STELE_NAME_TEXT_MAX];
@@ -291,21 +306,13 @@ int stele_check_owner(struct stele_check *check, const struct stele_owner *owner
 		}
 	}
 
-	int status = check_soa(check, owner, is_apex);
-	if (status == 0)
-		status = check_alone(check, owner);
-	if (status == 0)
-		status = check_rrsets(check, owner);
+	int status = stele_check_owner_alone(check, owner, is_apex);
 	if (status < 0)
 		return status;
 
 	const struct stele_owner_rr *ns = stele_owner_find(owner, STELE_TYPE_NS);
 	const struct stele_owner_rr *mx = stele_owner_find(owner, STELE_TYPE_MX);
 	bool is_cut = ns != NULL && !is_apex && !is_occluded;
-	if (is_apex && ns == NULL)
-		return stele_report_error(check->report, stele_check_owner_place(check, owner),
-					  "no NS record at %s (expected one at the zone's apex)",
-					  stele_key_to_text(key, key_len, text));
 	if (is_cut)
 		set_last(&check->cut, key, key_len);
 	if (stele_owner_find(owner, STELE_TYPE_DNAME) != NULL)
@@ -339,6 +346,31 @@ void stele_check_end(struct stele_check *check)
 
 /* ---- NSEC3 ---- */
 
+int stele_check_nsec3_alone(struct stele_check *check, const struct stele_owner *owner)
+{
+	for (size_t i = 0; i < owner->rr_cnt && !owner->rrs[i].is_sig; i++) {
+		const uint8_t *rdata = owner->rrs[i].rdata;
+		unsigned iterations = stele_get_be16(rdata + 2);
+		struct stele_place place = stele_check_place(check, &owner->rrs[i]);
+		if (rdata[0] != 1 || rdata[5 + rdata[4]] != STELE_NSEC3_HASH_SZ)
+			return stele_report_error(check->report, place,
+						  "NSEC3 hash algorithm %u with a hash of %u bytes "
+						  "(expected 1 with 20, SHA-1)",
+						  rdata[0], rdata[5 + rdata[4]]);
+		if (iterations > STELE_CHECK_ITERATIONS_MAX)
+			return stele_report_error(check->report, place,
+						  "NSEC3 with iterations %u (expected 0, at most "
+						  "%d are accepted)",
+						  iterations, STELE_CHECK_ITERATIONS_MAX);
+		if (iterations > 0 && !check->told_iterations)
+			stele_report_warning(check->report, STELE_WARN_NSEC3_ITERATIONS, place,
+					     "NSEC3 with iterations %u (expected 0, RFC 9276)",
+					     iterations);
+		check->told_iterations |= iterations > 0; /* one signer made them all */
+	}
+	return check_rrsets(check, owner);
+}
+
 int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner *owner,
 			    uint8_t hash[STELE_NSEC3_HASH_SZ])
 {
@@ -361,27 +393,7 @@ int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner 
 				     stele_check_place(check, first),
 				     "signature over an NSEC3 that is not there (expected both; it "
 				     "is left out)");
-	for (size_t i = 0; i < owner->rr_cnt && !owner->rrs[i].is_sig; i++) {
-		const uint8_t *rdata = owner->rrs[i].rdata;
-		unsigned iterations = stele_get_be16(rdata + 2);
-		struct stele_place place = stele_check_place(check, &owner->rrs[i]);
-		if (rdata[0] != 1 || rdata[5 + rdata[4]] != STELE_NSEC3_HASH_SZ)
-			return stele_report_error(check->report, place,
-						  "NSEC3 hash algorithm %u with a hash of %u bytes "
-						  "(expected 1 with 20, SHA-1)",
-						  rdata[0], rdata[5 + rdata[4]]);
-		if (iterations > STELE_CHECK_ITERATIONS_MAX)
-			return stele_report_error(check->report, place,
-						  "NSEC3 with iterations %u (expected 0, at most "
-						  "%d are accepted)",
-						  iterations, STELE_CHECK_ITERATIONS_MAX);
-		if (iterations > 0 && !check->told_iterations)
-			stele_report_warning(check->report, STELE_WARN_NSEC3_ITERATIONS, place,
-					     "NSEC3 with iterations %u (expected 0, RFC 9276)",
-					     iterations);
-		check->told_iterations |= iterations > 0; /* one signer made them all */
-	}
-	int status = check_rrsets(check, owner);
+	int status = stele_check_nsec3_alone(check, owner);
 	if (status < 0)
 		return status;
 	stele_check_signatures(check, owner);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zonecompiler/import/nodes.h"
+#include "lib/zone/nodes.h"
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/dns/rrtype.h"
 #include "lib/store/node.h"
-#include "zonecompiler/import/rdata.h"
+#include "lib/zone/rdata.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * next, the last to the apex; each NSEC3 to the next hash, the last to the first; and no owner that
  * must be in the chain is missing. Faults are warnings: the zone is served as its signer left it.
  */
-#include "zonecompiler/import/check.h"
+#include "lib/zone/check.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/nsec3.h"

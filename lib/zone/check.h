@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_ZONECOMPILER_IMPORT_CHECK_H
-#define STELE_ZONECOMPILER_IMPORT_CHECK_H
+#ifndef STELE_LIB_ZONE_CHECK_H
+#define STELE_LIB_ZONE_CHECK_H
 
 /*
  * What a zone must be, and what it had better be, checked while its owners pass by in canonical
@@ -11,8 +11,9 @@
  * Errors are what docs/conformance.md calls refused, warnings what it calls warned.
  */
 
-#include "zonecompiler/import/nodes.h"
-#include "zonecompiler/import/scan.h"
+#include "lib/zone/hash_set.h"
+#include "lib/zone/nodes.h"
+#include "lib/zone/report.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,17 +22,6 @@
 /* RFC 9276 section 3.1 wants 0 iterations, 3.2 lets validators stop at any number above; what
  * resolvers took before was at most 500 with the longest keys (RFC 5155 section 10.3). */
 enum { STELE_CHECK_ITERATIONS_MAX = 500 };
-
-/* A set of names by 64-bit hash of their key. All zeros is empty. */
-struct stele_hash_set {
-	uint64_t *slots; /* 0 is free */
-	size_t room, cnt;
-};
-
-uint64_t stele_hash_key(const uint8_t *key, size_t key_len);
-int stele_hash_set_add(struct stele_hash_set *set, uint64_t hash); /* 0 or STELE_E_SYSTEM */
-bool stele_hash_set_has(const struct stele_hash_set *set, uint64_t hash);
-void stele_hash_set_free(struct stele_hash_set *set);
 
 /* An address that must come: of a name server below the cut that names it, or of the apex. */
 struct stele_want {
@@ -54,8 +44,10 @@ struct stele_last_name {
 
 struct stele_check {
 	struct stele_report *report;
-	const struct stele_scan *scan; /* for names of files */
-	const uint8_t *apex;           /* wire format, lower case */
+	/* The name of the file, or of the transfer, that a record came with. */
+	const char *(*file_name)(const void *user, uint16_t file);
+	const void *user;
+	const uint8_t *apex; /* wire format, lower case */
 	size_t apex_len;
 	uint8_t apex_key[STELE_SORT_KEY_MAX];
 	size_t apex_key_len;
@@ -95,6 +87,14 @@ int stele_check_owner(struct stele_check *check, const struct stele_owner *owner
  */
 int stele_check_nsec3_owner(struct stele_check *check, const struct stele_owner *owner,
 			    uint8_t hash[STELE_NSEC3_HASH_SZ]);
+
+/*
+ * The errors alone, of one owner by itself: what stele_check_owner() and stele_check_nsec3_owner() check of
+ * it but for its place among others (the name, and what is above it).
+ */
+int stele_check_owner_alone(struct stele_check *check, const struct stele_owner *owner,
+			    bool is_apex);
+int stele_check_nsec3_alone(struct stele_check *check, const struct stele_owner *owner);
 
 /* Behind the last owner, and behind the last owner of NSEC3 records. */
 void stele_check_end(struct stele_check *check);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/zone/rdata.h"
+
+#include "lib/dns/name.h"
+#include "lib/dns/rrtype.h"
+
+#include <string.h>
+
+static const char *const descriptions[] = {
+	[STELE_TYPE_A] = "4",
+	[STELE_TYPE_NS] = "N",
+	[STELE_TYPE_CNAME] = "N",
+	[STELE_TYPE_SOA] = "NN3DDDD",
+	[STELE_TYPE_PTR] = "N",
+	[STELE_TYPE_MX] = "2N",
+	[STELE_TYPE_TXT] = "T",
+	[STELE_TYPE_AAAA] = "6",
+	[STELE_TYPE_SRV] = "222N",
+	[STELE_TYPE_DNAME] = "N",
+	[STELE_TYPE_DS] = "2A1X",
+	[STELE_TYPE_RRSIG] = "RA1DEE2NB",
+	[STELE_TYPE_NSEC] = "NM",
+	[STELE_TYPE_DNSKEY] = "21AB",
+	[STELE_TYPE_NSEC3] = "112SHM",
+	[STELE_TYPE_NSEC3PARAM] = "112S",
+	[56] = "T",    /* NINFO */
+	[57] = "21AB", /* RKEY */
+	[STELE_TYPE_CDS] = "2A1X",
+	[STELE_TYPE_CDNSKEY] = "21AB",
+	[66] = "RC2N", /* DSYNC, RFC 9859 */
+	[67] = "B",    /* HHIT, RFC 9886 */
+	[68] = "B",    /* BRID, RFC 9886 */
+};
+
+const char *stele_rdata_description(uint16_t type)
+{
+	if (type < sizeof(descriptions) / sizeof(descriptions[0]))
+		return descriptions[type];
+	switch (type) {
+	case 258: /* AVC */
+	case 261: /* RESINFO, RFC 9606 */
+	case 262: /* WALLET */
+	case 263: /* CLA */
+		return "T";
+	case 259: /* DOA */
+		return "331UO";
+	case 260: /* AMTRELAY, RFC 8777 */
+		return "1Y";
+	case 264: /* IPN */
+		return "8";
+	case 32768: /* TA */
+	case 32769: /* DLV, RFC 4431 */
+		return "2A1X";
+	default:
+		return NULL;
+	}
+}
+
+bool stele_rdata_type_is_data(uint16_t type)
+{
+	return type != 0 && type != STELE_TYPE_OPT && (type < 128 || type > 255);
+}
+
+/* Bytes of D bit, type and relay, 0 if they are not whole. What relays of other types are is not said. */
+static size_t relay_length(const uint8_t *p, size_t left)
+{
+	size_t name_len;
+	if (left == 0)
+		return 0;
+	switch (*p & 0x7f) {
+	case 0:
+		return 1;
+	case 1:
+		return 1 + 4;
+	case 2:
+		return 1 + 16;
+	case 3:
+		name_len = stele_name_length(p + 1, left - 1);
+		return name_len > 0 ? 1 + name_len : 0;
+	default:
+		return left;
+	}
+}
+
+static bool bitmap_valid(const uint8_t *p, size_t len)
+{
+	int last = -1;
+	while (len > 0) {
+		if (len < 2 || p[0] <= last || p[1] < 1 || p[1] > 32 || p[1] > len - 2 ||
+		    p[1 + p[1]] == 0)
+			return false;
+		last = p[0];
+		len -= 2u + p[1];
+		p += 2u + p[1];
+	}
+	return true;
+}
+
+bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
+{
+	const char *letters = stele_rdata_description(type);
+	if (letters == NULL)
+		return stele_rdata_valid_by_ldns(type, bytes, len);
+	const uint8_t *p = bytes, *end = bytes + len;
+	for (; *letters != '\0'; letters++) {
+		size_t left = (size_t)(end - p), need;
+		switch (*letters) {
+		case '1':
+		case 'A':
+		case 'C':
+			need = 1;
+			break;
+		case '2':
+		case 'R':
+			need = 2;
+			break;
+		case '6':
+			need = 16;
+			break;
+		case '8':
+			need = 8;
+			break;
+		case 'Y':
+			need = relay_length(p, left);
+			if (need == 0)
+				return false;
+			break;
+		case 'N':
+			need = stele_name_length(p, left);
+			if (need == 0)
+				return false;
+			break;
+		case 'S':
+		case 'H':
+		case 'U':
+			if (left == 0 || (*letters == 'H' && *p == 0))
+				return false;
+			need = 1u + *p;
+			break;
+		case 'T':
+			if (left == 0)
+				return false;
+			while (p < end) {
+				if (*p >= end - p)
+					return false;
+				p += 1 + *p;
+			}
+			return true;
+		case 'M':
+			return bitmap_valid(p, left);
+		case 'X':
+		case 'B':
+			return left > 0;
+		case 'O':
+			return true;
+		default:
+			need = 4;
+			break;
+		}
+		if (need > left)
+			return false;
+		p += need;
+	}
+	return p == end;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_ZONE_RDATA_H
+#define STELE_LIB_ZONE_RDATA_H
+
+/*
+ * The data of one record in wire format: what a type allows, in which order records of an RRset stand, and
+ * how data comes out of a message.
+ *
+ * A type is described by a string of letters, one a field; one loop over it checks wire bytes, and another
+ * one in import parses text. That covers the types of which zones are full, and those that ldns may not
+ * know. All others go through ldns, which costs microseconds. All functions are pure and thread safe.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STELE_RDATA_MAX 65535
+
+/*
+ * The description of a type, NULL if it has none here. The letters:
+ *   N name                       4, 6 addresses              1, 2, 3, 8 numbers of 8, 16, 32, 64 bits
+ *   D duration of 32 bits        E time of 32 bits           A algorithm
+ *   R record type                S salt in hex, "-" if none  H base32hex behind its length
+ *   C scheme of DSYNC            Y relay of AMTRELAY         U string
+ *   T strings up to the end      M type bitmap up to the end X hex up to the end
+ *   B base64 up to the end       O the same, "-" if none
+ */
+const char *stele_rdata_description(uint16_t type);
+
+/*
+ * True if records of the type can stand in a zone: not 0, not OPT, none of the question and meta types
+ * (RFC 6895 section 3.1: 128 to 255).
+ */
+bool stele_rdata_type_is_data(uint16_t type);
+
+/* True if the bytes are what `type` allows; of a type that nobody knows all are. */
+bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len);
+
+/* The same for types that have no description here: all bytes, if ldns has none either. */
+bool stele_rdata_valid_by_ldns(uint16_t type, const uint8_t *bytes, size_t len);
+bool stele_rdata_known_by_ldns(uint16_t type);
+
+/*
+ * Canonical order of two rdata of a type (RFC 4034 section 6.3, with 6.2 and RFC 6840 section 5.1 for
+ * the names that count in lower case). 0 means that they are the same record.
+ */
+int stele_rdata_compare(uint16_t type, const uint8_t *a, size_t a_len, const uint8_t *b,
+			size_t b_len);
+
+/* ---- out of a message ---- */
+
+/*
+ * Reads the name at `off` of a message (RFC 1035 section 4.1.4), with its case. Returns its length, and sets
+ * `*ret_next` to where the message goes on behind it; STELE_E_INPUT if it is none. A pointer must point
+ * behind the header and before everything that was read of this name so far, so nothing can loop.
+ */
+int stele_name_from_message(const uint8_t *msg, size_t msg_len, size_t off, uint8_t name[255],
+			    size_t *ret_next);
+
+/*
+ * Copies the data of a record of `type` out of a message: `rdlen` bytes at `rdata_off`. Compressed names are
+ * expanded in the types that may have them (RFC 3597 section 4: those of RFC 1035, and RP, AFSDB, RT,
+ * SIG, PX, NXT, NAPTR and SRV, of which senders once did so). The result is what stele_rdata_valid()
+ * accepts; its length is returned. STELE_E_INPUT if it is not, if a name leaves the data or does not end in
+ * it, or if the type is none of data. Nothing is assumed of the message and of where the data lies in it.
+ */
+int stele_rdata_from_message(uint16_t type, const uint8_t *msg, size_t msg_len, size_t rdata_off,
+			     size_t rdlen, uint8_t out[STELE_RDATA_MAX]);
+
+#endif
