@@ -57,16 +57,18 @@ struct stele_managed_zone {
 	/* Of a secondary (RFC 1034 section 4.3.5). Times are seconds since 1970, 0: never. */
 	bool primary_serial_known;
 	uint32_t primary_serial;
-	time_t refreshed_at;    /* the primary last said, or proved, that we are up to date */
-	time_t next_refresh_at; /* when it is asked again */
+	time_t refreshed_at;       /* the primary last said, or proved, that we are up to date */
+	time_t next_refresh_at;    /* when it is asked again */
 	_Atomic time_t expires_at; /* service loops read it too */
-	uint32_t expire_s;  /* in force: the SOA's or what RFC 7314 allows */
-	unsigned retry_cnt; /* failures in a row */
-	char *last_error;   /* of the last try; NULL: none. free() */
+	uint32_t expire_s;         /* in force: the SOA's or what RFC 7314 allows */
+	unsigned retry_cnt;        /* failures in a row */
+	char *last_error;          /* of the last try; NULL: none. free() */
 	time_t last_error_at;
 	uint64_t transfer_cnt, transfer_failed_cnt, notify_in_cnt, update_cnt, update_failed_cnt;
 
-	bool wanted; /* while zones are brought in line with the configuration */
+	bool configured;  /* the configuration names it */
+	bool wanted;      /* while zones are brought in line with the configuration */
+	bool catalog_due; /* its data is to be read as a catalog */
 
 	/* Owned by transfer/, notify/, catalog/: NULL where there is none. */
 	struct stele_refresh *refresh;
