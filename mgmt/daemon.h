@@ -39,6 +39,7 @@ struct stele_daemon {
 	struct stele_zones *zones;
 	struct stele_zone_states *states;
 	struct stele_refreshes *refreshes; /* transfer/'s own; NULL while there is no secondary */
+	struct stele_notify *notify;
 	struct stele_service *service;
 	struct stele_daemon_control *control;
 	struct stele_metrics *metrics;

@@ -16,16 +16,18 @@
 static const struct stele_cmd_option options[] = {
 	{"store", 's', "DIR", "the store"},
 	{"jobs", 'J', "N", "threads where the image is built anew (default: one for each core)"},
+	{"no-compact", 'n', NULL, "leave garbage in the file, for 'compact' when nobody waits"},
 	{"json", 'j', NULL, "print a summary as JSON"},
 	{NULL, 0, NULL, NULL},
 };
 
 static const struct stele_cmd_spec spec = {
 	.name = "update",
-	.synopsis = "--store DIR [--jobs N] IMAGE",
+	.synopsis = "--store DIR [--jobs N] [--no-compact] IMAGE",
 	.about =
 		"Appends to the image what changed in the store since it was made: only shards with a changed\n"
-		"record. Where too much changed the image is built anew, with its seed, and replaced.",
+		"record. Where too much changed the image is built anew, with its seed, and replaced; where too\n"
+		"much of the file is not reached any more, it is compacted.",
 	.options = options,
 };
 
@@ -85,6 +87,7 @@ static void print_summary(const char *image, const struct stele_update_stats *st
 int stele_cmd_update(int argc, char **argv)
 {
 	const char *store_dir = NULL, *value;
+	struct stele_update_options update = {0};
 	bool json = false;
 	cpu_set_t set;
 	uint64_t jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint64_t)CPU_COUNT(&set) :
@@ -99,12 +102,14 @@ int stele_cmd_update(int argc, char **argv)
 			return stele_cmd_usage(spec.name, "--jobs %s (expected 1 to %d)", value,
 					       JOBS_MAX);
 		json |= id == 'j';
+		update.no_compact |= id == 'n';
 	}
 	if (store_dir == NULL)
 		return stele_cmd_usage(spec.name, "--store is missing");
 	if (argc - optind != 1)
 		return stele_cmd_usage(spec.name, "expected one image");
 	const char *image = argv[optind];
+	update.jobs = (unsigned)jobs;
 
 	struct stele_progress clock;
 	stele_progress_begin(&clock, "updating", "names", 0);
@@ -113,7 +118,7 @@ int stele_cmd_update(int argc, char **argv)
 	struct stele_update_stats stats = {0};
 	int rc = stele_store_open(store_dir, STELE_STORE_READ, &store, &err);
 	if (rc == 0) {
-		rc = stele_update(store, image, (unsigned)jobs, &stats, &err);
+		rc = stele_update(store, image, &update, &stats, &err);
 		stele_store_close(store);
 	}
 	double seconds = stele_progress_end(&clock);

@@ -9,7 +9,12 @@
  * The service has checked the signature and taken it off the message before a handler sees the
  * request, and signs what the handler answers, so no handler knows of TSIG beyond the key's
  * name. A handler runs in the request's home, a service loop; it may answer at once, or keep the
- * request, work elsewhere, and answer later. Every request is answered or dropped exactly once.
+ * request, work elsewhere, and answer later. Every request is answered or dropped exactly once, also
+ * when its client is gone, which nobody is told.
+ *
+ * What a handler need not look at: AXFR and IXFR come with one question of class IN or ANY, never over a
+ * TLS version below 1.3, and no more at once than the configuration says. NOTIFY and UPDATE come as they are,
+ * with no more known than that a header is there and QR is not set.
  */
 
 #include "mgmt/loop/loop.h"
@@ -22,7 +27,7 @@
 enum stele_transport { STELE_UDP, STELE_TCP, STELE_TLS };
 
 struct stele_request {
-	struct stele_loop *home;
+	struct stele_loop *home; /* every request ends before the service is freed */
 	enum stele_transport transport;
 	struct stele_peer peer;
 	struct stele_config_address local;
@@ -45,9 +50,13 @@ void stele_request_drop(struct stele_request *request);
 
 /*
  * Answers with many messages (TCP, TLS). In its home: `next` is called whenever the client can take
- * more; it writes one message of at most `reply_max` bytes to `buf` and returns its length, 0 at the
- * end, or negative to cut the connection. `last` is set with the last message, so that it is signed.
- * `ended` is called once, however it ends; `complete` if the kernel took all of it.
+ * more; it writes one message of at most `reply_max` bytes to `buf` (of `cap`) and returns its length, 0
+ * at the end, or negative to cut the connection. With the last message it may set `last`, and is not
+ * called again. Each message is signed.
+ *
+ * `ended` is called once, however it ends, perhaps before stele_request_stream() returns (the client
+ * is gone); `complete` if the kernel took all of it. The request lives until `ended` has returned, so
+ * `next` may look at it.
  */
 struct stele_stream {
 	int (*next)(struct stele_stream *stream, uint8_t *buf, size_t cap, bool *last);

@@ -57,6 +57,7 @@ int stele_service_reload(struct stele_service *service, const struct stele_mgmtd
 	X(tls_accepted, "TLS connections accepted")                                                \
 	X(tls_failed, "TLS handshakes that failed")                                                \
 	X(refused_client, "connections refused: too many of one client")                           \
+	X(refused_full, "connections refused: too many, and none to close")                        \
 	X(evicted, "connections closed to make room")                                              \
 	X(timed_out, "connections closed by a time limit")                                         \
 	X(tsig_bad, "signatures that were refused")                                                \

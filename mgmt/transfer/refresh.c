@@ -46,7 +46,23 @@ const char *refresh_peer(const struct refresh_round *round, char text[REFRESH_PE
 	return text;
 }
 
-struct stele_client_settings refresh_client(const struct stele_refresh *refresh,
+static int on_message(void *user, uint8_t *msg, size_t len, struct stele_error *reterr)
+{
+	struct stele_refresh *refresh = user;
+	return refresh->round->fetch != NULL ? refresh_fetch_message(refresh, msg, len, reterr) :
+					       refresh_probe_message(refresh, msg, len, reterr);
+}
+
+static void on_ended(void *user, enum stele_client_fault fault, const struct stele_error *err)
+{
+	struct stele_refresh *refresh = user;
+	if (refresh->round->fetch != NULL)
+		refresh_fetch_ended(refresh, fault, err);
+	else
+		refresh_probe_ended(refresh, fault, err);
+}
+
+struct stele_client_settings refresh_client(struct stele_refresh *refresh,
 					    enum stele_client_transport transport)
 {
 	const struct refresh_round *round = refresh->round;
@@ -59,6 +75,9 @@ struct stele_client_settings refresh_client(const struct stele_refresh *refresh,
 		.tls = &round->remote->tls,
 		.contexts = refresh->daemon->refreshes->tls,
 		.answer_max_ns = round->options->transfer_max_ns,
+		.message = on_message,
+		.ended = on_ended,
+		.user = refresh,
 	};
 }
 
@@ -240,7 +259,7 @@ static void next_candidate(struct stele_refresh *refresh)
 		const struct refresh_candidate *c = &round->candidates[round->candidate];
 		round->remote = round->options->primary_remotes.items[c->remote];
 		round->address = &round->remote->addresses.items[c->address];
-		round->probe_stream = round->plain = round->axfr = round->has_expire = false;
+		round->probe_stream = round->plain = round->axfr = false;
 		round->key = NULL;
 		if (round->remote->key != NULL) {
 			round->key = stele_tsig_keys_find_text(round->keys, round->remote->key);
@@ -251,8 +270,8 @@ static void next_candidate(struct stele_refresh *refresh)
 				continue;
 			}
 		}
-		const char *back = stele_turns_stands_back(turns, round->address,
-							   round->remote->connect_port);
+		const char *back =
+			stele_turns_stands_back(turns, round->address, round->remote->connect_port);
 		if (back != NULL) {
 			stele_zone_set_error(zone, "%s: left alone for now: %s",
 					     refresh_peer(round, peer), back);
@@ -280,8 +299,8 @@ static void turn_ready(struct stele_turn *turn)
 	if (back != NULL) {
 		stele_turn_leave(refresh->daemon->refreshes->turns, turn);
 		next_candidate(refresh);
-	} else if (turn->kind == STELE_TURN_PROBE || (refresh->zone->loaded && !round->force &&
-						      round->remote->tls.enabled)) {
+	} else if (turn->kind == STELE_TURN_PROBE ||
+		   (refresh->zone->loaded && !round->force && round->remote->tls.enabled)) {
 		refresh_probe(refresh);
 	} else {
 		refresh_fetch(refresh);
@@ -312,8 +331,7 @@ void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, c
 static void list_candidates(const struct stele_refresh *refresh, struct refresh_round *round)
 {
 	for (size_t i = 0; i < round->options->primary_remotes.cnt; i++) {
-		const struct stele_remote_config *remote =
-			round->options->primary_remotes.items[i];
+		const struct stele_remote_config *remote = round->options->primary_remotes.items[i];
 		for (size_t j = 0; j < remote->addresses.cnt; j++) {
 			struct refresh_candidate c = {(uint16_t)i, (uint16_t)j};
 			struct refresh_candidate *at = &round->candidates[round->candidate_cnt++];
@@ -383,9 +401,8 @@ static int make_refreshes(struct stele_daemon *daemon, struct stele_error *reter
 	clock_gettime(CLOCK_REALTIME, &now);
 	refreshes->random = (uint64_t)now.tv_sec << 32 ^ (uint64_t)now.tv_nsec ^ 1;
 	refreshes->tls = stele_tls_contexts_new();
-	if (refreshes->tls == NULL ||
-	    stele_turns_new(stele_loop_base(daemon->main), turns_clock, daemon, &refreshes->turns,
-			    NULL) < 0) {
+	if (refreshes->tls == NULL || stele_turns_new(stele_loop_base(daemon->main), turns_clock,
+						      daemon, &refreshes->turns, NULL) < 0) {
 		stele_tls_contexts_free(refreshes->tls);
 		free(refreshes);
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for secondaries");

@@ -22,6 +22,7 @@
  */
 
 #include "mgmt/transfer/client.h"
+#include "mgmt/transfer/query.h"
 #include "mgmt/transfer/turns.h"
 #include "mgmt/transfer/refresh.h"
 
@@ -58,8 +59,7 @@ struct refresh_round {
 	bool probe_stream; /* it goes over TCP */
 	bool plain;        /* without EDNS: the server does not know it */
 	bool axfr;         /* an IXFR failed */
-	bool has_expire;   /* the answer to the question for the SOA had EXPIRE */
-	uint32_t expire;
+	struct stele_soa_reply reply;
 
 	struct refresh_candidate candidates[];
 };
@@ -83,7 +83,7 @@ time_t refresh_clock(const struct stele_daemon *daemon);
 uint32_t refresh_random(struct stele_daemon *daemon);
 
 /* What a client of the candidate at hand has in common. */
-struct stele_client_settings refresh_client(const struct stele_refresh *refresh,
+struct stele_client_settings refresh_client(struct stele_refresh *refresh,
 					    enum stele_client_transport transport);
 
 /* ---- what a candidate leads to; each may free the round ---- */
@@ -93,9 +93,19 @@ void refresh_confirmed(struct stele_refresh *refresh, bool sent, bool has_expire
 /* It failed, and the next one has its turn. `unreachable`: so will other zones find it. */
 void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, const char *reason);
 
+uint16_t refresh_message_id(struct stele_daemon *daemon);
+
 void refresh_probe(struct stele_refresh *refresh);
+int refresh_probe_message(struct stele_refresh *refresh, const uint8_t *msg, size_t len,
+			  struct stele_error *reterr);
+void refresh_probe_ended(struct stele_refresh *refresh, enum stele_client_fault fault,
+			 const struct stele_error *err);
 /* The probe said that there is a newer zone; `client` of the round is a connection that may go on. */
 void refresh_fetch(struct stele_refresh *refresh);
+int refresh_fetch_message(struct stele_refresh *refresh, const uint8_t *msg, size_t len,
+			  struct stele_error *reterr);
+void refresh_fetch_ended(struct stele_refresh *refresh, enum stele_client_fault fault,
+			 const struct stele_error *err);
 /* Frees a fetch; one that is being committed goes on without the zone. NULL is fine. */
 void refresh_fetch_free(struct refresh_fetch *fetch);
 

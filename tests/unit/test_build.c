@@ -167,7 +167,8 @@ static struct stele_build_stats build(struct place *p, const char *image, unsign
 static struct stele_update_stats update(struct place *p)
 {
 	struct stele_update_stats stats;
-	OK(stele_update(p->store, p->image, 2, &stats, &err));
+	OK(stele_update(p->store, p->image, &(struct stele_update_options){.jobs = 2}, &stats,
+			&err));
 	return stats;
 }
 

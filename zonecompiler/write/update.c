@@ -299,8 +299,9 @@ static bool is_compaction_due(const struct stele_image_size *size)
 	return garbage > GARBAGE_MIN && garbage * 100 > GARBAGE_PERCENT * size->file_sz;
 }
 
-int stele_update(struct stele_store *store, const char *path, unsigned jobs,
-		 struct stele_update_stats *ret_stats, struct stele_error *reterr)
+int stele_update(struct stele_store *store, const char *path,
+		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,
+		 struct stele_error *reterr)
 {
 	struct stele_error error;
 	struct stele_update_stats stats = {0};
@@ -326,8 +327,9 @@ int stele_update(struct stele_store *store, const char *path, unsigned jobs,
 	struct stele_image_size size = update->size;
 	free_update(update);
 	if (rc == UPDATE_REBUILD)
-		rc = build_anew(store, path, jobs, &stats, &error);
-	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && is_compaction_due(&size)) {
+		rc = build_anew(store, path, options->jobs, &stats, &error);
+	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && !options->no_compact &&
+	    is_compaction_due(&size)) {
 		rc = update_compact(path, &size, &error);
 		stats.kind = STELE_UPDATE_COMPACTED;
 		stats.image_sz = size.file_sz;
@@ -337,6 +339,31 @@ int stele_update(struct stele_store *store, const char *path, unsigned jobs,
 	close(fd);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
+	*ret_stats = stats;
+	return 0;
+}
+
+int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
+		  struct stele_error *reterr)
+{
+	struct stele_compact_stats stats;
+	struct stele_image_size size;
+	struct stele_view view;
+	int fd;
+	int rc = open_locked(path, &fd, reterr);
+	if (rc < 0)
+		return rc;
+	rc = stele_view_open_directory(path, &view, reterr);
+	if (rc == 0) {
+		stats.generation = view.generation;
+		stats.before_sz = view.bytes_sz;
+		stele_view_close(&view);
+		rc = update_compact(path, &size, reterr);
+	}
+	close(fd);
+	if (rc < 0)
+		return rc;
+	stats.image_sz = size.file_sz;
 	*ret_stats = stats;
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "lib/base/error.h"
 #include "lib/store/store.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum stele_update_kind {
@@ -41,11 +42,30 @@ struct stele_update_stats {
 	double sync_s;    /* waiting until the disk has it */
 };
 
+struct stele_update_options {
+	unsigned jobs;   /* threads for building anew */
+	bool no_compact; /* somebody waits for the change: garbage stays, for stele_compact() */
+};
+
 /*
- * Updates the image at `path`. Waits for another update of it to end. `jobs`: threads for building
- * anew. STELE_E_INPUT: not an image, or the store holds what cannot be carved.
+ * Updates the image at `path`. Waits for another update of it to end. STELE_E_INPUT: not an image, or the
+ * store holds what cannot be carved.
  */
-int stele_update(struct stele_store *store, const char *path, unsigned jobs,
-		 struct stele_update_stats *ret_stats, struct stele_error *reterr);
+int stele_update(struct stele_store *store, const char *path,
+		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,
+		 struct stele_error *reterr);
+
+struct stele_compact_stats {
+	uint64_t generation;
+	uint64_t before_sz, image_sz; /* bytes of the file */
+};
+
+/*
+ * Copies what the last root of the image reaches into a new file, which takes its name: same seed, same
+ * shards, same generation. Takes as long as copying does, and may be ended at any moment without harm.
+ * Waits for an update to end, and holds up the next. STELE_E_INPUT, STELE_E_SYSTEM.
+ */
+int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
+		  struct stele_error *reterr);
 
 #endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stele-compile compact: an image without the garbage that updates leave. */
+#include "zonecompiler/command.h"
+
+#include "zonecompiler/write/update.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+
+static const struct stele_cmd_option options[] = {
+	{"json", 'j', NULL, "print a summary as JSON"},
+	{NULL, 0, NULL, NULL},
+};
+
+static const struct stele_cmd_spec spec = {
+	.name = "compact",
+	.synopsis = "IMAGE",
+	.about =
+		"Copies what the image serves into a new file and puts that in its place. What is served\n"
+		"stays the same; whoever has the old file open keeps it.",
+	.options = options,
+};
+
+int stele_cmd_compact(int argc, char **argv)
+{
+	struct stele_compact_stats stats;
+	struct stele_progress clock;
+	struct stele_error err;
+	const char *value;
+	bool json = false;
+	int id, status = 0;
+	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &status)) != STELE_CMD_END) {
+		if (id == STELE_CMD_EXIT)
+			return status;
+		json |= id == 'j';
+	}
+	if (argc - optind != 1)
+		return stele_cmd_usage(spec.name, "expected one image");
+	const char *image = argv[optind];
+
+	stele_progress_begin(&clock, "compacting", "names", 0);
+	int rc = stele_compact(image, &stats, &err);
+	double seconds = stele_progress_end(&clock);
+	if (rc < 0)
+		return stele_cmd_fail(rc, &err);
+	if (json) {
+		json_t *object = json_pack("{s:s, s:I, s:I, s:I, s:f}", "image", image,
+					   "generation", (json_int_t)stats.generation,
+					   "bytes_before", (json_int_t)stats.before_sz, "bytes",
+					   (json_int_t)stats.image_sz, "seconds", seconds);
+		json_dumpf(object, stdout, JSON_INDENT(1));
+		putchar('\n');
+		json_decref(object);
+	} else {
+		char before[16], after[16];
+		printf("%s: %sB instead of %sB, in %.2f s\n", image,
+		       stele_cmd_round((double)stats.image_sz, after),
+		       stele_cmd_round((double)stats.before_sz, before), seconds);
+	}
+	return stele_cmd_close_output(0);
+}
