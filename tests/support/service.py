@@ -22,6 +22,22 @@ KEYS = {   # algorithm: (id, secret)
 }
 
 
+def start(config, log=None):
+    """The running process, which listens already; RuntimeError with what it says if it does not start."""
+    with tempfile.TemporaryFile("w+") as own:
+        process = subprocess.Popen([HOST, config], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=log or own, text=True, preexec_fn=peers.end_with_parent)
+        if process.stdout.readline() == "ready\n":
+            return process
+        process.communicate()
+        own.seek(0)
+        text = own.read()
+    if log:
+        log.seek(0)
+        text = log.read()
+    raise RuntimeError("service_host ended with %d: %s" % (process.returncode, text))
+
+
 class Service:
     """A running service_host. Options are sections of the configuration, as text, by name."""
 
@@ -32,14 +48,12 @@ class Service:
         self.tls, self.listen = tls, listen
         self.configs = 0
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
-        self.process = subprocess.Popen([HOST, self.config()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True, preexec_fn=peers.end_with_parent)
-        line = self.process.stdout.readline()
-        if line != "ready\n":
-            self.process.wait()
-            text = self.log_text()
-            self.stop(check=False)
-            raise RuntimeError("service_host did not start: %s" % text)
+        try:
+            self.process = start(self.config(), self.log)
+        except BaseException:
+            self.log.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def log_text(self):
         self.log.flush()
