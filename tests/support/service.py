@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon's service alone: tests/integration/service_host over an image, and ways to talk to it."""
+import contextlib
 import os
 import shutil
 import socket
@@ -46,7 +47,7 @@ class Service:
         self.image, self.address, self.threads, self.sections = image, address, threads, sections
         self.port, self.tls_port = peers.free_port(), peers.free_port()
         self.tls, self.listen = tls, listen
-        self.configs = 0
+        self.configs, self.keys = 0, KEYS
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
         try:
             self.process = start(self.config(), self.log)
@@ -68,7 +69,7 @@ class Service:
         with open(keys, "w", encoding="utf-8") as file:
             os.chmod(keys, 0o600)
             file.write("keys:\n")
-            for algorithm, (name, secret) in KEYS.items():
+            for algorithm, (name, secret) in self.keys.items():
                 file.write("  - id: %s\n    algorithm: %s\n    secret: %s\n" % (name, algorithm, secret))
         path = os.path.join(self.folder, "mgmtd%d.yaml" % self.configs)
         with open(path, "w", encoding="utf-8") as file:
@@ -95,6 +96,13 @@ class Service:
 
     def reload(self, **sections):
         return self.command("reload " + self.config(**sections))
+
+    @contextlib.contextmanager
+    def other_keys(self, keys):
+        """Configurations that are written meanwhile have these keys."""
+        self.keys = keys
+        yield
+        self.keys = KEYS
 
     def counters(self):
         return {name: int(value) for name, value in
