@@ -50,7 +50,7 @@ struct run {
 	uint64_t zone_cnt, owner_cnt, rr_cnt;
 	uint64_t generation;
 	struct stele_zone_stats last; /* of the last zone */
-	json_t *zones;                  /* NULL without --json */
+	json_t *zones;                /* NULL without --json */
 	uint32_t now;
 };
 

@@ -27,8 +27,7 @@ void stele_nodes_free(struct stele_nodes *nodes)
 	*nodes = (struct stele_nodes){0};
 }
 
-/* 0 means the same record, not the same place. */
-static int compare(const struct stele_owner_rr *a, const struct stele_owner_rr *b)
+int stele_owner_rr_compare(const struct stele_owner_rr *a, const struct stele_owner_rr *b)
 {
 	if (a->type != b->type)
 		return a->type < b->type ? -1 : 1;
@@ -41,7 +40,7 @@ static int compare(const struct stele_owner_rr *a, const struct stele_owner_rr *
 static int compare_stable(const void *a, const void *b)
 {
 	const struct stele_owner_rr *x = a, *y = b;
-	int order = compare(x, y);
+	int order = stele_owner_rr_compare(x, y);
 	if (order != 0)
 		return order;
 	if (x->file != y->file)
@@ -56,11 +55,11 @@ static void sort(struct stele_owner_rr *rrs, size_t cnt)
 		return;
 	}
 	for (size_t i = 1; i < cnt; i++) {
-		if (compare(&rrs[i - 1], &rrs[i]) <= 0)
+		if (stele_owner_rr_compare(&rrs[i - 1], &rrs[i]) <= 0)
 			continue;
 		struct stele_owner_rr rr = rrs[i];
 		size_t at = i;
-		for (; at > 0 && compare(&rrs[at - 1], &rr) > 0; at--)
+		for (; at > 0 && stele_owner_rr_compare(&rrs[at - 1], &rr) > 0; at--)
 			rrs[at] = rrs[at - 1];
 		rrs[at] = rr;
 	}
@@ -72,7 +71,7 @@ static size_t drop_duplicates(struct stele_owner_rr *rrs, size_t cnt)
 	size_t kept = 1;
 	for (size_t i = 1; i < cnt; i++) {
 		struct stele_owner_rr *last = &rrs[kept - 1];
-		if (compare(last, &rrs[i]) != 0)
+		if (stele_owner_rr_compare(last, &rrs[i]) != 0)
 			rrs[kept++] = rrs[i];
 		else if (rrs[i].ttl < last->ttl)
 			last->ttl = rrs[i].ttl;
@@ -131,20 +130,21 @@ int stele_nodes_next(struct stele_nodes *nodes)
 	return 1;
 }
 
-int stele_nodes_write(struct stele_nodes *nodes, const uint8_t **ret_node, size_t *ret_node_sz)
+int stele_owner_write(const struct stele_owner *owner, uint8_t **node, size_t *node_room,
+		      size_t *ret_node_sz)
 {
-	const struct stele_owner_rr *rr = nodes->owner.rrs, *end = rr + nodes->owner.rr_cnt;
+	const struct stele_owner_rr *rr = owner->rrs, *end = rr + owner->rr_cnt;
 	size_t most = 0;
 	for (const struct stele_owner_rr *r = rr; r < end; r++)
 		most += STELE_NODE_RRSET_HEAD_SZ + 2u + r->rdata_len;
-	if (most > nodes->node_room) {
-		uint8_t *node = realloc(nodes->node, 2 * most);
-		if (node == NULL)
+	if (most > *node_room) {
+		uint8_t *larger = realloc(*node, 2 * most);
+		if (larger == NULL)
 			return STELE_E_SYSTEM;
-		nodes->node = node;
-		nodes->node_room = 2 * most;
+		*node = larger;
+		*node_room = 2 * most;
 	}
-	uint8_t *out = nodes->node;
+	uint8_t *out = *node;
 	while (rr < end) {
 		uint8_t *head = out;
 		const struct stele_owner_rr *first = rr;
@@ -167,7 +167,14 @@ int stele_nodes_write(struct stele_nodes *nodes, const uint8_t **ret_node, size_
 		stele_put_le16(head + 10, 0);
 		stele_put_le32(head + 12, (uint32_t)(out - head) - STELE_NODE_RRSET_HEAD_SZ);
 	}
-	*ret_node = nodes->node;
-	*ret_node_sz = (size_t)(out - nodes->node);
+	*ret_node_sz = most > 0 ? (size_t)(out - *node) : 0;
 	return 0;
+}
+
+int stele_nodes_write(struct stele_nodes *nodes, const uint8_t **ret_node, size_t *ret_node_sz)
+{
+	int status = stele_owner_write(&nodes->owner, &nodes->node, &nodes->node_room, ret_node_sz);
+	if (status == 0)
+		*ret_node = nodes->node;
+	return status;
 }

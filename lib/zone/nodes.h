@@ -35,6 +35,17 @@ struct stele_owner {
 	size_t rr_cnt;
 };
 
+/* The order of an owner's records. 0 means the same record, not the same place. */
+int stele_owner_rr_compare(const struct stele_owner_rr *a, const struct stele_owner_rr *b);
+
+/*
+ * Writes an owner as a node into `*node`, of which `*node_room` bytes are there and which is made larger
+ * where needed (malloc). RRsets get the lowest of their TTLs, signatures that of their RRset. An owner
+ * without records is 0 bytes. 0 or STELE_E_SYSTEM.
+ */
+int stele_owner_write(const struct stele_owner *owner, uint8_t **node, size_t *node_room,
+		      size_t *ret_node_sz);
+
 struct stele_nodes {
 	const struct stele_records *records;
 	uint64_t at;
@@ -55,10 +66,7 @@ void stele_nodes_free(struct stele_nodes *nodes);
 /* Takes the next owner: 1, 0 at the end, STELE_E_SYSTEM without memory. */
 int stele_nodes_next(struct stele_nodes *nodes);
 
-/*
- * Writes the owner as a node: lives until the next owner is taken. RRsets get the lowest of their
- * TTLs, signatures that of their RRset. 0 or STELE_E_SYSTEM.
- */
+/* The owner as stele_owner_write() writes it; lives until the next owner is taken. */
 int stele_nodes_write(struct stele_nodes *nodes, const uint8_t **ret_node, size_t *ret_node_sz);
 
 #endif
