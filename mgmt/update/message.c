@@ -82,9 +82,8 @@ static int read_rdata(struct stele_update *update, const struct stele_reader *re
 	static const uint8_t nothing[1];
 	to->rdata = nothing;
 	to->rdlen = rr->rdlen;
-	bool must_be_empty =
-		rr->class_ == STELE_CLASS_ANY ||
-		(rr->class_ == STELE_CLASS_NONE && rr->section == STELE_RR_ANSWER);
+	bool must_be_empty = rr->class_ == STELE_CLASS_ANY ||
+			     (rr->class_ == STELE_CLASS_NONE && rr->section == STELE_RR_ANSWER);
 	if (must_be_empty || !is_data(rr->type))
 		return 0;
 	uint8_t *rdata = malloc(STELE_RDATA_MAX);
@@ -156,8 +155,8 @@ static bool read_zone(struct stele_update *update, const struct stele_rr *rr)
 static int read_all(struct stele_update *update, struct stele_reader *reader)
 {
 	struct stele_rr rr;
-	size_t cnt = 0, max = (size_t)reader->cnt[STELE_RR_ANSWER] +
-			      (size_t)reader->cnt[STELE_RR_AUTHORITY];
+	size_t cnt = 0,
+	       max = (size_t)reader->cnt[STELE_RR_ANSWER] + (size_t)reader->cnt[STELE_RR_AUTHORITY];
 	int status;
 	/* A record takes eleven bytes: counts that lie cost nothing. */
 	if (max > reader->len / 11)
