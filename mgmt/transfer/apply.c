@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/transfer/fetch.h"
 
+#include "lib/zone/edit.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -54,10 +56,64 @@ static int apply_whole(struct refresh_fetch *fetch, struct stele_store_write *wr
 	return status;
 }
 
+/* ---- deltas ---- */
+
+static int apply_record(struct stele_zone_edit *edit, const struct stele_staged *staged,
+			struct stele_error *reterr)
+{
+	return staged->removed ? stele_zone_edit_delete(edit, staged->owner, staged->type,
+							staged->rdata, staged->rdata_len, reterr) :
+				 stele_zone_edit_add(edit, staged->owner, staged->type, staged->ttl,
+						     staged->rdata, staged->rdata_len, reterr);
+}
+
+/* One delta, from the record at `*at` on, is one step of the journal. */
+static int apply_delta(struct refresh_fetch *fetch, struct stele_store_write *write, size_t *at,
+		       struct stele_error *reterr)
+{
+	struct stele_zone_edit *edit;
+	int status = stele_zone_edit_begin(write, fetch->apex, STELE_ZONE_EDIT_STRICT,
+					   fetch->source, &edit, reterr);
+	if (status < 0)
+		return status;
+	struct stele_staged staged;
+	size_t next = *at;
+	for (bool first = true; status == 0 && stele_staging_next(&fetch->staging, &next, &staged);
+	     first = false) {
+		if (staged.begins && !first)
+			break;
+		status = apply_record(edit, &staged, reterr);
+		*at = next;
+	}
+	if (status == 0)
+		status = stele_zone_edit_apply(edit, NULL, reterr);
+	stele_zone_edit_end(edit);
+	return status;
+}
+
+static int apply_deltas(struct refresh_fetch *fetch, struct stele_store_write *write,
+			struct stele_error *reterr)
+{
+	struct stele_zone_info info;
+	int status =
+		stele_store_zone_find(stele_store_write_view(write), fetch->apex, &info, reterr);
+	if (status < 0)
+		return status;
+	if (info.serial != fetch->serial)
+		return stele_fail(reterr, STELE_E_STALE,
+				  "the zone has changed to serial %" PRIu32
+				  " while deltas came from %" PRIu32,
+				  info.serial, fetch->serial);
+	for (size_t at = 0; status == 0 && at < fetch->staging.ops_sz;)
+		status = apply_delta(fetch, write, &at, reterr);
+	return status;
+}
+
 int refresh_apply(struct refresh_fetch *fetch, struct stele_store_write *write,
 		  struct stele_error *reterr)
 {
-	if (fetch->staging.is_deltas)
-		return stele_fail(reterr, STELE_E_STALE, "deltas are not applied");
-	return apply_whole(fetch, write, reterr);
+	int status = fetch->staging.is_deltas ? apply_deltas(fetch, write, reterr) :
+						apply_whole(fetch, write, reterr);
+	return status < 0 ? status :
+			    refresh_check_zonemd(write, fetch->apex, fetch->zonemd, reterr);
 }

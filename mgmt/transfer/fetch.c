@@ -47,7 +47,7 @@ static void fetch_again(struct stele_refresh *refresh)
 
 static void ask_for_whole(struct stele_refresh *refresh, const char *reason)
 {
-	char peer[REFRESH_PEER_TEXT_MAX];
+	char peer[STELE_ADDRESS_TEXT_MAX];
 	stele_log_event(STELE_LOG_NOTICE, "ixfr-failed", STELE_LOG_ZONE(refresh->zone->name),
 			STELE_LOG_PEER(refresh_peer(refresh->round, peer)),
 			STELE_LOG_SERIAL(refresh->zone->serial), STELE_LOG_REASON(reason));
@@ -59,7 +59,7 @@ static void log_transfer(const struct refresh_fetch *fetch, const struct stele_r
 {
 	const struct refresh_round *round = refresh->round;
 	const struct stele_managed_zone *zone = refresh->zone;
-	char peer[REFRESH_PEER_TEXT_MAX];
+	char peer[STELE_ADDRESS_TEXT_MAX];
 	refresh_peer(round, peer);
 	stele_log_event(STELE_LOG_INFO, "transfer-in", STELE_LOG_ZONE(zone->name),
 			STELE_LOG_PEER(peer), STELE_LOG_KEY(round->remote->key),
@@ -101,6 +101,8 @@ static void committed(struct stele_commit *commit, int status, uint64_t generati
 	if (refresh == NULL || status == 0) {
 		if (refresh != NULL) {
 			refresh->zone->transfer_cnt++;
+			stele_count(fetch->staging.is_deltas ? &daemon->counters.ixfr_in :
+							       &daemon->counters.axfr_in);
 			log_transfer(fetch, refresh);
 		}
 		if (status == 0)
@@ -117,6 +119,7 @@ static void committed(struct stele_commit *commit, int status, uint64_t generati
 	}
 	fetch->committing = false;
 	refresh->zone->transfer_failed_cnt++;
+	stele_count(&daemon->counters.transfer_in_failed);
 	const char *reason = fetch->fault[0] != '\0' ? fetch->fault : err->text;
 	if (fetch->staging.is_deltas && status != STELE_E_SYSTEM)
 		ask_for_whole(refresh, reason);
@@ -148,6 +151,7 @@ static void transfer_failed(struct stele_refresh *refresh, enum stele_client_fau
 	const struct refresh_fetch *fetch = round->fetch;
 	const struct stele_incoming *incoming = &fetch->incoming;
 	refresh->zone->transfer_failed_cnt++;
+	stele_count(&refresh->daemon->counters.transfer_in_failed);
 	bool refused = fault == STELE_CLIENT_CONTENT && incoming->fault == STELE_INCOMING_RCODE;
 	if (refused && !round->plain &&
 	    (incoming->rcode == STELE_RCODE_FORMERR || incoming->rcode == STELE_RCODE_NOTIMP)) {
@@ -216,7 +220,7 @@ static struct refresh_fetch *fetch_new(struct stele_refresh *refresh)
 	fetch->has_serial = zone->loaded;
 	fetch->serial = zone->serial;
 	fetch->zonemd = round->options->zonemd;
-	char peer[REFRESH_PEER_TEXT_MAX];
+	char peer[STELE_ADDRESS_TEXT_MAX];
 	snprintf(fetch->source, sizeof(fetch->source), "transfer of %s from %s", zone->name,
 		 refresh_peer(round, peer));
 	return fetch;
