@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+/* In front of what is wrong; who sent it is added where that is told. */
+static const char source[] = "transfer";
+
 static void copy_text(char *to, size_t sz, const char *from)
 {
 	size_t len = strnlen(from, sz - 1);
@@ -29,9 +32,9 @@ static void take_line(void *user, const char *text)
 
 static const char *source_name(const void *user, uint16_t file)
 {
+	(void)user;
 	(void)file;
-	const struct refresh_fetch *fetch = user;
-	return fetch->source;
+	return source;
 }
 
 static int apply_whole(struct refresh_fetch *fetch, struct stele_store_write *write,
@@ -46,7 +49,6 @@ static int apply_whole(struct refresh_fetch *fetch, struct stele_store_write *wr
 		.now = (uint32_t)time(NULL),
 		.report = &report,
 		.file_name = source_name,
-		.user = fetch,
 	};
 	if (stele_zone_data_sort(data, fetch->apex, fetch->apex_len) < 0)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory to sort a transfer");
@@ -72,8 +74,8 @@ static int apply_delta(struct refresh_fetch *fetch, struct stele_store_write *wr
 		       struct stele_error *reterr)
 {
 	struct stele_zone_edit *edit;
-	int status = stele_zone_edit_begin(write, fetch->apex, STELE_ZONE_EDIT_STRICT,
-					   fetch->source, &edit, reterr);
+	int status = stele_zone_edit_begin(write, fetch->apex, STELE_ZONE_EDIT_STRICT, source,
+					   &edit, reterr);
 	if (status < 0)
 		return status;
 	struct stele_staged staged;

@@ -206,7 +206,6 @@ void refresh_fetch_ended(struct stele_refresh *refresh, enum stele_client_fault 
 static struct refresh_fetch *fetch_new(struct stele_refresh *refresh)
 {
 	const struct stele_managed_zone *zone = refresh->zone;
-	const struct refresh_round *round = refresh->round;
 	/* Not calloc(): the room for a record's data is large. */
 	struct refresh_fetch *fetch = malloc(sizeof(*fetch));
 	if (fetch == NULL)
@@ -219,10 +218,7 @@ static struct refresh_fetch *fetch_new(struct stele_refresh *refresh)
 	fetch->apex_len = zone->apex_len;
 	fetch->has_serial = zone->loaded;
 	fetch->serial = zone->serial;
-	fetch->zonemd = round->options->zonemd;
-	char peer[STELE_ADDRESS_TEXT_MAX];
-	snprintf(fetch->source, sizeof(fetch->source), "transfer of %s from %s", zone->name,
-		 refresh_peer(round, peer));
+	fetch->zonemd = refresh->round->options->zonemd;
 	return fetch;
 }
 

@@ -21,7 +21,6 @@ struct refresh_fetch {
 	bool has_serial; /* ours, from which deltas lead on */
 	uint32_t serial;
 	enum stele_zonemd_mode zonemd;
-	char source[STELE_NAME_TEXT_MAX + STELE_ADDRESS_TEXT_MAX + 20]; /* for the report */
 	struct stele_staging staging;
 
 	/* What it writes. */
