@@ -150,6 +150,11 @@ static void transfer_failed(struct stele_refresh *refresh, enum stele_client_fau
 	struct refresh_round *round = refresh->round;
 	const struct refresh_fetch *fetch = round->fetch;
 	const struct stele_incoming *incoming = &fetch->incoming;
+	if (fault == STELE_CLIENT_CUT && fetch->on_old_connection && incoming->message_cnt == 0) {
+		/* Who closes behind each answer has not refused this one. */
+		fetch_again(refresh);
+		return;
+	}
 	refresh->zone->transfer_failed_cnt++;
 	stele_count(&refresh->daemon->counters.transfer_in_failed);
 	bool refused = fault == STELE_CLIENT_CONTENT && incoming->fault == STELE_INCOMING_RCODE;
@@ -248,6 +253,7 @@ void refresh_fetch(struct stele_refresh *refresh)
 	size_t len = stele_transfer_query(incoming.id, zone->apex, zone->apex_len,
 					  incoming.ixfr ? STELE_TYPE_IXFR : STELE_TYPE_AXFR,
 					  zone->serial, !round->plain, msg);
+	fetch->on_old_connection = round->client != NULL;
 	if (round->client == NULL) {
 		struct stele_client_settings settings = refresh_client(
 			refresh, round->remote->tls.enabled ? STELE_CLIENT_TLS : STELE_CLIENT_TCP);

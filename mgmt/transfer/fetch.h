@@ -13,6 +13,7 @@ struct refresh_fetch {
 	struct stele_daemon *daemon;
 	struct stele_refresh *refresh; /* NULL: the zone is gone, and it is being committed */
 	bool committing;
+	bool on_old_connection; /* on which the SOA was asked for */
 	uint64_t began_ns;
 
 	/* What the committer reads. */
