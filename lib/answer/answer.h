@@ -76,9 +76,10 @@ struct stele_reply {
 	enum stele_verdict verdict;
 	enum stele_drop_reason drop_reason;
 	enum stele_reply_class reply_class;
-	uint16_t rcode;    /* with the upper bits of EDNS */
-	bool cookie_valid; /* the query carried a server cookie of ours */
-	uint32_t zone_id;  /* the zone that answered; UINT32_MAX: none */
+	uint16_t rcode;      /* with the upper bits of EDNS */
+	bool cookie_valid;   /* the query carried a server cookie of ours */
+	bool cookie_invalid; /* it carried one that is not, or is not any more */
+	uint32_t zone_id;    /* the zone that answered; UINT32_MAX: none */
 	/* If body_len > 0, the bytes from body_off on, body_len of them, have this one's-complement sum
 	 * (struct stele_rrset): a software checksum need not read them. */
 	uint16_t body_off;

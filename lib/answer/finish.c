@@ -106,6 +106,7 @@ static inline void put_all(struct work *w)
 	struct stele_reply *reply = w->reply;
 	reply->rcode = w->rcode;
 	reply->cookie_valid = w->edns.cookie_valid;
+	reply->cookie_invalid = w->edns.cookie_invalid;
 	reply->len = w->pos;
 	if (w->edns.present)
 		reply->len = stele_reply_put_opt(w, w->pos, w->rcode, w->ede);

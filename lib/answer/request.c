@@ -66,6 +66,7 @@ static uint16_t read_cookie(struct work *w, const uint8_t *data, size_t len)
 							   data + COOKIE_CLIENT_SZ, server_len,
 							   w->shared->now, client);
 	edns->cookie_valid = state != STELE_COOKIE_NONE;
+	edns->cookie_invalid = state == STELE_COOKIE_NONE && server_len > 0;
 	edns->cookie_fresh = state == STELE_COOKIE_FRESH;
 	if (edns->cookie_fresh)
 		memcpy(edns->server_cookie, data + COOKIE_CLIENT_SZ, COOKIE_SERVER_SZ);

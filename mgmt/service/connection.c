@@ -75,12 +75,14 @@ static void settle(struct connection *c)
 		return;
 	}
 	bool input = c->handshaking || wants_input(c);
-	bool more = c->streams ||
-		    (c->in_whole && c->request_cnt < c->worker->settings->limits.pipeline);
-	if (more && c->out_len == 0) /* the others had their turn */
-		event_active(&c->write_event, EV_WRITE, 0);
+	uint32_t pipeline = c->worker->settings->limits.pipeline;
+	bool more = c->streams || (c->in_whole && c->request_cnt < pipeline);
 	set_event(&c->read_event, &c->reading, input && !c->ssl_blocked);
 	set_event(&c->write_event, &c->writing, c->out_len > 0 || c->ssl_blocked);
+	/* What goes on without an event, once the others have had their turn. Behind event_del(), which
+	 * would undo it. */
+	if (more && c->out_len == 0)
+		event_active(&c->write_event, EV_WRITE, 0);
 	if (input && c->ssl_more)
 		event_active(&c->read_event, EV_READ, 0);
 	put_in_order(c);
@@ -166,6 +168,7 @@ void connection_free(struct connection *c)
 	struct worker *worker = c->worker;
 	struct linger linger = {.l_onoff = 1};
 
+	c->busy = true; /* nobody is to wake it any more */
 	event_del(&c->read_event);
 	event_del(&c->write_event);
 	leave_list(c);

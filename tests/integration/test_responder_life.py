@@ -259,6 +259,19 @@ def test_zones_are_counted_by_name(images, node):
 
 
 @needs_namespaces
+def test_zones_say_how_they_are_signed(node, tmp_path):
+    for name in "nsec.test", "nsec3.test", "plain.test":
+        stele.run("import", "--store", tmp_path / "store", "--zone", name,
+                  os.path.join(ROOT, "tests/golden/zones", name + ".zone"))
+    stele.run("build", "--store", tmp_path / "store", "-o", tmp_path / "image")
+    assert node.load(tmp_path / "image")["ok"]
+    signed = {zone["zone"]: zone["signed"] for zone in node.request("zones")["zones"]}
+    assert signed == {"nsec.test.": "nsec", "nsec3.test.": "nsec3", "plain.test.": "none"}
+    for zone, kind in signed.items():
+        assert node.request("zone", zone=zone)["signed"] == kind
+
+
+@needs_namespaces
 def test_telemetry(images, node):
     """The same counters over DPDK's own socket."""
     node.ask([QUERY] * 10)
@@ -332,8 +345,10 @@ def test_reload_takes_new_secrets(images, tmp_path):
         deadline = time.monotonic() + 20
         while "reloaded" not in node.log_text().split("reloaded", 1)[1] and time.monotonic() < deadline:
             time.sleep(0.05)
+        assert node.counters()["cookie_invalid"] == 0
         cookie_of(node, cookie)
-        assert node.counters()["cookie_valid"] == valid + 2
+        counters = node.counters()
+        assert (counters["cookie_valid"], counters["cookie_invalid"]) == (valid + 2, 1)
         secrets.write_text("nonsense")
         assert not node.request("reload")["ok"]
         assert node.ask([QUERY])[0]

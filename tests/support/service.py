@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon's service alone: tests/integration/service_host over an image, and ways to talk to it."""
+import contextlib
 import os
 import shutil
 import socket
@@ -22,6 +23,22 @@ KEYS = {   # algorithm: (id, secret)
 }
 
 
+def start(config, log=None):
+    """The running process, which listens already; RuntimeError with what it says if it does not start."""
+    with tempfile.TemporaryFile("w+") as own:
+        process = subprocess.Popen([HOST, config], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=log or own, text=True, preexec_fn=peers.end_with_parent)
+        if process.stdout.readline() == "ready\n":
+            return process
+        process.communicate()
+        own.seek(0)
+        text = own.read()
+    if log:
+        log.seek(0)
+        text = log.read()
+    raise RuntimeError("service_host ended with %d: %s" % (process.returncode, text))
+
+
 class Service:
     """A running service_host. Options are sections of the configuration, as text, by name."""
 
@@ -30,16 +47,14 @@ class Service:
         self.image, self.address, self.threads, self.sections = image, address, threads, sections
         self.port, self.tls_port = peers.free_port(), peers.free_port()
         self.tls, self.listen = tls, listen
-        self.configs = 0
+        self.configs, self.keys = 0, KEYS
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
-        self.process = subprocess.Popen([HOST, self.config()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True, preexec_fn=peers.end_with_parent)
-        line = self.process.stdout.readline()
-        if line != "ready\n":
-            self.process.wait()
-            text = self.log_text()
-            self.stop(check=False)
-            raise RuntimeError("service_host did not start: %s" % text)
+        try:
+            self.process = start(self.config(), self.log)
+        except BaseException:
+            self.log.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def log_text(self):
         self.log.flush()
@@ -54,7 +69,7 @@ class Service:
         with open(keys, "w", encoding="utf-8") as file:
             os.chmod(keys, 0o600)
             file.write("keys:\n")
-            for algorithm, (name, secret) in KEYS.items():
+            for algorithm, (name, secret) in self.keys.items():
                 file.write("  - id: %s\n    algorithm: %s\n    secret: %s\n" % (name, algorithm, secret))
         path = os.path.join(self.folder, "mgmtd%d.yaml" % self.configs)
         with open(path, "w", encoding="utf-8") as file:
@@ -81,6 +96,13 @@ class Service:
 
     def reload(self, **sections):
         return self.command("reload " + self.config(**sections))
+
+    @contextlib.contextmanager
+    def other_keys(self, keys):
+        """Configurations that are written meanwhile have these keys."""
+        self.keys = keys
+        yield
+        self.keys = KEYS
 
     def counters(self):
         return {name: int(value) for name, value in

@@ -650,11 +650,13 @@ static void test_cookies(void **state)
 			assert_true(ask(m));
 			assert_int_equal(w->opt_len, on ? 11 + 4 + 24 : 11);
 			assert_false(reply.cookie_valid);
+			assert_int_equal(reply.cookie_invalid, on && len > 8);
 		}
 	}
 	/* A new cookie, which is then good. */
 	option[3] = 8;
 	assert_true(ask(with_opt(1232, 0, 0, option, 12)));
+	assert_false(reply.cookie_invalid);
 	assert_int_equal(reply.len, 12 + 21 + 11 + 28);
 	assert_memory_equal(reply_buf + 12 + 21 + 11,
 			    "\0\12\0\30"
@@ -662,7 +664,7 @@ static void test_cookies(void **state)
 			    12);
 	memcpy(option, reply_buf + 12 + 21 + 11, 28);
 	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
-	assert_true(reply.cookie_valid);
+	assert_true(reply.cookie_valid && !reply.cookie_invalid);
 	/* It comes back as it is while it is fresh; later another one does. */
 	assert_memory_equal(reply_buf + 12 + 21 + 11, option, 28);
 	now = 5000 + 1801;
@@ -681,7 +683,7 @@ static void test_cookies(void **state)
 	/* An error carries one too (RFC 7873 section 5.2). */
 	query.client.addr[0]++;
 	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
-	assert_false(reply.cookie_valid);
+	assert_true(!reply.cookie_valid && reply.cookie_invalid);
 	query.client.family = 0;
 	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
 	assert_int_equal(w->opt_len, 11);

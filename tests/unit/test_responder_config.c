@@ -3,6 +3,7 @@
  * The responder's table: what files give, and what each wrong file in tests/golden/config is told. The
  * argument is the root of the source tree.
  */
+#include "lib/ctl/ctl.h"
 #include "responder/config.h"
 
 #include "tests/unit/config_cases.h"
@@ -164,6 +165,31 @@ static void test_example(void **state)
 	free(text);
 }
 
+/* What the configuration takes, the control socket takes too. */
+static void test_control_path(void **state)
+{
+	(void)state;
+	char path[STELE_CTL_PATH_MAX + 2], text[512];
+	for (unsigned over = 0; over < 2; over++) {
+		struct stele_config *config;
+		struct stele_error err;
+		memset(path, 'a', sizeof(path));
+		path[0] = '/';
+		path[STELE_CTL_PATH_MAX + over] = '\0';
+		snprintf(
+			text, sizeof(text),
+			"image: /i\n"
+			"control: %s\n"
+			"ports: [{device: net_tap0, name: a, addresses: [10.53.0.2/24], cores: [1]}]",
+			path);
+		int rc = stele_config_parse("t", text, strlen(text), &stele_responder_schema,
+					    &config, &faults, &err);
+		assert_int_equal(rc, over ? STELE_E_INPUT : 0);
+		if (rc == 0)
+			stele_responder_config_free(stele_config_root(config));
+	}
+}
+
 static void test_missing_file(void **state)
 {
 	(void)state;
@@ -191,6 +217,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_table),        cmocka_unit_test(test_least),
 		cmocka_unit_test(test_whole),        cmocka_unit_test(test_example),
 		cmocka_unit_test(test_missing_file), cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_control_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
