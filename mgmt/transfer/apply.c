@@ -2,6 +2,7 @@
 #include "mgmt/transfer/fetch.h"
 
 #include "lib/zone/edit.h"
+#include "lib/zonemd/stored.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -111,11 +112,45 @@ static int apply_deltas(struct refresh_fetch *fetch, struct stele_store_write *w
 	return status;
 }
 
+/* ---- digests ---- */
+
+/*
+ * Whether the zone, as the write left it, has the digest that it says. One that cannot be verified (of another
+ * serial, say) is not right, so it is refused as a wrong one is; a scheme that nobody knows yet
+ * can be passed over by configuration.
+ */
+static int check_zonemd(const struct refresh_fetch *fetch, struct stele_store_write *write,
+			struct stele_error *reterr)
+{
+	struct stele_store_read *read = stele_store_write_view(write);
+	struct stele_zone_info info;
+	enum stele_zonemd_verdict verdict;
+	struct stele_error reason = {.text = ""};
+	if (fetch->zonemd == STELE_ZONEMD_IGNORE)
+		return 0;
+	int status = stele_store_zone_find(read, fetch->apex, &info, reterr);
+	if (status == 0)
+		status = stele_zonemd_check(read, &info, &verdict, &reason);
+	if (status < 0)
+		return stele_fail(reterr, status, "ZONEMD: %s", reason.text);
+	switch (verdict) {
+	case STELE_ZONEMD_RIGHT:
+		return 0;
+	case STELE_ZONEMD_ABSENT:
+		return fetch->zonemd == STELE_ZONEMD_IF_PRESENT ?
+			       0 :
+			       stele_fail(reterr, STELE_E_INPUT, "the zone has no ZONEMD");
+	default:
+		return stele_fail(reterr, STELE_E_INPUT, "ZONEMD: %s",
+				  reason.text[0] != '\0' ? reason.text :
+							   "the zone has another digest");
+	}
+}
+
 int refresh_apply(struct refresh_fetch *fetch, struct stele_store_write *write,
 		  struct stele_error *reterr)
 {
 	int status = fetch->staging.is_deltas ? apply_deltas(fetch, write, reterr) :
 						apply_whole(fetch, write, reterr);
-	return status < 0 ? status :
-			    refresh_check_zonemd(write, fetch->apex, fetch->zonemd, reterr);
+	return status < 0 ? status : check_zonemd(fetch, write, reterr);
 }

@@ -38,9 +38,4 @@ struct refresh_fetch {
 int refresh_apply(struct refresh_fetch *fetch, struct stele_store_write *write,
 		  struct stele_error *reterr);
 
-/* Whether the zone, as the write left it, has the digest that it says (RFC 8976); in zonemd.c. Costs a walk
- * over the zone if there is one. STELE_E_INPUT. */
-int refresh_check_zonemd(struct stele_store_write *write, const uint8_t *apex,
-			 enum stele_zonemd_mode mode, struct stele_error *reterr);
-
 #endif
