@@ -141,11 +141,9 @@ static inline void offload_checksums(const struct stele_worker *worker, struct r
 }
 
 static void count_limited(struct stele_worker *worker, const struct stele_worker_zones *zones,
-			  const struct stele_view *view, const struct stele_reply *reply)
+			  const struct stele_reply *reply)
 {
-	uint32_t slot = zones && zones->view_serial == view->serial ?
-				stele_stats_zone_slot(zones->map, reply->zone_id) :
-				0;
+	uint32_t slot = zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0;
 
 	stele_stats_zone_add(&worker->rows[slot], STELE_ZONE_STAT_LIMITED, 1);
 }
@@ -193,7 +191,7 @@ static void answer(struct stele_worker *worker, const struct stele_view *view,
 			stele_punt_add(worker, mbuf, STELE_STAT_PUNT_DNS);
 		} else {
 			if (reply->drop_reason == STELE_DROP_POLICY)
-				count_limited(worker, zones, view, reply);
+				count_limited(worker, zones, reply);
 			stele_worker_drop(worker, mbuf, drop_stat(worker, reply));
 		}
 	}
@@ -307,8 +305,12 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 	burst->began = rte_rdtsc();
 	for (unsigned i = 0; i < cnt; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
-	if (zones && (!view || zones->view_serial != view->serial))
-		zones = NULL; /* of the image before: its zones may have other ids */
+	/* Of another image, zones may have other ids. */
+	if (zones && unlikely(!view || zones->view_serial != view->serial)) {
+		zones = __atomic_load_n(&zones->before, __ATOMIC_ACQUIRE);
+		if (zones && (!view || zones->view_serial != view->serial))
+			zones = NULL;
+	}
 
 	stele_stats_begin(worker->stats);
 	burst->query_cnt = burst->out_cnt = burst->punt_cnt = 0;
