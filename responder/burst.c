@@ -103,8 +103,10 @@ static inline void sort(struct stele_worker *worker, struct rte_mbuf *mbuf, bool
 		}
 		stele_frame_query(frame, bytes, &burst->queries[burst->query_cnt],
 				  &burst->replies[burst->query_cnt]);
-		if (worker->rrl)
-			stele_rrl_prefetch(worker->rrl, &burst->queries[burst->query_cnt].client);
+		if (worker->rrl) {
+			struct stele_query *query = &burst->queries[burst->query_cnt];
+			query->client_hash = stele_rrl_prefetch(worker->rrl, &query->client);
+		}
 		burst->query_mbufs[burst->query_cnt++] = mbuf;
 		break;
 	case STELE_FRAME_LOCAL:

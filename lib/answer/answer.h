@@ -61,6 +61,7 @@ struct stele_query {
 	uint32_t len;
 	bool tcp; /* no limit but 65,535; ANY is answered in full */
 	struct stele_client client;
+	uint64_t client_hash; /* for the policy, which made it (stele_rrl_prefetch()); 0: nobody did */
 };
 
 struct stele_reply {
