@@ -18,6 +18,7 @@
 int stele_cmd_import(int argc, char **argv);
 int stele_cmd_build(int argc, char **argv);
 int stele_cmd_update(int argc, char **argv);
+int stele_cmd_compact(int argc, char **argv);
 int stele_cmd_verify(int argc, char **argv);
 int stele_cmd_dump(int argc, char **argv);
 int stele_cmd_stats(int argc, char **argv);

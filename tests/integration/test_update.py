@@ -301,6 +301,27 @@ def test_nothing_to_do(tmp_path):
     assert open(world.image, "rb").read() == before
 
 
+def test_compact_command(tmp_path):
+    world = World(str(tmp_path), "compact", [40], ("nsec3",))
+    for _ in range(6):
+        world.zones[0].edit()
+        world.load(world.zones[0])
+        done = json.loads(stele.run("update", "--store", world.store, "--no-compact", "--json",
+                                    world.image).stdout)
+        assert done["result"] == "appended" and not done["compaction_due"]
+    assert done["garbage_bytes"] > 0
+    size = os.path.getsize(world.image)
+    done = json.loads(stele.run("compact", "--json", world.image).stdout)
+    assert done["compacted"] and done["from_bytes"] == size
+    assert done["bytes"] == os.path.getsize(world.image) < size
+    stele.run("verify", world.image)
+    world.compare()
+    assert "kept in" in stele.run("compact", world.image).stdout
+    missing = stele.run("compact", str(tmp_path / "none"), check=False)
+    assert missing.returncode == 3 and "none" in missing.stderr
+    assert stele.run("compact", check=False).returncode == 2
+
+
 def test_torn_tail_is_cut(tmp_path):
     world = World(str(tmp_path), "torn", [30], ("nsec",))
     with open(world.image, "ab") as file:

@@ -4,6 +4,7 @@
  * as in an image built anew; also when whole zones come, go, or come back under another id.
  */
 #include "zonecompiler/write/build.h"
+#include "zonecompiler/write/compact.h"
 #include "zonecompiler/write/update.h"
 
 #include "lib/base/bytes.h"
@@ -11,6 +12,7 @@
 #include "lib/image/view.h"
 #include "lib/store/node.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -167,7 +169,7 @@ static struct stele_build_stats build(struct place *p, const char *image, unsign
 static struct stele_update_stats update(struct place *p)
 {
 	struct stele_update_stats stats;
-	OK(stele_update(p->store, p->image, 2, &stats, &err));
+	OK(stele_update(p->store, p->image, 2, true, &stats, &err));
 	return stats;
 }
 
@@ -392,6 +394,86 @@ static void test_garbage_is_left_behind(void **state)
 	check_like_new(p);
 }
 
+/* Makes so much garbage that a compaction is due. Returns the next serial. */
+static uint32_t make_garbage(struct place *p)
+{
+	struct stele_update_stats stats = {0};
+	uint32_t i = 1;
+	for (; i < 200 && !stats.compaction_due; i++) {
+		set_zone(p->store, "base.test.", 100000 + i, 1);
+		OK(stele_update(p->store, p->image, 2, false, &stats, &err));
+		assert_int_equal(stats.kind, STELE_UPDATE_APPENDED);
+	}
+	assert_true(stats.compaction_due);
+	assert_true(stats.garbage_sz > 8 << 20);
+	return i;
+}
+
+static void test_compaction_by_itself(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 100000, 1);
+	struct stele_build_stats built = build(p, p->image, 2);
+	uint32_t next = make_garbage(p);
+	struct stele_update_stats stats;
+	OK(stele_update(p->store, p->image, 2, true, &stats, &err));
+	assert_int_equal(stats.kind,
+			 STELE_UPDATE_NOTHING); /* not even then: nothing was appended */
+	assert_true(stats.compaction_due);
+	struct stele_compact_stats compact;
+	OK(stele_compact(p->image, &compact, &err));
+	assert_true(compact.done);
+	assert_true(compact.from_sz > compact.image_sz + (8 << 20));
+	assert_true(compact.image_sz < built.image_sz + (1 << 20));
+	assert_int_equal(compact.generation, stats.generation);
+	check_like_new(p);
+	set_zone(p->store, "base.test.", 100000 + next, 1);
+	stats = update(p);
+	assert_int_equal(stats.kind, STELE_UPDATE_APPENDED);
+	assert_false(stats.compaction_due);
+	check_like_new(p);
+	assert_int_equal(stele_compact("/tmp/no/such/image", &compact, &err), STELE_E_SYSTEM);
+	assert_int_equal(stele_compact("/dev/null", &compact, &err), STELE_E_INPUT);
+}
+
+struct compacter {
+	struct place *place;
+	int status;
+	struct stele_compact_stats stats;
+	struct stele_error err;
+};
+
+static void *compact_ten_times(void *user)
+{
+	struct compacter *c = user;
+	for (unsigned i = 0; i < 10 && c->status == 0; i++)
+		c->status = stele_compact(c->place->image, &c->stats, &c->err);
+	return NULL;
+}
+
+/* Updates go on while the image is compacted, and none of them is lost; a new chain and a zone more come too. */
+static void test_compaction_beside_updates(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 30000, 1);
+	build(p, p->image, 2);
+	struct compacter c = {.place = p};
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, compact_ten_times, &c), 0);
+	for (uint32_t i = 1; i < 30; i++) {
+		set_zone(p->store, "base.test.", 30000 + i, 1);
+		if (i % 8 == 0)
+			set_zone(p->store, "more.test.", i, i);
+		struct stele_update_stats stats;
+		OK(stele_update(p->store, p->image, 2, i % 2 == 0, &stats, &err));
+	}
+	pthread_join(thread, NULL);
+	if (c.status != 0)
+		fail_msg("%s", c.err.text);
+	update(p);
+	check_like_new(p);
+}
+
 static void test_much_changed(void **state)
 {
 	struct place *p = *state;
@@ -430,6 +512,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_change_touches_few_shards, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_garbage_is_left_behind, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_compaction_by_itself, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_compaction_beside_updates, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_much_changed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failure_leaves_nothing, set_up, tear_down),
 	};

@@ -79,8 +79,7 @@ size_t update_record_sz(const uint8_t *record)
 
 /* ---- the file ---- */
 
-/* Opens the image for writing and locks it; waits for others, who may put another file in its place. */
-static int open_locked(const char *path, int *ret_fd, struct stele_error *reterr)
+int update_lock(const char *path, int *ret_fd, struct stele_error *reterr)
 {
 	for (;;) {
 		int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -169,6 +168,10 @@ static int by_shards(struct update *update, const char *path, int fd)
 	update->stats->from_generation = update->view.generation;
 	update->stats->generation = stele_store_generation(update->read);
 	update->stats->image_sz = update->view.bytes_sz;
+	struct stele_root old_root;
+	memcpy(&old_root, update->view.bytes + update->view.root_off, sizeof(old_root));
+	update->size =
+		(struct stele_image_size){update->view.bytes_sz, stele_le64(old_root.live_sz), 0};
 	if (stele_le64(sb->store_id) != identity_of(update->store))
 		return update_rebuild(update, "the image is of another store");
 	if (update->view.generation == update->stats->generation)
@@ -293,19 +296,21 @@ static int build_anew(struct stele_store *store, const char *path, unsigned jobs
 
 /* ---- the whole ---- */
 
-static bool is_compaction_due(const struct stele_image_size *size)
+static void note_garbage(struct stele_update_stats *stats, const struct stele_image_size *size)
 {
 	uint64_t garbage = size->file_sz > size->live_sz ? size->file_sz - size->live_sz : 0;
-	return garbage > GARBAGE_MIN && garbage * 100 > GARBAGE_PERCENT * size->file_sz;
+	stats->garbage_sz = garbage;
+	stats->compaction_due = garbage > GARBAGE_MIN &&
+				garbage * 100 > GARBAGE_PERCENT * size->file_sz;
 }
 
-int stele_update(struct stele_store *store, const char *path, unsigned jobs,
+int stele_update(struct stele_store *store, const char *path, unsigned jobs, bool may_compact,
 		 struct stele_update_stats *ret_stats, struct stele_error *reterr)
 {
 	struct stele_error error;
 	struct stele_update_stats stats = {0};
 	int fd = -1;
-	int rc = open_locked(path, &fd, &error);
+	int rc = update_lock(path, &fd, &error);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
 	double begin = now();
@@ -327,8 +332,11 @@ int stele_update(struct stele_store *store, const char *path, unsigned jobs,
 	free_update(update);
 	if (rc == UPDATE_REBUILD)
 		rc = build_anew(store, path, jobs, &stats, &error);
-	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && is_compaction_due(&size)) {
+	if (rc == 0 && stats.kind != STELE_UPDATE_REBUILT)
+		note_garbage(&stats, &size);
+	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && stats.compaction_due && may_compact) {
 		rc = update_compact(path, &size, &error);
+		note_garbage(&stats, &size);
 		stats.kind = STELE_UPDATE_COMPACTED;
 		stats.image_sz = size.file_sz;
 		stats.sync_s += size.sync_s;

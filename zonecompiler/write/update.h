@@ -19,6 +19,7 @@
 #include "lib/base/error.h"
 #include "lib/store/store.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum stele_update_kind {
@@ -36,16 +37,19 @@ struct stele_update_stats {
 	uint64_t shard_cnt;   /* shards made again */
 	uint64_t appended_sz; /* bytes */
 	uint64_t image_sz;
-	char reason[256]; /* for building anew */
-	double work_s;    /* with the image locked, without sync_s */
-	double sync_s;    /* waiting until the disk has it */
+	uint64_t garbage_sz; /* bytes of the image that its root does not reach */
+	bool compaction_due; /* so many that it had better be compacted */
+	char reason[256];    /* for building anew */
+	double work_s;       /* with the image locked, without sync_s */
+	double sync_s;       /* waiting until the disk has it */
 };
 
 /*
  * Updates the image at `path`. Waits for another update of it to end. `jobs`: threads for building
- * anew. STELE_E_INPUT: not an image, or the store holds what cannot be carved.
+ * anew. `may_compact`: where it is due, the image is copied without its garbage at the end, with the image
+ * locked; if not, stele_compact() does that when nobody waits. STELE_E_INPUT: not an image, or the store holds what cannot be carved.
  */
-int stele_update(struct stele_store *store, const char *path, unsigned jobs,
+int stele_update(struct stele_store *store, const char *path, unsigned jobs, bool may_compact,
 		 struct stele_update_stats *ret_stats, struct stele_error *reterr);
 
 #endif
