@@ -7,7 +7,9 @@
 #include "zonecompiler/write/compact.h"
 #include "zonecompiler/write/update.h"
 
+#include "lib/answer/answer.h"
 #include "lib/base/bytes.h"
+#include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
 #include "lib/image/view.h"
 #include "lib/store/node.h"
@@ -327,6 +329,29 @@ static unsigned expired_cnt(struct place *p)
 	return cnt;
 }
 
+/* The rcode of the image's reply to a question for the SOA of this name. */
+static unsigned rcode_of(struct place *p, const char *text)
+{
+	struct stele_view view = open_verified(p->image);
+	struct stele_answerer *answerer = stele_answerer_new();
+	struct stele_answer_settings settings;
+	stele_answer_settings_default(&settings);
+	uint8_t msg[STELE_HEADER_SZ + STELE_NAME_MAX + 4] = {0}, buf[512];
+	msg[5] = 1;
+	int len = stele_name_from_text(text, strlen(text), msg + STELE_HEADER_SZ);
+	assert_true(answerer != NULL && len > 0);
+	uint8_t *end = msg + STELE_HEADER_SZ + len;
+	stele_put_be16(end, STELE_TYPE_SOA);
+	stele_put_be16(end + 2, STELE_CLASS_IN);
+	struct stele_query query = {.msg = msg, .len = (uint32_t)(end + 4 - msg)};
+	struct stele_reply reply = {.buf = buf, .cap = sizeof(buf)};
+	stele_answer_batch(answerer, &view, &settings, 0, &query, &reply, 1);
+	assert_int_equal(reply.verdict, STELE_VERDICT_REPLY);
+	stele_answerer_free(answerer);
+	stele_view_close(&view);
+	return reply.rcode;
+}
+
 static void check_expired(struct place *p, unsigned expected)
 {
 	update_by_shards(p);
@@ -346,6 +371,10 @@ static void test_expired_zones_and_stubs(void **state)
 	set_flag(p, "base.test.", true, false); /* a zone that is carved by several threads */
 	set_flag(p, "stub.test.", false, true);
 	check_expired(p, 3);
+	static const char *const dead[] = {"a.test.", "base.test.", "stub.test.", "x.stub.test."};
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(rcode_of(p, dead[i]), STELE_RCODE_SERVFAIL);
+	assert_int_equal(rcode_of(p, "other.test."), STELE_RCODE_REFUSED);
 	set_flag(p, "a.test.", false, false);
 	set_flag(p, "stub.test.", false, false);
 	check_expired(p, 2);
@@ -353,6 +382,8 @@ static void test_expired_zones_and_stubs(void **state)
 	check_expired(p, 1);
 	set_zone(p->store, "stub.test.", 20, 1);
 	check_expired(p, 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(rcode_of(p, dead[i]), STELE_RCODE_NOERROR);
 	set_flag(p, "a.test.", false, true); /* it is there already */
 	assert_int_equal(update(p).kind, STELE_UPDATE_NOTHING);
 	set_flag(p, "b.test.", false, true);
