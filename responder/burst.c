@@ -168,6 +168,7 @@ static void answer(struct stele_worker *worker, const struct stele_view *view,
 	struct stele_burst *burst = &worker->burst;
 	const struct stele_answer_settings *answers =
 		__atomic_load_n(&worker->answers, __ATOMIC_ACQUIRE);
+	unsigned cookies_valid = 0, cookies_invalid = 0;
 
 	if (worker->rrl)
 		stele_rrl_tick(worker->rrl,
@@ -178,6 +179,8 @@ static void answer(struct stele_worker *worker, const struct stele_view *view,
 		struct rte_mbuf *mbuf = burst->query_mbufs[i];
 		const struct stele_frame *frame = &burst->frames[i];
 		const struct stele_reply *reply = &burst->replies[i];
+		cookies_valid += reply->cookie_valid;
+		cookies_invalid += reply->cookie_invalid;
 		if (likely(reply->verdict == STELE_VERDICT_REPLY)) {
 			offload_checksums(worker, mbuf, frame);
 			uint32_t len = stele_frame_reply(worker->frame, frame,
@@ -194,6 +197,8 @@ static void answer(struct stele_worker *worker, const struct stele_view *view,
 			stele_worker_drop(worker, mbuf, drop_stat(worker, reply));
 		}
 	}
+	stele_stats_add(worker->stats, STELE_STAT_COOKIE_VALID, cookies_valid);
+	stele_stats_add(worker->stats, STELE_STAT_COOKIE_INVALID, cookies_invalid);
 }
 
 /* ---- out ---- */
@@ -240,7 +245,6 @@ static void count_reply(struct stele_worker *worker, const struct stele_reply *r
 
 	stele_stats_add(stats, rcode_stat(reply->rcode), 1);
 	stele_stats_add(stats, STELE_STAT_TRUNCATED, truncated);
-	stele_stats_add(stats, STELE_STAT_COOKIE_VALID, reply->cookie_valid);
 	STELE_STATS_RECORD(stats, RESPONSE_SIZE, reply->len, 1);
 	struct stele_stats_zone_row *row =
 		&worker->rows[zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0];

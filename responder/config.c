@@ -2,6 +2,7 @@
 /* The table of options. What a value must satisfy besides type and range stands in config_check.c. */
 #include "responder/config.h"
 
+#include "lib/ctl/ctl.h"
 #include "responder/config_check.h"
 
 #include <stddef.h>
@@ -496,14 +497,14 @@ static const struct stele_config_option options[] = {
 		.type = STELE_CONFIG_PATH,
 		AT(responder, state_dir),
 		.def = "/var/lib/stele/responder",
-		.help = "Directory in which the last good image is remembered. `user` must be able "
-			"to write there.",
+		.help = "Directory in which the last good image is remembered, and what its "
+			"verification found. `user` must be able to write there, and nobody else.",
 	},
 	{
 		.name = "control",
 		.type = STELE_CONFIG_PATH,
 		AT(responder, control),
-		.max = 107,
+		.max = STELE_CTL_PATH_MAX,
 		.def = "/run/stele/responder.sock",
 		.help = "Unix socket for `stelectl` and the daemon.",
 	},

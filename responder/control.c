@@ -2,8 +2,8 @@
 #include "responder/control.h"
 
 #include "lib/ctl/ctl.h"
-#include "responder/log.h"
-#include "responder/notify.h"
+#include "lib/daemon/log.h"
+#include "lib/daemon/notify.h"
 #include "responder/operations.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/eal.h"
 
-#include "responder/log.h"
+#include "lib/daemon/log.h"
+#include "responder/log_dpdk.h"
 
 #include <net/if.h>
 #include <rte_eal.h>

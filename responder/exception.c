@@ -2,7 +2,7 @@
 #include "responder/exception.h"
 
 #include "responder/exception_driver.h"
-#include "responder/log.h"
+#include "lib/daemon/log.h"
 #include "responder/tap.h"
 
 #include <errno.h>

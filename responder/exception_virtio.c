@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/exception_driver.h"
-#include "responder/log.h"
+#include "lib/daemon/log.h"
 #include "responder/tap.h"
 
 #include <rte_dev.h>

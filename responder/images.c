@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/images.h"
 
-#include "responder/log.h"
+#include "lib/daemon/log.h"
 #include "responder/serve/state.h"
+#include "responder/serve/findings_file.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/*
+ * Findings are saved again when what was loaded since is this part of the image: it is what a start
+ * verifies. Smaller: megabytes are written and synced at every few updates. Larger: starts take longer.
+ */
+#define UNSAVED_PART 16
 
 /* The zones of the current image, as they are counted. */
 struct zone_set {
@@ -36,6 +44,8 @@ struct stele_images {
 	unsigned worker_cnt;
 	struct zone_set *zones;
 	struct file current, previous;
+	uint64_t unsaved_sz; /* bytes verified since findings were saved; UINT64_MAX: none were */
+	struct stat saved;   /* the file that it is about */
 
 	pthread_mutex_t lock; /* over `status`, and over who looks at `zones` */
 	struct stele_serve_status status;
@@ -99,6 +109,7 @@ int stele_images_open(const struct stele_responder_config *config, const int *no
 	images->config = config;
 	images->stats = stats;
 	images->current.fd = images->previous.fd = -1;
+	images->unsaved_sz = UINT64_MAX;
 	for (unsigned i = 0; i < node_cnt && !rc; i++) {
 		const struct stele_serve_options options = {
 			.arena.size = config->memory.image_arena,
@@ -293,6 +304,51 @@ static void remember(const struct stele_images *images, bool exact)
 			  error.text);
 }
 
+static void note_unsaved(struct stele_images *images, const struct stele_serve_load_info *info)
+{
+	uint64_t whole_sz = images->status.current.shards_sz;
+
+	/* After a start: what was copied more than once was not in the findings. */
+	if (info->recalled)
+		images->unsaved_sz = info->copied_sz > whole_sz ? info->copied_sz - whole_sz : 0;
+	else if (!info->incremental || images->unsaved_sz > UINT64_MAX - info->copied_sz)
+		images->unsaved_sz = UINT64_MAX;
+	else
+		images->unsaved_sz += info->copied_sz;
+}
+
+/* A start looks for the image of the findings in the file that it serves. */
+static bool is_other_file(const struct stele_images *images, struct stat *ret_file)
+{
+	return fstat(images->current.fd, ret_file) == 0 &&
+	       (ret_file->st_dev != images->saved.st_dev ||
+		ret_file->st_ino != images->saved.st_ino);
+}
+
+void stele_images_save_findings(struct stele_images *images)
+{
+	struct stele_findings findings;
+	struct stele_error error;
+	struct stat file;
+
+	if (images->current.fd < 0 ||
+	    (!is_other_file(images, &file) &&
+	     images->unsaved_sz <= images->status.current.shards_sz / UNSAVED_PART))
+		return;
+	int rc = stele_serve_findings(images->serves[0], &findings, &error);
+	if (!rc) {
+		rc = stele_findings_save(images->config->state_dir, &findings, &error);
+		stele_findings_close(&findings);
+	}
+	if (rc) {
+		stele_log(STELE_LOG_WARNING, "the next start will verify the whole image again: %s",
+			  error.text);
+		return;
+	}
+	images->saved = file;
+	images->unsaved_sz = 0;
+}
+
 static void hold_file(struct stele_images *images, int fd, const char *path, bool replaces)
 {
 	struct file *gone = replaces ? &images->current : &images->previous;
@@ -325,8 +381,10 @@ static int load_until(struct stele_images *images, int fd, uint64_t end, const c
 	hold_file(images, fd, name, info.unchanged);
 	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS, 1);
 	note_status(images);
-	if (!info.unchanged)
+	if (!info.unchanged) {
+		note_unsaved(images, &info);
 		renew_zones(images);
+	}
 	if (ret_info)
 		*ret_info = info;
 	return 0;
@@ -337,8 +395,10 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 {
 	int rc = load_until(images, fd, UINT64_MAX, name, ret_info, reterr);
 
-	if (!rc)
+	if (!rc) {
 		remember(images, false);
+		stele_images_save_findings(images);
+	}
 	return rc;
 }
 
@@ -358,14 +418,44 @@ int stele_images_rollback(struct stele_images *images, struct stele_serve_load_i
 	note_status(images);
 	renew_zones(images);
 	remember(images, true);
+	stele_images_save_findings(images);
 	return 0;
+}
+
+static void trust(const struct stele_images *images, const struct stele_findings *findings)
+{
+	for (unsigned i = 0; i < images->node_cnt; i++)
+		stele_serve_trust(images->serves[i], findings);
+}
+
+/* The first of the candidates that can be served. */
+static int restore(struct stele_images *images, const struct stele_state_candidates *candidates,
+		   bool *ret_recalled, struct stele_error *reterr)
+{
+	int rc = STELE_E_NOTFOUND;
+
+	for (unsigned i = 0; i < candidates->cnt && rc; i++) {
+		const struct stele_state_candidate *candidate = &candidates->all[i];
+		struct stele_serve_load_info info = {0};
+		rc = load_until(images, candidate->fd, candidate->end, candidate->name, &info,
+				reterr);
+		*ret_recalled = info.recalled;
+		if (rc)
+			stele_log(STELE_LOG_ERROR, "%s, %s, is refused: %s", candidate->why,
+				  candidate->name, reterr->text);
+		else
+			stele_log(STELE_LOG_DEBUG, "serves %s%s", candidate->why,
+				  info.recalled ? ", verified before" : "");
+	}
+	return rc;
 }
 
 int stele_images_restore(struct stele_images *images, struct stele_error *reterr)
 {
 	struct stele_state_candidates *candidates = malloc(sizeof(*candidates));
+	struct stele_findings findings = {.bytes = NULL};
 	struct stele_error left_out;
-	int rc = STELE_E_NOTFOUND;
+	bool recalled = false;
 
 	if (!candidates)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory");
@@ -373,16 +463,18 @@ int stele_images_restore(struct stele_images *images, struct stele_error *reterr
 	stele_state_recall(images->config->state_dir, images->config->image, candidates, &left_out);
 	if (left_out.text[0])
 		stele_log(STELE_LOG_WARNING, "%s", left_out.text);
-	for (unsigned i = 0; i < candidates->cnt && rc; i++) {
-		const struct stele_state_candidate *candidate = &candidates->all[i];
-		rc = load_until(images, candidate->fd, candidate->end, candidate->name, NULL,
-				reterr);
-		if (rc)
-			stele_log(STELE_LOG_ERROR, "%s, %s, is refused: %s", candidate->why,
-				  candidate->name, reterr->text);
-		else
-			stele_log(STELE_LOG_DEBUG, "serves %s", candidate->why);
-	}
+	int rc = stele_findings_load(images->config->state_dir, &findings, &left_out);
+	if (!rc)
+		trust(images, &findings);
+	else if (rc != STELE_E_NOTFOUND && candidates->cnt > 0)
+		stele_log(STELE_LOG_WARNING, "the whole image is verified again: %s",
+			  left_out.text);
+	rc = restore(images, candidates, &recalled, reterr);
+	trust(images, NULL);
+	stele_findings_close(&findings);
+	/* Findings that served are about this file. */
+	if (recalled && fstat(images->current.fd, &images->saved) != 0)
+		images->unsaved_sz = UINT64_MAX;
 	if (candidates->cnt == 0)
 		rc = stele_fail(reterr, rc, "there is no image yet, neither %s nor one in %s",
 				images->config->image, images->config->state_dir);

@@ -2,8 +2,8 @@
 #include "lib/base/error.h"
 #include "responder/config.h"
 #include "responder/control.h"
-#include "responder/log.h"
-#include "responder/notify.h"
+#include "lib/daemon/log.h"
+#include "lib/daemon/notify.h"
 #include "responder/responder.h"
 
 #include <getopt.h>
@@ -121,7 +121,8 @@ int main(int argc, char **argv)
 	int status = read_options(argc, argv, &options);
 	if (status >= 0)
 		return status;
-	stele_log_open(options.verbose ? STELE_LOG_DEBUG : STELE_LOG_INFO);
+	stele_log_open("stele-responder", options.verbose ? STELE_LOG_DEBUG : STELE_LOG_INFO,
+		       false);
 	int rc = load_config(options.config, &config);
 	if (!rc && !options.check)
 		rc = serve(config, options.config);

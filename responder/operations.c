@@ -2,7 +2,7 @@
 #include "responder/operations.h"
 
 #include "lib/dns/name.h"
-#include "responder/log.h"
+#include "lib/daemon/log.h"
 #include "responder/operations_internal.h"
 #include "responder/settings.h"
 

@@ -2,7 +2,7 @@
 #include "responder/ports.h"
 
 #include "responder/eal_args.h"
-#include "responder/log.h"
+#include "lib/daemon/log.h"
 #include "responder/pool.h"
 #include "responder/steer.h"
 

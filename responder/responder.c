@@ -4,8 +4,9 @@
 #include "lib/base/crc32c.h"
 #include "responder/control.h"
 #include "responder/eal.h"
-#include "responder/log.h"
-#include "responder/privileges.h"
+#include "lib/daemon/log.h"
+#include "lib/daemon/privileges.h"
+#include "responder/log_dpdk.h"
 #include "responder/settings.h"
 #include "responder/telemetry.h"
 
@@ -157,6 +158,14 @@ static int launch_workers(struct stele_responder *responder, struct stele_error 
 	return 0;
 }
 
+static int save_findings(void *images, json_t *response, struct stele_error *reterr)
+{
+	(void)response;
+	(void)reterr;
+	stele_images_save_findings(images);
+	return 0;
+}
+
 /* Without an image the responder is still of use: one can be loaded into it. */
 static void restore_image(struct stele_responder *responder)
 {
@@ -216,7 +225,8 @@ int stele_responder_start(struct stele_responder *responder,
 	if (!rc)
 		rc = make_workers(responder, reterr);
 	if (!rc && config->user)
-		rc = stele_privileges_drop(config->user, keeps_net(responder), reterr);
+		rc = stele_privileges_drop(config->user, keeps_net(responder) ? STELE_KEEP_NET : 0,
+					   reterr);
 	if (!rc)
 		rc = stele_jobs_start(&responder->jobs, reterr);
 	if (!rc) {
@@ -224,6 +234,8 @@ int stele_responder_start(struct stele_responder *responder,
 		restore_image(responder);
 		rc = launch_workers(responder, reterr);
 	}
+	if (!rc)
+		stele_jobs_submit(responder->jobs, save_findings, responder->images);
 	if (rc)
 		stele_responder_stop(responder);
 	return rc;

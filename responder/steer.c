@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/steer.h"
 
-#include "responder/log.h"
+#include "lib/daemon/log.h"
 #include "responder/ports.h"
 
 #include <rte_byteorder.h>

@@ -16,8 +16,7 @@
 static const struct stele_cmd_option options[] = {
 	{"store", 's', "DIR", "the store"},
 	{"jobs", 'J', "N", "threads where the image is built anew (default: one for each core)"},
-	{"no-compact", 'n', NULL,
-	 "never copy the image to leave its garbage behind, even if that is due"},
+	{"no-compact", 'n', NULL, "leave garbage in the file, for 'compact' when nobody waits"},
 	{"json", 'j', NULL, "print a summary as JSON"},
 	{NULL, 0, NULL, NULL},
 };
@@ -27,9 +26,8 @@ static const struct stele_cmd_spec spec = {
 	.synopsis = "--store DIR [--jobs N] [--no-compact] IMAGE",
 	.about =
 		"Appends to the image what changed in the store since it was made: only shards with a changed\n"
-		"record. Where too much changed the image is built anew, with its seed, and replaced. Where too\n"
-		"much of it is garbage it is copied without, which takes seconds for a large one; with\n"
-		"--no-compact that is left to stele-compile compact.",
+		"record. Where too much changed the image is built anew, with its seed, and replaced; where too\n"
+		"much of the file is not reached any more, it is compacted.",
 	.options = options,
 };
 
@@ -55,8 +53,6 @@ static void print_json(const char *image, const struct stele_update_stats *stats
 	json_object_set_new(json, "shards", json_integer((json_int_t)stats->shard_cnt));
 	json_object_set_new(json, "appended_bytes", json_integer((json_int_t)stats->appended_sz));
 	json_object_set_new(json, "bytes", json_integer((json_int_t)stats->image_sz));
-	json_object_set_new(json, "garbage_bytes", json_integer((json_int_t)stats->garbage_sz));
-	json_object_set_new(json, "compaction_due", json_boolean(stats->compaction_due));
 	json_object_set_new(json, "work_seconds", json_real(stats->work_s));
 	json_object_set_new(json, "sync_seconds", json_real(stats->sync_s));
 	json_object_set_new(json, "seconds", json_real(seconds));
@@ -91,7 +87,8 @@ static void print_summary(const char *image, const struct stele_update_stats *st
 int stele_cmd_update(int argc, char **argv)
 {
 	const char *store_dir = NULL, *value;
-	bool json = false, compact = true;
+	struct stele_update_options update = {0};
+	bool json = false;
 	cpu_set_t set;
 	uint64_t jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint64_t)CPU_COUNT(&set) :
 								       1;
@@ -105,13 +102,14 @@ int stele_cmd_update(int argc, char **argv)
 			return stele_cmd_usage(spec.name, "--jobs %s (expected 1 to %d)", value,
 					       JOBS_MAX);
 		json |= id == 'j';
-		compact &= id != 'n';
+		update.no_compact |= id == 'n';
 	}
 	if (store_dir == NULL)
 		return stele_cmd_usage(spec.name, "--store is missing");
 	if (argc - optind != 1)
 		return stele_cmd_usage(spec.name, "expected one image");
 	const char *image = argv[optind];
+	update.jobs = (unsigned)jobs;
 
 	struct stele_progress clock;
 	stele_progress_begin(&clock, "updating", "names", 0);
@@ -120,7 +118,7 @@ int stele_cmd_update(int argc, char **argv)
 	struct stele_update_stats stats = {0};
 	int rc = stele_store_open(store_dir, STELE_STORE_READ, &store, &err);
 	if (rc == 0) {
-		rc = stele_update(store, image, (unsigned)jobs, compact, &stats, &err);
+		rc = stele_update(store, image, &update, &stats, &err);
 		stele_store_close(store);
 	}
 	double seconds = stele_progress_end(&clock);

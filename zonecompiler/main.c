@@ -14,7 +14,7 @@ static const struct {
 	{"import", stele_cmd_import, "zone files into a store"},
 	{"build", stele_cmd_build, "an image from a store"},
 	{"update", stele_cmd_update, "what changed in a store, into its image"},
-	{"compact", stele_cmd_compact, "an image without what updates left behind"},
+	{"compact", stele_cmd_compact, "an image without what it does not reach any more"},
 	{"export", stele_cmd_export, "a zone of a store as a zone file"},
 	{"zones", stele_cmd_zones, "the zones of a store"},
 	{"verify", stele_cmd_verify, "whether an image may be served"},

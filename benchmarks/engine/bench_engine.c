@@ -10,6 +10,12 @@
  * All cases take turns, several rounds. A round's figure is that of its median batch, so that what
  * else the machine does between two batches is not taken for the cost of an answer; of the rounds
  * again the median and the spread are reported.
+ *
+ * A virtual processor whose core others use has slow spells, in which everything takes up to twice as
+ * long. So a round is cut into slices of a few milliseconds, with a probe of fixed work that touches no
+ * memory to speak of between them. A slice is *clear* if the probes on both sides of it took at most
+ * 15 % longer than the fastest probes of the whole run. Beside the figure of all rounds stands that of the
+ * clear slices alone (their median), and which share of the slices was clear.
  */
 
 #include "benchmarks/engine/sample.h"
@@ -40,6 +46,12 @@ static uint64_t ticks(void)
 #define ROUNDS_MAX 31
 #define BUFFER_SZ (1536 + 64) /* an odd number of cache lines apart: see batch.c */
 
+/* Batches of a slice. Fewer, and the probes cool the caches for a larger part of it; more, and few
+ * slices lie within one spell. */
+#define SLICE_BATCHES 256
+#define PROBE_STEPS 50000 /* about 0.1 ms */
+#define CLEAR_FACTOR 1.15
+
 struct bench_case {
 	char name[64];
 	struct sample_query *queries;
@@ -47,6 +59,13 @@ struct bench_case {
 	bool lookups; /* false: against the image without zones */
 	double ns[ROUNDS_MAX];
 	uint64_t reply_bytes;
+	struct slice *slices;
+	size_t slice_cnt;
+};
+
+struct slice {
+	double ns;    /* a query, of the median batch */
+	double probe; /* ticks of the slower of the probes around it */
 };
 
 static double ns_per_tick;
@@ -105,6 +124,23 @@ static double median(double *values, size_t cnt)
 	return values[cnt / 2];
 }
 
+/*
+ * Eight chains that do not wait for one another, so that they take all that the core can issue: a
+ * neighbour on the same core slows them, where one chain alone would not notice.
+ */
+static double probe(void)
+{
+	uint64_t x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, t0 = ticks();
+	for (unsigned i = 0; i < PROBE_STEPS; i++) {
+		for (unsigned k = 0; k < 8; k++)
+			x[k] = (x[k] << 3) + x[k] + i;
+		__asm__ volatile(""
+				 : "+r"(x[0]), "+r"(x[1]), "+r"(x[2]), "+r"(x[3]), "+r"(x[4]),
+				   "+r"(x[5]), "+r"(x[6]), "+r"(x[7]));
+	}
+	return (double)(ticks() - t0);
+}
+
 static void run_case(struct bench_case *c, unsigned round, struct stele_answerer *answerer,
 		     const struct stele_view *view, unsigned batch, size_t total, uint8_t *buffers,
 		     double *batch_ticks)
@@ -115,7 +151,8 @@ static void run_case(struct bench_case *c, unsigned round, struct stele_answerer
 	struct stele_reply replies[STELE_BATCH_MAX];
 	memset(queries, 0, sizeof(queries));
 	memset(replies, 0, sizeof(replies));
-	size_t next = 0, batch_cnt = 0;
+	size_t next = 0, batch_cnt = 0, slice_at = 0;
+	double before = probe();
 	for (size_t done = 0; done < total; done += batch) {
 		for (unsigned i = 0; i < batch; i++) {
 			const struct sample_query *q = &c->queries[next];
@@ -134,6 +171,15 @@ static void run_case(struct bench_case *c, unsigned round, struct stele_answerer
 			for (unsigned i = 0; i < batch; i++)
 				c->reply_bytes += replies[i].len;
 		}
+		if (batch_cnt - slice_at < SLICE_BATCHES)
+			continue;
+		double after = probe();
+		c->slices[c->slice_cnt++] = (struct slice){
+			.ns = median(batch_ticks + slice_at, SLICE_BATCHES) / batch * ns_per_tick,
+			.probe = before > after ? before : after,
+		};
+		slice_at = batch_cnt;
+		before = after;
 	}
 	c->ns[round] = median(batch_ticks, batch_cnt) / batch * ns_per_tick;
 }
@@ -165,16 +211,59 @@ static double random_reads(const uint8_t *memory, size_t sz, size_t total, doubl
 	return median(batch_ticks, batch_cnt) / STELE_BATCH_MAX * ns_per_tick;
 }
 
-static void report(const char *name, double *ns, unsigned rounds, double bytes, bool csv)
+/* What the probes of a core at full speed take: the fastest twentieth of all. */
+static double fastest_probe(const struct bench_case *cases, unsigned case_cnt)
 {
-	double middle = median(ns, rounds);
-	double spread = (ns[rounds - 1] - ns[0]) / middle * 100;
+	size_t cnt = 0;
+	for (unsigned i = 0; i < case_cnt; i++)
+		cnt += cases[i].slice_cnt;
+	double *probes = malloc((cnt + 1) * sizeof(*probes));
+	if (probes == NULL)
+		abort();
+	size_t at = 0;
+	for (unsigned i = 0; i < case_cnt; i++)
+		for (size_t k = 0; k < cases[i].slice_cnt; k++)
+			probes[at++] = cases[i].slices[k].probe;
+	qsort(probes, cnt, sizeof(*probes), compare_doubles);
+	double fastest = cnt > 0 ? probes[cnt / 20] : 0;
+	free(probes);
+	return fastest;
+}
+
+/* The median of the clear slices, 0 if there is none, and their share of all. */
+static double clear_slices(const struct bench_case *c, double fastest, double *ret_share)
+{
+	double *ns = malloc((c->slice_cnt + 1) * sizeof(*ns));
+	size_t cnt = 0;
+	if (ns == NULL)
+		abort();
+	for (size_t k = 0; k < c->slice_cnt; k++)
+		if (c->slices[k].probe <= CLEAR_FACTOR * fastest)
+			ns[cnt++] = c->slices[k].ns;
+	*ret_share = c->slice_cnt > 0 ? (double)cnt / (double)c->slice_cnt : 0;
+	double middle = cnt > 0 ? median(ns, cnt) : 0;
+	free(ns);
+	return middle;
+}
+
+struct figures {
+	double *ns; /* of the rounds */
+	unsigned rounds;
+	double clear_ns, clear_share;
+	double bytes;
+};
+
+static void report(const char *name, const struct figures *f, bool csv)
+{
+	double middle = median(f->ns, f->rounds);
+	double spread = (f->ns[f->rounds - 1] - f->ns[0]) / middle * 100;
 	double cycles = middle / ns_per_tick;
 	if (csv)
-		printf("%s,%.2f,%.1f,%.1f,%.1f\n", name, middle, cycles, spread, bytes);
+		printf("%s,%.2f,%.1f,%.1f,%.1f,%.2f,%.0f\n", name, middle, cycles, spread, f->bytes,
+		       f->clear_ns, f->clear_share * 100);
 	else
-		printf("| %-28s | %7.1f | %7.0f | %5.1f %% | %6.0f |\n", name, middle, cycles,
-		       spread, bytes);
+		printf("| %-28s | %7.1f | %7.0f | %5.1f %% | %8.1f | %3.0f %% | %6.0f |\n", name,
+		       middle, cycles, spread, f->clear_ns, f->clear_share * 100, f->bytes);
 }
 
 static bool is_wanted(const char *name, const char *only)
@@ -307,6 +396,12 @@ int main(int argc, char **argv)
 	loop->queries = cases[0].queries;
 	loop->query_cnt = HOT_CNT < cases[0].query_cnt ? HOT_CNT : cases[0].query_cnt;
 
+	for (unsigned i = 0; i < case_cnt; i++) {
+		cases[i].slices = malloc((query_cnt / batch / SLICE_BATCHES + 1) * rounds *
+					 sizeof(*cases[i].slices));
+		if (cases[i].slices == NULL)
+			abort();
+	}
 	double reads[ROUNDS_MAX] = {0};
 	for (unsigned round = 0; round < rounds; round++) {
 		for (unsigned i = 0; i < case_cnt; i++)
@@ -317,22 +412,31 @@ int main(int argc, char **argv)
 	}
 
 	if (csv)
-		printf("case,ns,cycles,spread_percent,reply_bytes\n");
+		printf("case,ns,cycles,spread_percent,reply_bytes,clear_ns,clear_percent\n");
 	else
 		printf("%" PRIu64 " names, %" PRIu32
 		       " zones, %zu bytes of image, %s pages, %.2f GHz "
 		       "TSC, batch %u, %u rounds of %zu queries\n\n"
-		       "| case                         | ns      | cycles  | spread  | bytes  |\n"
-		       "|------------------------------|--------:|--------:|--------:|-------:|\n",
+		       "| case                         | ns      | cycles  | spread  | clear ns | clear | bytes  "
+		       "|\n"
+		       "|------------------------------|--------:|--------:|--------:|---------:|------:|-------:"
+		       "|\n",
 		       view.name_cnt, view.zone_cnt, sz, huge ? "huge" : "4 KiB", 1 / ns_per_tick,
 		       batch, rounds, query_cnt);
-	for (unsigned i = 0; i < case_cnt; i++)
-		report(cases[i].name, cases[i].ns, rounds,
-		       (double)cases[i].reply_bytes / (double)query_cnt, csv);
+	double fastest = fastest_probe(cases, case_cnt);
+	for (unsigned i = 0; i < case_cnt; i++) {
+		struct figures figures = {.ns = cases[i].ns, .rounds = rounds};
+		figures.clear_ns = clear_slices(&cases[i], fastest, &figures.clear_share);
+		figures.bytes = (double)cases[i].reply_bytes / (double)query_cnt;
+		report(cases[i].name, &figures, csv);
+	}
 	if (limits)
-		report("random reads, same memory", reads, rounds, 0, csv);
+		report("random reads, same memory",
+		       &(struct figures){.ns = reads, .rounds = rounds}, csv);
 	for (unsigned i = 0; i < lookup_cnt; i++)
 		free(cases[i].queries);
+	for (unsigned i = 0; i < case_cnt; i++)
+		free(cases[i].slices);
 	free(batch_ticks);
 	free(buffers);
 	stele_answerer_free(answerer);

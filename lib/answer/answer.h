@@ -61,6 +61,9 @@ struct stele_query {
 	uint32_t len;
 	bool tcp; /* no limit but 65,535; ANY is answered in full */
 	struct stele_client client;
+	/* Bytes of what the client takes that are left free, for a signature that the caller appends.
+	 * Header, question and OPT are written all the same: with TC, if there is no room for more. */
+	uint16_t reserve;
 };
 
 struct stele_reply {
@@ -73,9 +76,10 @@ struct stele_reply {
 	enum stele_verdict verdict;
 	enum stele_drop_reason drop_reason;
 	enum stele_reply_class reply_class;
-	uint16_t rcode;    /* with the upper bits of EDNS */
-	bool cookie_valid; /* the query carried a server cookie of ours */
-	uint32_t zone_id;  /* the zone that answered; UINT32_MAX: none */
+	uint16_t rcode;      /* with the upper bits of EDNS */
+	bool cookie_valid;   /* the query carried a server cookie of ours */
+	bool cookie_invalid; /* it carried one that is not, or is not any more */
+	uint32_t zone_id;    /* the zone that answered; UINT32_MAX: none */
 	/* If body_len > 0, the bytes from body_off on, body_len of them, have this one's-complement sum
 	 * (struct stele_rrset): a software checksum need not read them. */
 	uint16_t body_off;
@@ -105,6 +109,12 @@ struct stele_answer_settings {
 	bool cookies;                  /* answer cookies (RFC 7873, RFC 9018) */
 	uint8_t cookie_secrets[2][16]; /* the first makes cookies, both check them */
 	uint8_t cookie_secret_cnt;
+	/* For a connection: how long it may be idle, in tenths of a second, for clients that ask (RFC 7828);
+	 * 0: they are not told. Over UDP it is never sent. */
+	uint16_t keepalive;
+	/* For an encrypted connection: replies to queries with the padding option become a multiple of
+	 * so many bytes, `reserve` counted (RFC 7830, RFC 8467: 468). 0: no padding. */
+	uint16_t pad_block;
 	/* CHAOS TXT texts (RFC 4892): version.bind and version.server, id.server and hostname.bind.
 	 * Empty: REFUSED. */
 	char chaos_version[STELE_CHAOS_TEXT_MAX + 1];

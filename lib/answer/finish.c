@@ -29,6 +29,21 @@ static uint8_t *put_cookie(const struct work *w, uint8_t *p)
 	return p + sizeof(edns->client_cookie) + sizeof(server_cookie);
 }
 
+/* Comes last: it knows how long the message is. As much as fits, where a whole block does not. */
+static uint8_t *put_padding(const struct work *w, uint8_t *p)
+{
+	uint32_t block = w->shared->settings->pad_block;
+	uint32_t len = (uint32_t)(p - w->reply->buf) + OPTION_HEAD_SZ + w->query->reserve;
+	uint32_t max = w->limit + w->opt_len + w->query->reserve;
+	uint32_t padded = (len + block - 1) / block * block;
+	if (padded > max)
+		padded = max;
+	uint32_t pad_len = padded > len ? padded - len : 0;
+	p = put_option(p, STELE_EDNS_PADDING, pad_len);
+	memset(p, 0, pad_len);
+	return p + pad_len;
+}
+
 uint32_t stele_reply_put_options(const struct work *w, uint8_t *opt, int ede)
 {
 	const struct stele_answer_settings *settings = w->shared->settings;
@@ -45,6 +60,13 @@ uint32_t stele_reply_put_options(const struct work *w, uint8_t *opt, int ede)
 		stele_put_be16(p, (uint16_t)ede);
 		p += 2;
 	}
+	if (w->edns.want_keepalive && w->query->tcp && settings->keepalive > 0) {
+		p = put_option(p, STELE_EDNS_TCP_KEEPALIVE, 2);
+		stele_put_be16(p, settings->keepalive);
+		p += 2;
+	}
+	if (w->edns.want_padding && settings->pad_block > 0)
+		p = put_padding(w, p);
 	stele_put_be16(opt + 9, (uint16_t)(p - rdata));
 	return (uint32_t)(p - rdata);
 }
@@ -84,6 +106,7 @@ static inline void put_all(struct work *w)
 	struct stele_reply *reply = w->reply;
 	reply->rcode = w->rcode;
 	reply->cookie_valid = w->edns.cookie_valid;
+	reply->cookie_invalid = w->edns.cookie_invalid;
 	reply->len = w->pos;
 	if (w->edns.present)
 		reply->len = stele_reply_put_opt(w, w->pos, w->rcode, w->ede);

@@ -65,7 +65,7 @@ PLAIN_INLINE bool plain_parse(struct work *w)
 		limit = w->reply->cap;
 	w->id = (uint16_t)(head >> 48);
 	w->flags_in = (uint16_t)(head >> 32);
-	w->limit = limit - w->opt_len;
+	w->limit = stele_question_limit(w, limit);
 	return true;
 }
 
@@ -130,6 +130,7 @@ PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 	reply->reply_class = STELE_CLASS_ANSWER;
 	reply->rcode = STELE_RCODE_NOERROR;
 	reply->cookie_valid = w->edns.cookie_valid;
+	reply->cookie_invalid = w->edns.cookie_invalid;
 	reply->zone_id = stele_le32(zone->zone_id);
 	reply->body_off = (uint16_t)pos;
 	reply->body_len = (uint16_t)len;

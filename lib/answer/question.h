@@ -128,4 +128,11 @@ static inline uint16_t stele_question_udp_size(const struct work *w, const uint8
 	return size < UDP_MIN ? UDP_MIN : size;
 }
 
+/* Bytes that the reply may have without its OPT, of `max` that it may have in all. */
+static inline uint32_t stele_question_limit(const struct work *w, uint32_t max)
+{
+	uint32_t taken = (uint32_t)w->opt_len + w->query->reserve;
+	return max >= w->pos + taken ? max - taken : w->pos;
+}
+
 #endif

@@ -66,6 +66,7 @@ static uint16_t read_cookie(struct work *w, const uint8_t *data, size_t len)
 							   data + COOKIE_CLIENT_SZ, server_len,
 							   w->shared->now, client);
 	edns->cookie_valid = state != STELE_COOKIE_NONE;
+	edns->cookie_invalid = state == STELE_COOKIE_NONE && server_len > 0;
 	edns->cookie_fresh = state == STELE_COOKIE_FRESH;
 	if (edns->cookie_fresh)
 		memcpy(edns->server_cookie, data + COOKIE_CLIENT_SZ, COOKIE_SERVER_SZ);
@@ -84,6 +85,10 @@ static uint16_t read_options(struct work *w, const uint8_t *data, size_t len)
 		uint16_t code = stele_get_be16(data), option_len = stele_get_be16(data + 2);
 		if (code == STELE_EDNS_NSID)
 			w->edns.want_nsid = true;
+		else if (code == STELE_EDNS_TCP_KEEPALIVE)
+			w->edns.want_keepalive = true;
+		else if (code == STELE_EDNS_PADDING)
+			w->edns.want_padding = true;
 		else if (code == STELE_EDNS_COOKIE && rcode == STELE_RCODE_NOERROR)
 			rcode = read_cookie(w, data + 4, option_len);
 		data += 4 + option_len;
@@ -180,6 +185,10 @@ static unsigned opt_reply_len(const struct work *w)
 		len += 4u + w->shared->settings->nsid_len;
 	if (edns->cookie_reply_len > 0)
 		len += 4u + edns->cookie_reply_len;
+	if (edns->want_keepalive && w->query->tcp && w->shared->settings->keepalive > 0)
+		len += 4u + 2u;
+	if (edns->want_padding && w->shared->settings->pad_block > 0)
+		len += 4u; /* and what is left of a block */
 	return len;
 }
 
@@ -199,9 +208,8 @@ static void set_limit(struct work *w)
 		max = STELE_MESSAGE_MAX;
 	if (max > w->reply->cap)
 		max = w->reply->cap;
-	unsigned opt_len = opt_reply_len(w);
-	w->opt_len = (uint16_t)opt_len;
-	w->limit = max - opt_len;
+	w->opt_len = (uint16_t)opt_reply_len(w);
+	w->limit = stele_question_limit(w, max);
 }
 
 /* A message that is whole but not one question about the Internet class: false, decided. */

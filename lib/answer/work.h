@@ -126,9 +126,12 @@ struct edns {
 	bool present;
 	bool dnssec_ok;
 	bool want_nsid;
+	bool want_keepalive;
+	bool want_padding;
 	bool has_cookie;
-	bool cookie_valid; /* a server cookie of ours came with it */
-	bool cookie_fresh; /* and goes back as it is */
+	bool cookie_valid;   /* a server cookie of ours came with it */
+	bool cookie_invalid; /* another one did */
+	bool cookie_fresh;   /* and goes back as it is */
 	uint8_t client_cookie[8];
 	uint8_t server_cookie[16]; /* only if it is fresh */
 	uint8_t cookie_reply_len;  /* bytes of the cookie option's data in the reply: 0, 16 + 8 */
@@ -242,6 +245,7 @@ static inline void stele_work_begin_reply(struct work *w)
 	reply->reply_class = STELE_CLASS_ERROR;
 	reply->rcode = STELE_RCODE_NOERROR;
 	reply->cookie_valid = false;
+	reply->cookie_invalid = false;
 	reply->zone_id = UINT32_MAX;
 	reply->body_off = 0;
 	reply->body_len = 0;

@@ -48,6 +48,8 @@ void config_arena_free(struct config_arena *arena)
 {
 	while (arena->chunks != NULL) {
 		struct config_arena_chunk *next = arena->chunks->next;
+		/* Some of what stands in configurations is secret. */
+		explicit_bzero(arena->chunks->data, arena->chunks->used);
 		free(arena->chunks);
 		arena->chunks = next;
 	}

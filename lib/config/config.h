@@ -228,6 +228,11 @@ uint32_t stele_config_line(const struct stele_config *config, const void *field)
  * STELE_E_SYSTEM whatever `finish` does. */
 void *stele_config_alloc(struct stele_config *config, size_t sz);
 
+/* Fills a struct as an empty map of these options would: what is referred to by a default that no file
+ * gives. `base` is zeroed memory of `base_sz` bytes. None of the options may be required. */
+void stele_config_defaults(struct stele_config *config, const struct stele_config_option *options,
+			   void *base, size_t base_sz);
+
 /* ---- the reference page ---- */
 
 /*

@@ -364,3 +364,10 @@ void *stele_config_alloc(struct stele_config *config, size_t sz)
 {
 	return take(config, sz);
 }
+
+void stele_config_defaults(struct stele_config *config, const struct stele_config_option *options,
+			   void *base, size_t base_sz)
+{
+	config_read_map(config, "a default", options, NULL, (struct config_mark){1, 1}, base,
+			base_sz);
+}

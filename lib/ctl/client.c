@@ -22,7 +22,8 @@ struct stele_ctl_client {
 	char message[STELE_CTL_MESSAGE_MAX];
 };
 
-int stele_ctl_connect(const char *path, struct stele_ctl_client **ret_client,
+/* `type` is that of the socket, with flags. */
+static int connect_to(const char *path, int type, struct stele_ctl_client **ret_client,
 		      struct stele_error *reterr)
 {
 	if (strlen(path) > STELE_CTL_PATH_MAX || *path == '\0')
@@ -38,7 +39,7 @@ int stele_ctl_connect(const char *path, struct stele_ctl_client **ret_client,
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	struct timeval limit = {.tv_sec = CONNECT_S};
-	client->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	client->fd = socket(AF_UNIX, type, 0);
 	if (client->fd < 0 ||
 	    setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
 		status = stele_fail_errno(reterr, errno, "%s", path);
@@ -54,6 +55,23 @@ int stele_ctl_connect(const char *path, struct stele_ctl_client **ret_client,
 	stele_ctl_make_room(client->fd);
 	*ret_client = client;
 	return 0;
+}
+
+int stele_ctl_connect(const char *path, struct stele_ctl_client **ret_client,
+		      struct stele_error *reterr)
+{
+	return connect_to(path, SOCK_SEQPACKET | SOCK_CLOEXEC, ret_client, reterr);
+}
+
+int stele_ctl_connect_now(const char *path, struct stele_ctl_client **ret_client,
+			  struct stele_error *reterr)
+{
+	return connect_to(path, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, ret_client, reterr);
+}
+
+int stele_ctl_client_fd(const struct stele_ctl_client *client)
+{
+	return client->fd;
 }
 
 void stele_ctl_disconnect(struct stele_ctl_client *client)
@@ -137,6 +155,7 @@ static int judge(const struct stele_ctl_client *client, const json_t *response,
 	return stele_fail(reterr, stele_ctl_status(kind), "%s", text);
 }
 
+/* With a deadline of 0: STELE_CTL_AGAIN if nothing is there. */
 static int receive_response(struct stele_ctl_client *client, uint64_t deadline_ns,
 			    json_t **ret_response, struct stele_error *reterr)
 {
@@ -154,6 +173,8 @@ static int receive_response(struct stele_ctl_client *client, uint64_t deadline_n
 		}
 		if (got != -EAGAIN)
 			break;
+		if (deadline_ns == 0)
+			return STELE_CTL_AGAIN;
 		int status = wait_for(client, POLLIN, deadline_ns, reterr);
 		if (status != 0)
 			return status;
@@ -193,6 +214,34 @@ int stele_ctl_call(struct stele_ctl_client *client, const json_t *request, int f
 		return status;
 	}
 	status = judge(client, response, reterr);
+	if (status != 0) {
+		json_decref(response);
+		return status;
+	}
+	*ret_response = response;
+	return 0;
+}
+
+int stele_ctl_send(struct stele_ctl_client *client, const json_t *request, int fd,
+		   struct stele_error *reterr)
+{
+	/* One request at a time fits into the socket, so there is nothing to wait for. */
+	int status = send_request(client, request, fd, 0, reterr);
+	client->broken |= status != 0;
+	return status;
+}
+
+int stele_ctl_receive(struct stele_ctl_client *client, json_t **ret_response, bool *ret_broken,
+		      struct stele_error *reterr)
+{
+	json_t *response = NULL;
+	int status = receive_response(client, 0, &response, reterr);
+	if (status == STELE_CTL_AGAIN)
+		return status;
+	client->broken |= status != 0;
+	*ret_broken = client->broken;
+	if (status == 0)
+		status = judge(client, response, reterr);
 	if (status != 0) {
 		json_decref(response);
 		return status;

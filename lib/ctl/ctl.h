@@ -43,8 +43,9 @@
 /* A connection that asks nothing, or does not take its response, for this long is closed. */
 #define STELE_CTL_IDLE_MS 60000
 
-/* Where stele-responder listens unless its configuration says otherwise. */
+/* Where the programs listen unless their configuration says otherwise. */
 #define STELE_CTL_RESPONDER_SOCKET "/run/stele/responder.sock"
+#define STELE_CTL_MGMTD_SOCKET "/run/stele/mgmtd.sock"
 
 /* ---- server ---- */
 
@@ -146,5 +147,25 @@ void stele_ctl_disconnect(struct stele_ctl_client *client); /* NULL is fine */
  */
 int stele_ctl_call(struct stele_ctl_client *client, const json_t *request, int fd, int timeout_ms,
 		   json_t **ret_response, struct stele_error *reterr);
+
+/*
+ * The same for who waits in a loop of its own: none of these blocks.
+ *
+ * stele_ctl_connect_now() fails, too, if the server has not accepted those who came before. The
+ * descriptor becomes readable when a response is there or the server has gone.
+ */
+int stele_ctl_connect_now(const char *path, struct stele_ctl_client **ret_client,
+			  struct stele_error *reterr);
+int stele_ctl_client_fd(const struct stele_ctl_client *client);
+
+/* Sends a request; the response of the one before must have come. STELE_E_USAGE, STELE_E_SYSTEM: the
+ * connection is of no use any more. */
+int stele_ctl_send(struct stele_ctl_client *client, const json_t *request, int fd,
+		   struct stele_error *reterr);
+
+/* STELE_CTL_AGAIN if the response is not there yet; else as stele_ctl_call(). `ret_broken`: the
+ * failure is that of the connection, not the server's answer. */
+int stele_ctl_receive(struct stele_ctl_client *client, json_t **ret_response, bool *ret_broken,
+		      struct stele_error *reterr);
 
 #endif

@@ -12,6 +12,7 @@
  *   verify_tree.c    name shards: parents, cuts and wildcards across records
  *   verify_rrset.c   one RRset and its body
  *   verify_chain.c   which shards are whose chain; names that left an NSEC chain
+ *   findings.c        what is left of a verification, as bytes (findings.h)
  *   verify_nsec3.c   NSEC3 blocks and runs of them; verify_nsec.c: the same for NSEC
  *
  * It is a reader of its own: it does not use the accessors of view.h before the bytes that they read
@@ -75,6 +76,9 @@ struct verify_counts {
 #define VERIFY_HAS_WILDCARD (UINT32_C(1) << 31) /* the child "*" exists */
 #define VERIFY_TOUCHED (UINT32_C(1) << 30)      /* since the base; not kept */
 #define VERIFY_CHILDREN (VERIFY_TOUCHED - 1)    /* mask of the count */
+
+/* SHA-256 of all sources that have a say in a verdict (meson.build). */
+extern const uint8_t stele_verifier_digest[32];
 
 /* What is left of a verification. */
 struct stele_verified {
@@ -144,6 +148,9 @@ struct verify_run {
 /* Allocates workers and what they share. After stele_verify_end() only `out` is left. */
 int stele_verify_begin(struct verify_run *run, unsigned threads, struct stele_error *reterr);
 void stele_verify_end(struct verify_run *run);
+
+/* Counts of no children, with one user. NULL: no memory. */
+struct verify_counts *stele_verify_new_counts(uint32_t slot_cnt);
 
 /* One user less. NULL is fine. */
 void stele_verify_drop_counts(struct verify_counts *counts);

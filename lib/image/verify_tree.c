@@ -22,7 +22,7 @@
 
 /* ---- counts ---- */
 
-static struct verify_counts *new_counts(uint32_t slot_cnt)
+struct verify_counts *stele_verify_new_counts(uint32_t slot_cnt)
 {
 	struct verify_counts *counts =
 		calloc(1, sizeof(*counts) + slot_cnt * sizeof(counts->slots[0]));
@@ -45,7 +45,7 @@ static int own_counts(struct verify *v, struct verify_counts **counts)
 	struct verify_counts *shared = *counts;
 	if (shared->user_cnt == 1)
 		return 0;
-	struct verify_counts *own = new_counts(shared->slot_cnt);
+	struct verify_counts *own = stele_verify_new_counts(shared->slot_cnt);
 	if (own == NULL)
 		return stele_fail_errno(v->reterr, ENOMEM, "counts of children");
 	memcpy(own->slots, shared->slots, shared->slot_cnt * sizeof(own->slots[0]));
@@ -422,7 +422,7 @@ static int make_counts(struct verify_run *run)
 		if (shard->base == NULL ||
 		    !stele_verify_is_new(run, run->view->name_first + (uint32_t)i))
 			continue;
-		run->out->counts[i] = new_counts(shard->slot_cnt);
+		run->out->counts[i] = stele_verify_new_counts(shard->slot_cnt);
 		if (run->out->counts[i] == NULL)
 			return stele_fail_errno(run->workers[0]->reterr, ENOMEM,
 						"counts of children");

@@ -5,6 +5,8 @@
  */
 #include "lib/image/view.h"
 
+#include "lib/dns/name.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -247,4 +249,32 @@ const uint8_t *stele_view_find(const struct stele_view_shard *shard, uint64_t ke
 	if (slot == 0 || slot >> STELE_SLOT_OFF_BITS != stele_key_fingerprint(key))
 		return NULL;
 	return shard->base + (slot & STELE_SLOT_OFF_MASK);
+}
+
+static uint64_t hash_name(struct stele_hash_seed seed, const uint8_t *name)
+{
+	uint8_t starts[STELE_LABELS_MAX + 1];
+	unsigned cnt = 0;
+	for (size_t at = 0; name[at] != 0; at += name[at] + 1u)
+		starts[cnt++] = (uint8_t)at;
+	uint64_t hash = seed.start;
+	while (cnt > 0)
+		hash = stele_hash_label(seed, hash, name + starts[--cnt]);
+	return hash;
+}
+
+const struct stele_zone *stele_view_zone(const struct stele_view *view, const uint8_t *apex,
+					 size_t apex_len)
+{
+	uint8_t lower[STELE_NAME_MAX + STELE_HASH_SLACK] = {0};
+	if (stele_name_length(apex, apex_len) != apex_len)
+		return NULL;
+	stele_name_lower(lower, apex, apex_len);
+	uint64_t key = stele_key_zone(view->seed, hash_name(view->seed, lower));
+	const uint8_t *record = stele_view_find(stele_view_zone_shard(view, key), key);
+	if (record == NULL)
+		return NULL;
+	const struct stele_zone *zone = (const void *)record;
+	const uint8_t *name = record + sizeof(*zone);
+	return zone->apex_len == apex_len && memcmp(name, lower, apex_len) == 0 ? zone : NULL;
 }

@@ -130,6 +130,10 @@ static inline const struct stele_view_shard *stele_view_zone_shard(const struct 
  * such key; else the record, whose name the caller must still compare. */
 const uint8_t *stele_view_find(const struct stele_view_shard *shard, uint64_t key);
 
+/* The zone with this apex (any case); NULL if there is none. For code that is not in a hurry. */
+const struct stele_zone *stele_view_zone(const struct stele_view *view, const uint8_t *apex,
+					 size_t apex_len);
+
 /* ---- records ---- */
 
 /* A record of a name shard, taken apart. Pointers into the image. */

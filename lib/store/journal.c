@@ -227,37 +227,125 @@ static int read_step(MDB_cursor *cursor, MDB_val *key, MDB_val *value, struct st
 	return rc;
 }
 
+struct stele_store_steps {
+	struct stele_store_read *read;
+	MDB_cursor *cursor; /* NULL: there is no step */
+	MDB_val key, value; /* the next step's first chunk, if `rc` is 0 */
+	int rc;
+	uint32_t zone_id;
+	struct store_buffer room; /* of a step in several chunks */
+};
+
+static bool at_step(const struct stele_store_steps *steps)
+{
+	uint8_t prefix[STORE_ZONE_PREFIX_SZ];
+	stele_put_be32(prefix, steps->zone_id);
+	return steps->rc == 0 && store_has_prefix(&steps->key, prefix, sizeof(prefix)) &&
+	       steps->key.mv_size == STORE_STEP_KEY_SZ;
+}
+
+/* Adds up all steps from where the cursor stands, by their heads alone, and leaves it there. */
+static int sum_steps(struct stele_store_steps *steps, uint64_t *ret_sz)
+{
+	uint8_t bytes[STORE_STEP_KEY_SZ];
+	uint64_t first = step_of(&steps->key), sz = 0;
+	while (at_step(steps)) {
+		struct store_step_head head;
+		if (!read_head(&steps->value, &head))
+			return MDB_CORRUPTED;
+		sz += (uint64_t)stele_le32(head.removed_sz) + stele_le32(head.added_sz);
+		steps->key = step_key(bytes, steps->zone_id, step_of(&steps->key) + 1, 0);
+		steps->rc =
+			mdb_cursor_get(steps->cursor, &steps->key, &steps->value, MDB_SET_RANGE);
+	}
+	if (steps->rc != 0 && steps->rc != MDB_NOTFOUND)
+		return steps->rc;
+	steps->key = step_key(bytes, steps->zone_id, first, 0);
+	steps->rc = mdb_cursor_get(steps->cursor, &steps->key, &steps->value, MDB_SET_KEY);
+	*ret_sz = sz;
+	return steps->rc;
+}
+
+int stele_store_steps_open(struct stele_store_read *read, uint32_t zone_id, uint32_t from_serial,
+			   struct stele_store_steps **ret_steps, uint64_t *ret_sz,
+			   struct stele_error *reterr)
+{
+	uint32_t serial = 0;
+	uint64_t sz = 0;
+	int status = serial_of_zone(read, zone_id, &serial, reterr);
+	if (status != 0)
+		return status;
+	struct stele_store_steps *steps = calloc(1, sizeof(*steps));
+	if (steps == NULL)
+		return store_fail(read->store, reterr, ENOMEM, "cannot read the journal");
+	steps->read = read;
+	steps->zone_id = zone_id;
+	steps->rc = MDB_NOTFOUND;
+	if (serial != from_serial) {
+		MDB_cursor *cursor = NULL;
+		int rc = mdb_cursor_open(read->txn, read->store->dbs[STORE_DB_JOURNAL], &cursor);
+		if (rc == 0) {
+			steps->cursor = cursor;
+			rc = find_step(cursor, zone_id, from_serial, &steps->key, &steps->value);
+		}
+		if (rc == 0) {
+			steps->rc = 0;
+			rc = sum_steps(steps, &sz);
+		}
+		if (rc != 0) {
+			stele_store_steps_close(steps);
+			if (rc == MDB_NOTFOUND)
+				return stele_fail(reterr, STELE_E_NOTFOUND,
+						  "the journal does not lead from serial %u to %u",
+						  from_serial, serial);
+			return store_fail(read->store, reterr, rc, "cannot read the journal");
+		}
+	}
+	if (ret_sz != NULL)
+		*ret_sz = sz;
+	*ret_steps = steps;
+	return 0;
+}
+
+int stele_store_steps_next(struct stele_store_steps *steps, struct stele_journal_step *ret_step,
+			   struct stele_error *reterr)
+{
+	if (at_step(steps)) {
+		int rc = read_step(steps->cursor, &steps->key, &steps->value, &steps->room,
+				   ret_step);
+		steps->rc = rc;
+		if (rc == 0 || rc == MDB_NOTFOUND)
+			return 1;
+	}
+	if (steps->rc != 0 && steps->rc != MDB_NOTFOUND)
+		return store_fail(steps->read->store, reterr, steps->rc, "cannot read the journal");
+	return 0;
+}
+
+void stele_store_steps_close(struct stele_store_steps *steps)
+{
+	if (steps == NULL)
+		return;
+	if (steps->cursor != NULL)
+		mdb_cursor_close(steps->cursor);
+	store_buffer_free(&steps->room);
+	free(steps);
+}
+
 int stele_store_journal(struct stele_store_read *read, uint32_t zone_id, uint32_t from_serial,
 			int (*each)(void *user, const struct stele_journal_step *step), void *user,
 			struct stele_error *reterr)
 {
-	const struct stele_store *store = read->store;
-	uint32_t serial = 0;
-	int status = serial_of_zone(read, zone_id, &serial, reterr);
-	if (status != 0 || serial == from_serial)
+	struct stele_store_steps *steps;
+	struct stele_journal_step step;
+	int status = stele_store_steps_open(read, zone_id, from_serial, &steps, NULL, reterr);
+	if (status != 0)
 		return status;
-	MDB_cursor *cursor;
-	int rc = mdb_cursor_open(read->txn, store->dbs[STORE_DB_JOURNAL], &cursor);
-	if (rc != 0)
-		return store_fail(store, reterr, rc, "cannot read the journal");
-	uint8_t prefix[STORE_ZONE_PREFIX_SZ];
-	stele_put_be32(prefix, zone_id);
-	struct store_buffer room = {0};
-	MDB_val key, value;
-	rc = find_step(cursor, zone_id, from_serial, &key, &value);
-	if (rc == MDB_NOTFOUND)
-		status = stele_fail(reterr, STELE_E_NOTFOUND,
-				    "the journal does not lead from serial %u to %u", from_serial,
-				    serial);
-	while (rc == 0 && status == 0 && store_has_prefix(&key, prefix, sizeof(prefix))) {
-		struct stele_journal_step step;
-		rc = read_step(cursor, &key, &value, &room, &step);
-		if (rc == 0 || rc == MDB_NOTFOUND)
-			status = each(user, &step);
+	while ((status = stele_store_steps_next(steps, &step, reterr)) == 1) {
+		status = each(user, &step);
+		if (status != 0)
+			break;
 	}
-	store_buffer_free(&room);
-	mdb_cursor_close(cursor);
-	if (status == 0 && rc != 0 && rc != MDB_NOTFOUND)
-		return store_fail(store, reterr, rc, "cannot read the journal");
+	stele_store_steps_close(steps);
 	return status;
 }

@@ -82,6 +82,7 @@ void store_zone_info(const struct store_zone_record *record, const uint8_t *apex
 	ret_info->node_cnt = stele_le64(record->node_cnt);
 	ret_info->nsec3_cnt = stele_le64(record->nsec3_cnt);
 	ret_info->rr_cnt = stele_le64(record->rr_cnt);
+	ret_info->data_sz = stele_le64(record->data_sz);
 	ret_info->generation = stele_le64(record->generation);
 }
 

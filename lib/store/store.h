@@ -75,6 +75,7 @@ struct stele_zone_info {
 	uint64_t node_cnt;   /* owner names, NSEC3 owners not counted */
 	uint64_t nsec3_cnt;  /* NSEC3 owners */
 	uint64_t rr_cnt;     /* records, signatures included */
+	uint64_t data_sz;    /* bytes of keys and nodes */
 	uint64_t generation; /* of the commit that last changed the zone */
 };
 
@@ -188,6 +189,20 @@ struct stele_journal_step {
 int stele_store_journal(struct stele_store_read *read, uint32_t zone_id, uint32_t from_serial,
 			int (*each)(void *user, const struct stele_journal_step *step), void *user,
 			struct stele_error *reterr);
+
+/*
+ * The same, step by step as the caller asks for them: for who hands a journal to a client as fast as
+ * that takes it. `ret_sz` (may be NULL) gets the bytes of all runs, which say whether the zone as a whole
+ * would be shorter (`data_sz`). Must be closed before the read ends.
+ */
+struct stele_store_steps;
+int stele_store_steps_open(struct stele_store_read *read, uint32_t zone_id, uint32_t from_serial,
+			   struct stele_store_steps **ret_steps, uint64_t *ret_sz,
+			   struct stele_error *reterr);
+/* 1 with the next step, which lives until the next call; 0 at the end, negative on failure. */
+int stele_store_steps_next(struct stele_store_steps *steps, struct stele_journal_step *ret_step,
+			   struct stele_error *reterr);
+void stele_store_steps_close(struct stele_store_steps *steps); /* NULL is fine */
 
 /* ---- writing ---- */
 

@@ -226,6 +226,7 @@ static inline void stele_frame_query(const struct stele_frame *f, uint8_t *frame
 	ret_query->msg = frame + f->payload_off;
 	ret_query->len = f->payload_len;
 	ret_query->tcp = false;
+	ret_query->reserve = 0;
 	ret_query->client.family = f->family;
 	if (f->family == 4)
 		memcpy(ret_query->client.addr, ip + 12, 4);

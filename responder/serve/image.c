@@ -196,8 +196,14 @@ static int assemble(struct making *m)
 	return rc;
 }
 
-static int verify(struct making *m, const struct serve_image *base, unsigned threads)
+static int verify(struct making *m, const struct serve_source *source,
+		  const struct serve_image *base, unsigned threads)
 {
+	if (source->findings != NULL) {
+		m->info->recalled = true;
+		return stele_findings_take(source->findings, &m->image->view, &m->image->verified,
+					   m->reterr);
+	}
 	struct stele_verify_options options = {
 		.threads = threads,
 		.digests_checked = true,
@@ -221,8 +227,14 @@ static int read_head(struct making *m, const struct serve_source *source)
 		size = source->end;
 	struct stele_source bytes = {serve_read, &reader, size};
 	int rc = stele_directory_read(&bytes, &m->directory, m->reterr);
-	if (rc == 0)
+	if (rc == 0) {
 		m->shard_cnt = stele_le32(m->directory.root.shard_cnt);
+		rc = stele_findings_image(&m->directory, &m->image->identity, m->reterr);
+	}
+	if (rc == 0 && source->findings != NULL &&
+	    memcmp(source->findings->image.digest, m->image->identity.digest,
+		   STELE_FINDINGS_DIGEST_SZ) != 0)
+		rc = stele_fail(m->reterr, STELE_E_NOTFOUND, "not the image of the findings");
 	return rc;
 }
 
@@ -257,7 +269,7 @@ static int make(struct making *m, const struct serve_source *source,
 	if (rc == 0)
 		rc = assemble(m);
 	if (rc == 0)
-		rc = verify(m, bases[0], threads);
+		rc = verify(m, source, bases[0], threads);
 	if (rc != 0)
 		return rc;
 	info->head_ns = headed - begin;

@@ -7,6 +7,7 @@
  * what its verification left. For the control thread.
  */
 
+#include "lib/image/findings.h"
 #include "lib/image/verified.h"
 #include "responder/serve/serve.h"
 
@@ -20,7 +21,8 @@ struct serve_shard {
 struct serve_image {
 	struct stele_view view;
 	struct stele_verified *verified;
-	struct serve_shard **shards; /* by index; NULL where absent */
+	struct stele_findings_image identity; /* of the root in its file */
+	struct serve_shard **shards;          /* by index; NULL where absent */
 	char name[STELE_SERVE_NAME_MAX];
 	uint64_t loaded_at;
 };
@@ -29,6 +31,8 @@ struct serve_source {
 	int fd;
 	uint64_t end; /* bytes of the file that count; 0: all */
 	const char *name;
+	/* Not NULL: the image must be the one that this is about, and is not verified beyond its digests. */
+	const struct stele_findings *findings;
 };
 
 /*
@@ -36,6 +40,7 @@ struct serve_source {
  * the first is the one that it is compared with. The caller sets no field of `ret_info` before.
  * Errors as stele_serve_load(); the arena is then as it was.
  *
+ * STELE_E_NOTFOUND: it is not the image of the findings; nothing was copied.
  * STELE_E_STALE: it does not fit into the arena, but would if the second base were given up.
  */
 int serve_image_make(struct stele_arena *arena, const struct serve_source *source,

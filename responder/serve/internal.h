@@ -8,6 +8,7 @@ struct stele_serve {
 	struct stele_serve_root root;
 	struct stele_arena *arena;
 	struct serve_image *current, *previous;
+	const struct stele_findings *findings; /* for the first load, or NULL */
 	unsigned start_threads, load_threads;
 	uint64_t load_cnt, refused_cnt;
 };

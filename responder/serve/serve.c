@@ -97,6 +97,67 @@ static bool give_up_previous(struct stele_serve *serve)
 	return true;
 }
 
+void stele_serve_trust(struct stele_serve *serve, const struct stele_findings *findings)
+{
+	serve->findings = findings;
+}
+
+int stele_serve_findings(const struct stele_serve *serve, struct stele_findings *ret_findings,
+			 struct stele_error *reterr)
+{
+	const struct serve_image *image = serve->current;
+	if (image == NULL)
+		return stele_fail(reterr, STELE_E_NOTFOUND, "no image is served");
+	return stele_findings_make(&image->view, image->verified, &image->identity, ret_findings,
+				   reterr);
+}
+
+/*
+ * The image of the findings, out of the same file, as a base for the one that is wanted; NULL if it is not
+ * there. Nobody sees it. It is made even if it is not quite what is wanted: its shards mostly are.
+ */
+static struct serve_image *make_trusted(struct stele_serve *serve,
+					const struct serve_source *wanted,
+					struct stele_serve_load_info *ret_info)
+{
+	struct serve_image *none[2] = {NULL, NULL}, *image = NULL;
+	struct serve_source source = *wanted;
+	if (serve->current != NULL || serve->findings == NULL)
+		return NULL;
+	source.findings = serve->findings;
+	source.end = serve->findings->image.root_off + sizeof(struct stele_root);
+	/* Why not, nobody needs to know: the image that is wanted is judged on its own then. */
+	if (serve_image_make(serve->arena, &source, none, serve->start_threads, &image, ret_info,
+			     NULL) != 0)
+		return NULL;
+	return image;
+}
+
+/* Makes it as what differs from the trusted one. */
+static int make_after(struct stele_serve *serve, const struct serve_source *source,
+		      struct serve_image *trusted, struct serve_image **ret_image,
+		      struct stele_serve_load_info *info)
+{
+	struct serve_image *bases[2] = {trusted, NULL};
+	struct stele_serve_load_info more;
+	int rc = serve_image_make(serve->arena, source, bases, serve->start_threads, ret_image,
+				  &more, NULL);
+	if (rc == 0) {
+		more.recalled = more.incremental;
+		more.unchanged = false;
+		more.shared_cnt = 0; /* with anything that was served */
+		more.shared_sz = 0;
+		more.copied_cnt += info->copied_cnt;
+		more.copied_sz += info->copied_sz;
+		more.head_ns += info->head_ns;
+		more.copy_ns += info->copy_ns;
+		more.verify_ns += info->verify_ns;
+		*info = more;
+	}
+	serve_image_free(serve->arena, trusted);
+	return rc;
+}
+
 int stele_serve_load_until(struct stele_serve *serve, int fd, uint64_t end, const char *name,
 			   struct stele_serve_load_info *ret_info, struct stele_error *reterr)
 {
@@ -105,7 +166,12 @@ int stele_serve_load_until(struct stele_serve *serve, int fd, uint64_t end, cons
 	struct stele_serve_load_info info;
 	struct serve_image *image = NULL;
 	struct serve_image *bases[2] = {serve->current, serve->previous};
-	int rc = serve_image_make(serve->arena, &source, bases, threads, &image, &info, reterr);
+	struct serve_image *trusted = make_trusted(serve, &source, &info);
+	int rc = trusted != NULL ? make_after(serve, &source, trusted, &image, &info) :
+				   STELE_E_NOTFOUND;
+	/* Also what did not go well with a base: then there is one text for a fault, and all of the arena. */
+	if (rc != 0)
+		rc = serve_image_make(serve->arena, &source, bases, threads, &image, &info, reterr);
 	bool dropped = rc == STELE_E_STALE && give_up_previous(serve);
 	if (dropped) {
 		bases[1] = NULL;

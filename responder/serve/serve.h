@@ -21,6 +21,7 @@
  */
 
 #include "lib/base/error.h"
+#include "lib/image/findings.h"
 #include "lib/image/view.h"
 #include "responder/serve/arena.h"
 
@@ -122,6 +123,7 @@ struct stele_serve_load_info {
 	uint64_t shared_sz;
 	bool unchanged;   /* it is the very image that is served: nothing was published */
 	bool incremental; /* judged by what differs from the current image (docs/architecture.md) */
+	bool recalled;    /* taken from findings, but for what may differ from the image of that */
 	bool dropped_previous; /* the arena had no room for three: a rollback is not possible any more
 				* to what was before */
 	uint64_t head_ns;      /* superblock, root, directory */
@@ -158,6 +160,17 @@ int stele_serve_load(struct stele_serve *serve, int fd, const char *name,
 /* As stele_serve_load(), as if the file ended behind its first `end` bytes: an older root of it. */
 int stele_serve_load_until(struct stele_serve *serve, int fd, uint64_t end, const char *name,
 			   struct stele_serve_load_info *ret_info, struct stele_error *reterr);
+
+/*
+ * What a process before this one found out, for loads as long as nothing is served: an image of which only
+ * digests are compared. A newer or older root of the same file is judged by what differs from it. Whatever
+ * does not fit them is verified in full. The caller keeps it, and takes it away (NULL).
+ */
+void stele_serve_trust(struct stele_serve *serve, const struct stele_findings *findings);
+
+/* The findings on the current image. STELE_E_NOTFOUND: there is none; STELE_E_SYSTEM: no memory. */
+int stele_serve_findings(const struct stele_serve *serve, struct stele_findings *ret_findings,
+			 struct stele_error *reterr);
 
 /*
  * Exchanges the current image and the one before it; doing it twice leads back. Waits for readers as a

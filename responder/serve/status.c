@@ -85,33 +85,14 @@ int stele_serve_zones(const struct stele_serve *serve,
 	return 0;
 }
 
-static uint64_t hash_name(struct stele_hash_seed seed, const uint8_t *name)
-{
-	uint8_t starts[STELE_LABELS_MAX + 1];
-	unsigned cnt = 0;
-	for (size_t at = 0; name[at] != 0; at += name[at] + 1u)
-		starts[cnt++] = (uint8_t)at;
-	uint64_t hash = seed.start;
-	while (cnt > 0)
-		hash = stele_hash_label(seed, hash, name + starts[--cnt]);
-	return hash;
-}
-
 int stele_serve_zone(const struct stele_serve *serve, const uint8_t *apex, size_t apex_len,
 		     struct stele_serve_zone *ret_zone)
 {
-	uint8_t lower[STELE_NAME_MAX + STELE_HASH_SLACK] = {0};
-	if (serve->current == NULL || stele_name_length(apex, apex_len) != apex_len)
+	const struct stele_zone *zone =
+		serve->current != NULL ? stele_view_zone(&serve->current->view, apex, apex_len) :
+					 NULL;
+	if (zone == NULL)
 		return STELE_E_NOTFOUND;
-	const struct stele_view *view = &serve->current->view;
-	stele_name_lower(lower, apex, apex_len);
-	uint64_t key = stele_key_zone(view->seed, hash_name(view->seed, lower));
-	const uint8_t *record = stele_view_find(stele_view_zone_shard(view, key), key);
-	if (record == NULL)
-		return STELE_E_NOTFOUND;
-	struct stele_serve_zone zone = describe_zone(record);
-	if (zone.apex_len != apex_len || memcmp(zone.apex, lower, apex_len) != 0)
-		return STELE_E_NOTFOUND;
-	*ret_zone = zone;
+	*ret_zone = describe_zone((const uint8_t *)zone);
 	return 0;
 }

@@ -5,6 +5,7 @@
  * struct points to is out of bounds.
  */
 #include "lib/config/secrets.h"
+#include "mgmt/config/config.h"
 #include "responder/config.h"
 
 #include <stdlib.h>
@@ -67,29 +68,85 @@ static void check_config(const struct stele_responder_config *config)
 	require(stele_responder_worker_cnt(config) >= config->ports.cnt);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_template(const struct stele_template_config *template)
+{
+	require(strlen(template->id) > 0);
+	require(template->has_primaries == (template->primary_remotes.cnt > 0));
+	for (size_t i = 0; i < template->primary_remotes.cnt; i++)
+		require(template->primary_remotes.items[i]->addresses.cnt > 0);
+	for (size_t i = 0; i < template->notify_remotes.cnt; i++)
+		require(template->notify_remotes.items[i]->connect_port > 0);
+	for (unsigned i = 0; i < STELE_ACCESS_CNT; i++)
+		for (size_t j = 0; j < template->acls[i].cnt; j++)
+			require(strlen(template->acls[i].items[j]->id) > 0);
+	require((template->policy != NULL) == (template->update_policy != NULL));
+	require(template->refresh_min_ns <= template->refresh_max_ns);
+	require((template->catalog == STELE_CATALOG_CONSUMER) ==
+		(template->member_options != NULL));
+	for (size_t i = 0; i < template->group_options.cnt; i++)
+		require(template->group_options.items[i]->catalog == STELE_CATALOG_NONE);
+	require((template->producer != NULL) == (template->catalog_zone != NULL));
+}
+
+static void check_name(const uint8_t *name)
+{
+	require(stele_name_length(name, STELE_NAME_MAX) > 0);
+}
+
+static void check_mgmtd(const struct stele_mgmtd_config *config)
+{
+	require(config->listen.cnt > 0 && config->default_template != NULL);
+	for (size_t i = 0; i < config->acls.cnt; i++)
+		for (size_t j = 0; j < config->acls.items[i].key_names.cnt; j++)
+			check_name(config->acls.items[i].key_names.items[j]);
+	for (size_t i = 0; i < config->update_policies.cnt; i++)
+		for (size_t j = 0; j < config->update_policies.items[i].rules.cnt; j++) {
+			const struct stele_update_rule_config *rule =
+				&config->update_policies.items[i].rules.items[j];
+			require(rule->type_codes.cnt == rule->types.cnt);
+			if (rule->match_name != NULL)
+				check_name(rule->match_name);
+		}
+	check_template(config->default_template);
+	for (size_t i = 0; i < config->templates.cnt; i++)
+		check_template(&config->templates.items[i]);
+	for (size_t i = 0; i < config->zones.cnt; i++) {
+		check_name(config->zones.items[i].apex);
+		check_template(config->zones.items[i].options);
+	}
+}
+
+/* One program's reading of the bytes. */
+static void exercise(const uint8_t *data, size_t size, const struct stele_config_schema *schema)
 {
 	static struct stele_config_faults faults, again;
 	struct stele_error err = {""};
 	struct stele_config *config = NULL;
-	int status = stele_config_parse("f", data, size, &stele_responder_schema, &config, &faults,
-					&err);
+	int status = stele_config_parse("f", data, size, schema, &config, &faults, &err);
 	require(status == 0 || status == STELE_E_INPUT);
 	require((status == 0) == (config != NULL));
 	if (status == 0) {
-		check_config(stele_config_root(config));
+		if (schema == &stele_responder_schema)
+			check_config(stele_config_root(config));
+		else
+			check_mgmtd(stele_config_root(config));
 		stele_config_free(config);
-	} else {
-		check_faults(&faults);
-		require(strcmp(err.text, faults.items[0].text) == 0);
-		require(stele_config_parse("f", data, size, &stele_responder_schema, &config,
-					   &again, NULL) == status);
-		require(again.cnt == faults.cnt && again.more_cnt == faults.more_cnt);
-		for (unsigned i = 0; i < faults.cnt; i++)
-			require(strcmp(again.items[i].text, faults.items[i].text) == 0);
+		return;
 	}
+	check_faults(&faults);
+	require(strcmp(err.text, faults.items[0].text) == 0);
+	require(stele_config_parse("f", data, size, schema, &config, &again, NULL) == status);
+	require(again.cnt == faults.cnt && again.more_cnt == faults.more_cnt);
+	for (unsigned i = 0; i < faults.cnt; i++)
+		require(strcmp(again.items[i].text, faults.items[i].text) == 0);
+}
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct stele_error err;
 	struct stele_secrets secrets;
+	exercise(data, size, &stele_responder_schema);
+	exercise(data, size, &stele_mgmtd_schema);
 	if (stele_secrets_parse("f", (const char *)data, size, &secrets, &err) == 0)
 		require(secrets.cnt == 1 || secrets.cnt == 2);
 	return 0;

@@ -64,6 +64,8 @@ static void make_settings(struct stele_answer_settings *settings, unsigned how)
 		memset(settings->nsid, 'n', STELE_NSID_MAX);
 		settings->nsid_len = STELE_NSID_MAX;
 	}
+	settings->keepalive = 300;
+	settings->pad_block = 468;
 	settings->cookies = (how & HOW_NO_COOKIES) == 0;
 	settings->cookie_secret_cnt = 1;
 	strcpy(settings->chaos_version, "version");
@@ -170,8 +172,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(in_place, data + 1, len);
 	struct stele_client client = {.family = how & HOW_IPV6 ? 6 : 4, .addr = {32, 1, 13, 184}};
 	bool tcp = (how & HOW_TCP) != 0;
-	struct stele_query queries[2] = {{msg, (uint32_t)len, tcp, client},
-					 {in_place, (uint32_t)len, tcp, client}};
+	struct stele_query queries[2] = {{msg, (uint32_t)len, tcp, client, 0},
+					 {in_place, (uint32_t)len, tcp, client, 0}};
 	struct stele_reply replies[2] = {{.buf = out, .cap = cap}, {.buf = in_place, .cap = cap}};
 	stele_answer_batch(answerer, &view, &settings, 1700000000, queries, replies, 2);
 

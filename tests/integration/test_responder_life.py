@@ -186,6 +186,35 @@ def test_the_last_good_image_is_served_again(images, node):
 
 
 @needs_namespaces
+def test_what_was_verified_is_not_verified_again(images, node):
+    """After a start, an update and a damaged memory of it: always the same answers."""
+    def restart(change=None):
+        node.end()
+        if change:
+            change()
+        open(node.log, "w", encoding="utf-8").close()
+        node.start(verbose=True)
+        assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+        return node.log_text()
+
+    def damage():
+        content = bytearray(open(verified, "rb").read())
+        content[len(content) // 2] ^= 1
+        with open(verified, "wb") as file:
+            file.write(content)
+
+    verified = os.path.join(node.config["state_dir"], "verified")
+    assert node.load(images[1])["ok"]
+    assert os.stat(verified).st_mode & 0o777 == 0o600
+    assert "verified before" in restart()
+    log = restart(damage)
+    assert "verified before" not in log and "verified again: %s: damaged" % verified in log
+    assert "verified before" in restart()    # it was saved again
+    log = restart(lambda: os.unlink(verified))
+    assert "verified before" not in log and "verified again" not in log
+
+
+@needs_namespaces
 def test_a_damaged_image_changes_nothing(images, node, tmp_path):
     damaged = tmp_path / "damaged"
     content = bytearray(images[1].read_bytes())
@@ -227,6 +256,19 @@ def test_zones_are_counted_by_name(images, node):
     text = responder.stelectl("stats", "--zones", "--json", "--socket", node.control)
     zones = {zone["zone"]: zone for zone in json.loads(text)["zones"]}
     assert zones["example."]["answer"] >= 20 and zones["example."]["nxdomain"] >= 5, zones
+
+
+@needs_namespaces
+def test_zones_say_how_they_are_signed(node, tmp_path):
+    for name in "nsec.test", "nsec3.test", "plain.test":
+        stele.run("import", "--store", tmp_path / "store", "--zone", name,
+                  os.path.join(ROOT, "tests/golden/zones", name + ".zone"))
+    stele.run("build", "--store", tmp_path / "store", "-o", tmp_path / "image")
+    assert node.load(tmp_path / "image")["ok"]
+    signed = {zone["zone"]: zone["signed"] for zone in node.request("zones")["zones"]}
+    assert signed == {"nsec.test.": "nsec", "nsec3.test.": "nsec3", "plain.test.": "none"}
+    for zone, kind in signed.items():
+        assert node.request("zone", zone=zone)["signed"] == kind
 
 
 @needs_namespaces
@@ -303,8 +345,10 @@ def test_reload_takes_new_secrets(images, tmp_path):
         deadline = time.monotonic() + 20
         while "reloaded" not in node.log_text().split("reloaded", 1)[1] and time.monotonic() < deadline:
             time.sleep(0.05)
+        assert node.counters()["cookie_invalid"] == 0
         cookie_of(node, cookie)
-        assert node.counters()["cookie_valid"] == valid + 2
+        counters = node.counters()
+        assert (counters["cookie_valid"], counters["cookie_invalid"]) == (valid + 2, 1)
         secrets.write_text("nonsense")
         assert not node.request("reload")["ok"]
         assert node.ask([QUERY])[0]

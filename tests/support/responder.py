@@ -131,7 +131,7 @@ class Node:
             file.write(yaml(self.config))
         return path
 
-    def start(self):
+    def start(self, verbose=False):
         """Start, and wait until it says that it is ready."""
         path = self._path("notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
@@ -140,7 +140,8 @@ class Node:
             notify.settimeout(0.2)
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen(
-                    self.wire.command(binary(), "-c", self.write_config()),
+                    self.wire.command(binary(), "-c", self.write_config(),
+                                      *["--verbose"] * verbose),
                     env={**os.environ, "NOTIFY_SOCKET": path}, stdin=subprocess.DEVNULL, stdout=log,
                     stderr=log, preexec_fn=peers.end_with_parent)
             self._await_ready(notify)

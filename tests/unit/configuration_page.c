@@ -3,6 +3,8 @@
  * docs/configuration.md is what the tables print. Without an argument prints the page; with a file,
  * compares: 0 if it is the page, 1 with the first line that differs.
  */
+#include "lib/tsig/keys.h"
+#include "mgmt/config/config.h"
 #include "responder/config.h"
 
 #include <stdlib.h>
@@ -10,6 +12,8 @@
 
 static const struct stele_config_schema *const schemas[] = {
 	&stele_responder_schema,
+	&stele_mgmtd_schema,
+	&stele_tsig_keys_schema,
 };
 
 static int compare(const char *path, const char *page)

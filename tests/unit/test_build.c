@@ -4,7 +4,6 @@
  * as in an image built anew; also when whole zones come, go, or come back under another id.
  */
 #include "zonecompiler/write/build.h"
-#include "zonecompiler/write/compact.h"
 #include "zonecompiler/write/update.h"
 
 #include "lib/answer/answer.h"
@@ -171,7 +170,8 @@ static struct stele_build_stats build(struct place *p, const char *image, unsign
 static struct stele_update_stats update(struct place *p)
 {
 	struct stele_update_stats stats;
-	OK(stele_update(p->store, p->image, 2, true, &stats, &err));
+	struct stele_update_options options = {.jobs = 2};
+	OK(stele_update(p->store, p->image, &options, &stats, &err));
 	return stats;
 }
 
@@ -425,19 +425,12 @@ static void test_garbage_is_left_behind(void **state)
 	check_like_new(p);
 }
 
-/* Makes so much garbage that a compaction is due. Returns the next serial. */
-static uint32_t make_garbage(struct place *p)
+static struct stele_update_stats update_without_compacting(struct place *p)
 {
-	struct stele_update_stats stats = {0};
-	uint32_t i = 1;
-	for (; i < 200 && !stats.compaction_due; i++) {
-		set_zone(p->store, "base.test.", 100000 + i, 1);
-		OK(stele_update(p->store, p->image, 2, false, &stats, &err));
-		assert_int_equal(stats.kind, STELE_UPDATE_APPENDED);
-	}
-	assert_true(stats.compaction_due);
-	assert_true(stats.garbage_sz > 8 << 20);
-	return i;
+	struct stele_update_options options = {.jobs = 2, .no_compact = true};
+	struct stele_update_stats stats;
+	OK(stele_update(p->store, p->image, &options, &stats, &err));
+	return stats;
 }
 
 static void test_compaction_by_itself(void **state)
@@ -445,23 +438,23 @@ static void test_compaction_by_itself(void **state)
 	struct place *p = *state;
 	set_zone(p->store, "base.test.", 100000, 1);
 	struct stele_build_stats built = build(p, p->image, 2);
-	uint32_t next = make_garbage(p);
-	struct stele_update_stats stats;
-	OK(stele_update(p->store, p->image, 2, true, &stats, &err));
-	assert_int_equal(stats.kind,
-			 STELE_UPDATE_NOTHING); /* not even then: nothing was appended */
-	assert_true(stats.compaction_due);
+	struct stele_update_stats stats = {0};
+	uint32_t i = 1;
+	for (; i < 200 && stats.image_sz < built.image_sz + (20 << 20); i++) {
+		set_zone(p->store, "base.test.", 100000 + i, 1);
+		stats = update_without_compacting(p);
+		assert_int_equal(stats.kind, STELE_UPDATE_APPENDED);
+	}
+	assert_true(stats.image_sz >= built.image_sz + (20 << 20));
 	struct stele_compact_stats compact;
 	OK(stele_compact(p->image, &compact, &err));
 	assert_true(compact.done);
-	assert_true(compact.from_sz > compact.image_sz + (8 << 20));
+	assert_int_equal(compact.before_sz, stats.image_sz);
 	assert_true(compact.image_sz < built.image_sz + (1 << 20));
 	assert_int_equal(compact.generation, stats.generation);
 	check_like_new(p);
-	set_zone(p->store, "base.test.", 100000 + next, 1);
-	stats = update(p);
-	assert_int_equal(stats.kind, STELE_UPDATE_APPENDED);
-	assert_false(stats.compaction_due);
+	set_zone(p->store, "base.test.", 100000 + i, 1);
+	assert_int_equal(update(p).kind, STELE_UPDATE_APPENDED);
 	check_like_new(p);
 	assert_int_equal(stele_compact("/tmp/no/such/image", &compact, &err), STELE_E_SYSTEM);
 	assert_int_equal(stele_compact("/dev/null", &compact, &err), STELE_E_INPUT);
@@ -495,8 +488,10 @@ static void test_compaction_beside_updates(void **state)
 		set_zone(p->store, "base.test.", 30000 + i, 1);
 		if (i % 8 == 0)
 			set_zone(p->store, "more.test.", i, i);
-		struct stele_update_stats stats;
-		OK(stele_update(p->store, p->image, 2, i % 2 == 0, &stats, &err));
+		if (i % 2 == 0)
+			update(p);
+		else
+			update_without_compacting(p);
 	}
 	pthread_join(thread, NULL);
 	if (c.status != 0)

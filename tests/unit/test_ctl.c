@@ -840,6 +840,86 @@ static void test_peers(void **state)
 	end(NULL);
 }
 
+/* ---- clients that do not block ---- */
+
+/* Waits as a loop would, and receives. */
+static int receive_now(struct stele_ctl_client *client, json_t **ret_response, bool *ret_broken,
+		       struct stele_error *err)
+{
+	for (;;) {
+		int status = stele_ctl_receive(client, ret_response, ret_broken, err);
+		if (status != STELE_CTL_AGAIN)
+			return status;
+		struct pollfd fd = {.fd = stele_ctl_client_fd(client), .events = POLLIN};
+		assert_int_equal(poll(&fd, 1, 20000), 1);
+	}
+}
+
+static void test_without_blocking(void **state)
+{
+	(void)state;
+	start_server(0, (gid_t)-1);
+	struct stele_ctl_client *client;
+	struct stele_error err;
+	json_t *response = NULL;
+	bool broken = true;
+	assert_int_equal(stele_ctl_connect_now(path, &client, &err), 0);
+	assert_int_equal(stele_ctl_receive(client, &response, &broken, &err), STELE_CTL_AGAIN);
+
+	json_t *request = json_pack("{s:s, s:i}", "op", "later", "rounds", 3);
+	assert_int_equal(stele_ctl_send(client, request, -1, &err), 0);
+	json_decref(request);
+	assert_int_equal(receive_now(client, &response, &broken, &err), 0);
+	assert_false(broken);
+	assert_int_equal(json_integer_value(json_object_get(response, "state")), 104);
+	json_decref(response);
+
+	request = json_pack("{s:s, s:i, s:s}", "op", "fail", "status", STELE_E_INPUT, "text",
+			    "no good");
+	assert_int_equal(stele_ctl_send(client, request, -1, &err), 0);
+	json_decref(request);
+	assert_int_equal(receive_now(client, &response, &broken, &err), STELE_E_INPUT);
+	assert_false(broken);
+	assert_non_null(strstr(err.text, "no good"));
+
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	request = json_pack("{s:s}", "op", "inode");
+	assert_int_equal(stele_ctl_send(client, request, fd, &err), 0);
+	json_decref(request);
+	close(fd);
+	assert_int_equal(receive_now(client, &response, &broken, &err), 0);
+	json_decref(response);
+
+	/* The server goes. */
+	assert_int_equal(end(NULL), 0);
+	assert_int_equal(receive_now(client, &response, &broken, &err), STELE_E_SYSTEM);
+	assert_true(broken);
+	assert_non_null(strstr(err.text, "closed"));
+	stele_ctl_disconnect(client);
+	assert_int_equal(stele_ctl_connect_now(path, &client, &err), STELE_E_SYSTEM);
+}
+
+/* A server that accepts nobody holds up nobody. */
+static void test_full_backlog(void **state)
+{
+	(void)state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	struct stele_ctl_client *clients[8];
+	struct stele_error err;
+	unsigned cnt = 0;
+	while (cnt < 8 && stele_ctl_connect_now(path, &clients[cnt], &err) == 0)
+		cnt++;
+	assert_in_range(cnt, 1, 7);
+	while (cnt > 0)
+		stele_ctl_disconnect(clients[--cnt]);
+	close(listener);
+	unlink(path);
+}
+
 int main(void)
 {
 	snprintf(dir, sizeof(dir), "/tmp/stele-test-ctl-%d", getpid());
@@ -859,6 +939,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_slow_reader, start, end),
 		cmocka_unit_test_setup_teardown(test_many_connections, start, end),
 		cmocka_unit_test_setup_teardown(test_vanishing, start, end),
+		cmocka_unit_test(test_without_blocking),
+		cmocka_unit_test(test_full_backlog),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_bad_servers),
 		cmocka_unit_test(test_place),

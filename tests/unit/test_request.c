@@ -154,6 +154,8 @@ static void assert_plain_agrees(bool ours)
 	assert_int_equal(plain.edns.present, w->edns.present);
 	assert_int_equal(plain.edns.dnssec_ok, w->edns.dnssec_ok);
 	assert_int_equal(plain.edns.want_nsid, w->edns.want_nsid);
+	assert_int_equal(plain.edns.want_keepalive, w->edns.want_keepalive);
+	assert_int_equal(plain.edns.want_padding, w->edns.want_padding);
 	assert_int_equal(plain.edns.has_cookie, w->edns.has_cookie);
 	assert_int_equal(plain.edns.cookie_valid, w->edns.cookie_valid);
 	assert_int_equal(plain.edns.cookie_fresh, w->edns.cookie_fresh);
@@ -549,6 +551,87 @@ static void test_nsid(void **state)
 	assert_memory_equal(reply_buf + 12 + 21 + 9, "\0\11\0\3\0\5edge7", 11);
 }
 
+static void test_keepalive(void **state)
+{
+	(void)state;
+	/* Some clients send a time too (RFC 7828 section 3.2.1: they should not). */
+	static const char options[] = "\0\13\0\0\0\13\0\2\0\1";
+	settings.keepalive = 300;
+	assert_true(ask(with_opt(1232, 0, 0, options, 4)));
+	assert_int_equal(w->opt_len, 11); /* not over UDP */
+	query.tcp = true;
+	assert_true(ask(with_opt(1232, 0, 0, "", 0)));
+	assert_int_equal(w->opt_len, 11); /* nobody asked */
+	assert_true(ask(with_opt(1232, 0, 0, options, 10)));
+	assert_int_equal(w->opt_len, 17);
+	assert_int_equal(reply.len, 12 + 21 + 17);
+	assert_memory_equal(reply_buf + 12 + 21 + 9, "\0\6\0\13\0\2\1\54", 8);
+	settings.keepalive = 0;
+	assert_true(ask(with_opt(1232, 0, 0, options, 4)));
+	assert_int_equal(w->opt_len, 11);
+}
+
+static void test_padding(void **state)
+{
+	(void)state;
+	/* What the padding of a query is does not matter. */
+	static const char options[] = "\0\3\0\0\0\14\0\3abc";
+	query.tcp = true;
+	memcpy(settings.nsid, "edge7", 5);
+	settings.nsid_len = 5;
+	assert_true(ask(with_opt(1232, 0, 0, options, 11)));
+	assert_int_equal(reply.len, 12 + 21 + 20); /* not on this transport */
+	settings.pad_block = 468;
+	assert_true(ask(with_opt(1232, 0, 0, options, 4)));
+	assert_int_equal(reply.len, 12 + 21 + 20); /* nobody asked */
+	assert_true(ask(with_opt(1232, 0, 0, options, 11)));
+	assert_int_equal(w->opt_len, 24);
+	assert_int_equal(reply.len, 468);
+	const uint8_t *opt = reply_buf + 12 + 21;
+	assert_int_equal(stele_get_be16(opt + 9), 468 - 12 - 21 - 11);
+	assert_memory_equal(opt + 11 + 9, "\0\14", 2);
+	assert_int_equal(stele_get_be16(opt + 11 + 11), 468 - 12 - 21 - 24);
+	for (unsigned i = 12 + 21 + 24; i < 468; i++)
+		assert_int_equal(reply_buf[i], 0);
+
+	/* With what the caller appends, it is a block. */
+	query.reserve = 61;
+	assert_true(ask(with_opt(1232, 0, 0, options, 11)));
+	assert_int_equal(reply.len, 468 - 61);
+	query.reserve = 468 - 12 - 21 - 24;
+	assert_true(ask(with_opt(1232, 0, 0, options, 11)));
+	assert_int_equal(reply.len, 12 + 21 + 24);
+	query.reserve++;
+	uint8_t buf[1000];
+	const struct msg *m = with_opt(1232, 0, 0, options, 11);
+	assert_true(ask_into(m->bytes, m->len, buf, sizeof(buf)));
+	assert_int_equal(reply.len + query.reserve, 2 * 468);
+
+	/* No more than there is room for. */
+	query.reserve = 0;
+	query.tcp = false;
+	settings.pad_block = 1000;
+	assert_true(ask(with_opt(512, 0, 0, options, 11)));
+	assert_int_equal(reply.len, 512);
+}
+
+static void test_reserve(void **state)
+{
+	(void)state;
+	query.reserve = 100;
+	assert_true(ask(plain("www.example.com.", 1, 1)));
+	assert_int_equal(w->limit, 412);
+	assert_true(ask(with_opt(512, 0, 0, "", 0)));
+	assert_int_equal(w->limit, 512 - 100 - 11);
+	/* Header, question and OPT are always written. */
+	query.reserve = 65535;
+	assert_true(ask(plain("www.example.com.", 1, 1)));
+	assert_int_equal(w->limit, 12 + 21);
+	assert_true(ask(with_opt(1232, 0, 0, "", 0)));
+	assert_int_equal(w->limit, 12 + 21);
+	assert_int_equal(reply.len, 12 + 21 + 11);
+}
+
 static void test_cookies(void **state)
 {
 	(void)state;
@@ -567,11 +650,13 @@ static void test_cookies(void **state)
 			assert_true(ask(m));
 			assert_int_equal(w->opt_len, on ? 11 + 4 + 24 : 11);
 			assert_false(reply.cookie_valid);
+			assert_int_equal(reply.cookie_invalid, on && len > 8);
 		}
 	}
 	/* A new cookie, which is then good. */
 	option[3] = 8;
 	assert_true(ask(with_opt(1232, 0, 0, option, 12)));
+	assert_false(reply.cookie_invalid);
 	assert_int_equal(reply.len, 12 + 21 + 11 + 28);
 	assert_memory_equal(reply_buf + 12 + 21 + 11,
 			    "\0\12\0\30"
@@ -579,7 +664,7 @@ static void test_cookies(void **state)
 			    12);
 	memcpy(option, reply_buf + 12 + 21 + 11, 28);
 	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
-	assert_true(reply.cookie_valid);
+	assert_true(reply.cookie_valid && !reply.cookie_invalid);
 	/* It comes back as it is while it is fresh; later another one does. */
 	assert_memory_equal(reply_buf + 12 + 21 + 11, option, 28);
 	now = 5000 + 1801;
@@ -598,7 +683,7 @@ static void test_cookies(void **state)
 	/* An error carries one too (RFC 7873 section 5.2). */
 	query.client.addr[0]++;
 	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
-	assert_false(reply.cookie_valid);
+	assert_true(!reply.cookie_valid && reply.cookie_invalid);
 	query.client.family = 0;
 	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
 	assert_int_equal(w->opt_len, 11);
@@ -783,11 +868,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_header),  TEST(test_opcodes), TEST(test_question),
-		TEST(test_names),   TEST(test_records), TEST(test_signed),
-		TEST(test_opt),     TEST(test_version), TEST(test_limits),
-		TEST(test_nsid),    TEST(test_cookies), TEST(test_types_and_classes),
-		TEST(test_chaos),   TEST(test_policy),  TEST(test_finish),
+		TEST(test_header),  TEST(test_opcodes),   TEST(test_question),
+		TEST(test_names),   TEST(test_records),   TEST(test_signed),
+		TEST(test_opt),     TEST(test_version),   TEST(test_limits),
+		TEST(test_nsid),    TEST(test_keepalive), TEST(test_padding),
+		TEST(test_reserve), TEST(test_cookies),   TEST(test_types_and_classes),
+		TEST(test_chaos),   TEST(test_policy),    TEST(test_finish),
 		TEST(test_longest),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

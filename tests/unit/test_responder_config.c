@@ -3,9 +3,11 @@
  * The responder's table: what files give, and what each wrong file in tests/golden/config is told. The
  * argument is the root of the source tree.
  */
+#include "lib/ctl/ctl.h"
 #include "responder/config.h"
 
-#include <dirent.h>
+#include "tests/unit/config_cases.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -147,72 +149,45 @@ static void test_whole(void **state)
 	stele_responder_config_free(c);
 }
 
-/* Each key of a table, commented out or not, stands in the text of the example. */
-static void require_keys(const struct stele_config_option *options, const char *text)
-{
-	for (; options->name != NULL; options++) {
-		char key[64];
-		snprintf(key, sizeof(key), "%s:", options->name);
-		if (strstr(text, key) == NULL)
-			fail_msg("the example does not show '%s'", options->name);
-		if (options->options != NULL)
-			require_keys(options->options, text);
-	}
-}
-
-/* All of a file, with a NUL behind it. */
-static char *read_file(const char *path, size_t *ret_sz)
-{
-	FILE *in = fopen(path, "rbe");
-	char *text = calloc(1, 65536);
-	if (in == NULL || text == NULL)
-		fail_msg("%s cannot be read", path);
-	*ret_sz = fread(text, 1, 65535, in);
-	fclose(in);
-	return text;
-}
-
 static void test_example(void **state)
 {
 	(void)state;
 	char path[4096];
 	struct stele_error err;
 	const struct stele_responder_config *config;
-	size_t sz;
 	snprintf(path, sizeof(path), "%s/config/responder.example.yaml", source_dir);
 	if (stele_responder_config_load(path, &config, &faults, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(stele_responder_worker_cnt(config), 5);
 	stele_responder_config_free(config);
-	char *text = read_file(path, &sz);
-	require_keys(stele_responder_schema.options, text);
-
-	/* What is commented out is valid too: those lines have one word behind "# " and a colon. */
-	const size_t uncommented_sz = sz;
-	char *to = text;
-	bool changed = false;
-	for (char *from = text; *from != 0;) {
-		size_t indent = strspn(from, " ");
-		const char *colon = strchr(from, ':');
-		const char *end = from + strcspn(from, "\n");
-		size_t word = strspn(from + indent + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
-		if (strncmp(from + indent, "# ", 2) == 0 && word > 0 &&
-		    colon == from + indent + 2 + word && colon[1] == ' ' && colon < end) {
-			memset(to, ' ', indent);
-			memmove(to + indent, from + indent + 2, (size_t)(end - from) - indent - 2);
-			to += (end - from) - 2;
-			changed = true;
-		} else {
-			memmove(to, from, (size_t)(end - from));
-			to += end - from;
-		}
-		*to++ = '\n';
-		from = (char *)end + (*end == '\n');
-	}
-	*to = 0;
-	assert_true(changed && strlen(text) < uncommented_sz);
+	char *text = config_cases_example(path, stele_responder_schema.options);
 	stele_responder_config_free(parse(text));
 	free(text);
+}
+
+/* What the configuration takes, the control socket takes too. */
+static void test_control_path(void **state)
+{
+	(void)state;
+	char path[STELE_CTL_PATH_MAX + 2], text[512];
+	for (unsigned over = 0; over < 2; over++) {
+		struct stele_config *config;
+		struct stele_error err;
+		memset(path, 'a', sizeof(path));
+		path[0] = '/';
+		path[STELE_CTL_PATH_MAX + over] = '\0';
+		snprintf(
+			text, sizeof(text),
+			"image: /i\n"
+			"control: %s\n"
+			"ports: [{device: net_tap0, name: a, addresses: [10.53.0.2/24], cores: [1]}]",
+			path);
+		int rc = stele_config_parse("t", text, strlen(text), &stele_responder_schema,
+					    &config, &faults, &err);
+		assert_int_equal(rc, over ? STELE_E_INPUT : 0);
+		if (rc == 0)
+			stele_responder_config_free(stele_config_root(config));
+	}
 }
 
 static void test_missing_file(void **state)
@@ -227,49 +202,12 @@ static void test_missing_file(void **state)
 	stele_responder_config_free(NULL);
 }
 
-/* Each NAME.in is refused with exactly the lines of NAME.errors. */
 static void test_golden(void **state)
 {
 	(void)state;
-	char dir[4096], path[8192];
-	struct dirent **entries;
-	unsigned cnt = 0;
+	char dir[4096];
 	snprintf(dir, sizeof(dir), "%s/tests/golden/config", source_dir);
-	int entry_cnt = scandir(dir, &entries, NULL, alphasort);
-	assert_true(entry_cnt > 0);
-	for (int i = 0; i < entry_cnt; i++) {
-		char *name = entries[i]->d_name, *dot = strrchr(name, '.');
-		if (dot == NULL || strcmp(dot, ".in") != 0) {
-			free(entries[i]);
-			continue;
-		}
-		size_t sz, expected_sz;
-		snprintf(path, sizeof(path), "%s/%s", dir, name);
-		char *text = read_file(path, &sz);
-		snprintf(path, sizeof(path), "%s/%.*s.errors", dir, (int)(dot - name), name);
-		char *expected = read_file(path, &expected_sz);
-
-		struct stele_config *none;
-		struct stele_error err;
-		assert_int_equal(stele_config_parse(name, text, sz, &stele_responder_schema, &none,
-						    &faults, &err),
-				 STELE_E_INPUT);
-		char *told = calloc(STELE_CONFIG_FAULTS_MAX + 1, sizeof(faults.items[0].text));
-		assert_non_null(told);
-		for (unsigned j = 0; j < faults.cnt; j++)
-			sprintf(told + strlen(told), "%s\n", faults.items[j].text);
-		if (faults.more_cnt > 0)
-			sprintf(told + strlen(told), "and %u more\n", faults.more_cnt);
-		assert_string_equal(told, expected);
-		assert_int_equal(strncmp(err.text, told, strlen(err.text)), 0);
-		free(told);
-		free(expected);
-		free(text);
-		free(entries[i]);
-		cnt++;
-	}
-	free(entries);
-	assert_true(cnt > 30);
+	assert_true(config_cases_golden(dir, &stele_responder_schema) > 30);
 }
 
 int main(int argc, char **argv)
@@ -279,6 +217,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_table),        cmocka_unit_test(test_least),
 		cmocka_unit_test(test_whole),        cmocka_unit_test(test_example),
 		cmocka_unit_test(test_missing_file), cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_control_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,20 +306,24 @@ static void expect_steps(struct fixture *f, uint32_t zone_id, uint32_t from, con
 	assert_string_equal(seen.text, expected);
 }
 
-static int apply_step(void *user, const struct stele_journal_step *step)
-{
-	assert_true(records_apply(user, step));
-	return 0;
-}
-
-/* The journal leads from `old` to `new`. */
+/* The journal leads from `old` to `new`, and says how long it is. */
 static void expect_journal(struct fixture *f, uint32_t zone_id, uint32_t from,
 			   const struct model *old, const struct model *new)
 {
 	struct stele_store_read *read;
 	struct records records = records_of(old, apex), expected = records_of(new, apex);
 	ok(f, stele_store_read_begin(f->store, &read, &f->err));
-	ok(f, stele_store_journal(read, zone_id, from, apply_step, &records, &f->err));
+	struct stele_store_steps *steps;
+	struct stele_journal_step step;
+	uint64_t sz, seen_sz = 0;
+	ok(f, stele_store_steps_open(read, zone_id, from, &steps, &sz, &f->err));
+	while (stele_store_steps_next(steps, &step, &f->err) == 1) {
+		assert_true(records_apply(&records, &step));
+		seen_sz += step.removed_sz + step.added_sz;
+	}
+	assert_int_equal(stele_store_steps_next(steps, &step, &f->err), 0);
+	assert_int_equal(sz, seen_sz);
+	stele_store_steps_close(steps);
 	stele_store_read_end(read);
 	assert_true(records_equal(&records, &expected));
 	records_free(&records);

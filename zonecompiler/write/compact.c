@@ -6,7 +6,6 @@
  * grows, so they are copied without the image's lock; with the lock come only those that updates have
  * made meanwhile.
  */
-#include "zonecompiler/write/compact.h"
 #include "zonecompiler/write/update_internal.h"
 
 #include <errno.h>
@@ -154,7 +153,7 @@ int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
 	int rc = stele_view_open_file(path, &view, reterr);
 	if (rc < 0)
 		return rc;
-	stats.from_sz = view.bytes_sz;
+	stats.before_sz = view.bytes_sz;
 	struct stele_image_file file;
 	rc = stele_image_create(&file, path, superblock(&view), reterr);
 	if (rc == 0)

@@ -168,10 +168,6 @@ static int by_shards(struct update *update, const char *path, int fd)
 	update->stats->from_generation = update->view.generation;
 	update->stats->generation = stele_store_generation(update->read);
 	update->stats->image_sz = update->view.bytes_sz;
-	struct stele_root old_root;
-	memcpy(&old_root, update->view.bytes + update->view.root_off, sizeof(old_root));
-	update->size =
-		(struct stele_image_size){update->view.bytes_sz, stele_le64(old_root.live_sz), 0};
 	if (stele_le64(sb->store_id) != identity_of(update->store))
 		return update_rebuild(update, "the image is of another store");
 	if (update->view.generation == update->stats->generation)
@@ -296,16 +292,15 @@ static int build_anew(struct stele_store *store, const char *path, unsigned jobs
 
 /* ---- the whole ---- */
 
-static void note_garbage(struct stele_update_stats *stats, const struct stele_image_size *size)
+static bool is_compaction_due(const struct stele_image_size *size)
 {
 	uint64_t garbage = size->file_sz > size->live_sz ? size->file_sz - size->live_sz : 0;
-	stats->garbage_sz = garbage;
-	stats->compaction_due = garbage > GARBAGE_MIN &&
-				garbage * 100 > GARBAGE_PERCENT * size->file_sz;
+	return garbage > GARBAGE_MIN && garbage * 100 > GARBAGE_PERCENT * size->file_sz;
 }
 
-int stele_update(struct stele_store *store, const char *path, unsigned jobs, bool may_compact,
-		 struct stele_update_stats *ret_stats, struct stele_error *reterr)
+int stele_update(struct stele_store *store, const char *path,
+		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,
+		 struct stele_error *reterr)
 {
 	struct stele_error error;
 	struct stele_update_stats stats = {0};
@@ -331,12 +326,10 @@ int stele_update(struct stele_store *store, const char *path, unsigned jobs, boo
 	struct stele_image_size size = update->size;
 	free_update(update);
 	if (rc == UPDATE_REBUILD)
-		rc = build_anew(store, path, jobs, &stats, &error);
-	if (rc == 0 && stats.kind != STELE_UPDATE_REBUILT)
-		note_garbage(&stats, &size);
-	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && stats.compaction_due && may_compact) {
+		rc = build_anew(store, path, options->jobs, &stats, &error);
+	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && !options->no_compact &&
+	    is_compaction_due(&size)) {
 		rc = update_compact(path, &size, &error);
-		note_garbage(&stats, &size);
 		stats.kind = STELE_UPDATE_COMPACTED;
 		stats.image_sz = size.file_sz;
 		stats.sync_s += size.sync_s;

@@ -37,19 +37,38 @@ struct stele_update_stats {
 	uint64_t shard_cnt;   /* shards made again */
 	uint64_t appended_sz; /* bytes */
 	uint64_t image_sz;
-	uint64_t garbage_sz; /* bytes of the image that its root does not reach */
-	bool compaction_due; /* so many that it had better be compacted */
-	char reason[256];    /* for building anew */
-	double work_s;       /* with the image locked, without sync_s */
-	double sync_s;       /* waiting until the disk has it */
+	char reason[256]; /* for building anew */
+	double work_s;    /* with the image locked, without sync_s */
+	double sync_s;    /* waiting until the disk has it */
+};
+
+struct stele_update_options {
+	unsigned jobs;   /* threads for building anew */
+	bool no_compact; /* somebody waits for the change: garbage stays, for stele_compact() */
 };
 
 /*
- * Updates the image at `path`. Waits for another update of it to end. `jobs`: threads for building
- * anew. `may_compact`: where it is due, the image is copied without its garbage at the end, with the image
- * locked; if not, stele_compact() does that when nobody waits. STELE_E_INPUT: not an image, or the store holds what cannot be carved.
+ * Updates the image at `path`. Waits for another update of it to end. STELE_E_INPUT: not an image, or the
+ * store holds what cannot be carved.
  */
-int stele_update(struct stele_store *store, const char *path, unsigned jobs, bool may_compact,
-		 struct stele_update_stats *ret_stats, struct stele_error *reterr);
+int stele_update(struct stele_store *store, const char *path,
+		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,
+		 struct stele_error *reterr);
+
+struct stele_compact_stats {
+	uint64_t generation;
+	uint64_t before_sz, image_sz; /* bytes of the file */
+	double locked_s;              /* so long an update had to wait */
+	bool done; /* false: another image has taken the name meanwhile, and stays */
+};
+
+/*
+ * Copies what the last root of the image reaches into a new file, which takes its name: same seed, same
+ * shards, same generation. Takes as long as copying does, and may be ended at any moment without harm.
+ * Updates may go on meanwhile; the image is locked at the end alone, for as long as it takes to copy what they
+ * added. STELE_E_INPUT, STELE_E_SYSTEM.
+ */
+int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
+		  struct stele_error *reterr);
 
 #endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/daemon/log.h"
+
+#include <jansson.h>
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A line of text. What does not fit is cut: a log is no place for more. */
+#define LINE_MAX_SZ 8192
+
+static struct {
+	const char *program;
+	atomic_int level;
+	bool json, journal;
+} logger = {.program = "stele", .level = STELE_LOG_INFO};
+
+/* The journal says which file it reads; standard error may have been sent elsewhere since. */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void stele_log_open(const char *program, enum stele_log_level level, bool json)
+{
+	logger.program = program;
+	atomic_store(&logger.level, (int)level);
+	logger.json = json;
+	logger.journal = is_journal();
+}
+
+enum stele_log_level stele_log_level(void)
+{
+	return (enum stele_log_level)atomic_load_explicit(&logger.level, memory_order_relaxed);
+}
+
+static bool is_left_out(enum stele_log_level level)
+{
+	return level > stele_log_level();
+}
+
+/* ---- a line of text ---- */
+
+struct line {
+	size_t len; /* below LINE_MAX_SZ - 1: there is always room for the newline */
+	char bytes[LINE_MAX_SZ];
+};
+
+static void add(struct line *line, const char *text, size_t len)
+{
+	size_t room = LINE_MAX_SZ - 1 - line->len;
+
+	if (len > room)
+		len = room;
+	memcpy(line->bytes + line->len, text, len);
+	line->len += len;
+}
+
+static void add_text(struct line *line, const char *text)
+{
+	add(line, text, strlen(text));
+}
+
+/* Control characters could end the line, or drive a terminal. */
+static void add_escaped(struct line *line, const char *text, bool quoted)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+		char escape[5];
+
+		if (c < 0x20 || c == 0x7f)
+			add(line, escape,
+			    (size_t)snprintf(escape, sizeof(escape), c == '\n' ? "\\n" : "\\x%02x",
+					     c));
+		else if (quoted && (c == '"' || c == '\\'))
+			add(line, (char[]){'\\', (char)c}, 2);
+		else
+			add(line, text, 1);
+	}
+}
+
+static void begin_line(struct line *line, enum stele_log_level level)
+{
+	line->len = 0;
+	if (logger.journal) {
+		add(line, (char[]){'<', (char)('0' + level), '>'}, 3);
+	} else {
+		add_text(line, logger.program);
+		add_text(line, ": ");
+	}
+}
+
+static void end_line(struct line *line)
+{
+	line->bytes[line->len] = '\n';
+	/* Whoever reads standard error may be gone; there is nobody else to tell. */
+	(void)!write(STDERR_FILENO, line->bytes, line->len + 1);
+}
+
+static bool wants_quotes(const char *text)
+{
+	if (!*text)
+		return true;
+	for (; *text; text++)
+		if ((unsigned char)*text <= ' ' || strchr("\"=\\\x7f", *text))
+			return true;
+	return false;
+}
+
+static void add_field(struct line *line, const struct stele_log_field *field)
+{
+	char number[24];
+
+	add_text(line, " ");
+	add_text(line, field->key);
+	add_text(line, "=");
+	if (field->is_number) {
+		snprintf(number, sizeof(number), "%lld", (long long)field->number);
+		add_text(line, number);
+	} else if (wants_quotes(field->text)) {
+		add_text(line, "\"");
+		add_escaped(line, field->text, true);
+		add_text(line, "\"");
+	} else {
+		add_text(line, field->text);
+	}
+}
+
+static void put_text(enum stele_log_level level, const char *event,
+		     const struct stele_log_field *fields)
+{
+	struct line line;
+
+	begin_line(&line, level);
+	add_text(&line, event);
+	for (const struct stele_log_field *field = fields; field->key; field++)
+		if (field->is_number || field->text)
+			add_field(&line, field);
+	end_line(&line);
+}
+
+/* ---- a line of JSON ---- */
+
+static json_t *json_of_text(const char *text)
+{
+	json_t *string = json_string(text);
+
+	if (string)
+		return string;
+	char *plain = strdup(text); /* not UTF-8 */
+	if (!plain)
+		return NULL;
+	for (char *c = plain; *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	string = json_string(plain);
+	free(plain);
+	return string;
+}
+
+static json_t *head_of_json(enum stele_log_level level, const char *event)
+{
+	static const char *const names[] = {[STELE_LOG_ERROR] = "error",
+					    [STELE_LOG_WARNING] = "warning",
+					    [STELE_LOG_NOTICE] = "notice",
+					    [STELE_LOG_INFO] = "info",
+					    [STELE_LOG_DEBUG] = "debug"};
+	struct timespec now;
+	struct tm parts;
+	char day[32], stamp[56];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(stamp, sizeof(stamp), "%s.%06ldZ", day, now.tv_nsec / 1000);
+	return json_pack("{s:s, s:s, s:s, s:s}", "time", stamp, "level", names[level], "program",
+			 logger.program, "event", event);
+}
+
+/* False if memory is out. */
+static bool put_json(enum stele_log_level level, const char *event,
+		     const struct stele_log_field *fields)
+{
+	json_t *object = head_of_json(level, event);
+	char *bytes = NULL;
+
+	for (const struct stele_log_field *field = fields; field->key; field++)
+		if (field->is_number)
+			json_object_set_new(object, field->key, json_integer(field->number));
+		else if (field->text)
+			json_object_set_new(object, field->key, json_of_text(field->text));
+	if (object)
+		bytes = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	if (!bytes)
+		return false;
+	char severity[] = {'<', (char)('0' + level), '>'};
+	struct iovec parts[] = {{severity, logger.journal ? sizeof(severity) : 0},
+				{bytes, strlen(bytes)},
+				{(char[]){'\n'}, 1}};
+	(void)!writev(STDERR_FILENO, parts, 3);
+	free(bytes);
+	return true;
+}
+
+/* ---- what is called ---- */
+
+static void put_fields(enum stele_log_level level, const char *event,
+		       const struct stele_log_field *fields)
+{
+	if (!logger.json || !put_json(level, event, fields))
+		put_text(level, event, fields);
+}
+
+void stele_log(enum stele_log_level level, const char *format, ...)
+{
+	char text[4096];
+	va_list args;
+
+	if (is_left_out(level))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	const struct stele_log_field fields[] = {STELE_LOG_TEXT("text", text), {.key = NULL}};
+	if (logger.json && put_json(level, "message", fields))
+		return;
+	struct line line;
+	begin_line(&line, level);
+	add_escaped(&line, text, false);
+	end_line(&line);
+}
+
+void stele_log_fields(enum stele_log_level level, const char *event,
+		      const struct stele_log_field *fields)
+{
+	if (!is_left_out(level))
+		put_fields(level, event, fields);
+}
+
+void stele_log_audit(const struct stele_log_audit *audit)
+{
+	struct stele_log_field fields[8];
+	unsigned cnt = 0;
+
+	fields[cnt++] = STELE_LOG_TEXT("what", audit->what);
+	fields[cnt++] = STELE_LOG_ZONE(audit->zone);
+	fields[cnt++] = STELE_LOG_PEER(audit->peer);
+	fields[cnt++] = STELE_LOG_KEY(audit->key);
+	if (audit->has_from)
+		fields[cnt++] = STELE_LOG_NUMBER("from_serial", audit->from_serial);
+	if (audit->has_to)
+		fields[cnt++] = STELE_LOG_NUMBER("to_serial", audit->to_serial);
+	fields[cnt++] = STELE_LOG_TEXT("detail", audit->detail);
+	fields[cnt] = (struct stele_log_field){.key = NULL};
+	put_fields(STELE_LOG_NOTICE, "audit", fields);
+}

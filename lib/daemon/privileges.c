@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/daemon/privileges.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+int stele_privileges_drop(const char *user, unsigned keep, struct stele_error *reterr)
+{
+	if (geteuid() != 0)
+		return 0;
+	errno = 0;
+	const struct passwd *entry = getpwnam(user);
+	if (!entry)
+		return errno ? stele_fail_errno(reterr, errno, "user '%s' cannot be looked up",
+						user) :
+			       stele_fail(reterr, STELE_E_INPUT, "there is no user '%s'", user);
+
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (keep & STELE_KEEP_NET)
+		capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN,
+			      CAP_NET_RAW, -1);
+	if (keep & STELE_KEEP_BIND)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_BIND_SERVICE);
+	int rc = capng_change_id((int)entry->pw_uid, (int)entry->pw_gid,
+				 CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+	if (rc)
+		return stele_fail(reterr, STELE_E_SYSTEM,
+				  "cannot become user '%s' (libcap-ng says %d)", user, rc);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return 0;
+}

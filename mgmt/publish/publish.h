@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_MGMT_PUBLISH_PUBLISH_H
+#define STELE_MGMT_PUBLISH_PUBLISH_H
+
+/*
+ * The publisher: from a generation of the store to what every core serves.
+ *
+ *   store commit → `stele-compile update` (a process) → this daemon's own mapping → `load` at the
+ *   responder → served
+ *
+ * One compiler at a time; generations that come meanwhile wait for the next one together. It does not
+ * wait for the responder, which loads the last image that is there when it is done with the one before.
+ * A compiler that fails, hangs or is killed is reported and run again with growing pauses; nothing is
+ * lost by that, since what is to be served stands in the store. A responder that comes back
+ * gets the image again. Where no responder is configured the mapping is all that is served.
+ *
+ * An image that is not there, is damaged, or is refused by the responder as damaged, is built anew. It is
+ * compacted when nobody waits. Belongs to the main loop.
+ */
+
+#include "lib/base/error.h"
+#include "mgmt/loop/loop.h"
+#include "mgmt/publish/images.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct stele_publisher;
+
+struct stele_publisher_settings {
+	const char *compiler;    /* path of stele-compile */
+	const char *store;       /* directory */
+	const char *image;       /* path */
+	const char *responder;   /* its control socket; NULL: none */
+	uint64_t compile_max_ns; /* longer, and the compiler is taken to hang */
+
+	/* Called in the main loop when `generation` is served by every core of the responder and by
+	 * this daemon. */
+	void (*served)(void *user, uint64_t generation);
+	/* Something failed (text), or works again (NULL). `what` is "compile", "image" or
+	 * "responder". */
+	void (*trouble)(void *user, const char *what, const char *text);
+	void *user;
+};
+
+struct stele_publisher_status {
+	uint64_t wanted, compiled, served; /* generations */
+	bool compiling;
+	bool responder_up;       /* true where none is configured */
+	char compile_error[512]; /* empty: none */
+	char responder_error[512];
+	uint64_t compile_cnt, compile_failed_cnt, compile_rebuilt_cnt, load_cnt, load_failed_cnt;
+	uint64_t compact_cnt;
+	uint64_t compile_last_ns, load_last_ns; /* how long they took */
+	/* Parts of compile_last_ns, as the compiler says: its work without waiting, waiting for the disk;
+	 * and for the view, in this process. The rest is to start it. */
+	uint64_t compile_work_ns, compile_sync_ns, open_last_ns;
+	uint64_t image_sz, garbage_sz; /* bytes */
+};
+
+int stele_publisher_new(struct stele_loop *main, struct stele_images *images,
+			const struct stele_publisher_settings *settings,
+			struct stele_publisher **ret_publisher, struct stele_error *reterr);
+/* Kills a compiler that runs (the image stays whole). NULL is fine. */
+void stele_publisher_free(struct stele_publisher *publisher);
+
+/* The store has reached `generation`: it is to be served. */
+void stele_publisher_want(struct stele_publisher *publisher, uint64_t generation);
+
+void stele_publisher_status(const struct stele_publisher *publisher,
+			    struct stele_publisher_status *ret_status);
+
+#endif

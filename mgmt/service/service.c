@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt/service/internal.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+/* Descriptors besides those of connections. */
+#define SPARE_FILES 512
+
+static unsigned core_cnt(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	return (unsigned)CPU_COUNT(&set);
+}
+
+/* As far as we may: where that is not far enough, connections are closed to make room. */
+static void raise_file_limit(rlim_t wanted)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int check_addresses(const struct stele_mgmtd_config *config, struct stele_error *reterr)
+{
+	for (size_t i = 0; i < config->listen.cnt; i++) {
+		if (config->listen.items[i].tls && !config->tls.certificate)
+			return stele_fail(reterr, STELE_E_INPUT,
+					  "an address for TLS needs a certificate");
+		int status = listen_probe(&config->listen.items[i], reterr);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+static int start(struct stele_service *service, const struct stele_service_settings *given,
+		 struct service_settings *settings, struct stele_error *reterr)
+{
+	int status = 0;
+
+	for (unsigned i = 0; i < service->worker_cnt && status == 0; i++)
+		status = worker_init(&service->workers[i], service, i, given->config, settings,
+				     reterr);
+	for (unsigned i = 0; i < service->worker_cnt && status == 0; i++)
+		status = stele_loop_start(service->workers[i].loop, reterr);
+	return status;
+}
+
+int stele_service_new(const struct stele_service_settings *given,
+		      struct stele_service **ret_service, struct stele_error *reterr)
+{
+	const struct stele_mgmtd_config *config = given->config;
+	struct service_settings *settings = NULL;
+	struct stele_service *service = calloc(1, sizeof(*service));
+
+	if (!service)
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	unsigned worker_cnt = config->threads ? config->threads : core_cnt();
+	service->images = given->images;
+	service->handlers = given->handlers;
+	service->clients = clients_new();
+	service->workers = calloc(worker_cnt, sizeof(*service->workers));
+	int status = 0;
+	if (!service->clients || !service->workers)
+		status = stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	else if (getrandom(service->own_secret, sizeof(service->own_secret), 0) !=
+		 sizeof(service->own_secret))
+		status = stele_fail_errno(reterr, errno, "the kernel gives no random numbers");
+	if (status == 0)
+		status = service_settings_new(config, given->keys, service->own_secret, &settings,
+					      reterr);
+	if (status == 0)
+		status = check_addresses(config, reterr);
+	if (status == 0) {
+		raise_file_limit((rlim_t)config->tcp.connections + SPARE_FILES);
+		service->worker_cnt = worker_cnt;
+		status = start(service, given, settings, reterr);
+	}
+	service_settings_release(settings);
+	if (status != 0) {
+		stele_service_free(service);
+		return status;
+	}
+	*ret_service = service;
+	return 0;
+}
+
+void stele_service_free(struct stele_service *service)
+{
+	if (!service)
+		return;
+	for (unsigned i = 0; i < service->worker_cnt; i++)
+		if (service->workers[i].loop)
+			stele_loop_stop(service->workers[i].loop);
+	for (unsigned i = 0; i < service->worker_cnt; i++)
+		if (service->workers[i].loop)
+			stele_loop_join(service->workers[i].loop);
+	for (unsigned i = 0; i < service->worker_cnt; i++)
+		worker_end(&service->workers[i]);
+	free(service->workers);
+	clients_free(service->clients);
+	OPENSSL_cleanse(service->own_secret, sizeof(service->own_secret));
+	free(service);
+}
+
+/* New settings on their way to a worker. */
+struct change {
+	struct stele_task task;
+	struct worker *worker;
+	struct service_settings *settings; /* held */
+};
+
+static void apply(struct stele_task *task)
+{
+	struct change *change = (struct change *)(void *)task;
+	struct worker *worker = change->worker;
+
+	service_settings_release(worker->settings);
+	worker->settings = change->settings;
+	free(change);
+}
+
+int stele_service_reload(struct stele_service *service, const struct stele_mgmtd_config *config,
+			 struct stele_tsig_keys *keys, struct stele_error *reterr)
+{
+	struct service_settings *settings;
+	int status = service_settings_new(config, keys, service->own_secret, &settings, reterr);
+
+	if (status != 0)
+		return status;
+	/* All or none. */
+	struct change **changes = calloc(service->worker_cnt, sizeof(struct change *));
+	for (unsigned i = 0; i < service->worker_cnt && changes && status == 0; i++) {
+		changes[i] = calloc(1, sizeof(*changes[i]));
+		status = changes[i] ? 0 : STELE_E_SYSTEM;
+	}
+	if (!changes || status != 0)
+		status = stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	for (unsigned i = 0; i < service->worker_cnt && changes; i++) {
+		if (status != 0) {
+			free(changes[i]);
+			continue;
+		}
+		changes[i]->task.run = apply;
+		changes[i]->worker = &service->workers[i];
+		changes[i]->settings = service_settings_hold(settings);
+		stele_loop_post(service->workers[i].loop, &changes[i]->task);
+	}
+	free(changes);
+	service_settings_release(settings);
+	return status;
+}
+
+void stele_service_counters(const struct stele_service *service,
+			    struct stele_service_counters *ret_counters)
+{
+	uint64_t sums[COUNTER_CNT] = {0};
+
+	for (unsigned i = 0; i < service->worker_cnt; i++)
+		for (unsigned j = 0; j < COUNTER_CNT; j++)
+			sums[j] += atomic_load_explicit(&service->workers[i].counters[j],
+							memory_order_relaxed);
+#define X(name, help) ret_counters->name = sums[COUNT_##name];
+	STELE_SERVICE_COUNTERS(X)
+#undef X
+	ret_counters->connections =
+		atomic_load_explicit(&service->connection_cnt, memory_order_relaxed);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt/transfer/fetch.h"
+
+#include "lib/zone/edit.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+static void copy_text(char *to, size_t sz, const char *from)
+{
+	size_t len = strnlen(from, sz - 1);
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+/* The report's lines: the first of each kind is kept, they have many zones to share a log with. */
+static void take_line(void *user, const char *text)
+{
+	struct refresh_fetch *fetch = user;
+	static const char warning[] = "warning: ";
+	if (strncmp(text, warning, sizeof(warning) - 1) != 0) {
+		if (fetch->fault[0] == '\0')
+			copy_text(fetch->fault, sizeof(fetch->fault), text);
+	} else if (fetch->warning[0] == '\0') {
+		copy_text(fetch->warning, sizeof(fetch->warning), text + sizeof(warning) - 1);
+	}
+}
+
+static const char *source_name(const void *user, uint16_t file)
+{
+	(void)file;
+	const struct refresh_fetch *fetch = user;
+	return fetch->source;
+}
+
+static int apply_whole(struct refresh_fetch *fetch, struct stele_store_write *write,
+		       struct stele_error *reterr)
+{
+	struct stele_zone_data *data = &fetch->staging.data;
+	struct stele_report report = {.emit = take_line, .user = fetch};
+	struct stele_zone_input input = {
+		.data = data,
+		.apex = fetch->apex,
+		.apex_len = fetch->apex_len,
+		.now = (uint32_t)time(NULL),
+		.report = &report,
+		.file_name = source_name,
+		.user = fetch,
+	};
+	if (stele_zone_data_sort(data, fetch->apex, fetch->apex_len) < 0)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory to sort a transfer");
+	int status = stele_zone_write(&input, stele_store_write_view(write), write, &fetch->stats,
+				      reterr);
+	fetch->warning_cnt = stele_report_warning_cnt(&report);
+	return status;
+}
+
+/* ---- deltas ---- */
+
+static int apply_record(struct stele_zone_edit *edit, const struct stele_staged *staged,
+			struct stele_error *reterr)
+{
+	return staged->removed ? stele_zone_edit_delete(edit, staged->owner, staged->type,
+							staged->rdata, staged->rdata_len, reterr) :
+				 stele_zone_edit_add(edit, staged->owner, staged->type, staged->ttl,
+						     staged->rdata, staged->rdata_len, reterr);
+}
+
+/* One delta, from the record at `*at` on, is one step of the journal. */
+static int apply_delta(struct refresh_fetch *fetch, struct stele_store_write *write, size_t *at,
+		       struct stele_error *reterr)
+{
+	struct stele_zone_edit *edit;
+	int status = stele_zone_edit_begin(write, fetch->apex, STELE_ZONE_EDIT_STRICT,
+					   fetch->source, &edit, reterr);
+	if (status < 0)
+		return status;
+	struct stele_staged staged;
+	size_t next = *at;
+	for (bool first = true; status == 0 && stele_staging_next(&fetch->staging, &next, &staged);
+	     first = false) {
+		if (staged.begins && !first)
+			break;
+		status = apply_record(edit, &staged, reterr);
+		*at = next;
+	}
+	if (status == 0)
+		status = stele_zone_edit_apply(edit, NULL, reterr);
+	stele_zone_edit_end(edit);
+	return status;
+}
+
+static int apply_deltas(struct refresh_fetch *fetch, struct stele_store_write *write,
+			struct stele_error *reterr)
+{
+	struct stele_zone_info info;
+	int status =
+		stele_store_zone_find(stele_store_write_view(write), fetch->apex, &info, reterr);
+	if (status < 0)
+		return status;
+	if (info.serial != fetch->serial)
+		return stele_fail(reterr, STELE_E_STALE,
+				  "the zone has changed to serial %" PRIu32
+				  " while deltas came from %" PRIu32,
+				  info.serial, fetch->serial);
+	for (size_t at = 0; status == 0 && at < fetch->staging.ops_sz;)
+		status = apply_delta(fetch, write, &at, reterr);
+	return status;
+}
+
+int refresh_apply(struct refresh_fetch *fetch, struct stele_store_write *write,
+		  struct stele_error *reterr)
+{
+	int status = fetch->staging.is_deltas ? apply_deltas(fetch, write, reterr) :
+						apply_whole(fetch, write, reterr);
+	return status < 0 ? status :
+			    refresh_check_zonemd(write, fetch->apex, fetch->zonemd, reterr);
+}

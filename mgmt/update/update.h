@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_MGMT_UPDATE_UPDATE_H
+#define STELE_MGMT_UPDATE_UPDATE_H
+
+/* Dynamic updates (RFC 2136): policy, prerequisites, changes, one commit. */
+
+#include "mgmt/daemon.h"
+#include "mgmt/service/request.h"
+
+/* Handles an UPDATE in the request's home. `user` is the daemon. The reply goes out when the change
+ * is durable; on a secondary it is forwarded to the primary where that is allowed. */
+void stele_update_in(void *user, struct stele_request *request);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_MGMT_ZONES_INTERNAL_H
+#define STELE_MGMT_ZONES_INTERNAL_H
+
+/* How the table of zones is kept: what zones.c and access.c share. */
+
+#include "mgmt/zones/zones.h"
+
+#include <pthread.h>
+
+struct zone_entry {
+	struct stele_managed_zone zone; /* first: a zone's address is its entry's */
+	struct zone_entry *next_name, *next_id;
+	uint64_t hash; /* of the name */
+	size_t key_len;
+	uint8_t key[]; /* sort key of the apex */
+};
+
+struct stele_zones {
+	/* Over by_name, and over a zone's options and configuration. Service loops read under it; the
+	 * main loop, which alone changes anything, reads without. */
+	pthread_rwlock_t lock;
+	uint64_t seed;
+	struct zone_entry **by_name, **by_id;
+	size_t slot_cnt; /* of either, and room in `all`; a power of two */
+	struct zone_entry **all;
+	size_t cnt;
+	bool in_order; /* `all` is in canonical order */
+};
+
+/* By an apex in lower case. Under the lock, or in the main loop. */
+struct zone_entry *zones_find(const struct stele_zones *zones, const uint8_t *apex);
+
+#endif
