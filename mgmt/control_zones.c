@@ -3,6 +3,7 @@
 #include "lib/image/format.h"
 #include "mgmt/catalog/catalog.h"
 #include "mgmt/control_internal.h"
+#include "mgmt/notify/notify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,22 @@ static void add_problem(void *user, const char *member, const char *reason)
 						"reason", stele_ctl_text(reason)));
 }
 
+static void add_notified(void *user, const struct stele_notify_status *status)
+{
+	static const char *const states[] = {
+		[STELE_NOTIFY_WAITING] = "waiting",
+		[STELE_NOTIFY_ACKNOWLEDGED] = "acknowledged",
+		[STELE_NOTIFY_FAILED] = "failed",
+	};
+	json_array_append_new(
+		user,
+		json_pack("{s:o, s:s, s:I, s:i, s:o, s:o}", "remote",
+			  stele_ctl_text(status->remote), "state", states[status->state], "serial",
+			  (json_int_t)status->serial, "tries", (int)status->try_cnt, "at",
+			  time_if(status->at), "error",
+			  status->error != NULL ? stele_ctl_text(status->error) : json_null()));
+}
+
 static void add_details(const struct stele_managed_zone *zone, json_t *json)
 {
 	const struct stele_template_config *options = zone->options;
@@ -203,6 +220,9 @@ static void add_details(const struct stele_managed_zone *zone, json_t *json)
 	json_object_set_new(json, "primaries",
 			    ids_json(options->primaries.items, options->primaries.cnt));
 	json_object_set_new(json, "notify", ids_json(options->notify.items, options->notify.cnt));
+	json_t *notified = json_array();
+	stele_notify_each(zone, add_notified, notified);
+	json_object_set_new(json, "notified", notified);
 	json_object_set_new(json, "transfers", json_integer((json_int_t)zone->transfer_cnt));
 	json_object_set_new(json, "transfers_failed",
 			    json_integer((json_int_t)zone->transfer_failed_cnt));

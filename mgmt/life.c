@@ -255,7 +255,9 @@ static int add_events(struct stele_daemon *daemon, struct stele_error *reterr)
 static int wake(struct stele_daemon *daemon, struct stele_error *reterr)
 {
 	struct stele_error err;
-	int status = stele_daemon_sync_zones(daemon, reterr);
+	int status = stele_notify_new(daemon, &daemon->notify, reterr);
+	if (status == 0)
+		status = stele_daemon_sync_zones(daemon, reterr);
 	if (status == 0)
 		status = open_service(daemon, reterr);
 	if (status == 0)
@@ -339,6 +341,7 @@ void stele_daemon_stop(struct stele_daemon *daemon)
 	if (daemon->main != NULL)
 		stele_loop_drain(daemon->main);
 	stele_publisher_free(daemon->publisher);
+	stele_notify_free(daemon->notify);
 	stele_loop_free(daemon->main);
 	stele_daemon_work_drop(daemon);
 	stele_zone_states_close(daemon->states);

@@ -109,8 +109,6 @@ void stele_daemon_zone_set_options(struct stele_daemon *daemon, struct stele_man
 	stele_mgmtd_config_hold(old_config);
 	if (old->has_primaries && !options->has_primaries)
 		stele_refresh_end(daemon, zone);
-	/* Whom to tell may have changed; what is not told yet is told by the next change. */
-	stele_notify_out_end(daemon, zone);
 	if (old->catalog == STELE_CATALOG_CONSUMER && options->catalog != STELE_CATALOG_CONSUMER)
 		stele_catalog_end(daemon, zone);
 	stele_zones_set_options(daemon->zones, zone, config, options);

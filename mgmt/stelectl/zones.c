@@ -76,8 +76,10 @@ int show_list_zones(const struct stelectl_common *common, int limit, json_t **re
 		json_t *zones = json_array(), *head = NULL;
 		int status = list_once(common, limit, zones, &head, reterr);
 		if (status == 0) {
-			json_t *list = json_pack("{s:O*, s:O*, s:o}", "generation",
-						 json_object_get(head, "generation"), "total",
+			json_t *list = json_pack("{s:O*, s:O*, s:O*, s:o}", "generation",
+						 json_object_get(head, "generation"),
+						 "store_generation",
+						 json_object_get(head, "store_generation"), "total",
 						 json_object_get(head, "total"), "zones", zones);
 			json_decref(head);
 			if (list == NULL)
@@ -153,9 +155,8 @@ static void show_managed(const json_t *list)
 
 void show_zones(const json_t *list)
 {
-	/* Only the daemon knows of roles. */
-	const json_t *first = json_array_get(json_object_get(list, "zones"), 0);
-	if (json_object_get(first, "role") != NULL)
+	/* Only the daemon has a store. */
+	if (json_object_get(list, "store_generation") != NULL)
 		show_managed(list);
 	else
 		show_served(list);
@@ -233,6 +234,19 @@ static void print_problems(const json_t *problems)
 	}
 }
 
+static void print_notified(const json_t *notified)
+{
+	char when[SHOW_TEXT_MAX + 8];
+	for (size_t i = 0; i < json_array_size(notified); i++) {
+		const json_t *one = json_array_get(notified, i);
+		printf("%-11s %s: serial %" JSON_INTEGER_FORMAT " %s %s%s%s\n",
+		       i == 0 ? "notified" : "", stelectl_text(one, "remote"),
+		       stelectl_number(one, "serial"), stelectl_text(one, "state"),
+		       show_when(one, "at", when), *stelectl_text(one, "error") != 0 ? ": " : "",
+		       stelectl_text(one, "error"));
+	}
+}
+
 /* As the daemon has it. */
 static void print_managed(const json_t *zone)
 {
@@ -261,6 +275,7 @@ static void print_managed(const json_t *zone)
 		print_when("failed", zone, "last_error_at");
 		printf("error       %s\n", stelectl_text(zone, "last_error"));
 	}
+	print_notified(json_object_get(zone, "notified"));
 	print_problems(json_object_get(zone, "problems"));
 }
 
