@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parts of the daemon that are not in the tree yet. What comes takes its lines out of here. */
 #include "mgmt/catalog/catalog.h"
-#include "mgmt/update/update.h"
-
-void stele_update_in(void *user, struct stele_request *request)
-{
-	(void)user;
-	stele_request_refuse(request, 4);
-}
 
 int stele_catalog_changed(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 			  struct stele_error *reterr)

@@ -64,6 +64,7 @@ static void client_destroy(struct stele_client *client)
 		close(client->fd);
 	stele_tsig_end(&client->tsig);
 	free(client->in);
+	free(client->out);
 	free(client);
 }
 
@@ -265,10 +266,14 @@ int stele_client_ask(struct stele_client *client, const uint8_t *msg, size_t len
 	const struct stele_client_settings *s = &client->settings;
 	if (client->asking || client->phase == CLIENT_BROKEN || len > STELE_CLIENT_QUESTION_MAX)
 		return stele_fail(reterr, STELE_E_USAGE, "this connection cannot be asked");
+	size_t max = len + (s->key != NULL ? stele_tsig_key_room(s->key) : 0);
+	free(client->out);
+	client->out = malloc(2 + max);
+	if (client->out == NULL)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for a question");
 	memcpy(client->out + 2, msg, len);
-	if (s->key != NULL &&
-	    stele_tsig_sign_request(s->key, client->out + 2, &len, sizeof(client->out) - 2,
-				    wall_clock(), &client->tsig) < 0)
+	if (s->key != NULL && stele_tsig_sign_request(s->key, client->out + 2, &len, max,
+						      wall_clock(), &client->tsig) < 0)
 		return stele_fail(reterr, STELE_E_SYSTEM, "the question cannot be signed");
 	stele_put_be16(client->out, (uint16_t)len);
 	client->out_len = 2 + len;
