@@ -41,7 +41,7 @@ class Updates(threading.Thread):
         self.daemon_of_zone = daemon
         self.acknowledged, self.refused = [], 0
         self.stopped = threading.Event()
-        self.paused = threading.Event()
+        self.paused, self.idle = threading.Event(), threading.Event()
 
     def run(self):
         number = 0
@@ -53,7 +53,7 @@ class Updates(threading.Thread):
                 response = dns.query.udp(update, "127.0.0.1", 1, self.daemon_of_zone.port)
             except (dns.exception.DNSException, OSError):
                 time.sleep(0.02)
-                continue
+                continue    # it may have been committed all the same, so there is no rest here
             if response.rcode() == dns.rcode.NOERROR:
                 self.acknowledged.append(name)
                 number += 1
@@ -61,7 +61,15 @@ class Updates(threading.Thread):
                 self.refused += 1
                 time.sleep(0.02)
             while self.paused.is_set() and not self.stopped.is_set():
+                self.idle.set()
                 time.sleep(0.01)
+            self.idle.clear()
+
+    def pause(self):
+        """Until nothing is under way."""
+        self.idle.clear()
+        self.paused.set()
+        assert self.idle.wait(SETTLE_S)
 
     def wait_for_more(self, cnt):
         goal, end = len(self.acknowledged) + cnt, time.monotonic() + SETTLE_S
@@ -172,9 +180,8 @@ class World:
 
     def check(self, what):
         """When all have caught up: the same everywhere, and all that was acknowledged."""
-        self.updates.paused.set()
+        self.updates.pause()
         try:
-            time.sleep(0.05)
             serial = stored_serial(self.primary)
             for daemon in self.primary, self.secondary:
                 daemon.wait(ZONE, serial, SETTLE_S)
@@ -292,8 +299,7 @@ def test_full_disk():
                 assert daemon.query(ZONE, "SOA").answer
                 os.unlink(filler)
             updates.wait_for_more(10)
-            updates.paused.set()
-            time.sleep(0.05)
+            updates.pause()
             daemon.wait(ZONE, stored_serial(daemon), SETTLE_S)
             names = {line.split()[0].split(".")[0] for line in exported(daemon)}
             assert not [name for name in updates.acknowledged if name not in names]

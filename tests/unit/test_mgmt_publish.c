@@ -50,6 +50,12 @@ static bool has_no_compile_trouble(struct publish_world *world)
 	return !*world->trouble[TROUBLE_COMPILE];
 }
 
+/* What is served may be waiting for the disk yet. */
+static bool is_quiet(struct publish_world *world)
+{
+	return !world_status(world).compiling;
+}
+
 static bool has_responder_trouble(struct publish_world *world)
 {
 	return *world->trouble[TROUBLE_RESPONDER];
@@ -73,6 +79,7 @@ static void test_rounds(void **state)
 
 	for (uint32_t i = 0; i < 5; i++)
 		world_serve(&w, world_commit_change(&w, 1 + i));
+	world_run_until(&w, is_quiet);
 	status = world_status(&w);
 	assert_int_equal(status.compile_cnt, 6);
 	assert_int_equal(status.compile_rebuilt_cnt, 1);
@@ -550,6 +557,7 @@ static void test_compact_is_given_up(void **state)
 		 script_until_flag("if [ $1 = compact ]; then exec sleep 1000; fi"));
 	world_start_publisher(&w);
 	make_garbage();
+	world_run_until(&w, is_quiet);
 	set_flag(true);
 	while (!world_status(&w).compiling)
 		world_run_for(&w, 5);
