@@ -45,6 +45,14 @@ struct stele_update_stats {
 struct stele_update_options {
 	unsigned jobs;   /* threads for building anew */
 	bool no_compact; /* somebody waits for the change: garbage stays, for stele_compact() */
+
+	/*
+	 * Not NULL: called when the change is in the file, for every process to see, and before it is waited
+	 * for that the disk has it too. Whoever wants that has to verify the image, or build it anew,
+	 * after the machine has crashed meanwhile. Not called where nothing was appended.
+	 */
+	void (*written)(void *user, const struct stele_update_stats *stats);
+	void *user;
 };
 
 /*
