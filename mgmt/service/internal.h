@@ -158,7 +158,7 @@ const struct stele_view *worker_view(struct worker *worker);
 uint64_t monotonic_ns(void);
 
 /*
- * Answers a batch by the image, or with SERVFAIL where there is none. As stele_answer_batch(); the settings
+ * Answers a batch by the image, or queries with SERVFAIL where there is none. As stele_answer_batch(); the settings
  * are those of the transport.
  */
 void worker_answer(struct worker *worker, enum stele_transport transport,
