@@ -6,8 +6,11 @@
 
 #include "mgmt/daemon.h"
 
-/* Listens, as part of the main loop. Before privileges are given up. */
+/* Listens, as part of the main loop. STELE_E_USAGE if another daemon does at this path. */
 int stele_daemon_control_new(struct stele_daemon *daemon, struct stele_error *reterr);
-void stele_daemon_control_free(struct stele_daemon *daemon);
+void stele_daemon_control_free(struct stele_daemon *daemon); /* none is fine */
+
+/* Something may have come that a client waits for: looks now, not at the next turn. */
+void stele_daemon_control_look(struct stele_daemon *daemon);
 
 #endif

@@ -3,7 +3,7 @@
 #define STELE_MGMT_COUNTERS_H
 
 /*
- * What the daemon counts besides its service: transfers out, NOTIFY, UPDATE. Since the start; any thread
+ * What the daemon counts besides its service: transfers, NOTIFY, UPDATE. Since the start; any thread
  * adds and reads, each number by itself. Metrics and stelectl print the list.
  */
 
@@ -11,6 +11,11 @@
 #include <stdint.h>
 
 #define STELE_DAEMON_COUNTERS(X)                                                                   \
+	X(soa_in, "primaries that were asked for a SOA")                                           \
+	X(axfr_in, "zones that came as a whole")                                                   \
+	X(ixfr_in, "changes that came of a zone")                                                  \
+	X(transfer_in_failed, "transfers in that failed")                                          \
+	X(zones_expired, "zones that expired")                                                     \
 	X(axfr_out, "zones sent as a whole")                                                       \
 	X(ixfr_out, "changes sent of a zone")                                                      \
 	X(soa_out, "requests for changes that a SOA answered")                                     \

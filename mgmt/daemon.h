@@ -51,10 +51,11 @@ struct stele_daemon {
 	struct event *events[4]; /* signals, then the tick */
 	unsigned event_cnt;
 	char *compiler; /* path */
-	bool stopping;
+	bool awake;     /* zones may be asked for: all parts are there */
 
 	/* changes.c's: zones with changes that are not served yet. */
 	struct stele_managed_zone *unserved;
+	bool catalogs_due; /* some zone's catalog_due is set */
 
 	/* work.c's: what is still to be submitted. */
 	struct stele_daemon_work *work;

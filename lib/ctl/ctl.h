@@ -43,8 +43,9 @@
 /* A connection that asks nothing, or does not take its response, for this long is closed. */
 #define STELE_CTL_IDLE_MS 60000
 
-/* Where stele-responder listens unless its configuration says otherwise. */
+/* Where the programs listen unless their configuration says otherwise. */
 #define STELE_CTL_RESPONDER_SOCKET "/run/stele/responder.sock"
+#define STELE_CTL_MGMTD_SOCKET "/run/stele/mgmtd.sock"
 
 /* ---- server ---- */
 

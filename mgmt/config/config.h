@@ -248,6 +248,15 @@ void stele_mgmtd_config_release(const struct stele_mgmtd_config *config); /* NUL
 const struct stele_template_config *
 stele_mgmtd_template_find(const struct stele_mgmtd_config *config, const char *id);
 
+/* The options of a member of a catalog with these options, by its group; NULL: it has none. */
+const struct stele_template_config *
+stele_mgmtd_member_options(const struct stele_template_config *catalog, const char *group);
+
+/* Whether two templates, of one configuration or two, get their zones from the same places in the same
+ * way. */
+bool stele_mgmtd_same_primaries(const struct stele_template_config *a,
+				const struct stele_template_config *b);
+
 extern const struct stele_config_schema stele_mgmtd_schema;
 
 #endif

@@ -3,6 +3,7 @@
 #include "mgmt/config/internal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const char *const zonemd_words[] = {
 	[STELE_ZONEMD_IGNORE] = "ignore",
@@ -168,3 +169,50 @@ const struct stele_config_option mgmtd_template_options[] = {
 	},
 	{0},
 };
+
+const struct stele_template_config *
+stele_mgmtd_member_options(const struct stele_template_config *catalog, const char *group)
+{
+	for (size_t i = 0; group != NULL && i < catalog->catalog_groups.cnt; i++)
+		if (strcmp(catalog->catalog_groups.items[i].key, group) == 0)
+			return catalog->group_options.items[i];
+	return catalog->member_options;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool is_same_tls(const struct stele_remote_tls_config *a,
+			const struct stele_remote_tls_config *b)
+{
+	if (a->enabled != b->enabled || a->pins.cnt != b->pins.cnt)
+		return false;
+	for (size_t i = 0; i < a->pins.cnt; i++)
+		if (!is_same(a->pins.items[i], b->pins.items[i]))
+			return false;
+	return is_same(a->name, b->name) && is_same(a->ca, b->ca) &&
+	       is_same(a->certificate, b->certificate) && is_same(a->key, b->key);
+}
+
+static bool is_same_remote(const struct stele_remote_config *a, const struct stele_remote_config *b)
+{
+	return a->addresses.cnt == b->addresses.cnt &&
+	       memcmp(a->addresses.items, b->addresses.items,
+		      a->addresses.cnt * sizeof(*a->addresses.items)) == 0 &&
+	       a->connect_port == b->connect_port &&
+	       memcmp(&a->source, &b->source, sizeof(a->source)) == 0 && is_same(a->key, b->key) &&
+	       is_same_tls(&a->tls, &b->tls);
+}
+
+bool stele_mgmtd_same_primaries(const struct stele_template_config *a,
+				const struct stele_template_config *b)
+{
+	if (a->primary_remotes.cnt != b->primary_remotes.cnt)
+		return false;
+	for (size_t i = 0; i < a->primary_remotes.cnt; i++)
+		if (!is_same_remote(a->primary_remotes.items[i], b->primary_remotes.items[i]))
+			return false;
+	return true;
+}

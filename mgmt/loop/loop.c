@@ -95,15 +95,20 @@ int stele_loop_new(const char *name, struct stele_loop **ret_loop, struct stele_
 	return 0;
 }
 
-void stele_loop_free(struct stele_loop *loop)
+void stele_loop_drain(struct stele_loop *loop)
 {
-	if (!loop)
-		return;
 	const struct stele_loop *before = here;
 	here = loop;
 	while (run_queue(loop))
 		;
 	here = before;
+}
+
+void stele_loop_free(struct stele_loop *loop)
+{
+	if (!loop)
+		return;
+	stele_loop_drain(loop);
 	if (loop->wake)
 		event_free(loop->wake);
 	if (loop->base)

@@ -33,6 +33,9 @@ int stele_loop_new(const char *name, struct stele_loop **ret_loop, struct stele_
 /* Of a loop that has ended. Tasks that wait are run first. NULL is fine. */
 void stele_loop_free(struct stele_loop *loop);
 
+/* Of a loop that has ended, or not begun: runs tasks that wait, in the calling thread. */
+void stele_loop_drain(struct stele_loop *loop);
+
 struct event_base *stele_loop_base(const struct stele_loop *loop);
 
 /* Runs in the calling thread until stele_loop_stop(). */

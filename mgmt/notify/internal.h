@@ -68,7 +68,8 @@ struct stele_notify {
 
 	struct notify_socket *sockets;
 	struct target *by_id[BUCKET_CNT];
-	uint64_t next_slot_ns; /* when the next first try may go out */
+	uint64_t next_slot_ns;  /* when the next first try may go out */
+	unsigned first_wait_ms; /* before the second; tests have less patience */
 };
 
 /* ---- in.c ---- */

@@ -151,7 +151,7 @@ static void due(evutil_socket_t fd, short what, void *user)
 	target->try_cnt++;
 	target->at = time(NULL);
 	send_to(target, address);
-	wait_ms(target, (uint64_t)FIRST_WAIT_MS << round);
+	wait_ms(target, (uint64_t)target->notify->first_wait_ms << round);
 }
 
 static bool is_of_remote(const struct stele_remote_config *remote,
@@ -332,6 +332,7 @@ int stele_notify_new(struct stele_daemon *daemon, struct stele_notify **ret_noti
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	notify->daemon = daemon;
 	notify->task.run = notify_drain;
+	notify->first_wait_ms = FIRST_WAIT_MS;
 	pthread_mutex_init(&notify->lock, NULL);
 	*ret_notify = notify;
 	return 0;

@@ -26,7 +26,7 @@ int stele_images_new(struct stele_images **ret_images, struct stele_error *reter
 void stele_images_free(struct stele_images *images); /* NULL is fine */
 
 /* Maps the last root of the file at `path`, verified only as far as safety of the directory needs:
- * nobody else writes to it. Becomes the current one. STELE_E_INPUT, STELE_E_SYSTEM. */
+ * nobody else writes to it. Becomes the current one. The main loop. STELE_E_INPUT, STELE_E_SYSTEM. */
 int stele_images_open(struct stele_images *images, const char *path, struct stele_error *reterr);
 
 /* The current image, held; NULL if there is none yet. Any thread. */

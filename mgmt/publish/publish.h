@@ -8,12 +8,14 @@
  *   store commit → `stele-compile update` (a process) → this daemon's own mapping → `load` at the
  *   responder → served
  *
- * One such round at a time; generations that come meanwhile wait for the next one together. A
- * compiler that fails, hangs or is killed is reported and run again with growing pauses; nothing is
+ * One compiler at a time; generations that come meanwhile wait for the next one together. It does not
+ * wait for the responder, which loads the last image that is there when it is done with the one before.
+ * A compiler that fails, hangs or is killed is reported and run again with growing pauses; nothing is
  * lost by that, since what is to be served stands in the store. A responder that comes back
  * gets the image again. Where no responder is configured the mapping is all that is served.
  *
- * The image is compacted when nobody waits. Belongs to the main loop.
+ * An image that is not there, is damaged, or is refused by the responder as damaged, is built anew. It is
+ * compacted when nobody waits. Belongs to the main loop.
  */
 
 #include "lib/base/error.h"
@@ -48,8 +50,12 @@ struct stele_publisher_status {
 	char compile_error[512]; /* empty: none */
 	char responder_error[512];
 	uint64_t compile_cnt, compile_failed_cnt, compile_rebuilt_cnt, load_cnt, load_failed_cnt;
+	uint64_t compact_cnt;
 	uint64_t compile_last_ns, load_last_ns; /* how long they took */
-	uint64_t image_sz, garbage_sz;          /* bytes */
+	/* Parts of compile_last_ns, as the compiler says: its work without waiting, waiting for the disk;
+	 * and for the view, in this process. The rest is to start it. */
+	uint64_t compile_work_ns, compile_sync_ns, open_last_ns;
+	uint64_t image_sz, garbage_sz; /* bytes */
 };
 
 int stele_publisher_new(struct stele_loop *main, struct stele_images *images,

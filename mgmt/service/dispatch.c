@@ -87,11 +87,15 @@ static void give_transfer(struct request *r)
 	service->handlers.transfer(service->handlers.user, &r->public);
 }
 
+static unsigned opcode_of(const struct request *r)
+{
+	return (stele_get_be16(r->public.msg + 2) & STELE_FLAG_OPCODE) >> STELE_OPCODE_SHIFT;
+}
+
 static void give(struct request *r)
 {
 	const struct stele_handlers *handlers = &r->worker->service->handlers;
-	unsigned opcode = (stele_get_be16(r->public.msg + 2) & STELE_FLAG_OPCODE) >>
-			  STELE_OPCODE_SHIFT;
+	unsigned opcode = opcode_of(r);
 
 	if (opcode == STELE_OPCODE_NOTIFY && handlers->notify)
 		handlers->notify(handlers->user, &r->public);
@@ -108,12 +112,26 @@ static void give(struct request *r)
 		request_send_refusal(r, STELE_RCODE_NOTIMP);
 }
 
+/* Signed for somebody else, perhaps: an update that is passed on need not be ours to check. */
+static bool is_for_another(const struct request *r)
+{
+	const struct stele_handlers *handlers = &r->worker->service->handlers;
+
+	return r->tsig.rcode == STELE_RCODE_NOTAUTH && r->tsig.error == STELE_TSIG_BADKEY &&
+	       handlers->update != NULL && opcode_of(r) == STELE_OPCODE_UPDATE;
+}
+
 static void dispatch(struct request *r)
 {
 	int status = stele_tsig_verify_request(r->settings->keys, r->msg, &r->public.len,
 					       (uint64_t)time(NULL), &r->tsig);
 
 	set_reply_max(r);
+	if (status == STELE_E_INPUT && is_for_another(r)) {
+		r->public.key_unknown = true;
+		give(r);
+		return;
+	}
 	if (status < 0) {
 		count(r->worker, COUNT_tsig_bad);
 		request_send_refusal(r, status == STELE_E_SYSTEM ? STELE_RCODE_SERVFAIL :

@@ -316,6 +316,7 @@ struct request {
 	uint8_t *answer; /* NULL: none */
 	size_t answer_len;
 	uint16_t refuse_rcode; /* UINT16_MAX: none */
+	bool passed;           /* the answer is not ours to sign */
 
 	/* Of a stream. */
 	struct stele_stream *stream;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/service/internal.h"
 
+#include "lib/base/bytes.h"
 #include "lib/dns/message.h"
 
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct request *request_new(struct worker *worker, enum stele_transport transpor
 	r->public.transport = transport;
 	r->public.msg = r->msg;
 	r->public.len = len;
+	r->public.wire_len = len;
 	return r;
 }
 
@@ -144,6 +146,8 @@ static void on_answer(struct stele_task *task)
 	struct request *r =
 		(struct request *)(void *)((char *)task - offsetof(struct request, task));
 
+	if (r->passed)
+		stele_tsig_end(&r->tsig);
 	if (r->answer)
 		request_send(r, r->answer, r->answer_len);
 	else if (r->refuse_rcode != NO_RCODE)
@@ -172,6 +176,25 @@ void stele_request_reply(struct stele_request *request, const uint8_t *msg, size
 		r->answer_len = len;
 	}
 	post(r);
+}
+
+void stele_request_wire(const struct stele_request *request, uint8_t *buf)
+{
+	memcpy(buf, request->msg, request->wire_len);
+	/* Of the signature nothing was taken away but its place in the count. */
+	if (request->wire_len > request->len)
+		stele_put_be16(buf + 10, (uint16_t)(stele_get_be16(buf + 10) + 1));
+}
+
+void stele_request_pass(struct stele_request *request, const uint8_t *msg, size_t len)
+{
+	struct request *r = (struct request *)(void *)request;
+
+	if (stele_loop_is_here(request->home))
+		stele_tsig_end(&r->tsig);
+	else
+		r->passed = true;
+	stele_request_reply(request, msg, len);
 }
 
 void stele_request_refuse(struct stele_request *request, uint16_t rcode)

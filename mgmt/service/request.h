@@ -34,6 +34,14 @@ struct stele_request {
 	const uint8_t *msg; /* without its signature; lives as long as the request */
 	size_t len;
 	uint16_t reply_max; /* bytes of one message of the reply, what a signature takes left off */
+
+	/*
+	 * For who passes an update on to another server (RFC 2136 section 6): the message as it came,
+	 * see stele_request_wire(). One that is signed with a key that is not ours gets to the handler of
+	 * updates too, with `key_unknown`; it may be passed on, or refused with NOTAUTH, and nothing else.
+	 */
+	size_t wire_len; /* with its signature */
+	bool key_unknown;
 };
 
 /*
@@ -44,6 +52,12 @@ void stele_request_reply(struct stele_request *request, const uint8_t *msg, size
 
 /* Answers with header, question and this code (RFC 6895), as stele_request_reply(). */
 void stele_request_refuse(struct stele_request *request, uint16_t rcode);
+
+/* Copies the message as it came, signature and all: `wire_len` bytes. Any thread. */
+void stele_request_wire(const struct stele_request *request, uint8_t *buf);
+
+/* Answers with a message as another server made it, and perhaps signed it: nothing is added. Any thread. */
+void stele_request_pass(struct stele_request *request, const uint8_t *msg, size_t len);
 
 /* Ends it without an answer. Any thread. */
 void stele_request_drop(struct stele_request *request);

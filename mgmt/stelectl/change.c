@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stelectl load, rollback, wait, reload, drain, undrain: what changes the server, and waits for it. */
+/* stelectl load, rollback, wait, reload, drain, undrain, transfer, notify: what changes a server, and waits for
+ * it. */
 #include "mgmt/stelectl/stelectl.h"
 
 #include <errno.h>
@@ -67,7 +68,7 @@ static void print_loaded(const json_t *response)
 
 int stelectl_load(int argc, char **argv)
 {
-	struct stelectl_common common = STELECTL_COMMON_DEFAULT;
+	struct stelectl_common common = {0};
 	int exit_status = stelectl_plain_arguments(&load_spec, argc, argv, 1, &common);
 	if (exit_status >= 0)
 		return exit_status;
@@ -75,6 +76,7 @@ int stelectl_load(int argc, char **argv)
 	struct stele_error err;
 	json_t *response;
 	int fd = -1;
+	stelectl_choose(&common, STELECTL_RESPONDER);
 	int status = open_image(path, &fd, &err);
 	if (status == 0) {
 		char *whole = realpath(path, NULL);
@@ -114,7 +116,7 @@ static const struct stele_cmd_spec wait_spec = {
 
 int stelectl_wait(int argc, char **argv)
 {
-	struct stelectl_common common = STELECTL_COMMON_DEFAULT;
+	struct stelectl_common common = {0};
 	uint64_t timeout_s = WAIT_DEFAULT_S, serial;
 	const char *value;
 	int exit_status, id;
@@ -132,6 +134,7 @@ int stelectl_wait(int argc, char **argv)
 		return stele_cmd_usage("wait", "'%s' is not a serial", argv[optind + 1]);
 	struct stele_error err;
 	json_t *response;
+	stelectl_choose(&common, STELECTL_DAEMON);
 	json_t *request = json_pack("{s:s, s:o, s:I, s:I}", "op", "wait", "zone",
 				    stele_ctl_text(argv[optind]), "serial", (json_int_t)serial,
 				    "timeout_ms", (json_int_t)timeout_s * 1000);
@@ -174,12 +177,13 @@ static void print_drained(const json_t *response)
 static int simple(int argc, char **argv, const struct stele_cmd_spec *spec, int timeout_ms,
 		  void (*print)(const json_t *response))
 {
-	struct stelectl_common common = STELECTL_COMMON_DEFAULT;
+	struct stelectl_common common = {0};
 	int exit_status = stelectl_plain_arguments(spec, argc, argv, 0, &common);
 	if (exit_status >= 0)
 		return exit_status;
 	struct stele_error err;
 	json_t *response;
+	stelectl_choose(&common, STELECTL_RESPONDER);
 	int status = stelectl_ask(&common, json_pack("{s:s}", "op", spec->name), -1, timeout_ms,
 				  &response, &err);
 	if (status == 0) {
@@ -204,16 +208,52 @@ int stelectl_rollback(int argc, char **argv)
 	return simple(argc, argv, &spec, LOAD_TIMEOUT_MS, print_rolled_back);
 }
 
+/* One server's part of a reload; what it read goes to `what`. */
+static int reload(const char *socket, json_t *what, struct stele_error *reterr)
+{
+	const struct stelectl_common common = {.socket = socket};
+	json_t *response;
+	int status = stelectl_ask(&common, json_pack("{s:s}", "op", "reload"), -1,
+				  STELECTL_TIMEOUT_MS, &response, reterr);
+	if (status != 0)
+		return status;
+	json_array_extend(what, json_object_get(response, "reloaded"));
+	json_decref(response);
+	return 0;
+}
+
 int stelectl_reload(int argc, char **argv)
 {
 	static const struct stele_cmd_spec spec = {
 		.name = "reload",
 		.synopsis = "",
 		.about =
-			"Has the server read again what it can without a restart: cookie secrets, limits.",
+			"Has the daemon and the responder, or the one that --socket names, read again what they\n"
+			"can without a restart: zones, keys, certificates, cookie secrets.",
 		.options = plain_options,
 	};
-	return simple(argc, argv, &spec, STELECTL_TIMEOUT_MS, print_reloaded);
+	struct stelectl_common common = {0};
+	int exit_status = stelectl_plain_arguments(&spec, argc, argv, 0, &common);
+	if (exit_status >= 0)
+		return exit_status;
+	struct stele_error err;
+	json_t *what = json_array();
+	const char *daemon = stelectl_socket(STELECTL_DAEMON);
+	const char *responder = stelectl_socket(STELECTL_RESPONDER);
+	bool both = common.socket == NULL && stelectl_is_there(daemon);
+	int status = both ? reload(daemon, what, &err) : 0;
+	if (status == 0 && (!both || stelectl_is_there(responder)))
+		status = reload(common.socket != NULL ? common.socket : responder, what, &err);
+	if (status == 0) {
+		json_t *response = json_pack("{s:O}", "reloaded", what);
+		if (common.json)
+			stelectl_print_json(response);
+		else
+			print_reloaded(response);
+		json_decref(response);
+	}
+	json_decref(what);
+	return stelectl_end(status, &err);
 }
 
 int stelectl_drain(int argc, char **argv)
@@ -237,4 +277,80 @@ int stelectl_undrain(int argc, char **argv)
 		.options = plain_options,
 	};
 	return simple(argc, argv, &spec, STELECTL_TIMEOUT_MS, print_drained);
+}
+
+/* ---- transfer, notify ---- */
+
+enum { OPTION_FORCE = 'f' };
+
+int stelectl_transfer(int argc, char **argv)
+{
+	static const struct stele_cmd_option options[] = {
+		STELECTL_COMMON_OPTIONS,
+		{"force", OPTION_FORCE, NULL, "the whole zone, whatever its serial"},
+		{NULL, 0, NULL, NULL},
+	};
+	static const struct stele_cmd_spec spec = {
+		.name = "transfer",
+		.synopsis = "ZONE",
+		.about =
+			"Has the daemon ask the zone's primaries now. `stelectl zone` shows what comes of it.",
+		.options = options,
+	};
+	struct stelectl_common common = {0};
+	const char *value;
+	int exit_status, id;
+	bool force = false;
+	while ((id = stelectl_next_option(&spec, argc, argv, &common, &value, &exit_status)) !=
+	       STELE_CMD_END) {
+		if (id == STELE_CMD_EXIT)
+			return exit_status;
+		force = true;
+	}
+	if (argc - optind != 1)
+		return stele_cmd_usage("transfer", "expected %s", spec.synopsis);
+	struct stele_error err;
+	json_t *response;
+	stelectl_choose(&common, STELECTL_DAEMON);
+	json_t *request = json_pack("{s:s, s:o, s:b}", "op", "transfer", "zone",
+				    stele_ctl_text(argv[optind]), "force", (int)force);
+	int status = stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, &response, &err);
+	if (status == 0) {
+		if (common.json)
+			stelectl_print_json(response);
+		else
+			printf("the primaries of %s are asked\n", stelectl_text(response, "zone"));
+		json_decref(response);
+	}
+	return stelectl_end(status, &err);
+}
+
+int stelectl_notify(int argc, char **argv)
+{
+	static const struct stele_cmd_spec spec = {
+		.name = "notify",
+		.synopsis = "ZONE",
+		.about = "Has the daemon tell the zone's secondaries its serial now.",
+		.options = plain_options,
+	};
+	struct stelectl_common common = {0};
+	int exit_status = stelectl_plain_arguments(&spec, argc, argv, 1, &common);
+	if (exit_status >= 0)
+		return exit_status;
+	struct stele_error err;
+	json_t *response;
+	stelectl_choose(&common, STELECTL_DAEMON);
+	json_t *request =
+		json_pack("{s:s, s:o}", "op", "notify", "zone", stele_ctl_text(argv[optind]));
+	int status = stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, &response, &err);
+	if (status == 0) {
+		if (common.json)
+			stelectl_print_json(response);
+		else
+			printf("%" JSON_INTEGER_FORMAT " servers are told of %s\n",
+			       stelectl_number(response, "servers"),
+			       stelectl_text(response, "zone"));
+		json_decref(response);
+	}
+	return stelectl_end(status, &err);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* In the order of use: it is the order of the help. */
@@ -13,13 +14,15 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
-	{"status", stelectl_status, "what the server serves, on each core"},
-	{"zones", stelectl_zones, "the zones that it serves"},
+	{"status", stelectl_status, "what is served, on each core, and how the daemon does"},
+	{"zones", stelectl_zones, "all zones: serials, refresh, expiry, errors"},
 	{"zone", stelectl_zone, "one zone, on each core"},
 	{"load", stelectl_load, "another image in the place of the one that is served"},
 	{"rollback", stelectl_rollback, "the image before"},
 	{"wait", stelectl_wait, "until every core serves a serial of a zone"},
-	{"reload", stelectl_reload, "secrets and what else of the configuration can change"},
+	{"transfer", stelectl_transfer, "ask a zone's primaries now"},
+	{"notify", stelectl_notify, "tell a zone's secondaries now"},
+	{"reload", stelectl_reload, "zones, keys, secrets and what else can change"},
 	{"drain", stelectl_drain, "answer on, but tell health checks to send traffic elsewhere"},
 	{"undrain", stelectl_undrain, "the end of that"},
 	{"stats", stelectl_stats, "packets, replies, drops; once or every second"},
@@ -31,7 +34,7 @@ static void print_help(void)
 {
 	puts("usage: stelectl [--socket PATH] [--json] COMMAND [ARGUMENT...]\n"
 	     "       stelectl COMMAND --help\n\n"
-	     "Looks after a running stele-responder.\n\ncommands:");
+	     "Looks after a running stele-mgmtd and stele-responder.\n\ncommands:");
 	for (size_t i = 0; commands[i].name != NULL; i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].help);
 	puts("\nExit status: 0 done, 1 the input is wrong, 2 usage, 3 the system failed.");
@@ -63,6 +66,33 @@ int stelectl_plain_arguments(const struct stele_cmd_spec *spec, int argc, char *
 	if (argc - optind < operand_cnt)
 		return stele_cmd_usage(spec->name, "expected %s", spec->synopsis);
 	return -1;
+}
+
+const char *stelectl_socket(enum stelectl_server server)
+{
+	const char *path =
+		getenv(server == STELECTL_DAEMON ? "STELE_MGMTD_SOCKET" : "STELE_RESPONDER_SOCKET");
+	if (path != NULL && *path != 0)
+		return path;
+	return server == STELECTL_DAEMON ? STELE_CTL_MGMTD_SOCKET : STELE_CTL_RESPONDER_SOCKET;
+}
+
+bool stelectl_is_there(const char *path)
+{
+	struct stele_ctl_client *client;
+	if (stele_ctl_connect(path, &client, NULL) != 0)
+		return false;
+	stele_ctl_disconnect(client);
+	return true;
+}
+
+void stelectl_choose(struct stelectl_common *common, enum stelectl_server wanted)
+{
+	if (common->socket != NULL)
+		return;
+	common->socket = stelectl_socket(wanted);
+	if (wanted == STELECTL_DAEMON && !stelectl_is_there(common->socket))
+		common->socket = stelectl_socket(STELECTL_RESPONDER);
 }
 
 int stelectl_ask(const struct stelectl_common *common, json_t *request, int fd, int timeout_ms,

@@ -5,6 +5,10 @@
 /*
  * `stelectl`: what an operator types. Each command gets its arguments from its own name on, asks the
  * server over its control socket (docs/control-protocol.md), prints, and returns the exit status.
+ *
+ * There are two servers: the responder, and the daemon that looks after zones. What both know of
+ * (zones, and when they are served) is asked of the daemon where it runs; `--socket` says which one, and
+ * then there is no other.
  */
 
 #include "lib/base/error.h"
@@ -25,23 +29,36 @@ int stelectl_drain(int argc, char **argv);
 int stelectl_undrain(int argc, char **argv);
 int stelectl_stats(int argc, char **argv);
 int stelectl_trace(int argc, char **argv);
+int stelectl_transfer(int argc, char **argv);
+int stelectl_notify(int argc, char **argv);
 
 /* What all commands take; first in their tables of options. */
 struct stelectl_common {
-	const char *socket;
+	const char *socket; /* NULL: to be chosen */
 	bool json;
 };
 
-#define STELECTL_COMMON_DEFAULT                                                                    \
-	{                                                                                          \
-		.socket = STELE_CTL_RESPONDER_SOCKET                                               \
-	}
-
 /* clang-format off */
 #define STELECTL_COMMON_OPTIONS                                                                    \
-	{"socket", 's', "PATH", "control socket (" STELE_CTL_RESPONDER_SOCKET ")"},                \
+	{"socket", 's', "PATH", "control socket (of the daemon, or else of the responder)"},       \
 	{"json", 'j', NULL, "print JSON"}
 /* clang-format on */
+
+enum stelectl_server {
+	STELECTL_RESPONDER,
+	STELECTL_DAEMON,
+};
+
+/* Where a server listens: STELE_RESPONDER_SOCKET and STELE_MGMTD_SOCKET of the environment, or the
+ * default. */
+const char *stelectl_socket(enum stelectl_server server);
+
+/* Whether a server listens at `path`. */
+bool stelectl_is_there(const char *path);
+
+/* Sets `common->socket` if the command line has not: that of the daemon if it is wanted and there, else that
+ * of the responder. */
+void stelectl_choose(struct stelectl_common *common, enum stelectl_server wanted);
 
 /* How long a server that is alive may take for what it has at hand. */
 #define STELECTL_TIMEOUT_MS 10000
@@ -57,7 +74,7 @@ int stelectl_next_option(const struct stele_cmd_spec *spec, int argc, char **arg
 int stelectl_plain_arguments(const struct stele_cmd_spec *spec, int argc, char **argv,
 			     int operand_cnt, struct stelectl_common *common);
 
-/* Connects, asks once, disconnects. Takes over `request`, which may be NULL: memory is out. */
+/* Connects to `common->socket`, which must be set, asks once, disconnects. Takes over `request`, which may be NULL: memory is out. */
 int stelectl_ask(const struct stelectl_common *common, json_t *request, int fd, int timeout_ms,
 		 json_t **ret_response, struct stele_error *reterr);
 

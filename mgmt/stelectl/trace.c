@@ -105,7 +105,7 @@ static int print_trace(json_t *response, bool json, struct stele_error *reterr)
 
 int stelectl_trace(int argc, char **argv)
 {
-	struct stelectl_common common = STELECTL_COMMON_DEFAULT;
+	struct stelectl_common common = {0};
 	struct stele_question q = stele_question_default;
 	const char *client = "127.0.0.1";
 	int exit_status = parse_arguments(argc, argv, &common, &q, &client);
@@ -118,6 +118,7 @@ int stelectl_trace(int argc, char **argv)
 	json_t *response;
 	json_t *request = json_pack("{s:s, s:s, s:o, s:b}", "op", "trace", "query", hex, "client",
 				    stele_ctl_text(client), "tcp", q.tcp);
+	stelectl_choose(&common, STELECTL_RESPONDER);
 	int status = stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, &response, &err);
 	if (status == 0) {
 		status = print_trace(response, common.json, &err);

@@ -2,6 +2,7 @@
 #include "mgmt/transfer/client_internal.h"
 
 #include "lib/base/bytes.h"
+#include "mgmt/peer/address.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -23,43 +24,22 @@ uint64_t client_now_ns(void)
 
 /* ---- sockets ---- */
 
-union socket_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t to_sockaddr(const struct stele_config_address *address, uint16_t port,
-			     union socket_address *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (address->family == 4) {
-		ret->v4.sin_family = AF_INET;
-		ret->v4.sin_port = htons(port);
-		memcpy(&ret->v4.sin_addr, address->addr, 4);
-		return sizeof(ret->v4);
-	}
-	ret->v6.sin6_family = AF_INET6;
-	ret->v6.sin6_port = htons(port);
-	memcpy(&ret->v6.sin6_addr, address->addr, 16);
-	return sizeof(ret->v6);
-}
-
 static int open_socket(struct stele_client *client, struct stele_error *reterr)
 {
 	const struct stele_client_settings *s = &client->settings;
-	union socket_address address;
-	socklen_t len = to_sockaddr(s->address, s->port, &address);
+	union stele_sockaddr address;
+	socklen_t len = stele_address_to_sockaddr(s->address, s->port, &address);
 	int type = s->transport == STELE_CLIENT_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	client->fd = socket(address.any.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (client->fd < 0)
 		return stele_fail_errno(reterr, errno, "no socket");
 	if (s->source != NULL && s->source->family == s->address->family) {
-		union socket_address source;
+		union stele_sockaddr source;
 		int one = 1;
 		/* Many connections from one address: ports are chosen when they connect. */
 		setsockopt(client->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-		if (bind(client->fd, &source.any, to_sockaddr(s->source, 0, &source)) < 0)
+		if (bind(client->fd, &source.any,
+			 stele_address_to_sockaddr(s->source, 0, &source)) < 0)
 			return stele_fail_errno(reterr, errno, "cannot use the source address");
 	}
 	if (type == SOCK_STREAM) {
@@ -84,6 +64,7 @@ static void client_destroy(struct stele_client *client)
 		close(client->fd);
 	stele_tsig_end(&client->tsig);
 	free(client->in);
+	free(client->out);
 	free(client);
 }
 
@@ -144,9 +125,10 @@ static void on_ready(evutil_socket_t fd, short what, void *user)
 static void time_is_over(struct stele_client *client)
 {
 	struct stele_error err;
-	enum stele_client_fault fault = STELE_CLIENT_CUT;
+	/* Who takes a connection and says nothing is no better than who takes none. */
+	enum stele_client_fault fault = client->has_heard ? STELE_CLIENT_CUT :
+							    STELE_CLIENT_UNREACHABLE;
 	if (client->phase == CLIENT_CONNECTING || client->phase == CLIENT_HANDSHAKE) {
-		fault = STELE_CLIENT_UNREACHABLE;
 		stele_fail(&err, 0, "no connection within %u s",
 			   (unsigned)(STELE_CLIENT_CONNECT_NS / NS_PER_S));
 	} else if (client->answer_end_ns != 0 && client_now_ns() >= client->answer_end_ns) {
@@ -285,10 +267,14 @@ int stele_client_ask(struct stele_client *client, const uint8_t *msg, size_t len
 	const struct stele_client_settings *s = &client->settings;
 	if (client->asking || client->phase == CLIENT_BROKEN || len > STELE_CLIENT_QUESTION_MAX)
 		return stele_fail(reterr, STELE_E_USAGE, "this connection cannot be asked");
+	size_t max = len + (s->key != NULL ? stele_tsig_key_room(s->key) : 0);
+	free(client->out);
+	client->out = malloc(2 + max);
+	if (client->out == NULL)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for a question");
 	memcpy(client->out + 2, msg, len);
-	if (s->key != NULL &&
-	    stele_tsig_sign_request(s->key, client->out + 2, &len, sizeof(client->out) - 2,
-				    wall_clock(), &client->tsig) < 0)
+	if (s->key != NULL && stele_tsig_sign_request(s->key, client->out + 2, &len, max,
+						      wall_clock(), &client->tsig) < 0)
 		return stele_fail(reterr, STELE_E_SYSTEM, "the question cannot be signed");
 	stele_put_be16(client->out, (uint16_t)len);
 	client->out_len = 2 + len;

@@ -19,6 +19,7 @@
  */
 
 #include "lib/base/error.h"
+#include "lib/dns/message.h"
 #include "lib/tsig/tsig.h"
 #include "mgmt/config/config.h"
 #include "mgmt/transfer/tls.h"
@@ -82,7 +83,7 @@ void stele_client_free(struct stele_client *client); /* NULL is fine. From callb
 
 /* Asks; there must be no other question. `msg` of at most STELE_CLIENT_QUESTION_MAX bytes, is copied.
  * STELE_E_SYSTEM, STELE_E_USAGE; then `ended` is not called. */
-#define STELE_CLIENT_QUESTION_MAX 512
+#define STELE_CLIENT_QUESTION_MAX STELE_MESSAGE_MAX
 int stele_client_ask(struct stele_client *client, const uint8_t *msg, size_t len,
 		     struct stele_error *reterr);
 

@@ -36,10 +36,11 @@ struct stele_client {
 	struct stele_error passed_over; /* why the last datagram was; empty: none */
 
 	/* A message behind its length. */
-	uint8_t out[2 + STELE_CLIENT_QUESTION_MAX + 512];
+	uint8_t *out; /* of the question at hand; malloc'ed */
 	size_t out_len, out_at;
 	uint8_t *in; /* CLIENT_IN_SZ */
 	size_t in_len;
+	bool has_heard; /* something came over this connection */
 
 	unsigned depth; /* of calls from the loop; while above 0 it is not freed */
 	bool freed;

@@ -47,7 +47,7 @@ static void fetch_again(struct stele_refresh *refresh)
 
 static void ask_for_whole(struct stele_refresh *refresh, const char *reason)
 {
-	char peer[REFRESH_PEER_TEXT_MAX];
+	char peer[STELE_ADDRESS_TEXT_MAX];
 	stele_log_event(STELE_LOG_NOTICE, "ixfr-failed", STELE_LOG_ZONE(refresh->zone->name),
 			STELE_LOG_PEER(refresh_peer(refresh->round, peer)),
 			STELE_LOG_SERIAL(refresh->zone->serial), STELE_LOG_REASON(reason));
@@ -59,7 +59,7 @@ static void log_transfer(const struct refresh_fetch *fetch, const struct stele_r
 {
 	const struct refresh_round *round = refresh->round;
 	const struct stele_managed_zone *zone = refresh->zone;
-	char peer[REFRESH_PEER_TEXT_MAX];
+	char peer[STELE_ADDRESS_TEXT_MAX];
 	refresh_peer(round, peer);
 	stele_log_event(STELE_LOG_INFO, "transfer-in", STELE_LOG_ZONE(zone->name),
 			STELE_LOG_PEER(peer), STELE_LOG_KEY(round->remote->key),
@@ -101,6 +101,8 @@ static void committed(struct stele_commit *commit, int status, uint64_t generati
 	if (refresh == NULL || status == 0) {
 		if (refresh != NULL) {
 			refresh->zone->transfer_cnt++;
+			stele_count(fetch->staging.is_deltas ? &daemon->counters.ixfr_in :
+							       &daemon->counters.axfr_in);
 			log_transfer(fetch, refresh);
 		}
 		if (status == 0)
@@ -117,6 +119,7 @@ static void committed(struct stele_commit *commit, int status, uint64_t generati
 	}
 	fetch->committing = false;
 	refresh->zone->transfer_failed_cnt++;
+	stele_count(&daemon->counters.transfer_in_failed);
 	const char *reason = fetch->fault[0] != '\0' ? fetch->fault : err->text;
 	if (fetch->staging.is_deltas && status != STELE_E_SYSTEM)
 		ask_for_whole(refresh, reason);
@@ -147,7 +150,13 @@ static void transfer_failed(struct stele_refresh *refresh, enum stele_client_fau
 	struct refresh_round *round = refresh->round;
 	const struct refresh_fetch *fetch = round->fetch;
 	const struct stele_incoming *incoming = &fetch->incoming;
+	if (fault == STELE_CLIENT_CUT && fetch->on_old_connection && incoming->message_cnt == 0) {
+		/* Who closes behind each answer has not refused this one. */
+		fetch_again(refresh);
+		return;
+	}
 	refresh->zone->transfer_failed_cnt++;
+	stele_count(&refresh->daemon->counters.transfer_in_failed);
 	bool refused = fault == STELE_CLIENT_CONTENT && incoming->fault == STELE_INCOMING_RCODE;
 	if (refused && !round->plain &&
 	    (incoming->rcode == STELE_RCODE_FORMERR || incoming->rcode == STELE_RCODE_NOTIMP)) {
@@ -202,7 +211,6 @@ void refresh_fetch_ended(struct stele_refresh *refresh, enum stele_client_fault 
 static struct refresh_fetch *fetch_new(struct stele_refresh *refresh)
 {
 	const struct stele_managed_zone *zone = refresh->zone;
-	const struct refresh_round *round = refresh->round;
 	/* Not calloc(): the room for a record's data is large. */
 	struct refresh_fetch *fetch = malloc(sizeof(*fetch));
 	if (fetch == NULL)
@@ -215,10 +223,7 @@ static struct refresh_fetch *fetch_new(struct stele_refresh *refresh)
 	fetch->apex_len = zone->apex_len;
 	fetch->has_serial = zone->loaded;
 	fetch->serial = zone->serial;
-	fetch->zonemd = round->options->zonemd;
-	char peer[REFRESH_PEER_TEXT_MAX];
-	snprintf(fetch->source, sizeof(fetch->source), "transfer of %s from %s", zone->name,
-		 refresh_peer(round, peer));
+	fetch->zonemd = refresh->round->options->zonemd;
 	return fetch;
 }
 
@@ -248,6 +253,7 @@ void refresh_fetch(struct stele_refresh *refresh)
 	size_t len = stele_transfer_query(incoming.id, zone->apex, zone->apex_len,
 					  incoming.ixfr ? STELE_TYPE_IXFR : STELE_TYPE_AXFR,
 					  zone->serial, !round->plain, msg);
+	fetch->on_old_connection = round->client != NULL;
 	if (round->client == NULL) {
 		struct stele_client_settings settings = refresh_client(
 			refresh, round->remote->tls.enabled ? STELE_CLIENT_TLS : STELE_CLIENT_TCP);

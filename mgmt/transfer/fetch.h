@@ -13,6 +13,7 @@ struct refresh_fetch {
 	struct stele_daemon *daemon;
 	struct stele_refresh *refresh; /* NULL: the zone is gone, and it is being committed */
 	bool committing;
+	bool on_old_connection; /* on which the SOA was asked for */
 	uint64_t began_ns;
 
 	/* What the committer reads. */
@@ -21,7 +22,6 @@ struct refresh_fetch {
 	bool has_serial; /* ours, from which deltas lead on */
 	uint32_t serial;
 	enum stele_zonemd_mode zonemd;
-	char source[STELE_NAME_TEXT_MAX + REFRESH_PEER_TEXT_MAX + 20]; /* for the report */
 	struct stele_staging staging;
 
 	/* What it writes. */

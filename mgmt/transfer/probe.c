@@ -125,6 +125,7 @@ void refresh_probe(struct stele_refresh *refresh)
 	struct stele_client_settings settings = refresh_client(refresh, transport);
 	struct stele_error err;
 	uint8_t msg[STELE_TRANSFER_QUERY_MAX];
+	stele_count(&refresh->daemon->counters.soa_in);
 	round->id = refresh_message_id(refresh->daemon);
 	size_t len = stele_transfer_query(round->id, zone->apex, zone->apex_len, STELE_TYPE_SOA, 0,
 					  !round->plain, msg);

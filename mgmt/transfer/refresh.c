@@ -4,7 +4,6 @@
 #include "lib/daemon/log.h"
 #include "mgmt/transfer/timers.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,7 +11,7 @@
 /* Nothing sleeps longer than this, so that a clock that was set right is seen. */
 #define SLEEP_MAX_S 3600
 /* Between a round and the one that a NOTIFY asked for meanwhile. */
-#define AGAIN_US 20000
+#define AGAIN_US 5000
 
 /* ---- small things ---- */
 
@@ -37,13 +36,9 @@ uint32_t refresh_random(struct stele_daemon *daemon)
 	return (uint32_t)(x >> 32);
 }
 
-const char *refresh_peer(const struct refresh_round *round, char text[REFRESH_PEER_TEXT_MAX])
+const char *refresh_peer(const struct refresh_round *round, char text[STELE_ADDRESS_TEXT_MAX])
 {
-	char address[INET6_ADDRSTRLEN] = "?";
-	inet_ntop(round->address->family == 4 ? AF_INET : AF_INET6, round->address->addr, address,
-		  sizeof(address));
-	snprintf(text, REFRESH_PEER_TEXT_MAX, "%s#%u", address, round->remote->connect_port);
-	return text;
+	return stele_address_to_text(round->address, round->remote->connect_port, text);
 }
 
 static int on_message(void *user, uint8_t *msg, size_t len, struct stele_error *reterr)
@@ -178,6 +173,8 @@ static void settle_flag(struct stele_refresh *refresh)
 	flag->expired = expired;
 	memcpy(flag->apex, zone->apex, zone->apex_len);
 	refresh->flag = flag;
+	if (expired)
+		stele_count(&refresh->daemon->counters.zones_expired);
 	stele_log_event(expired ? STELE_LOG_WARNING : STELE_LOG_NOTICE,
 			expired ? "zone-expired" : "zone-good-again", STELE_LOG_ZONE(zone->name),
 			STELE_LOG_SERIAL(zone->serial), STELE_LOG_REASON(zone->last_error));
@@ -253,7 +250,7 @@ static void next_candidate(struct stele_refresh *refresh)
 	struct stele_managed_zone *zone = refresh->zone;
 	struct refresh_round *round = refresh->round;
 	struct stele_turns *turns = refresh->daemon->refreshes->turns;
-	char peer[REFRESH_PEER_TEXT_MAX];
+	char peer[STELE_ADDRESS_TEXT_MAX];
 	for (; round->candidate < round->candidate_cnt; round->candidate++) {
 		struct stele_error err;
 		const struct refresh_candidate *c = &round->candidates[round->candidate];
@@ -311,7 +308,7 @@ void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, c
 {
 	struct refresh_round *round = refresh->round;
 	struct stele_turns *turns = refresh->daemon->refreshes->turns;
-	char peer[REFRESH_PEER_TEXT_MAX];
+	char peer[STELE_ADDRESS_TEXT_MAX];
 	stele_zone_set_error(refresh->zone, "%s: %s", refresh_peer(round, peer), reason);
 	round->told = true;
 	if (unreachable)
@@ -335,8 +332,8 @@ static void list_candidates(const struct stele_refresh *refresh, struct refresh_
 		for (size_t j = 0; j < remote->addresses.cnt; j++) {
 			struct refresh_candidate c = {(uint16_t)i, (uint16_t)j};
 			struct refresh_candidate *at = &round->candidates[round->candidate_cnt++];
-			if (refresh->has_from && memcmp(&remote->addresses.items[j], &refresh->from,
-							sizeof(refresh->from)) == 0) {
+			if (refresh->has_from &&
+			    stele_address_equal(&remote->addresses.items[j], &refresh->from)) {
 				memmove(round->candidates + 1, round->candidates,
 					(size_t)(at - round->candidates) * sizeof(c));
 				at = round->candidates;
@@ -490,13 +487,15 @@ void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *z
 	struct stele_refresh *refresh = zone->refresh;
 	if (refresh == NULL)
 		return;
+	bool known = refresh->again;
 	refresh->again = true;
 	refresh->again_force |= force;
 	if (from != NULL) {
 		refresh->has_from = true;
 		refresh->from = *from;
 	}
-	if (refresh->round == NULL)
+	/* Not again with each of a storm, or it would be put off for as long as that lasts. */
+	if (refresh->round == NULL && !known)
 		arm(refresh);
 }
 

@@ -21,6 +21,7 @@
  *   apply.c      into the store
  */
 
+#include "mgmt/peer/address.h"
 #include "mgmt/transfer/client.h"
 #include "mgmt/transfer/query.h"
 #include "mgmt/transfer/turns.h"
@@ -76,8 +77,7 @@ struct stele_refresh {
 };
 
 /* "192.0.2.1#53" */
-#define REFRESH_PEER_TEXT_MAX 64
-const char *refresh_peer(const struct refresh_round *round, char text[REFRESH_PEER_TEXT_MAX]);
+const char *refresh_peer(const struct refresh_round *round, char text[STELE_ADDRESS_TEXT_MAX]);
 
 time_t refresh_clock(const struct stele_daemon *daemon);
 uint32_t refresh_random(struct stele_daemon *daemon);

@@ -68,7 +68,7 @@ def test_help_and_usage():
     done = ctl("--help")
     assert done.returncode == 0
     commands = ("status", "zones", "zone", "load", "rollback", "wait", "reload", "drain", "undrain",
-                "stats", "trace")
+                "stats", "trace", "transfer", "notify")
     for command in commands:
         assert "\n  " + command in done.stdout
         of_command = ctl(command, "--help")

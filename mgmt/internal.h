@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_MGMT_INTERNAL_H
+#define STELE_MGMT_INTERNAL_H
+
+/* What only the files of the daemon as a whole need of one another. */
+
+#include "mgmt/daemon.h"
+
+/* Reads catalogs that are due. */
+void stele_daemon_read_catalogs(struct stele_daemon *daemon);
+
+/* All parts are there now: stubs for zones that the store has not, and primaries are asked. */
+void stele_daemon_begin_refreshes(struct stele_daemon *daemon);
+
+/* What was not submitted will not be. */
+void stele_daemon_work_drop(struct stele_daemon *daemon);
+
+#endif

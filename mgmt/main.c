@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/error.h"
+#include "lib/daemon/log.h"
+#include "mgmt/config/config.h"
+#include "mgmt/daemon.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+static const char usage[] =
+	"usage: stele-mgmtd -c FILE [--check] [--verbose]\n"
+	"\n"
+	"Looks after zones: transfers, NOTIFY, UPDATE, TSIG, catalogs; has changes compiled and\n"
+	"served; answers over TCP and TLS, and over UDP where no responder does.\n"
+	"\n"
+	"  -c, --config FILE   configuration in YAML: see mgmtd.example.yaml and\n"
+	"                      docs/configuration.md\n"
+	"      --check         only look whether the configuration is right; needs no privileges\n"
+	"  -v, --verbose       say more\n"
+	"  -h, --help          this text\n"
+	"      --version       the version\n"
+	"\n"
+	"It stays in the foreground, logs to standard error, reads its configuration, keys and\n"
+	"certificates again on SIGHUP, and ends on SIGTERM.\n"
+	"\n"
+	"Exit status: 0 done, 1 the configuration is wrong, 2 usage, 3 the system failed.\n";
+
+struct options {
+	const char *config;
+	bool check;
+	bool verbose;
+};
+
+enum { OPTION_CHECK = 256, OPTION_VERSION };
+
+/* -1: go on; else the exit status. */
+static int read_options(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, OPTION_CHECK},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, OPTION_VERSION},
+		{0},
+	};
+
+	for (int option; (option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1;) {
+		switch (option) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case OPTION_CHECK:
+			options->check = true;
+			break;
+		case 'v':
+			options->verbose = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case OPTION_VERSION:
+			puts("stele-mgmtd " STELE_VERSION);
+			return 0;
+		default:
+			return 2;
+		}
+	}
+	if (options->config == NULL || optind != argc) {
+		if (optind != argc)
+			fprintf(stderr, "stele-mgmtd: unexpected argument '%s'\n", argv[optind]);
+		else
+			fputs("stele-mgmtd: -c FILE is missing\n", stderr);
+		fputs("try 'stele-mgmtd --help'\n", stderr);
+		return 2;
+	}
+	return -1;
+}
+
+static int load_config(const char *path, const struct stele_mgmtd_config **ret_config)
+{
+	static struct stele_config_faults faults;
+	struct stele_error error;
+	int status = stele_mgmtd_config_load(path, ret_config, &faults, &error);
+
+	if (status < 0 && faults.cnt == 0)
+		stele_log(STELE_LOG_ERROR, "%s", error.text);
+	for (unsigned i = 0; status < 0 && i < faults.cnt; i++)
+		stele_log(STELE_LOG_ERROR, "%s", faults.items[i].text);
+	if (status < 0 && faults.more_cnt > 0)
+		stele_log(STELE_LOG_ERROR, "and %u more", faults.more_cnt);
+	return status;
+}
+
+static int serve(const struct stele_mgmtd_config *config, const char *path)
+{
+	static struct stele_daemon daemon;
+	struct stele_error error;
+	int status = stele_daemon_start(&daemon, config, path, &error);
+
+	if (status < 0) {
+		stele_log(STELE_LOG_ERROR, "%s", error.text);
+		return status;
+	}
+	stele_daemon_run(&daemon);
+	stele_daemon_stop(&daemon);
+	stele_log(STELE_LOG_NOTICE, "ended");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct stele_mgmtd_config *config;
+	struct options options = {0};
+	int exit_status = read_options(argc, argv, &options);
+
+	if (exit_status >= 0)
+		return exit_status;
+	enum stele_log_level level = options.verbose ? STELE_LOG_DEBUG : STELE_LOG_INFO;
+	stele_log_open("stele-mgmtd", level, false);
+	int status = load_config(options.config, &config);
+	if (status < 0)
+		return stele_exit_status(status);
+	if (options.check) {
+		puts("stele-mgmtd: the configuration is right");
+	} else {
+		stele_log_open("stele-mgmtd", level, config->log.format == STELE_LOG_FORMAT_JSON);
+		status = serve(config, options.config);
+	}
+	stele_mgmtd_config_release(config);
+	return stele_exit_status(status);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rounds of the compiler: which one is due, how it ends, and what is tried after a failure. */
+#include "mgmt/publish/internal.h"
+
+#include <jansson.h>
+
+#include <stdio.h>
+#include <string.h>
+
+/* When garbage is worth a copy: as the compiler itself has it. */
+#define GARBAGE_PERCENT 30
+#define GARBAGE_MIN_SZ (UINT64_C(16) << 20)
+
+/* Garbage that does not wait for an hour when nobody waits: four times as much as there is image. */
+#define GARBAGE_URGENT_MIN_SZ (UINT64_C(256) << 20)
+#define GARBAGE_URGENT_TIMES 4
+
+/* Nobody waits if nothing was wanted for so long. Shorter, and a copy is begun between two updates of many,
+ * to be given up at once. */
+#define QUIET_NS UINT64_C(2000000000)
+
+/* After a copy that failed. */
+#define COMPACT_AGAIN_NS UINT64_C(60000000000)
+
+/* So many updates that find something wrong, and the image is built anew: it may be the image. */
+#define REFUSED_MAX 2
+
+static const char *const words[] = {
+	[ROUND_UPDATE] = "update", [ROUND_BUILD] = "build", [ROUND_COMPACT] = "compact"};
+
+/* ---- what is due ---- */
+
+static bool is_garbage_urgent(const struct stele_publisher_status *status)
+{
+	return status->garbage_sz > GARBAGE_URGENT_MIN_SZ &&
+	       status->garbage_sz / GARBAGE_URGENT_TIMES > status->image_sz - status->garbage_sz;
+}
+
+static bool is_garbage_due(const struct stele_publisher_status *status)
+{
+	return status->garbage_sz > GARBAGE_MIN_SZ &&
+	       status->garbage_sz * 100 > GARBAGE_PERCENT * status->image_sz;
+}
+
+static bool is_compile_due(const struct stele_publisher *publisher)
+{
+	return publisher->is_first || publisher->build_anew ||
+	       publisher->status.wanted > publisher->status.compiled;
+}
+
+/* The time until the image may be compacted; UINT64_MAX: there is no reason to. */
+static uint64_t compact_in_ns(const struct stele_publisher *publisher)
+{
+	uint64_t now = stele_pause_now(), at = publisher->compact_not_before_ns;
+
+	if (!is_garbage_due(&publisher->status))
+		return UINT64_MAX;
+	if (!is_garbage_urgent(&publisher->status) && publisher->wanted_ns + QUIET_NS > at)
+		at = publisher->wanted_ns + QUIET_NS;
+	return at > now ? at - now : 0;
+}
+
+static void set_timer(struct stele_publisher *publisher, uint64_t ns)
+{
+	struct timeval time = stele_pause_time(ns);
+
+	evtimer_add(publisher->timer, &time);
+}
+
+/* ---- how a round ends ---- */
+
+static uint64_t ns_of(const json_t *summary, const char *member)
+{
+	double seconds = json_number_value(json_object_get(summary, member));
+
+	return seconds > 0 ? (uint64_t)(seconds * 1e9) : 0;
+}
+
+/* What the compiler says that it did; false if that makes no sense. */
+static bool take_summary(struct stele_publisher *publisher, const char *output, size_t len)
+{
+	struct stele_publisher_status *status = &publisher->status;
+	json_t *summary = json_loadb(output, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *result = json_string_value(json_object_get(summary, "result"));
+	bool is_sound = json_is_integer(json_object_get(summary, "generation"));
+
+	if (is_sound && publisher->round != ROUND_COMPACT) {
+		if (publisher->round == ROUND_BUILD || (result && strcmp(result, "rebuilt") == 0)) {
+			status->compile_rebuilt_cnt++;
+			publisher->epoch++;
+			publisher->loaded = 0;
+		}
+		status->compile_work_ns = ns_of(summary, "work_seconds");
+		status->compile_sync_ns = ns_of(summary, "sync_seconds");
+	}
+	json_decref(summary);
+	return is_sound;
+}
+
+static void fail(struct stele_publisher *publisher, const char *text)
+{
+	struct stele_publisher_status *status = &publisher->status;
+
+	snprintf(status->compile_error, sizeof(status->compile_error), "%s: %s",
+		 words[publisher->round], text);
+	if (publisher->round == ROUND_COMPACT) {
+		/* What is served does not depend on it. */
+		publisher->compact_not_before_ns = stele_pause_now() + COMPACT_AGAIN_NS;
+	} else {
+		status->compile_failed_cnt++;
+		stele_pause_begin(&publisher->pause);
+	}
+	publisher->compile_told = true;
+	publish_trouble(publisher, "compile", status->compile_error);
+}
+
+static void succeed(struct stele_publisher *publisher)
+{
+	struct stele_publisher_status *status = &publisher->status;
+	struct stele_error err;
+	uint64_t began_ns = stele_pause_now();
+	int failed = publish_open(publisher, &err);
+
+	if (failed) {
+		/* The compiler takes it for good, or for another store's: only a new one helps. */
+		publisher->build_anew |= failed == STELE_E_INPUT || failed == STELE_E_NOTFOUND;
+		publisher->image_told = true;
+		publish_trouble(publisher, "image", err.text);
+		fail(publisher, err.text);
+		return;
+	}
+	if (publisher->image_told)
+		publish_trouble(publisher, "image", NULL);
+	publisher->image_told = false;
+	if (publisher->round == ROUND_COMPACT) {
+		status->compact_cnt++;
+	} else {
+		uint64_t now = stele_pause_now();
+		publisher->is_first = publisher->build_anew = false;
+		publisher->refused_cnt = 0;
+		stele_pause_end(&publisher->pause);
+		status->compile_cnt++;
+		status->open_last_ns = now - began_ns;
+		status->compile_last_ns = now - publisher->began_ns;
+	}
+	*status->compile_error = '\0';
+	if (publisher->compile_told)
+		publish_trouble(publisher, "compile", NULL);
+	publisher->compile_told = false;
+	publish_check_served(publisher);
+}
+
+static void on_done(void *user, int exit_status, const char *output, size_t output_len,
+		    const char *error)
+{
+	struct stele_publisher *publisher = user;
+
+	publisher->child = NULL;
+	publisher->status.compiling = false;
+	if (publisher->giving_up) {
+		publisher->giving_up = false;
+	} else if (*error) {
+		/* What an update finds wrong may be the image, or the store, and only a build tells. */
+		if (publisher->round == ROUND_UPDATE && exit_status == 1 &&
+		    ++publisher->refused_cnt >= REFUSED_MAX)
+			publisher->build_anew = true;
+		fail(publisher, error);
+	} else if (!take_summary(publisher, output, output_len)) {
+		fail(publisher, "ended without saying what it did");
+	} else {
+		succeed(publisher);
+	}
+	publish_go_on(publisher);
+}
+
+/* ---- how a round begins ---- */
+
+static void start(struct stele_publisher *publisher, enum publish_round round)
+{
+	const char *const update[] = {publisher->compiler, "update", "--store",
+				      publisher->store,    "--json", "--no-compact",
+				      publisher->image,    NULL};
+	const char *const build[] = {
+		publisher->compiler, "build",  "--store", publisher->store, "-o",
+		publisher->image,    "--json", NULL};
+	const char *const compact[] = {publisher->compiler, "compact", "--json", publisher->image,
+				       NULL};
+	struct stele_child_settings settings = {
+		.argv = round == ROUND_UPDATE ? update :
+			round == ROUND_BUILD  ? build :
+						compact,
+		.max_ns = publisher->settings.compile_max_ns,
+		.done = on_done,
+		.user = publisher,
+	};
+	struct stele_error err;
+
+	publisher->round = round;
+	publisher->began_ns = stele_pause_now();
+	if (stele_child_start(publisher->loop, &settings, &publisher->child, &err) != 0) {
+		publisher->child = NULL;
+		fail(publisher, err.text);
+		set_timer(publisher, stele_pause_rest(&publisher->pause));
+		return;
+	}
+	publisher->status.compiling = true;
+}
+
+/* Somebody waits for a change: a copy that is not urgent is begun again later. */
+static void give_up_compacting(struct stele_publisher *publisher)
+{
+	if (!publisher->child || publisher->round != ROUND_COMPACT ||
+	    is_garbage_urgent(&publisher->status))
+		return;
+	publisher->giving_up = true;
+	stele_child_end(publisher->child);
+}
+
+void publish_go_on(struct stele_publisher *publisher)
+{
+	bool is_due = is_compile_due(publisher);
+	uint64_t rest_ns = stele_pause_rest(&publisher->pause);
+
+	if (is_due && rest_ns == 0)
+		give_up_compacting(publisher);
+	if (publisher->child)
+		return;
+	uint64_t compact_ns = compact_in_ns(publisher);
+	if (is_due && rest_ns == 0 && !(is_garbage_urgent(&publisher->status) && compact_ns == 0)) {
+		start(publisher, publisher->build_anew ? ROUND_BUILD : ROUND_UPDATE);
+	} else if (is_due && rest_ns > 0) {
+		set_timer(publisher, rest_ns);
+	} else if (compact_ns == 0) {
+		start(publisher, ROUND_COMPACT);
+	} else if (compact_ns != UINT64_MAX) {
+		set_timer(publisher, compact_ns);
+	}
+}
