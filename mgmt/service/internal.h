@@ -278,6 +278,8 @@ static inline bool exchange_blocked(const struct connection *c)
 {
 	return c->out_len >= OUTPUT_HIGH;
 }
+/* The last that is written, if it is taken at once. */
+void exchange_finish(struct connection *c);
 /* Gives buffers back to the worker, or keeps what is in them. */
 void exchange_return_buffers(struct connection *c);
 void exchange_drop_buffers(struct connection *c);

@@ -136,12 +136,16 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
 
 static void free_all(struct connection_list *list)
 {
-	while (list->first)
+	while (list->first) {
+		exchange_finish(list->first);
 		connection_free(list->first);
+	}
 }
 
 void worker_end(struct worker *worker)
 {
+	if (worker->loop)
+		stele_loop_drain(worker->loop);
 	free_all(&worker->partial);
 	free_all(&worker->quiet);
 	for (size_t i = 0; i < worker->listener_cnt; i++) {

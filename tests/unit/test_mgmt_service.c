@@ -312,15 +312,13 @@ static uint16_t free_port(void)
 	}
 }
 
-static void test_threads(void **state)
+static void make_config(struct stele_mgmtd_config *config)
 {
-	(void)state;
-	struct stele_error err = {0};
-	struct stele_images *images;
-	struct stele_service *service;
-	struct stele_listen_config listen = {.address = {.family = 4, .addr = {127, 0, 0, 1}}};
+	static struct stele_listen_config listen = {
+		.address = {.family = 4, .addr = {127, 0, 0, 1}}};
+
 	listen.port = port = free_port();
-	struct stele_mgmtd_config config = {
+	*config = (struct stele_mgmtd_config){
 		.threads = WORKER_CNT,
 		.listen = {.items = &listen, .cnt = 1},
 		.tcp = {.connections = 100,
@@ -331,6 +329,16 @@ static void test_threads(void **state)
 			.transfers = 100},
 		.answers = {.udp_size = 1232, .cookies = true},
 	};
+}
+
+static void test_threads(void **state)
+{
+	(void)state;
+	struct stele_error err = {0};
+	struct stele_images *images;
+	struct stele_service *service;
+	struct stele_mgmtd_config config;
+	make_config(&config);
 	assert_int_equal(stele_images_new(&images, &err), 0);
 	const struct stele_service_settings settings = {
 		.config = &config,
@@ -368,12 +376,54 @@ static void test_threads(void **state)
 	stele_images_free(images);
 }
 
+/* What was acknowledged while the loops had ended already reaches its client. */
+static void test_end(void **state)
+{
+	(void)state;
+	struct stele_error err = {0};
+	struct stele_images *images;
+	struct stele_service *service;
+	struct stele_mgmtd_config config;
+	uint8_t buf[512];
+	make_config(&config);
+	assert_int_equal(stele_images_new(&images, &err), 0);
+	const struct stele_service_settings settings = {
+		.config = &config,
+		.images = images,
+		.handlers = {on_transfer, on_request, on_request, NULL},
+	};
+	assert_int_equal(stele_service_new(&settings, &service, &err), 0);
+	int tcp = open_socket(SOCK_STREAM), udp = open_socket(SOCK_DGRAM);
+	size_t len = make(buf, STELE_OPCODE_UPDATE, STELE_TYPE_SOA);
+	assert_int_equal(write(tcp, buf, len), len);
+	assert_int_equal(write(udp, buf + 2, len - 2), len - 2);
+	other.ending = false;
+	for (bool all = false; !all; usleep(1000)) {
+		pthread_mutex_lock(&other.lock);
+		all = other.cnt == 2;
+		pthread_mutex_unlock(&other.lock);
+	}
+	stele_service_stop(service);
+	for (unsigned i = 0; i < 2; i++)
+		stele_request_refuse(other.waiting[i], STELE_RCODE_REFUSED);
+	other.cnt = 0;
+	stele_service_free(service);
+	read_exactly(tcp, buf, len);
+	assert_int_equal(buf[2 + 3] & STELE_FLAG_RCODE, STELE_RCODE_REFUSED);
+	assert_int_equal(read(tcp, buf, 1), 0);
+	assert_int_equal(read(udp, buf, sizeof(buf)), len - 2);
+	close(tcp);
+	close(udp);
+	stele_images_free(images);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_refuse),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_end),
 	};
 
 	if (argc != 3)
