@@ -161,3 +161,31 @@ def test_udp_size(world):
             tcp = image.ask([message], tcp=True)[0]
             udp = asking.ask_udp(running.port, [message])[0]
             assert len(udp) <= 1232 and (len(tcp) > 1232) == bool(udp[2] & 2)
+
+
+def ask_on_a_narrow_link(image, message):
+    with service.Service(image.image, answers="udp_size: 4096\nany_minimal: false") as running:
+        with running.connect() as connection:
+            tcp = connection.ask(message)
+        return tcp, asking.ask_udp(running.port, [message])[0], running.counters()
+
+
+def test_a_reply_that_is_longer_than_the_link_takes(world):
+    """It is no fragments and not lost, but truncated (RFC 9715)."""
+    import netns
+    if netns.why_not():
+        pytest.skip(netns.why_not())
+    image, _ = world
+    # EDNS with 4,096 bytes and DO.
+    message = dnswire.query("nsec3.test.", "ANY", "do")
+    message = message[:-8] + struct.pack("!H", 4096) + message[-6:]
+    namespace = netns.Namespace("mtu")
+    try:
+        namespace.ip("link", "set", "lo", "mtu", "1000")
+        tcp, udp, counters = namespace.call(ask_on_a_narrow_link, image, message)
+    finally:
+        namespace.remove()
+    assert 1000 < len(tcp) < 4096
+    parsed = dnswire.parse(udp)
+    assert (parsed.flags & dnswire.TC, parsed.answer, parsed.opt) == (dnswire.TC, (), (0, True))
+    assert (counters["udp_queries"], counters["udp_replies"], counters["dropped"]) == (1, 1, 0)
