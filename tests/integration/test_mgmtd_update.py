@@ -192,7 +192,7 @@ def test_not_forwarded():
     config = {
         "acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
         "remotes": [{"id": "primary", "addresses": ["127.0.0.1"], "port": peers.free_port()}],
-        "templates": [{"id": "default", "primaries": ["primary"], "allow_update": ["here"]}],
+        "templates": [{"id": "default", "primaries": ["primary"]}],
         "zones": [{"name": "example.org"}],
     }
     with mgmtd.Daemon(config, keys={"known.": "hmac-sha256"}, data={"example.org": ZONE}) as secondary:
