@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 
+import dns.dnssec
 import dns.name
 import dns.rdata
 import dns.rdataclass
@@ -211,6 +212,20 @@ def make_key(tmp_path):
     return run.stdout.strip()
 
 
+def in_store(tmp_path, path):
+    """What becomes of a zone file that was imported."""
+    store = tmp_path / ("store-" + path.name)
+    stele.run("import", "--store", store, "--zone", "example.", path)
+    return verdict(store)
+
+
+def verdict(store):
+    run = subprocess.run([TOOL, "--store", str(store), "example."], capture_output=True, text=True,
+                         timeout=600)
+    assert run.returncode == 0, run.stdout
+    return run.stdout.split()[0]
+
+
 @pytest.mark.parametrize("algorithm, mask", [("sha384", SHA384), ("sha512", SHA512)])
 @pytest.mark.parametrize("denial", [["-n"], []], ids=["nsec3", "nsec"])
 @pytest.mark.skipif(not shutil.which("ldns-signzone"), reason="needs ldns-signzone")
@@ -221,6 +236,53 @@ def test_ldns(tmp_path, algorithm, mask, denial):
     assert any(kind == dns.rdatatype.RRSIG and rdata.type_covered == dns.rdatatype.ZONEMD
                for _, kind, _, rdata in zone)
     assert result(zone, EXAMPLE, 2018031900)[2:] == (mask, True)
+    assert in_store(tmp_path, tmp_path / "sealed") == "right"
+
+
+@pytest.mark.skipif(not shutil.which("ldns-signzone"), reason="needs ldns-signzone")
+def test_store(tmp_path):
+    """NSEC3 records between other owners, two signatures over each RRset, and an owner of both tables."""
+    hosts = "".join("%s%d 60 IN %s\n" % (word, i, rest) for i in range(40)
+                    for word, rest in (("A", "A 192.0.2.1"), ("q", "TXT x"), ("v.x", "CDS 0 0 0 00"),
+                                       ("0", "NS ns1.example.")))
+    both = dns.dnssec.nsec3_hash("a7.example.", None, 0, "SHA1")
+    hosts += "%s 60 IN TXT x\n%s 60 IN TYPE65280 \\# 0\n" % (both, both)
+    (tmp_path / "zone").write_text("$ORIGIN example.\n" + SOA + "example. 86400 IN NS ns1\n"
+                                   "ns1 3600 IN A 192.0.2.1\n" + hosts)
+    keys = [make_key(tmp_path), make_key(tmp_path)]
+    sealed = tmp_path / "sealed"
+    zone = sealed_by(["ldns-signzone", "-n", "-p", "-t", "0", "-f", sealed.name, "zone", *keys], tmp_path,
+                     sealed)
+    # With an owner that is the hash of another one ldns comes to another digest than dnspython.
+    seal = dns.zone.from_file(str(sealed), origin=EXAMPLE, relativize=False).compute_digest(
+        dns.zone.DigestHashAlgorithm.SHA384)
+    zone.append((EXAMPLE, dns.rdatatype.ZONEMD, 300, seal))
+    with sealed.open("a") as file:
+        file.write("example.\t300\tIN\tZONEMD\t%s\n" % seal)
+    assert sum(kind == dns.rdatatype.NSEC3 for _, kind, _, _ in zone) > 80
+    owner = dns.name.from_text(both, EXAMPLE)
+    assert {kind for name, kind, _, _ in zone if name == owner} >= {dns.rdatatype.TXT, dns.rdatatype.NSEC3}
+    assert result(zone, EXAMPLE, 2018031900)[2:] == (SHA384, True)
+    assert in_store(tmp_path, sealed) == "right"
+
+    # One record of a kind that is other, in either table, or another serial.
+    text = sealed.read_text()
+    for old, new, expected in (("192.0.2.1", "192.0.2.2", "wrong"), ("\tTXT\t\"x\"", "\tTXT\t\"y\"", "wrong"),
+                               ("\tZONEMD\t2018031900 1 1", "\tZONEMD\t2018031900 1 2", "unusable"),
+                               ("\tZONEMD\t2018031900 1 1", "\tTYPE65280\t\\# 2 0000 ;", "absent")):
+        assert old in text
+        changed = tmp_path / "changed"
+        changed.write_text(text.replace(old, new, 1))
+        shutil.rmtree(tmp_path / "store-changed", ignore_errors=True)
+        assert in_store(tmp_path, changed) == expected
+
+
+@pytest.mark.parametrize("text, expected", [(SIMPLE, "right"), (MULTIPLE, "right"), (TYPES, "absent")],
+                         ids=["simple", "multiple", "types"])
+def test_examples_in_store(tmp_path, text, expected):
+    path = tmp_path / "zone"
+    path.write_text("$ORIGIN example.\n" + text)
+    assert in_store(tmp_path, path) == expected
 
 
 @pytest.mark.parametrize("algorithm, mask", [("zonemd-sha384", SHA384), ("zonemd-sha512", SHA512)])
@@ -238,6 +300,7 @@ def test_knot(tmp_path, algorithm, mask):
                      tmp_path / "out" / "example.zone")
     soa, = (rdata for _, kind, _, rdata in zone if kind == dns.rdatatype.SOA)
     assert result(zone, EXAMPLE, soa.serial)[2:] == (mask, True)
+    assert in_store(tmp_path, tmp_path / "out" / "example.zone") == "right"
 
 
 def test_large():

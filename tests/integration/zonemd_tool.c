@@ -3,14 +3,18 @@
  * Makes digests over zones, for tests/integration/test_zonemd.py.
  *
  * usage: zonemd_tool APEX SERIAL
+ *        zonemd_tool --store DIR APEX
  *
  * Reads records in canonical order, one a line: OWNER TYPE TTL RDATA, where types are numbers and APEX, OWNER
  * and RDATA are in hex, an empty rdata as "-". Prints the digests of SHA-384 and SHA-512, the algorithms that
  * the ZONEMD records of the apex make usable, as a number, and 1 if the zone is what they say.
+ *
+ * With --store, prints what becomes of the zone with this APEX (as text) in a store.
  */
 #include "lib/base/hex.h"
 #include "lib/dns/name.h"
 #include "lib/dns/rrtype.h"
+#include "lib/zonemd/stored.h"
 #include "lib/zonemd/zonemd.h"
 
 #include <stdio.h>
@@ -30,6 +34,32 @@ static void print_digest(const struct stele_zonemd *zonemd, enum stele_zonemd_al
 	printf("%s\n", text);
 }
 
+static int check_store(const char *dir, const char *apex_text)
+{
+	static const char *const verdicts[] = {"absent", "unusable", "right", "wrong"};
+	struct stele_store *store;
+	struct stele_store_read *read;
+	struct stele_zone_info zone;
+	struct stele_error err = {.text = ""};
+	enum stele_zonemd_verdict verdict = STELE_ZONEMD_ABSENT;
+	uint8_t apex[STELE_NAME_MAX];
+	if (stele_name_from_text(apex_text, strlen(apex_text), apex) < 0)
+		return 2;
+	int status = stele_store_open(dir, STELE_STORE_READ, &store, &err);
+	if (status == 0) {
+		status = stele_store_read_begin(store, &read, &err);
+		if (status == 0) {
+			status = stele_store_zone_find(read, apex, &zone, &err);
+			if (status == 0)
+				status = stele_zonemd_check(read, &zone, &verdict, &err);
+			stele_store_read_end(read);
+		}
+		stele_store_close(store);
+	}
+	printf("%s %s\n", status == 0 ? verdicts[verdict] : "failed", err.text);
+	return status == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t rdata[65536];
@@ -39,6 +69,8 @@ int main(int argc, char **argv)
 	struct stele_zonemd *zonemd;
 	unsigned type, ttl;
 	size_t cnt = 0;
+	if (argc == 4 && strcmp(argv[1], "--store") == 0)
+		return check_store(argv[2], argv[3]);
 	if (argc != 3 || strlen(argv[1]) > 2 * sizeof(apex))
 		return 2;
 	size_t apex_len = strlen(argv[1]) / 2;

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""stele-mgmtd from start to end: command line, start order, service manager, signals, reload, status."""
+import json
+import os
+import pwd
+import signal
+import socket
+import stat
+
+import pytest
+
+import mgmtd
+import stele
+
+ZONE = """$TTL 300
+@ SOA ns hostmaster %d 3600 600 86400 300
+@ NS ns
+ns A 192.0.2.1
+www A 192.0.2.80
+"""
+KEY = {"transfer.test.": "hmac-sha256"}
+
+
+def zones(*names, **options):
+    return [{"name": name, **options} for name in names]
+
+
+# ---- the command line ----
+
+def test_usage():
+    shown = mgmtd.run("--help")
+    assert shown.returncode == 0 and shown.stdout.startswith("usage: stele-mgmtd")
+    assert mgmtd.run("--version").stdout.startswith("stele-mgmtd ")
+    for wrong in ((), ("-c",), ("-c", "x", "more"), ("--nothing",)):
+        done = mgmtd.run(*wrong)
+        assert done.returncode == 2 and done.stdout == "" and done.stderr, wrong
+
+
+def test_check(tmp_path):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("listen: [{address: 127.0.0.1}]\n")
+    bad.write_text("listen: [{address: 127.0.0.1}]\nzones:\n- {name: a..b}\n- {name: c, template: d}\n")
+    done = mgmtd.run("-c", good, "--check")
+    assert done.returncode == 0 and done.stderr == "", done
+    done = mgmtd.run("-c", bad, "--check")
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("stele-mgmtd: %s:3:10: name is 'a..b'" % bad)
+    assert mgmtd.run("-c", tmp_path / "none.yaml", "--check").returncode == 3
+    example = os.path.join(stele.ROOT, "config/mgmtd.example.yaml")
+    assert mgmtd.run("-c", example, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"keys": "/nonexistent/keys"}, "/nonexistent/keys"),
+    ({"user": "nobody-of-this-name"}, "nobody-of-this-name"),
+    ({"store": "/nonexistent/store"}, "/nonexistent/store"),
+    ({"listen": [{"address": "192.0.2.77", "port": 5300}]}, "192.0.2.77"),
+    ({"listen": [{"address": "127.0.0.1", "tls": True}],
+      "tls": {"certificate": "/nonexistent.pem", "key": "/nonexistent.key"}}, "/nonexistent"),
+])
+def test_no_start(change, words):
+    if "user" in change and os.geteuid() != 0:
+        pytest.skip("needs root")
+    daemon = mgmtd.Daemon(change, start=False)
+    try:
+        done = mgmtd.run("-c", daemon.path("mgmtd.yaml"))
+        assert done.returncode in (1, 3) and words in done.stderr, done
+        assert not os.path.exists(daemon.control)
+    finally:
+        daemon.stop()
+
+
+def test_key_that_is_not_there():
+    change = {"acls": [{"id": "a", "keys": ["other.test"]}]}
+    daemon = mgmtd.Daemon(change, keys=KEY, start=False)
+    try:
+        done = mgmtd.run("-c", daemon.path("mgmtd.yaml"))
+        assert done.returncode == 1 and "there is no key 'other.test'" in done.stderr
+        assert mgmtd.SECRET not in done.stderr
+    finally:
+        daemon.stop()
+
+
+def test_one_of_a_kind():
+    with mgmtd.Daemon() as daemon:
+        done = mgmtd.run("-c", daemon.path("mgmtd.yaml"))
+        assert done.returncode == 2 and daemon.control in done.stderr
+        assert daemon.json("status")["server"] == "stele-mgmtd"
+
+
+# ---- the service manager ----
+
+def test_notify(monkeypatch, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with mgmtd.Daemon() as daemon:
+            heard = [manager.recv(4096).decode()]
+            assert heard[0].startswith("READY=1\n")
+            while manager.recv(4096) != b"WATCHDOG=1":
+                pass
+            daemon.ctl("reload")
+            while not heard[-1].startswith("RELOADING=1\nMONOTONIC_USEC="):
+                heard.append(manager.recv(4096).decode())
+            while heard[-1] != "READY=1":
+                heard.append(manager.recv(4096).decode())
+            assert daemon.end() == 0
+            while heard[-1] != "STOPPING=1":
+                heard.append(manager.recv(4096).decode())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_gives_up_root():
+    try:
+        user = pwd.getpwnam("nobody")
+    except KeyError:
+        pytest.skip("there is no user 'nobody'")
+    # A port that only root may take: the one capability that is kept.
+    daemon = mgmtd.Daemon({"user": "nobody"}, start=False)
+    try:
+        os.chmod(daemon.folder, 0o755)
+        os.chown(daemon.folder, user.pw_uid, user.pw_gid)
+        daemon.start()
+        with open("/proc/%d/status" % daemon.process.pid, encoding="ascii") as file:
+            status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+        assert status["Uid"].split() == [str(user.pw_uid)] * 4
+        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 1 << 10
+        assert status["NoNewPrivs"] == "1"
+        assert os.stat(daemon.store).st_uid == user.pw_uid
+        socket_stat = os.stat(daemon.control)
+        assert stat.S_IMODE(socket_stat.st_mode) == 0o660 and socket_stat.st_gid == user.pw_gid
+    finally:
+        daemon.stop()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_end(how):
+    daemon = mgmtd.Daemon({"zones": zones("example.org")}, data={"example.org": ZONE % 1})
+    try:
+        daemon.wait("example.org", 1)
+        assert daemon.end(how) == 0
+        assert not os.path.exists(daemon.control)
+        assert "ended" in daemon.log_text()
+    finally:
+        daemon.stop()
+
+
+def test_killed_and_back():
+    """What was there answers at once: from the image of before, whether the store can be compiled or not."""
+    config = {"zones": zones("example.org")}
+    with mgmtd.Daemon(config, data={"example.org": ZONE % 7}) as daemon:
+        daemon.wait("example.org", 7)
+        daemon.end(signal.SIGKILL)
+        daemon.config["compiler"] = "/bin/false"
+        daemon.write_config()
+        daemon.start()
+        assert daemon.serial("example.org") == 7
+        assert daemon.query("www.example.org", "A").answer[0][0].address == "192.0.2.80"
+
+
+# ---- other processes ----
+
+def test_import_beside_it():
+    with mgmtd.Daemon() as daemon:
+        assert daemon.query("example.org").rcode() != 0
+        for serial in 1, 2, 3:
+            daemon.load("example.org", ZONE % serial)
+            daemon.wait("example.org", serial)
+            assert daemon.serial("example.org") == serial
+        assert daemon.zones()["example.org"]["role"] == "primary"
+        assert not daemon.zone("example.org")["configured"]
+
+
+# ---- reload ----
+
+def test_reload_keeps_what_is_right():
+    with mgmtd.Daemon({"zones": zones("a.test")}, keys=KEY) as daemon:
+        before = daemon.zones()
+        for broken in ({"zones": zones("b.test", template="none")},
+                       {"zones": zones("b.test"), "acls": [{"id": "x", "keys": ["no.test"]}]},
+                       {"zones": zones("b.test"), "acls": [], "keys": "/nonexistent"}):
+            good = dict(daemon.config)
+            daemon.config.update(broken)
+            daemon.write_config()
+            done = daemon.ctl("reload", check=False)
+            assert done.returncode != 0 and done.stderr
+            assert daemon.zones() == before
+            daemon.config = good
+        daemon.write_config()
+        assert "zones" in daemon.reload(zones=zones("b.test"))
+        assert set(daemon.zones()) == {"b.test"}
+        os.kill(daemon.process.pid, signal.SIGHUP)
+        daemon.wait_for(lambda: daemon.log_text().count("audit what=reload") == 2)
+
+
+def test_reload_says_what_it_cannot():
+    with mgmtd.Daemon() as daemon:
+        daemon.reload(threads=3, compile_max="5m")
+        log = daemon.log_text()
+        assert "threads has changed" in log and "compile_max has changed" in log
+        assert "store has changed" not in log
+        daemon.reload(log={"format": "json"})
+        daemon.reload()
+        last = daemon.log_text().splitlines()[-1]
+        assert json.loads(last)["what"] == "reload"
+
+
+# ---- status ----
+
+def test_status():
+    config = {"zones": zones("a.test", "empty.test"), "metrics": {"address": "none"}}
+    with mgmtd.Daemon(config, data={"a.test": ZONE % 3}) as daemon:
+        daemon.wait("a.test", 3)
+        daemon.query("a.test")
+        daemon.query("a.test", tcp=True)
+        daemon.wait_for(lambda: daemon.query("empty.test").rcode() == 2)
+        status = daemon.json("status")
+        assert status["pid"] == daemon.process.pid and status["responder"] is None
+        assert status["zones"] == {"total": 2, "loaded": 1, "expired": 0, "secondary": 0,
+                                   "failing": 0, "behind": 0}
+        published = status["publisher"]
+        assert published["served"] == published["compiled"] == status["store_generation"]
+        assert published["compile_error"] is None and published["responder_up"] is True
+        assert status["service"]["udp_queries"] >= 1 and status["service"]["tcp_queries"] == 1
+        assert status["listen"] == [{"address": "127.0.0.1#%d" % daemon.port, "tls": False}]
+        text = daemon.ctl("status").stdout
+        assert "zones       2, 1 not loaded\n" in text
+        assert "process %d" % daemon.process.pid in text
+
+
+def test_unknown_requests():
+    with mgmtd.Daemon({"zones": zones("a.test")}) as daemon:
+        for words, status, text in (
+                (("load", daemon.store + "/data.mdb"), 2, "load"),
+                (("drain",), 2, "drain"),
+                (("zone", "b.test"), 1, "there is no zone"),
+                (("transfer", "a.test"), 1, "no primaries"),
+                (("transfer", "b.test"), 1, "there is no zone"),
+                (("notify", "a.test"), 1, "nobody to notify"),
+                (("wait", "a.test", "1", "--timeout", "0"), 1, "is not served with serial 1"),
+                (("wait", "b.test", "1", "--timeout", "0"), 1, "is not served with serial 1"),
+        ):
+            done = daemon.ctl(*words, check=False)
+            assert done.returncode == status and text in done.stderr, (words, done)

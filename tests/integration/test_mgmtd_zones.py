@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which zones stele-mgmtd has, whence they come, and what becomes of their data when they go."""
+import json
+import time
+
+import mgmtd
+import peers
+import stele
+
+ZONE = """$TTL 300
+@ SOA ns hostmaster %d 3600 600 86400 300
+@ NS ns
+ns A 192.0.2.1
+www A 192.0.2.80
+"""
+
+SERVFAIL, REFUSED = 2, 5
+
+
+def zones(*names, template="default"):
+    return [{"name": name, "template": template} for name in names]
+
+
+def primary(*names, **config):
+    """A daemon that gives its zones to anybody on this machine."""
+    return mgmtd.Daemon(
+        {"zones": zones(*names), "acls": [{"id": "here", "prefixes": ["127.0.0.0/8"]}],
+         "templates": [{"id": "default", "allow_transfer": ["here"]}], **config},
+        data={name: ZONE % 1 for name in names})
+
+
+def secondary(port, *names, **config):
+    return mgmtd.Daemon(secondary_config(port, *names, **config))
+
+
+def secondary_config(port, *names, **config):
+    return {"zones": zones(*names, template="from"),
+            "remotes": [{"id": "p", "addresses": ["127.0.0.1"], "port": port}],
+            "templates": [{"id": "from", "primaries": ["p"], "retry_max": "1s"}], **config}
+
+
+def in_store(daemon):
+    """{zone: state} as the compiler lists them."""
+    listed = stele.run("zones", "--store", daemon.store, "--json").stdout
+    return {zone["zone"].rstrip("."): zone for zone in json.loads(listed)}
+
+
+def test_not_loaded():
+    """A configured zone is ours from the start, data or not; any other name is not."""
+    with mgmtd.Daemon({"zones": zones("a.test")}) as daemon:
+        daemon.wait_for(lambda: daemon.query("a.test").rcode() == SERVFAIL)
+        daemon.wait_for(lambda: daemon.query("b.test").rcode() == REFUSED)
+        zone = daemon.zones()["a.test"]
+        assert not zone["loaded"] and zone["expired"] and zone["serial"] is None
+        assert "not loaded" in daemon.ctl("zones").stdout
+        daemon.load("a.test", ZONE % 4)
+        daemon.wait("a.test", 4)
+        assert daemon.serial("a.test") == 4
+        assert daemon.zones()["a.test"]["serial"] == 4
+
+
+def test_list_in_canonical_order():
+    names = ["b.test", "a.test", "z.a.test", "test", "c.b.test", "*.a.test"]
+    with mgmtd.Daemon({"zones": zones(*names)}) as daemon:
+        listed = [zone["zone"] for zone in daemon.json("zones")["zones"]]
+        assert listed == ["test.", "a.test.", "\\*.a.test.", "z.a.test.", "b.test.", "c.b.test."] or \
+            listed == ["test.", "a.test.", "*.a.test.", "z.a.test.", "b.test.", "c.b.test."]
+
+
+def test_many_zones():
+    """A list of thousands comes in parts; a reload takes many away and brings others."""
+    names = ["z%d.test" % i for i in range(3000)]
+    with mgmtd.Daemon({"zones": zones(*names[:2000])}) as daemon:
+        assert set(daemon.zones()) == set(names[:2000])
+        daemon.wait_for(lambda: len(in_store(daemon)) == 2000)
+        daemon.reload(zones=zones(*names[1000:]))
+        assert set(daemon.zones()) == set(names[1000:])
+        daemon.wait_for(lambda: set(in_store(daemon)) == set(names[1000:]))
+        daemon.wait_for(lambda: daemon.query("z1.test").rcode() == REFUSED)
+        daemon.wait_for(lambda: daemon.query("z2999.test").rcode() == SERVFAIL)
+        assert daemon.json("status")["zones"]["total"] == 2000
+
+
+def test_our_data_stays():
+    """A primary's data is not removed by an edit of a file, neither by reload nor over a restart."""
+    with mgmtd.Daemon({"zones": zones("a.test", "b.test")},
+                      data={"a.test": ZONE % 1, "b.test": ZONE % 2}) as daemon:
+        daemon.wait("b.test", 2)
+        daemon.reload(zones=zones("a.test"))
+        assert "zone-left zone=b.test." in daemon.log_text()
+        assert not daemon.zone("b.test")["configured"]
+        assert daemon.serial("b.test") == 2
+        daemon.config["zones"] = []
+        daemon.write_config()
+        daemon.restart()
+        assert daemon.serial("a.test") == 1 and daemon.serial("b.test") == 2
+        assert set(daemon.zones()) == {"a.test", "b.test"}
+        daemon.reload(zones=zones("b.test"))
+        assert daemon.zone("b.test")["configured"] and not daemon.zone("a.test")["configured"]
+
+
+def test_data_of_others_goes():
+    with primary("a.test", "b.test", "c.test") as source:
+        source.wait("c.test", 1)
+        with secondary(source.port, "a.test", "b.test", "c.test") as daemon:
+            for name in "a.test", "b.test", "c.test":
+                daemon.wait(name, 1)
+            daemon.reload(zones=zones("b.test", "c.test", template="from"))
+            daemon.wait_for(lambda: set(in_store(daemon)) == {"b.test", "c.test"})
+            daemon.wait_for(lambda: daemon.query("a.test").rcode() == REFUSED)
+            assert daemon.serial("b.test") == 1
+            # The same while it was not running.
+            daemon.end()
+            daemon.config["zones"] = zones("c.test", template="from")
+            daemon.write_config()
+            daemon.start()
+            daemon.wait_for(lambda: set(in_store(daemon)) == {"c.test"})
+            daemon.wait_for(lambda: daemon.query("b.test").rcode() == REFUSED)
+            assert daemon.serial("c.test") == 1
+            # It comes again with everything else.
+            daemon.reload(zones=zones("a.test", "c.test", template="from"))
+            daemon.wait("a.test", 1)
+
+
+def test_from_secondary_to_primary():
+    """A zone that is made ours keeps its data, and does not expire any more."""
+    with primary("a.test") as source:
+        source.wait("a.test", 1)
+        with secondary(source.port, "a.test") as daemon:
+            daemon.wait("a.test", 1)
+            assert daemon.zone("a.test")["role"] == "secondary"
+            daemon.reload(zones=zones("a.test"))
+            zone = daemon.zone("a.test")
+            assert zone["role"] == "primary" and "expires_at" not in zone
+            daemon.reload(zones=[])
+            assert daemon.serial("a.test") == 1
+            daemon.restart()
+            assert daemon.serial("a.test") == 1
+            # And back: what is newer there is fetched.
+            source.load("a.test", ZONE % 5)
+            source.wait("a.test", 5)
+            daemon.reload(zones=zones("a.test", template="from"))
+            daemon.wait("a.test", 5)
+
+
+def test_other_primaries():
+    """After a reload that names another primary, that one is asked without waiting for the refresh."""
+    with primary("a.test") as first, primary("a.test") as second:
+        first.wait("a.test", 1)
+        second.load("a.test", ZONE % 9)
+        second.wait("a.test", 9)
+        with secondary(first.port, "a.test") as daemon:
+            daemon.wait("a.test", 1)
+            daemon.reload(remotes=[{"id": "p", "addresses": ["127.0.0.1"], "port": second.port}])
+            daemon.wait("a.test", 9)
+
+
+def test_changes_reach_secondaries():
+    """From an import at the primary to an answer at a secondary of a secondary, by NOTIFY alone."""
+    with primary("a.test") as source:
+        source.wait("a.test", 1)
+        middle = mgmtd.Daemon(secondary_config(
+            source.port, "a.test", acls=[{"id": "here", "prefixes": ["127.0.0.0/8"]}]), start=False)
+        with middle:
+            middle.config["templates"][0]["allow_transfer"] = ["here"]
+            middle.write_config()
+            middle.start()
+            middle.wait("a.test", 1)
+            with secondary(middle.port, "a.test") as last:
+                last.wait("a.test", 1)
+                for teller, told in (source, middle), (middle, last):
+                    teller.config.setdefault("remotes", []).append(
+                        {"id": "down", "addresses": ["127.0.0.1"], "port": told.port})
+                    teller.config["templates"][0]["notify"] = ["down"]
+                    teller.reload()
+                for serial in 2, 3:
+                    source.load("a.test", ZONE % serial)
+                    last.wait("a.test", serial)
+                    assert last.serial("a.test") == serial
+                told = middle.zone("a.test")["notified"]
+                assert [(one["remote"], one["serial"], one["state"]) for one in told] == \
+                    [("down", 3, "acknowledged")]
+
+
+def test_transfer_and_notify_by_hand():
+    with primary("a.test") as source:
+        source.wait("a.test", 1)
+        with secondary(source.port, "a.test") as daemon:
+            daemon.wait("a.test", 1)
+            source.load("a.test", ZONE % 2)
+            source.wait("a.test", 2)
+            daemon.ctl("transfer", "a.test")
+            daemon.wait("a.test", 2)
+            count = daemon.zone("a.test")["transfers"]
+            daemon.ctl("transfer", "a.test", "--force")
+            daemon.wait_for(lambda: daemon.zone("a.test")["transfers"] == count + 1)
+            source.config["remotes"] = [
+                {"id": "down", "addresses": ["127.0.0.1"], "port": daemon.port}]
+            source.config["templates"][0]["notify"] = ["down"]
+            source.reload()
+            assert "1 servers" in source.ctl("notify", "a.test").stdout
+            daemon.wait_for(lambda: daemon.zone("a.test")["notifies"] == 1)
+
+
+def test_nobody_there():
+    """A primary that is not there: told as the zone's error, and its data is fetched once it comes."""
+    port = peers.free_port()
+    with secondary(port, "a.test") as daemon:
+        daemon.wait_for(lambda: daemon.zone("a.test")["last_error"] is not None)
+        assert daemon.query("a.test").rcode() == SERVFAIL
+        assert daemon.json("status")["zones"]["failing"] == 1
+        with primary("a.test", listen=[{"address": "127.0.0.1", "port": port}]):
+            daemon.wait("a.test", 1)
+            daemon.wait_for(lambda: daemon.zone("a.test")["last_error"] is None)
+
+
+def test_times_outlive_a_restart():
+    with primary("a.test") as source:
+        source.wait("a.test", 1)
+        with secondary(source.port, "a.test") as daemon:
+            daemon.wait("a.test", 1)
+            before = daemon.zone("a.test")
+            time.sleep(1.1)   # a later time of day must not be taken for the old one
+            daemon.restart()
+            after = daemon.zone("a.test")
+            for member in "refreshed_at", "next_refresh_at", "expires_at", "primary_serial":
+                assert after[member] == before[member], member
+            assert daemon.serial("a.test") == 1
