@@ -30,7 +30,7 @@ int stele_catalog_produce(struct stele_daemon *daemon, struct stele_error *reter
 /* What was in the way of members may be gone: catalogs that have such are read again, soon. */
 void stele_catalog_look_again(struct stele_daemon *daemon);
 
-/* Members that could not be added, with the reason. `each` gets texts. */
+/* Members that could not be added, with the reason; of a broken catalog its own name. `each` gets texts. */
 void stele_catalog_problems(const struct stele_managed_zone *zone,
 			    void (*each)(void *user, const char *member, const char *reason),
 			    void *user);

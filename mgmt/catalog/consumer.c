@@ -41,23 +41,31 @@ static void forget_problems(struct stele_catalog *state)
 	state->problem_cnt = 0;
 }
 
-static void add_problem(struct stele_managed_zone *catalog,
-			const struct stele_catalog_member *member, const char *reason)
+static void keep_problem(struct stele_catalog *state, const char *member, const char *reason)
 {
-	struct stele_catalog *state = catalog->catalog_state;
-	char name[STELE_NAME_TEXT_MAX];
-	stele_name_to_text(member->apex, name);
-	stele_log_event(STELE_LOG_WARNING, "catalog-member-refused", STELE_LOG_ZONE(name),
-			STELE_LOG_TEXT("catalog", catalog->name), STELE_LOG_REASON(reason));
 	struct catalog_problem *problems =
 		reallocarray(state->problems, state->problem_cnt + 1, sizeof(*problems));
 	if (problems == NULL)
 		return;
 	state->problems = problems;
-	problems[state->problem_cnt] = (struct catalog_problem){strdup(name), strdup(reason)};
-	if (problems[state->problem_cnt].member != NULL &&
-	    problems[state->problem_cnt].reason != NULL)
+	struct catalog_problem *problem = &problems[state->problem_cnt];
+	*problem = (struct catalog_problem){strdup(member), strdup(reason)};
+	if (problem->member != NULL && problem->reason != NULL) {
 		state->problem_cnt++;
+	} else {
+		free(problem->member);
+		free(problem->reason);
+	}
+}
+
+static void add_problem(struct stele_managed_zone *catalog,
+			const struct stele_catalog_member *member, const char *reason)
+{
+	char name[STELE_NAME_TEXT_MAX];
+	stele_name_to_text(member->apex, name);
+	stele_log_event(STELE_LOG_WARNING, "catalog-member-refused", STELE_LOG_ZONE(name),
+			STELE_LOG_TEXT("catalog", catalog->name), STELE_LOG_REASON(reason));
+	keep_problem(catalog->catalog_state, name, reason);
 }
 
 void stele_catalog_free(struct stele_managed_zone *zone)
@@ -255,6 +263,10 @@ int stele_catalog_changed(struct stele_daemon *daemon, struct stele_managed_zone
 		forget_problems(zone->catalog_state);
 		consume(daemon, read, zone, &contents);
 		stele_catalog_contents_free(&contents);
+	} else if (status == STELE_E_INPUT && reterr != NULL) {
+		/* A transfer that goes well is no reason to forget it, unlike the zone's last error. */
+		forget_problems(zone->catalog_state);
+		keep_problem(zone->catalog_state, zone->name, reterr->text);
 	}
 	stele_store_read_end(read);
 	return status;
