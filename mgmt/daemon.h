@@ -57,6 +57,9 @@ struct stele_daemon {
 	struct stele_managed_zone *unserved;
 	bool catalogs_due; /* some zone's catalog_due is set */
 
+	/* catalog/'s: of the table of zones, when catalogs were last made of it; 0: not yet */
+	uint64_t catalogs_version;
+
 	/* work.c's: what is still to be submitted. */
 	struct stele_daemon_work *work;
 	struct stele_task flush;
