@@ -301,7 +301,11 @@ static int get_chains(struct reader *r, struct stele_verified *out)
 
 static void get_slots(struct reader *r, struct verify_counts *counts)
 {
-	uint32_t cnt = counts != NULL ? counts->slot_cnt : 0;
+	if (counts == NULL) {
+		get(r, 0);
+		return;
+	}
+	uint32_t cnt = counts->slot_cnt;
 	for (uint64_t at = 0, distance; (distance = get(r, cnt - at)) != 0 && !r->bad;) {
 		uint64_t count = get(r, 2 * (uint64_t)VERIFY_CHILDREN + 1);
 		at += distance;
