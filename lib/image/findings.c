@@ -51,8 +51,9 @@ static uint8_t *make_room(struct writer *w, size_t cnt)
 	if (!w->full && w->cap - w->sz < cnt) {
 		size_t cap = 2 * w->cap + cnt + 4096;
 		uint8_t *bytes = realloc(w->bytes, cap);
-		w->full = bytes == NULL;
-		if (!w->full) {
+		if (bytes == NULL) {
+			w->full = true;
+		} else {
 			w->bytes = bytes;
 			w->cap = cap;
 		}
