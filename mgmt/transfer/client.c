@@ -125,9 +125,10 @@ static void on_ready(evutil_socket_t fd, short what, void *user)
 static void time_is_over(struct stele_client *client)
 {
 	struct stele_error err;
-	enum stele_client_fault fault = STELE_CLIENT_CUT;
+	/* Who takes a connection and says nothing is no better than who takes none. */
+	enum stele_client_fault fault = client->has_heard ? STELE_CLIENT_CUT :
+							    STELE_CLIENT_UNREACHABLE;
 	if (client->phase == CLIENT_CONNECTING || client->phase == CLIENT_HANDSHAKE) {
-		fault = STELE_CLIENT_UNREACHABLE;
 		stele_fail(&err, 0, "no connection within %u s",
 			   (unsigned)(STELE_CLIENT_CONNECT_NS / NS_PER_S));
 	} else if (client->answer_end_ns != 0 && client_now_ns() >= client->answer_end_ns) {

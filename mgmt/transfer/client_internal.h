@@ -40,6 +40,7 @@ struct stele_client {
 	size_t out_len, out_at;
 	uint8_t *in; /* CLIENT_IN_SZ */
 	size_t in_len;
+	bool has_heard; /* something came over this connection */
 
 	unsigned depth; /* of calls from the loop; while above 0 it is not freed */
 	bool freed;

@@ -162,6 +162,7 @@ static void read_answer(struct stele_client *client)
 	for (unsigned i = 0; i < reads; i++) {
 		if (read_some(client) != MOVED)
 			return;
+		client->has_heard = true;
 		client_heard(client, STELE_CLIENT_SILENCE_NS);
 		if (!take_messages(client))
 			return;

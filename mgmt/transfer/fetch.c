@@ -150,6 +150,11 @@ static void transfer_failed(struct stele_refresh *refresh, enum stele_client_fau
 	struct refresh_round *round = refresh->round;
 	const struct refresh_fetch *fetch = round->fetch;
 	const struct stele_incoming *incoming = &fetch->incoming;
+	if (fault == STELE_CLIENT_CUT && fetch->on_old_connection && incoming->message_cnt == 0) {
+		/* Who closes behind each answer has not refused this one. */
+		fetch_again(refresh);
+		return;
+	}
 	refresh->zone->transfer_failed_cnt++;
 	stele_count(&refresh->daemon->counters.transfer_in_failed);
 	bool refused = fault == STELE_CLIENT_CONTENT && incoming->fault == STELE_INCOMING_RCODE;
@@ -206,7 +211,6 @@ void refresh_fetch_ended(struct stele_refresh *refresh, enum stele_client_fault 
 static struct refresh_fetch *fetch_new(struct stele_refresh *refresh)
 {
 	const struct stele_managed_zone *zone = refresh->zone;
-	const struct refresh_round *round = refresh->round;
 	/* Not calloc(): the room for a record's data is large. */
 	struct refresh_fetch *fetch = malloc(sizeof(*fetch));
 	if (fetch == NULL)
@@ -219,10 +223,7 @@ static struct refresh_fetch *fetch_new(struct stele_refresh *refresh)
 	fetch->apex_len = zone->apex_len;
 	fetch->has_serial = zone->loaded;
 	fetch->serial = zone->serial;
-	fetch->zonemd = round->options->zonemd;
-	char peer[STELE_ADDRESS_TEXT_MAX];
-	snprintf(fetch->source, sizeof(fetch->source), "transfer of %s from %s", zone->name,
-		 refresh_peer(round, peer));
+	fetch->zonemd = refresh->round->options->zonemd;
 	return fetch;
 }
 
@@ -252,6 +253,7 @@ void refresh_fetch(struct stele_refresh *refresh)
 	size_t len = stele_transfer_query(incoming.id, zone->apex, zone->apex_len,
 					  incoming.ixfr ? STELE_TYPE_IXFR : STELE_TYPE_AXFR,
 					  zone->serial, !round->plain, msg);
+	fetch->on_old_connection = round->client != NULL;
 	if (round->client == NULL) {
 		struct stele_client_settings settings = refresh_client(
 			refresh, round->remote->tls.enabled ? STELE_CLIENT_TLS : STELE_CLIENT_TCP);

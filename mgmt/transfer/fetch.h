@@ -13,6 +13,7 @@ struct refresh_fetch {
 	struct stele_daemon *daemon;
 	struct stele_refresh *refresh; /* NULL: the zone is gone, and it is being committed */
 	bool committing;
+	bool on_old_connection; /* on which the SOA was asked for */
 	uint64_t began_ns;
 
 	/* What the committer reads. */
@@ -21,7 +22,6 @@ struct refresh_fetch {
 	bool has_serial; /* ours, from which deltas lead on */
 	uint32_t serial;
 	enum stele_zonemd_mode zonemd;
-	char source[STELE_NAME_TEXT_MAX + STELE_ADDRESS_TEXT_MAX + 20]; /* for the report */
 	struct stele_staging staging;
 
 	/* What it writes. */
@@ -37,10 +37,5 @@ struct refresh_fetch {
  * not fit; STELE_E_STALE: the store holds another serial than the deltas begin with. */
 int refresh_apply(struct refresh_fetch *fetch, struct stele_store_write *write,
 		  struct stele_error *reterr);
-
-/* Whether the zone, as the write left it, has the digest that it says (RFC 8976); in zonemd.c. Costs a walk
- * over the zone if there is one. STELE_E_INPUT. */
-int refresh_check_zonemd(struct stele_store_write *write, const uint8_t *apex,
-			 enum stele_zonemd_mode mode, struct stele_error *reterr);
 
 #endif

@@ -11,7 +11,7 @@
 /* Nothing sleeps longer than this, so that a clock that was set right is seen. */
 #define SLEEP_MAX_S 3600
 /* Between a round and the one that a NOTIFY asked for meanwhile. */
-#define AGAIN_US 20000
+#define AGAIN_US 5000
 
 /* ---- small things ---- */
 
@@ -487,13 +487,15 @@ void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *z
 	struct stele_refresh *refresh = zone->refresh;
 	if (refresh == NULL)
 		return;
+	bool known = refresh->again;
 	refresh->again = true;
 	refresh->again_force |= force;
 	if (from != NULL) {
 		refresh->has_from = true;
 		refresh->from = *from;
 	}
-	if (refresh->round == NULL)
+	/* Not again with each of a storm, or it would be put off for as long as that lasts. */
+	if (refresh->round == NULL && !known)
 		arm(refresh);
 }
 

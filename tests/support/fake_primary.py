@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
@@ -137,6 +138,7 @@ class Versions:
         """What a good primary says."""
         if question.type == "SOA":
             yield wire(reply(question, [self.soa()]))
+            yield Keep
             return
         records = self.axfr()
         if question.type == "IXFR":
@@ -159,13 +161,18 @@ def canonical(rrsets):
 
 
 class FakePrimary:
-    """Runs a script: FakePrimary(zone.answer). `script` may be changed while it runs."""
+    """Runs a script: FakePrimary(zone.answer). `script` may be changed while it runs.
 
-    def __init__(self, script, keyring=None, port=0):
+    `tls`: an ssl.SSLContext with which connections are taken.
+    """
+
+    def __init__(self, script, keyring=None, port=0, tls=None):
         self.script = script
+        self.tls = tls
         self.keyring = keyring
         self.asked = []
         self.stopping = False
+        self.connection_cnt = 0
         while True:
             self.tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -238,14 +245,19 @@ class FakePrimary:
             except OSError:
                 return
             self.connections.add(connection)
+            self.connection_cnt += 1
             threading.Thread(target=self._serve_connection, args=(connection,),
                              daemon=True).start()
 
     def _serve_connection(self, connection):
         try:
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True)
             while self._serve_one(connection):
                 pass
-        except OSError:
+            if self.tls:
+                connection.unwrap()
+        except (OSError, dns.exception.DNSException):
             pass
         finally:
             self.connections.discard(connection)

@@ -99,7 +99,7 @@ class Secondary:
             if condition(zone):
                 return zone
             assert time.monotonic() < deadline, "%s\n%s" % (zone, self.log_text()[-6000:])
-            time.sleep(0.01)
+            time.sleep(0.003)
 
     def wait_serial(self, name, serial, seconds=20):
         return self.wait(name, lambda z: z["loaded"] and z["serial"] == serial, seconds)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Zones over TLS (RFC 9103): whom a secondary believes, and that the zone comes over one connection."""
+import ssl
+
+import pytest
+
+from certificates import Authority, pin
+from fake_primary import FakePrimary, Keep, Versions
+from secondary import Secondary
+
+ZONE = "zone.test."
+BASE = [(ZONE, 300, "NS", "ns.zone.test."), ("ns.zone.test.", 300, "A", "192.0.2.1"),
+        ("www.zone.test.", 300, "TXT", '"one"')]
+NEXT = BASE[:2] + [("www.zone.test.", 300, "TXT", '"two"')]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A CA, and another one that nobody knows."""
+    folder = tmp_path_factory.mktemp("certificates")
+    return Authority(folder), Authority(folder, "other")
+
+
+def context(certificate, alpn=("dot",), newest=ssl.TLSVersion.TLSv1_3, client_ca=None):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate)
+    tls.maximum_version = newest
+    if alpn:
+        tls.set_alpn_protocols(list(alpn))
+    if client_ca:
+        tls.verify_mode = ssl.CERT_REQUIRED
+        tls.load_verify_locations(client_ca)
+    return tls
+
+
+def remote(primary, **tls):
+    items = ["enabled: true"] + ["%s: %s" % item for item in tls.items()]
+    return "addresses: [127.0.0.1], port: %d, tls: {%s}" % (primary.port, ", ".join(items))
+
+
+def taken(tls, **options):
+    """A zone comes, and its changes come."""
+    zone = Versions(ZONE, {1: BASE})
+    with FakePrimary(zone.answer, tls=tls) as primary, \
+         Secondary([ZONE], [remote(primary, **options)]) as secondary:
+        secondary.wait_serial(ZONE, 1)
+        assert secondary.canonical(ZONE) == zone.canonical()
+        primary.asked.clear()
+        secondary.command("refresh", ZONE)
+        secondary.wait(ZONE, lambda z: primary.asked_for("SOA") == 1)
+        connections = primary.connection_cnt
+        zone.versions[2] = NEXT
+        secondary.command("refresh", ZONE)
+        secondary.wait_serial(ZONE, 2)
+        assert primary.connection_cnt == connections + 1
+        assert secondary.canonical(ZONE) == zone.canonical()
+        assert [q.type for q in primary.asked] == ["SOA", "SOA", "IXFR"]
+        assert all(q.tcp for q in primary.asked)
+
+
+def refused(tls, text, **options):
+    zone = Versions(ZONE, {1: BASE})
+    with FakePrimary(zone.answer, tls=tls) as primary, \
+         Secondary([ZONE], [remote(primary, **options)]) as secondary:
+        entry = secondary.wait(ZONE, lambda z: z["error"])
+        assert text in entry["error"] and not entry["loaded"]
+        assert not primary.asked
+
+
+def test_name(world):
+    ca, _ = world
+    taken(context(ca.issue("xfr.test")), name="xfr.test", ca=ca.ca)
+
+
+def test_address(world):
+    ca, _ = world
+    taken(context(ca.issue("address", "IP:127.0.0.1")), ca=ca.ca)
+
+
+def test_wrong_name(world):
+    ca, _ = world
+    refused(context(ca.issue("wrong.test")), "certificate", name="xfr.test", ca=ca.ca)
+    refused(context(ca.issue("wrong2.test")), "certificate", ca=ca.ca)
+
+
+def test_common_name_does_not_count(world):
+    ca, _ = world
+    refused(context(ca.issue("xfr2.test", "DNS:other.test")), "certificate", name="xfr2.test", ca=ca.ca)
+
+
+def test_unknown_authority(world):
+    ca, other = world
+    refused(context(other.issue("xfr.test")), "certificate", name="xfr.test", ca=ca.ca)
+    refused(context(other.issue("xfr.test")), "certificate", name="xfr.test")
+
+
+def test_pins(world):
+    _, other = world
+    certificate = other.issue("pinned.test")
+    taken(context(certificate), pins='["%s"]' % pin(certificate[0]))
+    elsewhere = other.issue("elsewhere.test")
+    refused(context(certificate), "none of the pins", pins='["%s"]' % pin(elsewhere[0]))
+
+
+def test_tls_1_2_is_too_old(world):
+    ca, _ = world
+    refused(context(ca.issue("xfr.test"), newest=ssl.TLSVersion.TLSv1_2), "TLS", name="xfr.test",
+            ca=ca.ca)
+
+
+@pytest.mark.parametrize("alpn", [(), ("h2",)])
+def test_alpn(world, alpn):
+    ca, _ = world
+    zone = Versions(ZONE, {1: BASE})
+    with FakePrimary(zone.answer, tls=context(ca.issue("xfr.test"), alpn)) as primary, \
+         Secondary([ZONE], [remote(primary, name="xfr.test", ca=ca.ca)]) as secondary:
+        assert not secondary.wait(ZONE, lambda z: z["error"])["loaded"]
+        assert not primary.asked
+
+
+def test_client_certificate(world):
+    ca, other = world
+    server = context(ca.issue("xfr.test"), client_ca=ca.ca)
+    certificate, key = ca.issue("secondary.test")
+    taken(server, name="xfr.test", ca=ca.ca, certificate=certificate, key=key)
+    refused(server, "", name="xfr.test", ca=ca.ca)
+    certificate, key = other.issue("stranger.test")
+    refused(server, "", name="xfr.test", ca=ca.ca, certificate=certificate, key=key)
+
+
+def test_primary_that_closes_behind_each_answer(world):
+    ca, _ = world
+    zone = Versions(ZONE, {1: BASE})
+
+    def script(question):
+        yield from (part for part in zone.answer(question) if part is not Keep)
+    with FakePrimary(script, tls=context(ca.issue("xfr.test"))) as primary, \
+         Secondary([ZONE], [remote(primary, name="xfr.test", ca=ca.ca)]) as secondary:
+        secondary.wait_serial(ZONE, 1)
+        zone.versions[2] = NEXT
+        secondary.command("refresh", ZONE)
+        secondary.wait_serial(ZONE, 2)
+        assert secondary.counts()["ixfr_in"] == 1
+        assert secondary.zone(ZONE)["failed_transfers"] == 0
+
+
+def test_files_that_are_wrong(world, tmp_path):
+    ca, _ = world
+    nothing = tmp_path / "nothing.pem"
+    nothing.write_text("")
+    refused(context(ca.issue("xfr.test")), "nothing.pem", name="xfr.test", ca=nothing)
+    refused(context(ca.issue("xfr.test")), "missing.pem", name="xfr.test", ca=ca.ca,
+            certificate=tmp_path / "missing.pem", key=nothing)
+
+
+def test_no_tls_there():
+    zone = Versions(ZONE, {1: BASE})
+    with FakePrimary(zone.answer) as primary, \
+         Secondary([ZONE], [remote(primary, name="xfr.test")], ["transfer_max_time: 2s"]) as secondary:
+        assert not secondary.wait(ZONE, lambda z: z["error"])["loaded"]
