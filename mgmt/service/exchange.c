@@ -209,6 +209,13 @@ static bool flush(struct connection *c)
 	return c->out_len == 0;
 }
 
+void exchange_finish(struct connection *c)
+{
+	c->busy = true;
+	if (!c->handshaking)
+		flush(c);
+}
+
 /* ---- in ---- */
 
 static ssize_t read_once(struct connection *c, uint8_t *to, size_t room)
