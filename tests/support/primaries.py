@@ -109,6 +109,7 @@ server:
   udp-workers: 1
   tcp-workers: 1
   background-workers: 1
+  tcp-io-timeout: 60000
 control:
   listen: {0}/control
 log:
@@ -167,8 +168,8 @@ class KnotSigning(Knot):
 
 
 class Nsd(Primary):
+    """Its TLS knows no ALPN, so it is not what RFC 9103 section 7.1 wants."""
     program = "nsd"
-    has_tls = True
 
     def configure(self):
         text = """
