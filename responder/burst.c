@@ -52,9 +52,13 @@ static inline void queue(struct stele_burst *burst, struct rte_mbuf *mbuf, uint3
 	mbuf->pkt_len = len;
 	unsigned i = burst->out_cnt++;
 	burst->out[i] = mbuf;
-	burst->out_len[i] = (uint16_t)len;
-	burst->out_stat[i] = (uint8_t)stat;
-	burst->out_reply[i] = reply;
+	burst->leaving[i] = (struct stele_leaving){
+		.reply = reply,
+		.len = (uint16_t)len,
+		.stat = (uint8_t)stat,
+		/* Now, since what is sent is the driver's. */
+		.truncated = reply && (reply->buf[2] & 0x02) != 0,
+	};
 }
 
 static void reply_locally(struct stele_worker *worker, struct rte_mbuf *mbuf,
@@ -99,8 +103,10 @@ static inline void sort(struct stele_worker *worker, struct rte_mbuf *mbuf, bool
 		}
 		stele_frame_query(frame, bytes, &burst->queries[burst->query_cnt],
 				  &burst->replies[burst->query_cnt]);
-		if (worker->rrl)
-			stele_rrl_prefetch(worker->rrl, &burst->queries[burst->query_cnt].client);
+		if (worker->rrl) {
+			struct stele_query *query = &burst->queries[burst->query_cnt];
+			query->client_hash = stele_rrl_prefetch(worker->rrl, &query->client);
+		}
 		burst->query_mbufs[burst->query_cnt++] = mbuf;
 		break;
 	case STELE_FRAME_LOCAL:
@@ -141,11 +147,9 @@ static inline void offload_checksums(const struct stele_worker *worker, struct r
 }
 
 static void count_limited(struct stele_worker *worker, const struct stele_worker_zones *zones,
-			  const struct stele_view *view, const struct stele_reply *reply)
+			  const struct stele_reply *reply)
 {
-	uint32_t slot = zones && zones->view_serial == view->serial ?
-				stele_stats_zone_slot(zones->map, reply->zone_id) :
-				0;
+	uint32_t slot = zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0;
 
 	stele_stats_zone_add(&worker->rows[slot], STELE_ZONE_STAT_LIMITED, 1);
 }
@@ -193,7 +197,7 @@ static void answer(struct stele_worker *worker, const struct stele_view *view,
 			stele_punt_add(worker, mbuf, STELE_STAT_PUNT_DNS);
 		} else {
 			if (reply->drop_reason == STELE_DROP_POLICY)
-				count_limited(worker, zones, view, reply);
+				count_limited(worker, zones, reply);
 			stele_worker_drop(worker, mbuf, drop_stat(worker, reply));
 		}
 	}
@@ -231,8 +235,17 @@ static inline enum stele_stat rcode_stat(uint16_t rcode)
 						    STELE_STAT_RCODE_OTHER;
 }
 
-static void count_reply(struct stele_worker *worker, const struct stele_reply *reply,
-			const struct stele_worker_zones *zones, bool truncated)
+/* What a burst adds up to. Written to the counters once, where most replies would add to the same ones. */
+struct tally {
+	uint64_t cycles; /* from the burst's arrival until it was sent */
+	uint64_t bytes, replies, reply_bytes, noerror, nxdomain, truncated, udp4;
+	/* The zone of the reply before: mostly that of the next one too. */
+	uint32_t zone_id;
+	struct stele_stats_zone_row *row;
+};
+
+static inline void count_zone(struct stele_worker *worker, const struct stele_worker_zones *zones,
+			      const struct stele_leaving *leaving, struct tally *tally)
 {
 	static const uint8_t zone_stats[STELE_REPLY_CLASS_CNT] = {
 		[STELE_CLASS_ANSWER] = STELE_ZONE_STAT_ANSWER,
@@ -241,49 +254,78 @@ static void count_reply(struct stele_worker *worker, const struct stele_reply *r
 		[STELE_CLASS_NXDOMAIN] = STELE_ZONE_STAT_NXDOMAIN,
 		[STELE_CLASS_ERROR] = STELE_ZONE_STAT_ERROR,
 	};
+	const struct stele_reply *reply = leaving->reply;
+
+	if (unlikely(!tally->row || tally->zone_id != reply->zone_id)) {
+		tally->zone_id = reply->zone_id;
+		tally->row =
+			&worker->rows[zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0];
+	}
+	stele_stats_zone_add(tally->row, zone_stats[reply->reply_class], 1);
+	stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TX_BYTES, reply->len);
+	if (unlikely(leaving->truncated))
+		stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TRUNCATED, 1);
+}
+
+static inline void count_reply(struct stele_worker *worker, const struct stele_worker_zones *zones,
+			       const struct stele_leaving *leaving, struct tally *tally)
+{
+	struct stele_stats_worker *stats = worker->stats;
+	const struct stele_reply *reply = leaving->reply;
+
+	tally->replies++;
+	tally->reply_bytes += reply->len;
+	tally->udp4 += leaving->stat == STELE_STAT_ANSWERED_UDP4;
+	tally->truncated += leaving->truncated;
+	if (likely(reply->rcode == 0))
+		tally->noerror++;
+	else if (reply->rcode == 3)
+		tally->nxdomain++;
+	else
+		stele_stats_add(stats, rcode_stat(reply->rcode), 1);
+	stele_stats_count_bucket(stats->buckets.RESPONSE_SIZE, STELE_BUCKETS_RESPONSE_SIZE,
+				 reply->len, 1);
+	count_zone(worker, zones, leaving, tally);
+}
+
+static void write_tally(struct stele_worker *worker, const struct tally *tally, unsigned sent)
+{
 	struct stele_stats_worker *stats = worker->stats;
 
-	stele_stats_add(stats, rcode_stat(reply->rcode), 1);
-	stele_stats_add(stats, STELE_STAT_TRUNCATED, truncated);
-	STELE_STATS_RECORD(stats, RESPONSE_SIZE, reply->len, 1);
-	struct stele_stats_zone_row *row =
-		&worker->rows[zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0];
-	stele_stats_zone_add(row, zone_stats[reply->reply_class], 1);
-	stele_stats_zone_add(row, STELE_ZONE_STAT_TRUNCATED, truncated);
-	stele_stats_zone_add(row, STELE_ZONE_STAT_TX_BYTES, reply->len);
+	stele_stats_add(stats, STELE_STAT_TX_PACKETS, sent);
+	stele_stats_add(stats, STELE_STAT_TX_BYTES, tally->bytes);
+	if (tally->replies == 0)
+		return;
+	uint64_t ns = (uint64_t)((double)tally->cycles * worker->ns_per_cycle);
+	stele_stats_add(stats, STELE_STAT_ANSWERED_UDP4, tally->udp4);
+	stele_stats_add(stats, STELE_STAT_ANSWERED_UDP6, tally->replies - tally->udp4);
+	stele_stats_add(stats, STELE_STAT_RCODE_NOERROR, tally->noerror);
+	stele_stats_add(stats, STELE_STAT_RCODE_NXDOMAIN, tally->nxdomain);
+	stele_stats_add(stats, STELE_STAT_TRUNCATED, tally->truncated);
+	stele_stats_add_sum(stats, STELE_HISTOGRAM_RESPONSE_SIZE, tally->reply_bytes);
+	STELE_STATS_RECORD(stats, RESPONSE_TIME, ns, tally->replies);
 }
 
 static void send_all(struct stele_worker *worker, const struct stele_worker_zones *zones)
 {
 	struct stele_burst *burst = &worker->burst;
-	struct stele_stats_worker *stats = worker->stats;
-	bool truncated[STELE_BURST_MAX];
-	uint64_t bytes = 0, replies = 0;
+	struct tally tally = {0};
 
 	if (burst->out_cnt == 0)
 		return;
-	/* What is sent is the driver's. */
-	for (unsigned i = 0; i < burst->out_cnt; i++)
-		truncated[i] = burst->out_reply[i] && burst->out_reply[i]->buf[2] & 0x02;
 	unsigned sent = transmit(worker, burst->out, burst->out_cnt);
-	uint64_t ns = (uint64_t)((double)(rte_rdtsc() - burst->began) * worker->ns_per_cycle);
-
+	tally.cycles = rte_rdtsc() - burst->began;
 	for (unsigned i = 0; i < sent; i++) {
-		stele_stats_add(stats, burst->out_stat[i], 1);
-		bytes += burst->out_len[i];
-		if (likely(burst->out_reply[i] != NULL)) {
-			replies++;
-			/* No more is sent than there is.
-			 * NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
-			count_reply(worker, burst->out_reply[i], zones, truncated[i]);
-		}
+		const struct stele_leaving *leaving = &burst->leaving[i];
+		tally.bytes += leaving->len;
+		if (likely(leaving->reply != NULL))
+			count_reply(worker, zones, leaving, &tally);
+		else
+			stele_stats_add(worker->stats, leaving->stat, 1);
 	}
 	for (unsigned i = sent; i < burst->out_cnt; i++)
 		stele_worker_drop(worker, burst->out[i], STELE_STAT_DROP_TX_FULL);
-	stele_stats_add(stats, STELE_STAT_TX_PACKETS, sent);
-	stele_stats_add(stats, STELE_STAT_TX_BYTES, bytes);
-	if (replies)
-		STELE_STATS_RECORD(stats, RESPONSE_TIME, ns, replies);
+	write_tally(worker, &tally, sent);
 }
 
 static void count_slipped(struct stele_worker *worker)
@@ -307,8 +349,12 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 	burst->began = rte_rdtsc();
 	for (unsigned i = 0; i < cnt; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
-	if (zones && (!view || zones->view_serial != view->serial))
-		zones = NULL; /* of the image before: its zones may have other ids */
+	/* Of another image, zones may have other ids. */
+	if (zones && unlikely(!view || zones->view_serial != view->serial)) {
+		zones = __atomic_load_n(&zones->before, __ATOMIC_ACQUIRE);
+		if (zones && (!view || zones->view_serial != view->serial))
+			zones = NULL;
+	}
 
 	stele_stats_begin(worker->stats);
 	burst->query_cnt = burst->out_cnt = burst->punt_cnt = 0;

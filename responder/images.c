@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "responder/images.h"
+#include "responder/images_internal.h"
 
 #include "lib/daemon/log.h"
 #include "responder/serve/state.h"
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -17,39 +18,6 @@
  * verifies. Smaller: megabytes are written and synced at every few updates. Larger: starts take longer.
  */
 #define UNSAVED_PART 16
-
-/* The zones of the current image, as they are counted. */
-struct zone_set {
-	struct stele_stats_zone *zones;
-	uint32_t *slots;
-	size_t cnt;
-	/* One for each node: the serial of a view is its own. */
-	struct stele_worker_zones nodes[STELE_NODES_MAX];
-	struct stele_stats_zone_map *map;
-};
-
-/* The file of an image that is kept: what is needed to remember it. */
-struct file {
-	int fd; /* -1: none */
-	char path[4096];
-};
-
-struct stele_images {
-	const struct stele_responder_config *config;
-	struct stele_stats *stats;
-	unsigned node_cnt;
-	int nodes[STELE_NODES_MAX];
-	struct stele_serve *serves[STELE_NODES_MAX];
-	struct stele_worker *const *workers;
-	unsigned worker_cnt;
-	struct zone_set *zones;
-	struct file current, previous;
-	uint64_t unsaved_sz; /* bytes verified since findings were saved; UINT64_MAX: none were */
-	struct stat saved;   /* the file that it is about */
-
-	pthread_mutex_t lock; /* over `status`, and over who looks at `zones` */
-	struct stele_serve_status status;
-};
 
 static enum stele_arena_pages pages_of(enum stele_huge_pages pages)
 {
@@ -133,23 +101,14 @@ int stele_images_open(const struct stele_responder_config *config, const int *no
 	return 0;
 }
 
-static void free_zone_set(struct zone_set *set)
-{
-	if (!set)
-		return;
-	stele_stats_zone_map_free(set->map);
-	free(set->zones);
-	free(set->slots);
-	free(set);
-}
-
 void stele_images_close(struct stele_images *images)
 {
 	if (!images)
 		return;
 	for (unsigned i = 0; i < images->node_cnt; i++)
 		stele_serve_close(images->serves[i]);
-	free_zone_set(images->zones);
+	images_free_zones(images);
+	free(images->quiescent);
 	if (images->current.fd >= 0)
 		close(images->current.fd);
 	if (images->previous.fd >= 0)
@@ -158,134 +117,15 @@ void stele_images_close(struct stele_images *images)
 	free(images);
 }
 
-/* ---- zones ---- */
-
-struct gathering {
-	struct zone_set *set;
-	size_t room;
-	uint64_t generation;
-};
-
-static int gather(void *user, const struct stele_serve_zone *zone)
+int stele_images_attach(struct stele_images *images, struct stele_worker *const *workers,
+			unsigned worker_cnt, struct stele_error *reterr)
 {
-	struct gathering *g = user;
-	struct stele_stats_zone *entry;
-
-	if (g->set->cnt == g->room) {
-		size_t room = g->room ? 2 * g->room : 64;
-		void *grown = realloc(g->set->zones, room * sizeof(*g->set->zones));
-		if (!grown)
-			return STELE_E_SYSTEM;
-		g->set->zones = grown;
-		g->room = room;
-	}
-	entry = &g->set->zones[g->set->cnt++];
-	memset(entry, 0, sizeof(*entry));
-	memcpy(entry->name, zone->apex, zone->apex_len);
-	entry->name_len = zone->apex_len;
-	entry->serial = zone->serial;
-	entry->zone_id = zone->zone_id;
-	entry->generation = g->generation;
-	return 0;
-}
-
-static int make_zone_set(struct stele_images *images, struct zone_set **ret_set,
-			 struct stele_error *reterr)
-{
-	struct gathering g = {.set = calloc(1, sizeof(*g.set))};
-	int rc;
-
-	if (!g.set)
-		goto no_memory;
-	g.generation = images->status.current.generation;
-	if (stele_serve_zones(images->serves[0], gather, &g) != 0)
-		goto no_memory;
-	g.set->slots = calloc(g.set->cnt + 1, sizeof(*g.set->slots));
-	if (!g.set->slots)
-		goto no_memory;
-	rc = stele_stats_zones_assign(images->stats, g.set->zones, g.set->cnt, g.set->slots,
-				      reterr);
-	if (!rc)
-		rc = stele_stats_zone_map_new(g.set->zones, g.set->slots, g.set->cnt, &g.set->map,
-					      reterr);
-	if (rc) {
-		free_zone_set(g.set);
-		return rc;
-	}
-	for (unsigned i = 0; i < images->node_cnt; i++) {
-		struct stele_serve_status status;
-		stele_serve_status(images->serves[i], &status);
-		g.set->nodes[i].view_serial = status.current.serial;
-		g.set->nodes[i].map = g.set->map;
-	}
-	*ret_set = g.set;
-	return 0;
-no_memory:
-	free_zone_set(g.set);
-	return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the zones of an image");
-}
-
-static const struct stele_worker_zones *zones_for(const struct stele_images *images,
-						  const struct zone_set *set, int node)
-{
-	unsigned i = 0;
-
-	while (i + 1 < images->node_cnt && images->nodes[i] != node)
-		i++;
-	return &set->nodes[i];
-}
-
-/*
- * Until a worker has the new zones, it counts replies from the new image in the row for all that
- * have none of their own. To count queries late is no reason to serve them late.
- */
-static void renew_zones(struct stele_images *images)
-{
-	const struct stele_worker_zones *old;
-	struct stele_error error;
-	struct zone_set *set = NULL;
-
-	if (make_zone_set(images, &set, &error) != 0) {
-		stele_log(STELE_LOG_WARNING, "zones are not counted one by one: %s", error.text);
-		return;
-	}
-	for (unsigned i = 0; i < images->worker_cnt; i++)
-		stele_worker_set_zones(
-			images->workers[i],
-			zones_for(images, set, stele_worker_node(images->workers[i])), &old);
-	urcu_qsbr_synchronize_rcu();
-	stele_stats_zones_settle(images->stats, set->zones, set->slots, set->cnt);
-	pthread_mutex_lock(&images->lock);
-	struct zone_set *gone = images->zones;
-	images->zones = set;
-	pthread_mutex_unlock(&images->lock);
-	free_zone_set(gone);
-}
-
-bool stele_images_serial(struct stele_images *images, const uint8_t *apex, size_t apex_len,
-			 uint32_t *ret_serial, uint64_t *ret_generation)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&images->lock);
-	const struct zone_set *set = images->zones;
-	for (size_t i = 0; set && i < set->cnt && !found; i++) {
-		const struct stele_stats_zone *zone = &set->zones[i];
-		found = zone->name_len == apex_len && memcmp(zone->name, apex, apex_len) == 0;
-		if (found) {
-			*ret_serial = zone->serial;
-			*ret_generation = zone->generation;
-		}
-	}
-	pthread_mutex_unlock(&images->lock);
-	return found;
-}
-
-void stele_images_attach(struct stele_images *images, struct stele_worker *const *workers,
-			 unsigned worker_cnt)
-{
+	images->quiescent = calloc(worker_cnt, sizeof(*images->quiescent));
+	if (!images->quiescent)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for workers");
 	images->workers = workers;
 	images->worker_cnt = worker_cnt;
+	return 0;
 }
 
 /* ---- loading ---- */
@@ -329,7 +169,7 @@ void stele_images_save_findings(struct stele_images *images)
 {
 	struct stele_findings findings;
 	struct stele_error error;
-	struct stat file;
+	struct stat file = images->saved;
 
 	if (images->current.fd < 0 ||
 	    (!is_other_file(images, &file) &&
@@ -351,7 +191,7 @@ void stele_images_save_findings(struct stele_images *images)
 
 static void hold_file(struct stele_images *images, int fd, const char *path, bool replaces)
 {
-	struct file *gone = replaces ? &images->current : &images->previous;
+	struct images_file *gone = replaces ? &images->current : &images->previous;
 
 	if (gone->fd >= 0)
 		close(gone->fd);
@@ -361,33 +201,98 @@ static void hold_file(struct stele_images *images, int fd, const char *path, boo
 	snprintf(images->current.path, sizeof(images->current.path), "%s", path);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void note_workers(struct stele_images *images)
+{
+	for (unsigned i = 0; i < images->worker_cnt; i++)
+		images->quiescent[i] = stele_worker_quiescent(images->workers[i]);
+}
+
+/* Who has not come round since note_workers(). */
+static int name_stuck(const struct stele_images *images, const char *what,
+		      struct stele_error *reterr)
+{
+	for (unsigned i = 0; i < images->worker_cnt; i++)
+		if (images->quiescent[i] == stele_worker_quiescent(images->workers[i]))
+			return stele_fail(reterr, STELE_E_SYSTEM,
+					  "worker %u on core %u stands still: %s", i,
+					  stele_worker_core(images->workers[i]), what);
+	return stele_fail(reterr, STELE_E_SYSTEM, "a worker is too slow: %s", what);
+}
+
+static void discard(struct stele_images *images, struct stele_serve_next **next)
+{
+	for (unsigned i = 0; i < images->node_cnt; i++)
+		stele_serve_discard(images->serves[i], next[i]);
+}
+
+/*
+ * On all nodes; what was prepared is gone then. Nothing is published while a worker may still look at an
+ * image before the current one, so there are never more than two that zones are counted of.
+ */
+static int publish(struct stele_images *images, struct stele_serve_next **next,
+		   struct stele_error *reterr)
+{
+	int rc = 0;
+
+	if (images->retired)
+		images_settle_zones(images);
+	images_give_zones(images, next);
+	for (unsigned i = 0; i < images->node_cnt; i++)
+		stele_serve_publish(images->serves[i], next[i]);
+	note_status(images);
+	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
+		rc = stele_serve_await(images->serves[i], reterr);
+	if (rc)
+		return name_stuck(images, "all others serve the image, it does not", reterr);
+	images_settle_zones(images);
+	return 0;
+}
+
+/* Nothing was published, for whatever reason. */
+static int refuse(struct stele_images *images, int rc, struct stele_error *reterr)
+{
+	if (rc == STELE_E_STALE)
+		rc = name_stuck(images, "nothing is loaded until it goes on", reterr);
+	note_status(images);
+	return rc;
+}
+
 static int load_until(struct stele_images *images, int fd, uint64_t end, const char *name,
 		      struct stele_serve_load_info *ret_info, struct stele_error *reterr)
 {
-	struct stele_serve_load_info info = {0};
+	struct stele_serve_next *next[STELE_NODES_MAX] = {NULL};
 	int rc = 0;
-	unsigned i;
 
-	for (i = 0; i < images->node_cnt && !rc; i++)
-		rc = stele_serve_load_until(images->serves[i], fd, end, name, &info, reterr);
+	note_workers(images);
+	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
+		rc = stele_serve_prepare(images->serves[i], fd, end, name, &next[i], reterr);
 	if (rc) {
-		/* The nodes before the one that refused. */
-		for (unsigned back = 0; back + 1 < i && !info.unchanged; back++)
-			stele_serve_rollback(images->serves[back], NULL, NULL);
+		discard(images, next);
 		stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS_REFUSED, 1);
-		note_status(images);
-		return rc;
+		return refuse(images, rc, reterr);
 	}
+	struct stele_serve_load_info info = *stele_serve_next_info(next[0]);
+	uint64_t begin = now_ns();
+	if (info.unchanged)
+		discard(images, next);
+	else
+		rc = publish(images, next, reterr);
+	info.grace_ns = now_ns() - begin;
 	hold_file(images, fd, name, info.unchanged);
 	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS, 1);
-	note_status(images);
-	if (!info.unchanged) {
+	if (!info.unchanged)
 		note_unsaved(images, &info);
-		renew_zones(images);
-	}
 	if (ret_info)
 		*ret_info = info;
-	return 0;
+	return rc;
 }
 
 int stele_images_load(struct stele_images *images, int fd, const char *name,
@@ -405,21 +310,26 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 int stele_images_rollback(struct stele_images *images, struct stele_serve_load_info *ret_info,
 			  struct stele_error *reterr)
 {
+	struct stele_serve_next *next[STELE_NODES_MAX] = {NULL};
 	int rc = 0;
 
+	note_workers(images);
 	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
-		rc = stele_serve_rollback(images->serves[i], ret_info, reterr);
-	if (rc)
-		return rc;
-	struct file file = images->current;
+		rc = stele_serve_prepare_rollback(images->serves[i], &next[i], reterr);
+	if (rc) {
+		discard(images, next);
+		return refuse(images, rc, reterr);
+	}
+	if (ret_info)
+		*ret_info = *stele_serve_next_info(next[0]);
+	rc = publish(images, next, reterr);
+	struct images_file file = images->current;
 	images->current = images->previous;
 	images->previous = file;
 	stele_stats_global_add(images->stats, STELE_GLOBAL_ROLLBACKS, 1);
-	note_status(images);
-	renew_zones(images);
 	remember(images, true);
 	stele_images_save_findings(images);
-	return 0;
+	return rc;
 }
 
 static void trust(const struct stele_images *images, const struct stele_findings *findings)

@@ -33,11 +33,13 @@ void stele_images_close(struct stele_images *images); /* no worker is left; NULL
 const struct stele_serve_root *stele_images_root(const struct stele_images *images, int node);
 
 /* Who counts by zone. Before the first load. */
-void stele_images_attach(struct stele_images *images, struct stele_worker *const *workers,
-			 unsigned worker_cnt);
+int stele_images_attach(struct stele_images *images, struct stele_worker *const *workers,
+			unsigned worker_cnt, struct stele_error *reterr);
 
-/* As stele_serve_load() and stele_serve_rollback(), on all nodes or on none. `ret_info` may be
- * NULL. */
+/*
+ * As stele_serve_load() and stele_serve_rollback(), on all nodes or on none. `ret_info` may be NULL. STELE_E_SYSTEM
+ * also if a worker stands still for ten seconds, which the text names: mostly nothing is published then.
+ */
 int stele_images_load(struct stele_images *images, int fd, const char *name,
 		      struct stele_serve_load_info *ret_info, struct stele_error *reterr);
 int stele_images_rollback(struct stele_images *images, struct stele_serve_load_info *ret_info,

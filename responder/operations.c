@@ -221,20 +221,28 @@ static int op_undrain(void *user, struct stele_ctl_call *call, struct stele_erro
 
 /* ---- reload ---- */
 
+/* Longer, and nobody is heard on the control socket meanwhile; the settings are in use anyway. */
+#define RELOAD_WAIT_MS 1000
+
 static int replace_answers(struct stele_responder *responder,
 			   const struct stele_answer_settings *answers, struct stele_error *reterr)
 {
-	struct stele_answer_settings **olds = calloc(responder->worker_cnt, sizeof(*olds));
 	int rc = 0;
 
-	if (!olds)
-		return stele_fail(reterr, STELE_E_SYSTEM, "no memory");
-	for (unsigned i = 0; i < responder->worker_cnt && !rc; i++)
-		rc = stele_worker_set_answers(responder->workers[i], answers, &olds[i], reterr);
-	urcu_qsbr_synchronize_rcu();
-	for (unsigned i = 0; i < responder->worker_cnt; i++)
-		free(olds[i]);
-	free(olds);
+	if (stele_grace_await(responder->grace, responder->answers_grace, 0) != 0)
+		return stele_fail(reterr, STELE_E_SYSTEM,
+				  "a worker stands still, and has yet to see the settings before");
+	for (unsigned i = 0; i < responder->worker_cnt && !rc; i++) {
+		free(responder->old_answers[i]);
+		responder->old_answers[i] = NULL;
+		rc = stele_worker_set_answers(responder->workers[i], answers,
+					      &responder->old_answers[i], reterr);
+	}
+	/* A worker that hangs looks at the old ones until it goes on, and then at the new ones. */
+	responder->answers_grace = stele_grace_begin(responder->grace);
+	if (stele_grace_await(responder->grace, responder->answers_grace, RELOAD_WAIT_MS) != 0)
+		stele_log(STELE_LOG_WARNING, "a worker stands still: it has not seen the new "
+					     "settings yet");
 	return rc;
 }
 

@@ -130,7 +130,10 @@ static int make_workers(struct stele_responder *responder, struct stele_error *r
 	responder->workers = calloc(cnt, sizeof(struct stele_worker *));
 	responder->quiescent = calloc(cnt, sizeof(*responder->quiescent));
 	responder->stuck = calloc(cnt, sizeof(*responder->stuck));
-	if (!responder->workers || !responder->quiescent || !responder->stuck)
+	responder->old_answers = calloc(cnt, sizeof(*responder->old_answers));
+	responder->grace = stele_grace_new();
+	if (!responder->workers || !responder->quiescent || !responder->stuck ||
+	    !responder->old_answers || !responder->grace)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for workers");
 	rc = stele_own_secret_make(&responder->own_secret, reterr);
 	if (!rc)
@@ -142,7 +145,8 @@ static int make_workers(struct stele_responder *responder, struct stele_error *r
 		for (unsigned j = 0; j < responder->ports[i].queue_cnt && !rc; j++)
 			rc = make_worker(responder, i, j, &rrl, reterr);
 	if (!rc)
-		stele_images_attach(responder->images, responder->workers, responder->worker_cnt);
+		rc = stele_images_attach(responder->images, responder->workers,
+					 responder->worker_cnt, reterr);
 	return rc;
 }
 
@@ -248,8 +252,12 @@ void stele_responder_stop(struct stele_responder *responder)
 		stele_worker_stop(responder->workers[i]);
 	for (unsigned i = 0; i < responder->running_cnt; i++)
 		rte_eal_wait_lcore(lcore_of(i));
-	for (unsigned i = 0; i < responder->worker_cnt; i++)
+	for (unsigned i = 0; i < responder->worker_cnt; i++) {
 		stele_worker_free(responder->workers[i]);
+		free(responder->old_answers[i]);
+	}
+	stele_grace_free(responder->grace);
+	free(responder->old_answers);
 	free(responder->workers);
 	free(responder->quiescent);
 	free(responder->stuck);

@@ -21,6 +21,7 @@
 #include "responder/images.h"
 #include "responder/jobs.h"
 #include "responder/ports.h"
+#include "responder/serve/grace.h"
 #include "responder/settings.h"
 #include "responder/worker.h"
 
@@ -45,6 +46,10 @@ struct stele_responder {
 	struct stele_answer_settings answers; /* as of the last reload */
 	uint64_t *quiescent;                  /* of each worker, at the last look */
 	bool *stuck;                          /* whether it stands still */
+	/* Of each worker what a reload replaced, until the grace period is over. */
+	struct stele_answer_settings **old_answers;
+	struct stele_grace *grace;
+	uint64_t answers_grace;
 	bool draining; /* health is false: others should send their queries elsewhere */
 };
 

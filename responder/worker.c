@@ -131,6 +131,11 @@ void stele_worker_announce(struct stele_worker *worker)
 	__atomic_fetch_or(&worker->orders, STELE_ORDER_ANNOUNCE, __ATOMIC_RELEASE);
 }
 
+unsigned stele_worker_core(const struct stele_worker *worker)
+{
+	return worker->stats->place.core;
+}
+
 int stele_worker_node(const struct stele_worker *worker)
 {
 	return worker->node;

@@ -26,10 +26,12 @@ struct rte_mempool;
 struct stele_exception;
 struct stele_worker;
 
-/* Where replies are counted by zone: good for views of this image alone. */
+/* Where replies are counted by zone: good for views of this image alone. While one takes the place of
+ * another, `before` (atomic) is for the other; NULL when nobody looks at that any more. */
 struct stele_worker_zones {
 	uint64_t view_serial;
 	const struct stele_stats_zone_map *map;
+	const struct stele_worker_zones *before;
 };
 
 struct stele_worker_settings {
@@ -80,6 +82,9 @@ int stele_worker_set_answers(struct stele_worker *worker,
 			     struct stele_answer_settings **ret_old, struct stele_error *reterr);
 void stele_worker_set_zones(struct stele_worker *worker, const struct stele_worker_zones *zones,
 			    const struct stele_worker_zones **ret_old);
+
+/* The processor that it is pinned to, as messages call it. */
+unsigned stele_worker_core(const struct stele_worker *worker);
 
 /* The NUMA node that it runs on. */
 int stele_worker_node(const struct stele_worker *worker);

@@ -31,13 +31,15 @@ struct stele_burst {
 	struct stele_query queries[STELE_BURST_MAX];
 	struct stele_reply replies[STELE_BURST_MAX];
 
-	/* What leaves: the counter it will be counted by, and its reply unless it is a local
-	 * one. */
+	/* What leaves, and how it will be counted. */
 	unsigned out_cnt;
 	struct rte_mbuf *out[STELE_BURST_MAX];
-	uint16_t out_len[STELE_BURST_MAX];
-	uint8_t out_stat[STELE_BURST_MAX];
-	const struct stele_reply *out_reply[STELE_BURST_MAX];
+	struct stele_leaving {
+		const struct stele_reply *reply; /* NULL: a local one */
+		uint16_t len;                    /* of the frame */
+		uint8_t stat;                    /* enum stele_stat */
+		bool truncated;
+	} leaving[STELE_BURST_MAX];
 
 	unsigned punt_cnt;
 	struct rte_mbuf *punts[STELE_BURST_MAX];

@@ -27,6 +27,7 @@ static struct bench_case {
 	const char *name;
 	unsigned family;
 	bool offload, known_sum;
+	uint16_t vlan_id;
 	double parse_ns[ROUNDS_MAX], reply_ns[ROUNDS_MAX];
 } cases[] = {
 	{.name = "ipv4", .family = 4, .known_sum = true},
@@ -34,6 +35,8 @@ static struct bench_case {
 	{.name = "ipv4-offload", .family = 4, .offload = true, .known_sum = true},
 	{.name = "ipv6", .family = 6, .known_sum = true},
 	{.name = "ipv6-unknown-sum", .family = 6},
+	{.name = "ipv4-vlan", .family = 4, .known_sum = true, .vlan_id = 7},
+	{.name = "ipv6-vlan", .family = 6, .known_sum = true, .vlan_id = 7},
 	{.name = "ipv6-offload", .family = 6, .offload = true, .known_sum = true},
 };
 #define CASE_CNT (sizeof(cases) / sizeof(cases[0]))
@@ -59,14 +62,16 @@ static uint32_t sum(uint32_t start, const uint8_t *p, uint32_t len)
 }
 
 /* Frames that differ in client and port, as clients do. */
-static void receive(unsigned family)
+static void receive(unsigned family, uint16_t vlan_id)
 {
 	static const uint8_t macs[12] = {2, 0x53, [5] = 1, 2, 0x99, [11] = 7};
 	const uint32_t udp_len = 8 + QUESTION_SZ + 11;
 	for (unsigned i = 0; i < BURST; i++) {
-		uint8_t *ip = buffers[i] + 14, *udp = ip + (family == 4 ? 20 : 40);
+		uint8_t *ip = buffers[i] + (vlan_id ? 18 : 14);
+		uint8_t *udp = ip + (family == 4 ? 20 : 40);
 		memset(buffers[i], 0, BUFFER_SZ);
 		memcpy(buffers[i], macs, sizeof(macs));
+		stele_put_be32(buffers[i] + 12, UINT32_C(0x8100) << 16 | vlan_id);
 		stele_put_be16(ip - 2, family == 4 ? 0x0800 : 0x86dd);
 		if (family == 4) {
 			stele_put_be64(ip, UINT64_C(0x45000000beef0000) | (uint64_t)(20 + udp_len)
@@ -113,6 +118,7 @@ static void run(struct bench_case *c, unsigned round, unsigned burst_cnt, double
 	struct stele_frame_settings settings = {
 		.mac = {2, 0x53, [5] = 1},
 		.mtu = 1500,
+		.vlan_id = c->vlan_id,
 		.addresses = addresses,
 		.address_cnt = 2,
 		.udp_ports = {53},
@@ -126,7 +132,7 @@ static void run(struct bench_case *c, unsigned round, unsigned burst_cnt, double
 		exit(1);
 	uint64_t sent = 0;
 	for (unsigned burst = 0; burst < burst_cnt; burst++) {
-		receive(c->family);
+		receive(c->family, c->vlan_id);
 		uint64_t t0 = measure_ticks();
 		for (unsigned i = 0; i < BURST; i++)
 			stele_frame_parse(&port, buffers[i], lens[i], 2048, rx, &frames[i]);

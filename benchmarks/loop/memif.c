@@ -7,9 +7,9 @@
 
 #include "benchmarks/loop/eal.h"
 #include "benchmarks/loop/generator.h"
+#include "benchmarks/loop/options.h"
 #include "benchmarks/loop/server.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
@@ -23,61 +23,36 @@
 struct options {
 	const char *socket, *case_name, *image;
 	enum loop_peer peer;
-	double seconds, warm_seconds;
-	size_t query_cnt;
-	unsigned window, check_every;
+	struct loop_options loop;
 	int cpu;
-	bool huge;
 };
 
 static void usage(FILE *to)
 {
 	fprintf(to,
 		"usage: bench_memif [options] --socket PATH IMAGE\n"
-		"  --socket PATH    of the memif; the other side listens on it\n"
-		"  --mirror         the other side sends back what it gets, with addresses swapped\n"
-		"  --case TEXT      %s\n"
-		"                   (default: hot positive)\n"
-		"  --seconds S      counted (default 3)\n"
-		"  --warm S         before (default 0.5)\n"
-		"  --queries N      prepared for a random case (default 2000000)\n"
-		"  --window N       queries in flight, 32 to %u (default 256)\n"
-		"  --check-every N  replies, in each byte; 0: none (default 1000)\n"
-		"  --cpu N          processor of the generator (default 0)\n"
-		"  --no-huge        without huge pages\n"
+		"  --socket PATH      of the memif; the other side listens on it\n"
+		"  --mirror           the other side sends back what it gets, with addresses swapped\n"
+		"  --case TEXT        %s\n"
+		"                     (default: hot positive)\n"
+		"  --cpu N            processor of the generator (default 0)\n"
+		"%s"
 		"\n"
 		"Prints queries a second, sent, lost, wrong, checked, and the response times p50, p99 and\n"
 		"p99.9 in microseconds, with commas between them.\n",
-		loop_case_names, LOOP_WINDOW_MAX);
+		loop_case_names, loop_options_help);
 }
 
 static void parse_options(int argc, char **argv, struct options *o)
 {
-	enum {
-		SOCKET = 1,
-		MIRROR,
-		CASE,
-		SECONDS,
-		WARM,
-		QUERIES,
-		WINDOW,
-		CHECK,
-		CPU,
-		NO_HUGE,
-		HELP
-	};
+	enum { SOCKET = LOOP_OPTION_OWN, MIRROR, CASE, CPU, HELP };
 	static const struct option longs[] = {
 		{"socket", required_argument, NULL, SOCKET},
 		{"mirror", no_argument, NULL, MIRROR},
 		{"case", required_argument, NULL, CASE},
-		{"seconds", required_argument, NULL, SECONDS},
-		{"warm", required_argument, NULL, WARM},
-		{"queries", required_argument, NULL, QUERIES},
-		{"window", required_argument, NULL, WINDOW},
-		{"check-every", required_argument, NULL, CHECK},
 		{"cpu", required_argument, NULL, CPU},
-		{"no-huge", no_argument, NULL, NO_HUGE},
 		{"help", no_argument, NULL, HELP},
+		LOOP_OPTION_ROWS,
 		{NULL, 0, NULL, 0},
 	};
 	bool ok = true;
@@ -85,12 +60,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 	*o = (struct options){
 		.case_name = "hot positive",
 		.peer = LOOP_SERVER,
-		.seconds = 3,
-		.warm_seconds = 0.5,
-		.query_cnt = 2000000,
-		.window = 256,
-		.check_every = 1000,
-		.huge = true,
+		.loop = loop_options_default,
 	};
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
@@ -103,36 +73,17 @@ static void parse_options(int argc, char **argv, struct options *o)
 		case CASE:
 			o->case_name = optarg;
 			break;
-		case SECONDS:
-			o->seconds = strtod(optarg, NULL);
-			break;
-		case WARM:
-			o->warm_seconds = strtod(optarg, NULL);
-			break;
-		case QUERIES:
-			o->query_cnt = strtoul(optarg, NULL, 10);
-			break;
-		case WINDOW:
-			o->window = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case CHECK:
-			o->check_every = (unsigned)strtoul(optarg, NULL, 10);
-			break;
 		case CPU:
 			o->cpu = (int)strtol(optarg, NULL, 10);
-			break;
-		case NO_HUGE:
-			o->huge = false;
 			break;
 		case HELP:
 			usage(stdout);
 			exit(0);
 		default:
-			ok = false;
+			ok &= loop_options_take(&o->loop, c, optarg);
 		}
 	}
-	if (!ok || optind + 1 != argc || !o->socket || o->seconds <= 0 || o->warm_seconds < 0 ||
-	    o->query_cnt < 1000 || o->window < LOOP_BURST || o->window > LOOP_WINDOW_MAX) {
+	if (!ok || optind + 1 != argc || !o->socket || !loop_options_are_sound(&o->loop)) {
 		usage(stderr);
 		exit(2);
 	}
@@ -182,14 +133,14 @@ int main(int argc, char **argv)
 	int rc = stele_view_open_file(o.image, &view, &error);
 	if (rc)
 		loop_fail(stele_exit_status(rc), error.text, "");
-	if (!loop_queries_make(&view, &what, 1, o.query_cnt, &queries))
+	if (!loop_queries_make(&view, &what, 1, o.loop.query_cnt, &queries))
 		loop_fail(1, "the image has no names for", o.case_name);
 
 	snprintf(lcores, sizeof(lcores), "0@%d", o.cpu);
 	snprintf(device, sizeof(device),
 		 "net_memif0,role=client,bsize=2048,rsize=11,socket-abstract=no,socket=%s",
 		 o.socket);
-	loop_eal_start("bench_memif", lcores, device, o.huge);
+	loop_eal_start("bench_memif", lcores, device, o.loop.huge);
 	struct rte_mempool *pool = loop_pool_new();
 	struct loop_checker checker = {
 		.answerer = stele_answerer_new(),
@@ -204,13 +155,13 @@ int main(int argc, char **argv)
 		.pool = pool,
 		.peer = o.peer,
 		.queries = &queries,
-		.window = o.window,
+		.window = o.loop.window,
 		.family = 4,
 		.client_cnt = LOOP_CLIENTS_MAX,
 		.checker = &checker,
-		.check_every = o.check_every,
-		.warm_seconds = o.warm_seconds,
-		.seconds = o.seconds,
+		.check_every = o.loop.check_every,
+		.warm_seconds = o.loop.warm_seconds,
+		.seconds = o.loop.seconds,
 	};
 	struct loop_generator *generator = loop_generator_new(&settings);
 	loop_generator_run(generator);

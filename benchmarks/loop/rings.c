@@ -15,11 +15,11 @@
 #include "benchmarks/loop/eal.h"
 #include "benchmarks/loop/generator.h"
 #include "benchmarks/loop/mirror.h"
+#include "benchmarks/loop/options.h"
 #include "benchmarks/loop/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <inttypes.h>
 #include <rte_cycles.h>
@@ -52,13 +52,10 @@ struct options {
 	const char *images[IMAGES_MAX];
 	unsigned image_cnt;
 	unsigned swap_ms;
-	double seconds, warm_seconds;
-	unsigned rounds;
-	size_t query_cnt;
-	unsigned window, family, check_every;
+	struct loop_options loop;
+	unsigned rounds, family;
 	uint32_t client_cnt;
 	int cpus[3];
-	bool huge;
 	size_t arena_sz;
 };
 
@@ -95,24 +92,19 @@ static void usage(FILE *to)
 		"usage: bench_rings [options] IMAGE\n"
 		"  --case TEXT        %s;\n"
 		"                     may be given several times (default: hot positive)\n"
-		"  --seconds S        of each run (default 2)\n"
-		"  --warm S           before it (default 0.5)\n"
 		"  --rounds N         of all runs in turn (default 5)\n"
-		"  --queries N        prepared for a random case (default 2000000)\n"
-		"  --window N         queries in flight, 32 to %u (default 256)\n"
 		"  --clients N        networks that queries come from (default 65536)\n"
 		"  --family 4|6|both  (default 4)\n"
-		"  --check-every N    replies, in each byte; 0: none (default 1000)\n"
 		"  --swap IMAGE       measure with images that take turns, this one among them; may be\n"
 		"                     given several times\n"
 		"  --swap-every MS    (default 100)\n"
 		"  --cpus C,G,S       processors of control, generator, server (default 0,0,1)\n"
 		"  --arena MB         memory for images (default: by their size)\n"
-		"  --no-huge          without huge pages\n"
+		"%s"
 		"\n"
 		"Prints comma-separated values, one line for each run. Wrong and lost replies are counted\n"
 		"there; the first wrong one of a run is shown on standard error.\n",
-		loop_case_names, LOOP_WINDOW_MAX);
+		loop_case_names, loop_options_help);
 }
 
 static bool parse_cpus(const char *text, int cpus[3])
@@ -130,55 +122,31 @@ static bool parse_cpus(const char *text, int cpus[3])
 
 static void parse_options(int argc, char **argv, struct options *o)
 {
-	enum {
-		CASE = 1,
-		SECONDS,
-		WARM,
-		ROUNDS,
-		QUERIES,
-		WINDOW,
-		CLIENTS,
-		FAMILY,
-		CHECK,
-		SWAP,
-		EVERY,
-		CPUS,
-		ARENA,
-		NO_HUGE,
-		HELP
-	};
+	enum { CASE = LOOP_OPTION_OWN, ROUNDS, CLIENTS, FAMILY, SWAP, EVERY, CPUS, ARENA, HELP };
 	static const struct option longs[] = {
 		{"case", required_argument, NULL, CASE},
-		{"seconds", required_argument, NULL, SECONDS},
-		{"warm", required_argument, NULL, WARM},
 		{"rounds", required_argument, NULL, ROUNDS},
-		{"queries", required_argument, NULL, QUERIES},
-		{"window", required_argument, NULL, WINDOW},
 		{"clients", required_argument, NULL, CLIENTS},
 		{"family", required_argument, NULL, FAMILY},
-		{"check-every", required_argument, NULL, CHECK},
 		{"swap", required_argument, NULL, SWAP},
 		{"swap-every", required_argument, NULL, EVERY},
 		{"cpus", required_argument, NULL, CPUS},
 		{"arena", required_argument, NULL, ARENA},
-		{"no-huge", no_argument, NULL, NO_HUGE},
 		{"help", no_argument, NULL, HELP},
+		LOOP_OPTION_ROWS,
 		{NULL, 0, NULL, 0},
 	};
 	bool ok = true;
 
-	*o = (struct options){.image_cnt = 1,
-			      .swap_ms = 100,
-			      .seconds = 2,
-			      .warm_seconds = 0.5,
-			      .rounds = 5,
-			      .query_cnt = 2000000,
-			      .window = 256,
-			      .family = 4,
-			      .check_every = 1000,
-			      .client_cnt = LOOP_CLIENTS_MAX,
-			      .cpus = {0, 0, 1},
-			      .huge = true};
+	*o = (struct options){
+		.loop = loop_options_default,
+		.image_cnt = 1,
+		.swap_ms = 100,
+		.rounds = 5,
+		.family = 4,
+		.client_cnt = LOOP_CLIENTS_MAX,
+		.cpus = {0, 0, 1},
+	};
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
 		case CASE:
@@ -186,20 +154,8 @@ static void parse_options(int argc, char **argv, struct options *o)
 			if (ok)
 				o->cases[o->case_cnt++] = optarg;
 			break;
-		case SECONDS:
-			o->seconds = strtod(optarg, NULL);
-			break;
-		case WARM:
-			o->warm_seconds = strtod(optarg, NULL);
-			break;
 		case ROUNDS:
 			o->rounds = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case QUERIES:
-			o->query_cnt = strtoul(optarg, NULL, 10);
-			break;
-		case WINDOW:
-			o->window = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case CLIENTS:
 			o->client_cnt = (uint32_t)strtoul(optarg, NULL, 10);
@@ -208,9 +164,6 @@ static void parse_options(int argc, char **argv, struct options *o)
 			o->family = strcmp(optarg, "both") == 0 ?
 					    0 :
 					    (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case CHECK:
-			o->check_every = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case SWAP:
 			ok &= o->image_cnt < IMAGES_MAX;
@@ -226,20 +179,16 @@ static void parse_options(int argc, char **argv, struct options *o)
 		case ARENA:
 			o->arena_sz = strtoul(optarg, NULL, 10) << 20;
 			break;
-		case NO_HUGE:
-			o->huge = false;
-			break;
 		case HELP:
 			usage(stdout);
 			exit(0);
 		default:
-			ok = false;
+			ok &= loop_options_take(&o->loop, c, optarg);
 		}
 	}
 	if (o->case_cnt == 0)
 		o->cases[o->case_cnt++] = "hot positive";
-	ok = ok && optind + 1 == argc && o->seconds > 0 && o->warm_seconds >= 0 && o->rounds > 0 &&
-	     o->query_cnt >= 1000 && o->window >= LOOP_BURST && o->window <= LOOP_WINDOW_MAX &&
+	ok = ok && optind + 1 == argc && loop_options_are_sound(&o->loop) && o->rounds > 0 &&
 	     o->client_cnt >= 1 && o->client_cnt <= LOOP_CLIENTS_MAX && o->swap_ms > 0 &&
 	     (o->family == 0 || o->family == 4 || o->family == 6);
 	if (!ok) {
@@ -303,7 +252,7 @@ static void open_images(struct bench *bench)
 				    largest + largest / (o->image_cnt > 1 ? 2 : 8) + (64u << 20);
 	const struct stele_serve_options serve = {
 		.arena = {.size = room,
-			  .pages = o->huge ? STELE_ARENA_PAGES_AUTO : STELE_ARENA_PAGES_PLAIN,
+			  .pages = o->loop.huge ? STELE_ARENA_PAGES_AUTO : STELE_ARENA_PAGES_PLAIN,
 			  .node = -1},
 	};
 	struct stele_serve_load_info info;
@@ -318,7 +267,7 @@ static void make_queries(struct bench *bench)
 	for (unsigned i = 0; i < o->case_cnt; i++) {
 		if (!loop_case_parse(o->cases[i], &bench->cases[i]))
 			loop_fail(2, "no such case", o->cases[i]);
-		if (!loop_queries_make(&bench->views[0], &bench->cases[i], 1 + i, o->query_cnt,
+		if (!loop_queries_make(&bench->views[0], &bench->cases[i], 1 + i, o->loop.query_cnt,
 				       &bench->queries[i]))
 			loop_fail(1, "the image has no names for", o->cases[i]);
 	}
@@ -368,7 +317,7 @@ static void sleep_until(double ms)
 static void wait_for_generator(struct bench *bench, bool swapping, struct swaps *swaps)
 {
 	const struct options *o = &bench->options;
-	double next = now_ms() + o->warm_seconds * 1e3;
+	double next = now_ms() + o->loop.warm_seconds * 1e3;
 
 	while (rte_eal_get_lcore_state(LCORE_GENERATOR) == RUNNING) {
 		/* rte_eal_wait_lcore() would not sleep, and take the processor from the generator. */
@@ -452,13 +401,13 @@ static void run_one(struct bench *bench, unsigned round, unsigned case_index, en
 			kind == SERVER_MIRROR ? LOOP_MIRROR :
 						LOOP_NOBODY,
 		.queries = &bench->queries[case_index],
-		.window = o->window,
+		.window = o->loop.window,
 		.family = o->family,
 		.client_cnt = o->client_cnt,
 		.checker = &checker,
-		.check_every = o->check_every,
-		.warm_seconds = o->warm_seconds,
-		.seconds = o->seconds,
+		.check_every = o->loop.check_every,
+		.warm_seconds = o->loop.warm_seconds,
+		.seconds = o->loop.seconds,
 	};
 	struct loop_generator *generator = loop_generator_new(&settings);
 	if (stele) {
@@ -526,7 +475,7 @@ int main(int argc, char **argv)
 	const int *cpus = bench.options.cpus;
 	snprintf(lcores, sizeof(lcores), "%d@%d,%d@%d,%d@%d", LCORE_CONTROL, cpus[0],
 		 LCORE_GENERATOR, cpus[1], LCORE_SERVER, cpus[2]);
-	loop_eal_start("bench_rings", lcores, NULL, bench.options.huge);
+	loop_eal_start("bench_rings", lcores, NULL, bench.options.loop.huge);
 	make_ports(&bench);
 	open_images(&bench);
 	make_queries(&bench);

@@ -77,18 +77,21 @@ static void make_table(struct bench_case *c)
 static void run(struct bench_case *c, unsigned round, unsigned burst_cnt, double *ticks,
 		double ns_per_tick)
 {
-	struct stele_client clients[BURST];
+	struct stele_query queries[BURST];
+	const struct stele_reply reply = {.reply_class = STELE_CLASS_ANSWER};
+	memset(queries, 0, sizeof(queries));
 	for (unsigned burst = 0; burst < burst_cnt; burst++) {
 		for (unsigned i = 0; i < BURST; i++)
-			make_client(c, &clients[i]);
+			make_client(c, &queries[i].client);
 		c->now_us += 5;
 		uint64_t t0 = measure_ticks();
 		stele_rrl_tick(c->rrl, c->now_us);
 		if (c->prefetch)
 			for (unsigned i = 0; i < BURST; i++)
-				stele_rrl_prefetch(c->rrl, &clients[i]);
+				queries[i].client_hash =
+					stele_rrl_prefetch(c->rrl, &queries[i].client);
 		for (unsigned i = 0; i < BURST; i++)
-			c->held_back += stele_rrl_check(c->rrl, &clients[i], STELE_CLASS_ANSWER) !=
+			c->held_back += stele_rrl_policy(c->rrl, &queries[i], &reply) !=
 					STELE_POLICY_PASS;
 		ticks[burst] = (double)(measure_ticks() - t0);
 	}

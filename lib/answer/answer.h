@@ -64,6 +64,7 @@ struct stele_query {
 	/* Bytes of what the client takes that are left free, for a signature that the caller appends.
 	 * Header, question and OPT are written all the same: with TC, if there is no room for more. */
 	uint16_t reserve;
+	uint64_t client_hash; /* for the policy, which made it (stele_rrl_prefetch()); 0: nobody did */
 };
 
 struct stele_reply {

@@ -248,10 +248,11 @@ static inline uint64_t wide_hash(const struct stele_rrl *rrl, const struct stele
 	return hash_of(rrl, masked(address, masks[WIDE]), client->family);
 }
 
-void stele_rrl_prefetch(const struct stele_rrl *rrl, const struct stele_client *client)
+uint64_t stele_rrl_prefetch(const struct stele_rrl *rrl, const struct stele_client *client)
 {
 	uint64_t hash = wide_hash(rrl, client, prefix_of(client));
 	__builtin_prefetch(&rrl->lines[hash & rrl->line_mask], 1);
+	return hash;
 }
 
 /* A bit for each counter with that tag. */
@@ -380,8 +381,10 @@ limited(struct stele_rrl *rrl, struct line *line, const struct stele_client *cli
 	return STELE_POLICY_DROP;
 }
 
-enum stele_policy_verdict stele_rrl_check(struct stele_rrl *rrl, const struct stele_client *client,
-					  enum stele_reply_class reply_class)
+/* `hash` is that of the wide prefix, or 0 if it is yet to be made. */
+static inline enum stele_policy_verdict check(struct stele_rrl *rrl,
+					      const struct stele_client *client, uint64_t hash,
+					      enum stele_reply_class reply_class)
 {
 	const struct limit *limits = rrl->limits[reply_class];
 	if ((limits[NARROW].price | limits[WIDE].price) == 0)
@@ -391,7 +394,8 @@ enum stele_policy_verdict stele_rrl_check(struct stele_rrl *rrl, const struct st
 
 	const struct prefix *masks = client->family == 4 ? rrl->masks4 : rrl->masks6;
 	struct prefix address = prefix_of(client);
-	uint64_t hash = wide_hash(rrl, client, address);
+	if (hash == 0)
+		hash = wide_hash(rrl, client, address);
 	struct line *line = &rrl->lines[hash & rrl->line_mask];
 	uint64_t narrow = hash_of(rrl, masked(address, masks[NARROW]), client->family + 8u);
 
@@ -413,10 +417,16 @@ enum stele_policy_verdict stele_rrl_check(struct stele_rrl *rrl, const struct st
 	return STELE_POLICY_PASS;
 }
 
+enum stele_policy_verdict stele_rrl_check(struct stele_rrl *rrl, const struct stele_client *client,
+					  enum stele_reply_class reply_class)
+{
+	return check(rrl, client, 0, reply_class);
+}
+
 enum stele_policy_verdict stele_rrl_policy(void *rrl, const struct stele_query *query,
 					   const struct stele_reply *reply)
 {
 	if (query->tcp || reply->cookie_valid)
 		return STELE_POLICY_PASS;
-	return stele_rrl_check(rrl, &query->client, reply->reply_class);
+	return check(rrl, &query->client, query->client_hash, reply->reply_class);
 }

@@ -88,8 +88,9 @@ int stele_rrl_init(void *memory, const struct stele_rrl_settings *settings,
 /* Takes monotonic time in microseconds, whatever its origin; once a burst will do. */
 void stele_rrl_tick(struct stele_rrl *rrl, uint64_t now_us);
 
-/* Fetches what stele_rrl_check() will read for this client. For when a query is parsed. */
-void stele_rrl_prefetch(const struct stele_rrl *rrl, const struct stele_client *client);
+/* Fetches what stele_rrl_check() will read for this client. For when a query is parsed. Returns the hash
+ * that says where it is, for `client_hash` of the query. */
+uint64_t stele_rrl_prefetch(const struct stele_rrl *rrl, const struct stele_client *client);
 
 /* Counts a reply of this class to this client and says what becomes of it: PASS, DROP or TRUNCATE. */
 enum stele_policy_verdict stele_rrl_check(struct stele_rrl *rrl, const struct stele_client *client,

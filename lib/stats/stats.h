@@ -194,17 +194,31 @@ static inline uint64_t stele_stats_bucket_floor(uint32_t bucket)
 	return (8u + (uint64_t)(bucket & 7)) << (bucket / 8 - 1);
 }
 
-/* `n` values alike. */
-#define STELE_STATS_RECORD(worker, id, value, n)                                                   \
-	stele_stats_record_bucket((worker)->buckets.id, STELE_BUCKETS_##id,                        \
-				  &(worker)->sums[STELE_HISTOGRAM_##id], (value), (n))
-
-static inline void stele_stats_record_bucket(uint64_t *buckets, uint32_t bucket_cnt, uint64_t *sum,
-					     uint64_t value, uint64_t n)
+/* The two halves of STELE_STATS_RECORD, for who adds up sums over many values first. */
+static inline void stele_stats_count_bucket(uint64_t *buckets, uint32_t bucket_cnt, uint64_t value,
+					    uint64_t n)
 {
 	uint32_t bucket = stele_stats_bucket(value, bucket_cnt);
 	__atomic_store_n(&buckets[bucket], buckets[bucket] + n, __ATOMIC_RELAXED);
-	__atomic_store_n(sum, *sum + value * n, __ATOMIC_RELAXED);
+}
+
+static inline void stele_stats_add_sum(struct stele_stats_worker *worker,
+				       enum stele_histogram histogram, uint64_t sum)
+{
+	__atomic_store_n(&worker->sums[histogram], worker->sums[histogram] + sum, __ATOMIC_RELAXED);
+}
+
+/* `n` values alike. */
+#define STELE_STATS_RECORD(worker, id, value, n)                                                   \
+	stele_stats_record((worker), (worker)->buckets.id, STELE_BUCKETS_##id,                     \
+			   STELE_HISTOGRAM_##id, (value), (n))
+
+static inline void stele_stats_record(struct stele_stats_worker *worker, uint64_t *buckets,
+				      uint32_t bucket_cnt, enum stele_histogram histogram,
+				      uint64_t value, uint64_t n)
+{
+	stele_stats_count_bucket(buckets, bucket_cnt, value, n);
+	stele_stats_add_sum(worker, histogram, value * n);
 }
 
 /* ---- the program that serves ---- */

@@ -17,6 +17,8 @@
 
 #define FRAME_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FRAME_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* For what is called in two places and must not be a call in either. */
+#define FRAME_INLINE static inline __attribute__((always_inline))
 /* Keeps what is rare out of the lines that each query reads. */
 #define FRAME_COLD __attribute__((cold, noinline))
 
@@ -167,7 +169,7 @@ static inline uint32_t slot6_of(uint64_t a, uint64_t b)
 
 /* `address` in the byte order of the packet, read as little-endian. At most a quarter of the slots is
  * in use, so a search is short and ends. */
-static inline enum slot_kind find4(const struct stele_frame_port *port, uint32_t address)
+FRAME_INLINE enum slot_kind find4(const struct stele_frame_port *port, uint32_t address)
 {
 	for (uint32_t i = slot4_of(address);; i++) {
 		const struct stele_frame_slot4 *slot = &port->slots4[i & port->slot4_mask];
@@ -178,7 +180,7 @@ static inline enum slot_kind find4(const struct stele_frame_port *port, uint32_t
 	}
 }
 
-static inline bool find6(const struct stele_frame_port *port, const uint8_t *address)
+FRAME_INLINE bool find6(const struct stele_frame_port *port, const uint8_t *address)
 {
 	uint64_t a = stele_get_le64(address), b = stele_get_le64(address + 8);
 	for (uint32_t i = slot6_of(a, b);; i++) {
@@ -191,7 +193,7 @@ static inline bool find6(const struct stele_frame_port *port, const uint8_t *add
 }
 
 /* May nobody outside send from here? This network, loopback, multicast, class E, our own. */
-static inline bool source4_is_forged(const struct stele_frame_port *port, const uint8_t *address)
+FRAME_INLINE bool source4_is_forged(const struct stele_frame_port *port, const uint8_t *address)
 {
 	uint8_t first = address[0];
 	return first == 0 || first == 127 || first >= 224 ||
@@ -199,7 +201,7 @@ static inline bool source4_is_forged(const struct stele_frame_port *port, const 
 }
 
 /* Multicast, our own, and ::/64: unspecified, loopback, IPv4 in IPv6. */
-static inline bool source6_is_forged(const struct stele_frame_port *port, const uint8_t *address)
+FRAME_INLINE bool source6_is_forged(const struct stele_frame_port *port, const uint8_t *address)
 {
 	return address[0] == 0xff || stele_get_le64(address) == 0 || find6(port, address);
 }

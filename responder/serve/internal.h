@@ -2,12 +2,16 @@
 #ifndef STELE_RESPONDER_SERVE_INTERNAL_H
 #define STELE_RESPONDER_SERVE_INTERNAL_H
 
+#include "responder/serve/grace.h"
 #include "responder/serve/image.h"
 
 struct stele_serve {
 	struct stele_serve_root root;
 	struct stele_arena *arena;
 	struct serve_image *current, *previous;
+	struct stele_grace *grace;
+	uint32_t reader_timeout_ms;
+	uint64_t published; /* the grace period that began with the current image */
 	const struct stele_findings *findings; /* for the first load, or NULL */
 	unsigned start_threads, load_threads;
 	uint64_t load_cnt, refused_cnt;

@@ -9,25 +9,9 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#if STELE_SERVE_NOTES
-#include <sanitizer/tsan_interface.h>
-static int quiescence;
-void stele_serve_note_quiescent(void)
-{
-	__tsan_release(&quiescence);
-}
-static void note_grace(void)
-{
-	__tsan_acquire(&quiescence);
-}
-#else
-void stele_serve_note_quiescent(void)
-{
-}
-static void note_grace(void)
-{
-}
-#endif
+/* A reader says that it holds nothing once a burst, thousands of times a second. Shorter, and a core that
+ * others have too seems to hang; longer, and who loads learns late that one does. */
+#define READER_TIMEOUT_MS 10000
 
 /* Above this, starting is bound by memory. */
 #define START_THREADS_MAX 16u
@@ -51,9 +35,14 @@ int stele_serve_open(const struct stele_serve_options *options, struct stele_ser
 		.start_threads = options->start_threads > 0 ? options->start_threads :
 							      usable_cores(),
 		.load_threads = options->load_threads > 0 ? options->load_threads : 1,
+		.reader_timeout_ms = options->reader_timeout_ms > 0 ? options->reader_timeout_ms :
+								      READER_TIMEOUT_MS,
+		.grace = stele_grace_new(),
 	};
-	int rc = stele_arena_open(&options->arena, &serve->arena, reterr);
+	int rc = serve->grace == NULL ? stele_fail_errno(reterr, ENOMEM, "serving images") :
+					stele_arena_open(&options->arena, &serve->arena, reterr);
 	if (rc != 0) {
+		stele_grace_free(serve->grace);
 		free(serve);
 		return rc;
 	}
@@ -65,6 +54,7 @@ void stele_serve_close(struct stele_serve *serve)
 {
 	if (serve == NULL)
 		return;
+	stele_grace_free(serve->grace);
 	serve_image_free(serve->arena, serve->current);
 	serve_image_free(serve->arena, serve->previous);
 	stele_arena_close(serve->arena);
@@ -76,21 +66,27 @@ const struct stele_serve_root *stele_serve_root(const struct stele_serve *serve)
 	return &serve->root;
 }
 
-/* Readers see `image` from now on. When this returns, none of them uses the one before. */
-static uint64_t publish(struct stele_serve *serve, const struct serve_image *image)
+/* ---- the next image ---- */
+
+struct stele_serve_next {
+	struct serve_image *image; /* for a rollback: serve->previous */
+	bool is_rollback;
+	struct stele_serve_load_info info;
+};
+
+static int stands_still(struct stele_error *reterr)
 {
-	uint64_t begin = serve_now_ns();
-	__atomic_store_n(&serve->root.view, &image->view, __ATOMIC_RELEASE);
-	urcu_qsbr_synchronize_rcu();
-	note_grace();
-	serve->load_cnt++;
-	return serve_now_ns() - begin;
+	return stele_fail(reterr, STELE_E_STALE, "a reader stands still");
 }
 
-/* The arena has no room for three images. Nobody but a rollback would miss the one before. */
-static bool give_up_previous(struct stele_serve *serve)
+/*
+ * The arena has no room for three images. Nobody but a rollback would miss the one before, and
+ * readers have left it, unless one of them hangs.
+ */
+static bool give_up_previous(struct stele_serve *serve, uint64_t grace)
 {
-	if (serve->previous == NULL)
+	if (serve->previous == NULL ||
+	    stele_grace_await(serve->grace, grace, serve->reader_timeout_ms) != 0)
 		return false;
 	serve_image_free(serve->arena, serve->previous);
 	serve->previous = NULL;
@@ -158,42 +154,142 @@ static int make_after(struct stele_serve *serve, const struct serve_source *sour
 	return rc;
 }
 
-int stele_serve_load_until(struct stele_serve *serve, int fd, uint64_t end, const char *name,
-			   struct stele_serve_load_info *ret_info, struct stele_error *reterr)
+static int make_next(struct stele_serve *serve, const struct serve_source *source, uint64_t grace,
+		     struct stele_serve_next *next, struct stele_error *reterr)
 {
-	struct serve_source source = {.fd = fd, .end = end, .name = name};
+	struct stele_serve_load_info *info = &next->info;
 	unsigned threads = serve->current == NULL ? serve->start_threads : serve->load_threads;
-	struct stele_serve_load_info info;
-	struct serve_image *image = NULL;
 	struct serve_image *bases[2] = {serve->current, serve->previous};
-	struct serve_image *trusted = make_trusted(serve, &source, &info);
-	int rc = trusted != NULL ? make_after(serve, &source, trusted, &image, &info) :
+	struct serve_image *trusted = make_trusted(serve, source, info);
+	int rc = trusted != NULL ? make_after(serve, source, trusted, &next->image, info) :
 				   STELE_E_NOTFOUND;
 	/* Also what did not go well with a base: then there is one text for a fault, and all of the arena. */
 	if (rc != 0)
-		rc = serve_image_make(serve->arena, &source, bases, threads, &image, &info, reterr);
-	bool dropped = rc == STELE_E_STALE && give_up_previous(serve);
+		rc = serve_image_make(serve->arena, source, bases, threads, &next->image, info,
+				      reterr);
+	bool dropped = rc == STELE_E_STALE && give_up_previous(serve, grace);
 	if (dropped) {
 		bases[1] = NULL;
-		rc = serve_image_make(serve->arena, &source, bases, threads, &image, &info, reterr);
+		rc = serve_image_make(serve->arena, source, bases, threads, &next->image, info,
+				      reterr);
 	}
+	if (rc != 0)
+		return rc == STELE_E_STALE ? STELE_E_SYSTEM : rc;
+	info->dropped_previous = dropped;
+	info->unchanged &= serve->current != NULL;
+	if (info->unchanged)
+		info->serial = serve->current->view.serial;
+	return 0;
+}
+
+int stele_serve_prepare(struct stele_serve *serve, int fd, uint64_t end, const char *name,
+			struct stele_serve_next **ret_next, struct stele_error *reterr)
+{
+	struct serve_source source = {.fd = fd, .end = end, .name = name};
+	struct stele_serve_next *next = calloc(1, sizeof(*next));
+	if (next == NULL)
+		return stele_fail_errno(reterr, ENOMEM, "image");
+	/* Readers have the time of copying to say that they are there. */
+	uint64_t grace = stele_grace_begin(serve->grace);
+	int rc = make_next(serve, &source, grace, next, reterr);
+	if (rc == 0 && stele_grace_await(serve->grace, grace, serve->reader_timeout_ms) != 0)
+		rc = stands_still(reterr);
 	if (rc != 0) {
 		serve->refused_cnt++;
-		return rc == STELE_E_STALE ? STELE_E_SYSTEM : rc;
+		stele_serve_discard(serve, next);
+		return rc;
 	}
-	info.dropped_previous = dropped;
-	if (serve->current != NULL && info.unchanged) {
-		info.serial = serve->current->view.serial;
-		serve_image_free(serve->arena, image);
-	} else {
-		info.grace_ns = publish(serve, image);
-		serve_image_free(serve->arena, serve->previous);
-		serve->previous = serve->current;
-		serve->current = image;
-	}
-	if (ret_info != NULL)
-		*ret_info = info;
+	*ret_next = next;
 	return 0;
+}
+
+int stele_serve_prepare_rollback(struct stele_serve *serve, struct stele_serve_next **ret_next,
+				 struct stele_error *reterr)
+{
+	struct serve_image *image = serve->previous;
+	if (image == NULL)
+		return stele_fail(reterr, STELE_E_NOTFOUND, "no image is kept to go back to");
+	struct stele_serve_next *next = calloc(1, sizeof(*next));
+	if (next == NULL)
+		return stele_fail_errno(reterr, ENOMEM, "image");
+	if (stele_grace_await(serve->grace, stele_grace_begin(serve->grace),
+			      serve->reader_timeout_ms) != 0) {
+		free(next);
+		return stands_still(reterr);
+	}
+	/* What workers remember of a view, they remember under its serial: to be seen anew, it needs a new one. */
+	stele_view_renew(&image->view);
+	next->image = image;
+	next->is_rollback = true;
+	next->info.generation = image->view.generation;
+	next->info.serial = image->view.serial;
+	serve_count_shards(image, &next->info.shard_cnt, &next->info.shared_sz);
+	next->info.shared_cnt = next->info.shard_cnt;
+	*ret_next = next;
+	return 0;
+}
+
+const struct stele_view *stele_serve_next_view(const struct stele_serve_next *next)
+{
+	return &next->image->view;
+}
+
+const struct stele_serve_load_info *stele_serve_next_info(const struct stele_serve_next *next)
+{
+	return &next->info;
+}
+
+void stele_serve_discard(struct stele_serve *serve, struct stele_serve_next *next)
+{
+	if (next != NULL && !next->is_rollback)
+		serve_image_free(serve->arena, next->image);
+	free(next);
+}
+
+void stele_serve_publish(struct stele_serve *serve, struct stele_serve_next *next)
+{
+	/* Since it was published, readers have left all before it: stele_serve_prepare() waited. */
+	if (!next->is_rollback)
+		serve_image_free(serve->arena, serve->previous);
+	serve->previous = serve->current;
+	serve->current = next->image;
+	__atomic_store_n(&serve->root.view, &next->image->view, __ATOMIC_RELEASE);
+	serve->published = stele_grace_begin(serve->grace);
+	serve->load_cnt++;
+	free(next);
+}
+
+int stele_serve_await(struct stele_serve *serve, struct stele_error *reterr)
+{
+	if (stele_grace_await(serve->grace, serve->published, serve->reader_timeout_ms) != 0)
+		return stands_still(reterr);
+	return 0;
+}
+
+static int publish(struct stele_serve *serve, struct stele_serve_next *next,
+		   struct stele_serve_load_info *ret_info, struct stele_error *reterr)
+{
+	struct stele_serve_load_info info = next->info;
+	uint64_t begin = serve_now_ns();
+	int rc = 0;
+	if (info.unchanged) {
+		stele_serve_discard(serve, next);
+	} else {
+		stele_serve_publish(serve, next);
+		rc = stele_serve_await(serve, reterr);
+		info.grace_ns = serve_now_ns() - begin;
+	}
+	if (rc == 0 && ret_info != NULL)
+		*ret_info = info;
+	return rc;
+}
+
+int stele_serve_load_until(struct stele_serve *serve, int fd, uint64_t end, const char *name,
+			   struct stele_serve_load_info *ret_info, struct stele_error *reterr)
+{
+	struct stele_serve_next *next;
+	int rc = stele_serve_prepare(serve, fd, end, name, &next, reterr);
+	return rc == 0 ? publish(serve, next, ret_info, reterr) : rc;
 }
 
 int stele_serve_load(struct stele_serve *serve, int fd, const char *name,
@@ -205,21 +301,7 @@ int stele_serve_load(struct stele_serve *serve, int fd, const char *name,
 int stele_serve_rollback(struct stele_serve *serve, struct stele_serve_load_info *ret_info,
 			 struct stele_error *reterr)
 {
-	struct serve_image *image = serve->previous;
-	if (image == NULL)
-		return stele_fail(reterr, STELE_E_NOTFOUND, "no image is kept to go back to");
-	/* What workers remember of a view, they remember under its serial: to be seen anew, it needs a new one. */
-	stele_view_renew(&image->view);
-	struct stele_serve_load_info info = {
-		.generation = image->view.generation,
-		.serial = image->view.serial,
-		.grace_ns = publish(serve, image),
-	};
-	serve->previous = serve->current;
-	serve->current = image;
-	serve_count_shards(image, &info.shard_cnt, &info.shared_sz);
-	info.shared_cnt = info.shard_cnt;
-	if (ret_info != NULL)
-		*ret_info = info;
-	return 0;
+	struct stele_serve_next *next;
+	int rc = stele_serve_prepare_rollback(serve, &next, reterr);
+	return rc == 0 ? publish(serve, next, ret_info, reterr) : rc;
 }

@@ -110,6 +110,8 @@ struct stele_serve_options {
 	/* The same while serving. More are done sooner, but on cores of workers they delay bursts.
 	 * 0: 1. */
 	unsigned load_threads;
+	/* How long a load waits for a reader that says nothing; 0: 10 s. */
+	uint32_t reader_timeout_ms;
 };
 
 /* What a load did. Times in ns of the monotonic clock. */
@@ -153,6 +155,8 @@ const struct stele_serve_root *stele_serve_root(const struct stele_serve *serve)
  * STELE_E_SYSTEM: the file cannot be read, the arena or memory is full. In both cases readers notice
  * nothing and the current image stays. (The one before it is given up if the arena is too full for
  * all three; `dropped_previous` in stele_serve_status() says so after a failure, too.)
+ * STELE_E_STALE: a reader stands still. Mostly nothing was published then, and nothing will be until it goes
+ * on; if it stopped in the very moment of publishing, the image is current, and that reader has not seen it.
  */
 int stele_serve_load(struct stele_serve *serve, int fd, const char *name,
 		     struct stele_serve_load_info *ret_info, struct stele_error *reterr);
@@ -178,6 +182,25 @@ int stele_serve_findings(const struct stele_serve *serve, struct stele_findings 
  */
 int stele_serve_rollback(struct stele_serve *serve, struct stele_serve_load_info *ret_info,
 			 struct stele_error *reterr);
+
+/*
+ * The same in steps, for who has to do something between them, or has several of these to keep in step:
+ * either _prepare() or _prepare_rollback() makes the next image, and waits until readers have left all
+ * but the current one; then either _publish() or _discard() ends it, and nothing else may be done before.
+ * An image of which the info says `unchanged` must be discarded. After _publish() readers see it,
+ * and after _await() they see nothing else (STELE_E_STALE: one of them stands still). Errors of the first
+ * two are those of a load and a rollback.
+ */
+struct stele_serve_next;
+int stele_serve_prepare(struct stele_serve *serve, int fd, uint64_t end, const char *name,
+			struct stele_serve_next **ret_next, struct stele_error *reterr);
+int stele_serve_prepare_rollback(struct stele_serve *serve, struct stele_serve_next **ret_next,
+				 struct stele_error *reterr);
+const struct stele_view *stele_serve_next_view(const struct stele_serve_next *next);
+const struct stele_serve_load_info *stele_serve_next_info(const struct stele_serve_next *next);
+void stele_serve_publish(struct stele_serve *serve, struct stele_serve_next *next);
+void stele_serve_discard(struct stele_serve *serve, struct stele_serve_next *next);
+int stele_serve_await(struct stele_serve *serve, struct stele_error *reterr);
 
 struct stele_serve_image {
 	char name[STELE_SERVE_NAME_MAX]; /* as given to the load, cut if longer */
@@ -217,6 +240,11 @@ struct stele_serve_zone {
  */
 int stele_serve_zones(const struct stele_serve *serve,
 		      int (*visit)(void *user, const struct stele_serve_zone *zone), void *user);
+
+/* The same for an image that may not be served yet. */
+int stele_serve_view_zones(const struct stele_view *view,
+			   int (*visit)(void *user, const struct stele_serve_zone *zone),
+			   void *user);
 
 /* The zone with this apex (wire format, any case). STELE_E_NOTFOUND: not in the current image. */
 int stele_serve_zone(const struct stele_serve *serve, const uint8_t *apex, size_t apex_len,

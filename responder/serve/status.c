@@ -68,8 +68,15 @@ static struct stele_serve_zone describe_zone(const uint8_t *record)
 int stele_serve_zones(const struct stele_serve *serve,
 		      int (*visit)(void *user, const struct stele_serve_zone *zone), void *user)
 {
-	const struct stele_view *view = serve->current != NULL ? &serve->current->view : NULL;
-	for (uint64_t s = 0; view != NULL && s < UINT64_C(1) << view->zone_bits; s++) {
+	return serve->current == NULL ? 0 :
+					stele_serve_view_zones(&serve->current->view, visit, user);
+}
+
+int stele_serve_view_zones(const struct stele_view *view,
+			   int (*visit)(void *user, const struct stele_serve_zone *zone),
+			   void *user)
+{
+	for (uint64_t s = 0; s < UINT64_C(1) << view->zone_bits; s++) {
 		const struct stele_view_shard *shard = view->shards + view->zone_first + s;
 		for (uint32_t i = 0; i < shard->slot_cnt; i++) {
 			uint64_t slot = stele_get_le64(shard->slots + 8 * (uint64_t)i);

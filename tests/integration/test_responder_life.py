@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The responder's life: wrong configurations, start, swaps under load, end, and sudden death."""
+import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -245,6 +247,97 @@ def test_swaps_under_load_lose_no_query(images, node):
     assert {address(reply) for reply in replies} <= {"198.51.100.1", "198.51.100.2"}
     assert all(swaps) and len(swaps) > 2
     assert node.counters()["balance"] == 0
+
+
+@needs_namespaces
+def test_no_query_is_counted_without_its_zone(images, node):
+    """While images change places, each reply counts for the zone that it is from."""
+    before = zone_answers(node)
+    for i in range(40):
+        assert node.load(images[(i + 1) % 2])["ok"]
+        assert all(node.ask([QUERY] * 25))
+    swaps, stop = [], threading.Event()
+
+    def swap():
+        while not stop.is_set():
+            swaps.append(node.load(images[len(swaps) % 2])["ok"])
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        sent = sum(len(node.ask([QUERY] * 1000)) for _ in range(5))
+    finally:
+        stop.set()
+        thread.join()
+    after = zone_answers(node)
+    assert after["example."] - before.get("example.", 0) >= 1000 + sent
+    assert after.get(None, 0) == before.get(None, 0), after
+
+
+def zone_answers(node):
+    """{zone: answers}; None: of zones without a counter of their own."""
+    stats = json.loads(responder.stelectl("stats", "--json", "--zones", "--socket", node.control))
+    return {zone["zone"]: zone["answer"] for zone in stats["zones"]}
+
+
+@needs_namespaces
+def test_a_worker_that_stands_still_is_named(images):
+    """Nothing is loaded meanwhile, the control socket lives, and all goes on when the worker does."""
+    def change(config):
+        config["idle"] = {"mode": "busy"}    # one that sleeps holds no image, and holds up nobody
+
+    with responder.Node(images[0], change=change) as node:
+        still_is_named(images, node)
+
+
+def still_is_named(images, node):
+    thread = worker_thread(node.process.pid)
+    assert node.request("reload")["ok"]
+    with stopped(thread):
+        response = node.load(images[1])
+        assert not response["ok"] and "worker 0 on core" in response["error"], response
+        assert node.request("status")["image"]["generation"] == 1
+        assert node.request("reload")["ok"]          # taken, and seen when it goes on
+        assert not node.request("reload")["ok"]
+        response = node.request("rollback")
+        assert not response["ok"]
+    assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+    assert node.load(images[1])["ok"] and node.request("reload")["ok"]
+    assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+    assert node.request("rollback")["ok"]
+    assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+
+
+def worker_thread(pid):
+    """The thread of the first worker."""
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/comm" % (pid, thread), encoding="ascii") as comm:
+            if "worker-1" in comm.read():
+                return int(thread)
+    raise AssertionError("no worker")
+
+
+@contextlib.contextmanager
+def stopped(thread):
+    """One thread of a process stands still: as a debugger does it."""
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def trace(request):
+        if libc.ptrace(request, thread, None, None) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    try:
+        trace(seize)
+    except OSError as error:
+        pytest.skip("a thread cannot be stopped here: %s" % error)
+    trace(interrupt)
+    os.waitpid(thread, 0x40000000)    # __WALL
+    try:
+        yield
+    finally:
+        trace(detach)
 
 
 @needs_namespaces

@@ -344,6 +344,33 @@ static void test_who_is_never_limited(void **state)
 	}
 }
 
+/* A query that brings its client's hash is judged as one that does not. */
+static void test_hash_of_the_client(void **state)
+{
+	(void)state;
+	struct stele_rrl_settings settings = settings_of(20, 50);
+	enum stele_policy_verdict verdicts[4000];
+	for (unsigned round = 0; round < 2; round++) {
+		make(&settings);
+		srand(5);
+		for (unsigned i = 0; i < 4000; i++) {
+			struct stele_query query = {
+				.client = i % 2 ? client4(0xc6336400 + (uint32_t)rand() % 600) :
+						  client6(0x20010db800000000, (uint64_t)rand() % 9),
+			};
+			struct stele_reply reply = {.reply_class = STELE_CLASS_ANSWER};
+			stele_rrl_tick(rrl, 1000 + i);
+			if (round == 1)
+				query.client_hash = stele_rrl_prefetch(rrl, &query.client);
+			enum stele_policy_verdict verdict = stele_rrl_policy(rrl, &query, &reply);
+			if (round == 0)
+				verdicts[i] = verdict;
+			else
+				assert_int_equal(verdict, verdicts[i]);
+		}
+	}
+}
+
 static void test_settings(void **state)
 {
 	(void)state;
@@ -401,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_a_million_sources),
 		cmocka_unit_test(test_exempt),
 		cmocka_unit_test(test_who_is_never_limited),
+		cmocka_unit_test(test_hash_of_the_client),
 		cmocka_unit_test(test_settings),
 	};
 	return cmocka_run_group_tests_name("rrl", tests, NULL, end);
