@@ -79,8 +79,8 @@ static void log_transfer(const struct refresh_fetch *fetch, const struct stele_r
 		.zone = zone->name,
 		.peer = peer,
 		.key = round->remote->key,
-		.has_from = fetch->was_loaded,
-		.from_serial = fetch->old_serial,
+		.has_from = fetch->has_serial,
+		.from_serial = fetch->serial,
 		.has_to = true,
 		.to_serial = fetch->incoming.serial,
 	});
@@ -141,9 +141,6 @@ static void commit(struct stele_refresh *refresh)
 		.large = fetch->incoming.told_sz > LARGE_SZ,
 	};
 	fetch->committing = true;
-	/* When it is done, the zone knows of it already. */
-	fetch->was_loaded = refresh->zone->loaded;
-	fetch->old_serial = refresh->zone->serial;
 	stele_committer_submit(refresh->daemon->committer, &fetch->commit);
 }
 

@@ -15,8 +15,6 @@ struct refresh_fetch {
 	bool committing;
 	bool on_old_connection; /* on which the SOA was asked for */
 	uint64_t began_ns;
-	bool was_loaded; /* the zone as it was before, for the audit */
-	uint32_t old_serial;
 
 	/* What the committer reads. */
 	uint8_t apex[STELE_NAME_MAX];
