@@ -28,7 +28,7 @@ void refresh_fetch_free(struct refresh_fetch *fetch)
 		fetch->refresh = NULL;
 		return;
 	}
-	stele_staging_free(&fetch->staging);
+	stele_staging_clear(&fetch->staging);
 	free(fetch);
 }
 
