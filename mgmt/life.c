@@ -334,7 +334,9 @@ void stele_daemon_stop(struct stele_daemon *daemon)
 	stele_metrics_free(daemon->metrics);
 	stele_daemon_control_free(daemon);
 	end_zones(daemon);
-	/* Requests that wait for a commit are answered by the service, so the committer ends first. */
+	/* Nobody asks any more; requests that wait for a commit are answered by the service, so the committer
+	 * ends before that does. */
+	stele_service_stop(daemon->service);
 	stele_committer_free(daemon->committer);
 	stele_service_free(daemon->service);
 	/* What these have posted is about zones, which are still there. */
