@@ -304,6 +304,15 @@ static void turn_ready(struct stele_turn *turn)
 	}
 }
 
+void refresh_wait_transfer(struct stele_refresh *refresh)
+{
+	struct refresh_round *round = refresh->round;
+	struct stele_error err;
+	if (stele_turn_wait(refresh->daemon->refreshes->turns, &round->turn, STELE_TURN_TRANSFER,
+			    round->address, round->remote->connect_port, &err) < 0)
+		refresh_candidate_failed(refresh, false, err.text);
+}
+
 void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, const char *reason)
 {
 	struct refresh_round *round = refresh->round;
