@@ -185,7 +185,8 @@ void world_end(struct publish_world *world)
 {
 	static const char *const names[] = {"store/data.mdb", "store/lock.mdb", "store",
 					    "image",          "socket",         "socket.lock",
-					    "script",         "flag",           "other"};
+					    "image.boot",     "script",         "flag",
+					    "other"};
 	if (world->publisher != NULL)
 		world_stop_publisher(world);
 	if (world->responder.server != NULL)
