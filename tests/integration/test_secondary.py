@@ -256,6 +256,18 @@ def test_key_that_is_not_there():
         assert not primary.asked
 
 
+def test_source_address():
+    zone = versions()
+    with FakePrimary(zone.answer) as primary:
+        remote = "addresses: [127.0.0.1], port: %d, source: 127.0.0.9" % primary.port
+        with Secondary([ZONE], [remote]) as secondary:
+            secondary.wait_serial(ZONE, 1)
+            zone.versions[2] = NEXT
+            secondary.command("refresh", ZONE)
+            secondary.wait_serial(ZONE, 2)
+        assert {(q.tcp, q.peer) for q in primary.asked} == {(True, "127.0.0.9"), (False, "127.0.0.9")}
+
+
 def test_by_force():
     zone = versions()
     with FakePrimary(zone.answer) as primary, Secondary([ZONE], [primary.port]) as secondary:
