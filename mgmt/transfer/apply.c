@@ -187,5 +187,9 @@ int refresh_apply(struct refresh_fetch *fetch, struct stele_store_write *write,
 {
 	int status = fetch->staging.is_deltas ? apply_deltas(fetch, write, reterr) :
 						apply_whole(fetch, write, reterr);
-	return status < 0 ? status : check_zonemd(fetch, write, reterr);
+	if (status == 0)
+		status = check_zonemd(fetch, write, reterr);
+	/* Here, since to give back the memory of a large zone takes a while too. */
+	stele_staging_clear(&fetch->staging);
+	return status;
 }

@@ -16,6 +16,9 @@ class Bind(peers.Peer):
 
     def __init__(self, zones, keys=(), options="", probes=(), extra=""):
         super().__init__()
+        self.launch(zones, keys, options, probes, extra)
+
+    def launch(self, zones, keys=(), options="", probes=(), extra=""):
         text = ""
         for name, algorithm in dict(keys).items():
             text += 'key "%s" { algorithm %s; secret "%s"; };\n' % (name, algorithm, mgmtd.SECRET)
@@ -92,7 +95,7 @@ class Nsd(peers.Peer):
     """nsd. A zone's text is lines such as "request-xfr: ..."."""
     program = "nsd"
 
-    def __init__(self, zones, keys=(), server="", probes=()):
+    def __init__(self, zones, keys=(), server="", probes=(), extra=""):
         super().__init__()
         text = """
 server:
@@ -116,6 +119,7 @@ remote-control:
         for name, algorithm in dict(keys).items():
             text += 'key:\n  name: "%s"\n  algorithm: %s\n  secret: "%s"\n' % (
                 name, algorithm, mgmtd.SECRET)
+        text += extra
         for name, zone in zones:
             text += 'zone:\n  name: "%s"\n' % name
             text += "".join("  %s\n" % line.strip() for line in zone.strip().splitlines())
@@ -127,3 +131,37 @@ remote-control:
                 return super().log_text() + file.read()
         except OSError:
             return super().log_text()
+
+
+class Pdns(peers.Peer):
+    """pdns_server with its bind backend. A zone's text is as for BIND."""
+    program = "pdns_server"
+
+    def __init__(self, zones, options="", probes=()):
+        super().__init__()
+        named = 'options { directory "%s"; };\n' % self.folder
+        named += "".join('zone "%s" { %s };\n' % zone for zone in zones)
+        self.write("pdns.conf", """
+launch=bind
+bind-config={2}
+local-address=127.0.0.1
+local-port={1}
+socket-dir={0}
+daemon=no
+guardian=no
+setuid=
+setgid=
+disable-syslog=yes
+loglevel=6
+secondary=yes
+xfr-cycle-interval=1
+allow-axfr-ips=127.0.0.1
+allow-notify-from=127.0.0.1
+webserver=no
+cache-ttl=0
+query-cache-ttl=0
+negquery-cache-ttl=0
+zone-cache-refresh-interval=0
+{3}
+""".format(self.folder, self.port, self.write("named.conf", named), options))
+        self.start(["--config-dir=" + self.folder], probes)
