@@ -230,6 +230,7 @@ static void on_tick(evutil_socket_t fd, short events, void *user)
 	(void)fd;
 	(void)events;
 	look_at_store(daemon);
+	stele_daemon_work_again(daemon);
 	if (stele_zone_states_write(daemon->states, &err) < 0)
 		stele_log_event(STELE_LOG_ERROR, "state-failed", STELE_LOG_REASON(err.text));
 	stele_notify("WATCHDOG=1");
@@ -334,7 +335,9 @@ void stele_daemon_stop(struct stele_daemon *daemon)
 	stele_metrics_free(daemon->metrics);
 	stele_daemon_control_free(daemon);
 	end_zones(daemon);
-	/* Requests that wait for a commit are answered by the service, so the committer ends first. */
+	/* Nobody asks any more; requests that wait for a commit are answered by the service, so the committer
+	 * ends before that does. */
+	stele_service_stop(daemon->service);
 	stele_committer_free(daemon->committer);
 	stele_service_free(daemon->service);
 	/* What these have posted is about zones, which are still there. */

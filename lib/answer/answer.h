@@ -116,6 +116,9 @@ struct stele_answer_settings {
 	/* For an encrypted connection: replies to queries with the padding option become a multiple of
 	 * so many bytes, `reserve` counted (RFC 7830, RFC 8467: 468). 0: no padding. */
 	uint16_t pad_block;
+	/* Nobody knows yet which zones are ours: names of none are answered with SERVFAIL, not REFUSED. For
+	 * use with a view that is all zeroes. */
+	bool not_ready;
 	/* CHAOS TXT texts (RFC 4892): version.bind and version.server, id.server and hostname.bind.
 	 * Empty: REFUSED. */
 	char chaos_version[STELE_CHAOS_TEXT_MAX + 1];

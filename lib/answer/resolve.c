@@ -777,7 +777,10 @@ void stele_resolve_start(struct work *w, const uint8_t *record)
 void stele_resolve_refuse(struct work *w)
 {
 	stele_work_begin_reply(w);
-	fail(w, STELE_RCODE_REFUSED, STELE_EDE_NOT_AUTHORITATIVE);
+	if (w->shared->settings->not_ready)
+		fail(w, STELE_RCODE_SERVFAIL, STELE_EDE_NOT_READY);
+	else
+		fail(w, STELE_RCODE_REFUSED, STELE_EDE_NOT_AUTHORITATIVE);
 }
 
 void stele_resolve_step(struct work *w)

@@ -192,7 +192,8 @@ static void expire_list(struct connection_list *list, uint64_t limit_ns, uint64_
 {
 	struct connection *c = list->first;
 
-	while (c && now_ns - c->since_ns > limit_ns) {
+	/* Those that are put in order again here come later than now. */
+	while (c && c->since_ns + limit_ns < now_ns) {
 		struct connection *after = c->after;
 		if (is_our_turn(c)) {
 			c->progress = true;

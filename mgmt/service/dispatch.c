@@ -53,6 +53,20 @@ static bool answer_signed(struct request *r)
 
 /* ---- to the handlers ---- */
 
+/* All records can be read, and nothing is behind them. */
+static bool is_whole(const struct request *r)
+{
+	struct stele_reader reader;
+	struct stele_rr rr;
+	int more = 1;
+
+	if (stele_reader_init(&reader, r->public.msg, r->public.len) != 0)
+		return false;
+	while (more == 1)
+		more = stele_reader_next(&reader, &rr);
+	return more == 0 && stele_reader_left(&reader) == 0;
+}
+
 static bool is_transfer(const struct request *r)
 {
 	struct stele_reader reader;
@@ -97,7 +111,9 @@ static void give(struct request *r)
 	const struct stele_handlers *handlers = &r->worker->service->handlers;
 	unsigned opcode = opcode_of(r);
 
-	if (opcode == STELE_OPCODE_NOTIFY && handlers->notify)
+	if (!is_whole(r))
+		request_send_refusal(r, STELE_RCODE_FORMERR);
+	else if (opcode == STELE_OPCODE_NOTIFY && handlers->notify)
 		handlers->notify(handlers->user, &r->public);
 	else if (opcode == STELE_OPCODE_UPDATE && handlers->update)
 		handlers->update(handlers->user, &r->public);

@@ -133,21 +133,26 @@ static bool borrow_output(struct connection *c)
 	return c->out != NULL;
 }
 
-/* Replies of handlers are not stopped by a client that takes nothing: there are as many as it may ask. */
+/*
+ * Handlers answer when they are ready, with the worker's buffer elsewhere. Their replies are not stopped by
+ * a client that takes nothing: there are as many as it may ask for.
+ */
 static bool grow_output(struct connection *c, size_t needed)
 {
-	size_t cap = needed + OUTPUT_HIGH;
+	size_t cap = needed + needed / 2 + 256;
 	uint8_t *buf = malloc(cap);
 
 	if (!buf)
 		return false;
-	memcpy(buf, c->out, c->out_len);
+	if (c->out_len > 0)
+		memcpy(buf, c->out + c->out_start, c->out_len);
 	if (c->out_lent)
 		give_back(&c->worker->output, c->out);
 	else
 		free(c->out);
 	c->out = buf;
 	c->out_cap = cap;
+	c->out_start = 0;
 	c->out_lent = false;
 	return true;
 }
@@ -155,16 +160,13 @@ static bool grow_output(struct connection *c, size_t needed)
 uint8_t *exchange_reserve(struct connection *c, size_t len)
 {
 	size_t needed = c->out_len + LENGTH_SZ + len;
+	bool is_there = c->out || !c->busy || borrow_output(c);
 
-	if (!c->out && !borrow_output(c)) {
-		connection_kill(c, true);
-		return NULL;
-	}
-	if (c->out_start + needed > c->out_cap && c->out_start > 0) {
+	if (is_there && c->out_start + needed > c->out_cap && c->out_start > 0) {
 		memmove(c->out, c->out + c->out_start, c->out_len);
 		c->out_start = 0;
 	}
-	if (needed > c->out_cap && !grow_output(c, needed)) {
+	if (!is_there || (needed > c->out_cap && !grow_output(c, needed))) {
 		connection_kill(c, true);
 		return NULL;
 	}
@@ -209,6 +211,13 @@ static bool flush(struct connection *c)
 	return c->out_len == 0;
 }
 
+void exchange_finish(struct connection *c)
+{
+	c->busy = true;
+	if (!c->handshaking)
+		flush(c);
+}
+
 /* ---- in ---- */
 
 static ssize_t read_once(struct connection *c, uint8_t *to, size_t room)
@@ -244,9 +253,14 @@ static bool read_input(struct connection *c)
 		}
 		c->in_len += (size_t)got;
 		room -= (size_t)got;
-		/* A record of TLS says nothing of what is behind it; a short read of TCP does. */
+		/* A short read of TCP was the last one. A record of TLS says nothing of what is behind it, but
+		 * the library knows what it has read ahead. */
 		if (!c->ssl)
 			return room == 0;
+		if (!SSL_has_pending(c->ssl)) {
+			c->ssl_more = false;
+			return false;
+		}
 	}
 	c->ssl_more = true;
 	return true;

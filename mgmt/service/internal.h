@@ -158,7 +158,7 @@ const struct stele_view *worker_view(struct worker *worker);
 uint64_t monotonic_ns(void);
 
 /*
- * Answers a batch by the image, or with SERVFAIL where there is none. As stele_answer_batch(); the settings
+ * Answers a batch by the image, or queries with SERVFAIL where there is none. As stele_answer_batch(); the settings
  * are those of the transport.
  */
 void worker_answer(struct worker *worker, enum stele_transport transport,
@@ -278,6 +278,8 @@ static inline bool exchange_blocked(const struct connection *c)
 {
 	return c->out_len >= OUTPUT_HIGH;
 }
+/* The last that is written, if it is taken at once. */
+void exchange_finish(struct connection *c);
 /* Gives buffers back to the worker, or keeps what is in them. */
 void exchange_return_buffers(struct connection *c);
 void exchange_drop_buffers(struct connection *c);

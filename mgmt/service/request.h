@@ -12,9 +12,9 @@
  * request, work elsewhere, and answer later. Every request is answered or dropped exactly once, also
  * when its client is gone, which nobody is told.
  *
- * What a handler need not look at: AXFR and IXFR come with one question of class IN or ANY, never over a
- * TLS version below 1.3, and no more at once than the configuration says. NOTIFY and UPDATE come as they are,
- * with no more known than that a header is there and QR is not set.
+ * What a handler need not look at: all records of a message can be read, and nothing is behind them. AXFR
+ * and IXFR come with one question of class IN or ANY, never over a TLS version below 1.3, and no more at
+ * once than the configuration says. Of NOTIFY and UPDATE no more is known than that QR is not set.
  */
 
 #include "mgmt/loop/loop.h"

@@ -96,7 +96,7 @@ int stele_service_new(const struct stele_service_settings *given,
 	return 0;
 }
 
-void stele_service_free(struct stele_service *service)
+void stele_service_stop(struct stele_service *service)
 {
 	if (!service)
 		return;
@@ -106,6 +106,13 @@ void stele_service_free(struct stele_service *service)
 	for (unsigned i = 0; i < service->worker_cnt; i++)
 		if (service->workers[i].loop)
 			stele_loop_join(service->workers[i].loop);
+}
+
+void stele_service_free(struct stele_service *service)
+{
+	if (!service)
+		return;
+	stele_service_stop(service);
 	for (unsigned i = 0; i < service->worker_cnt; i++)
 		worker_end(&service->workers[i]);
 	free(service->workers);

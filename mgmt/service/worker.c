@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 /* How often time limits are looked at, and whether another image has come that nobody asked for yet. */
-#define TICK_US 100000
+#define TICK_US 200000
 
 uint64_t monotonic_ns(void)
 {
@@ -30,31 +30,23 @@ const struct stele_view *worker_view(struct worker *worker)
 	return worker->image ? &worker->image->view : NULL;
 }
 
-/* Until there is an image, we do not know our zones. */
-static void answer_without(const struct stele_answer_settings *settings,
-			   const struct stele_query *query, struct stele_reply *reply)
-{
-	size_t len = refuse(query->msg, query->len, STELE_RCODE_SERVFAIL, 0, settings->udp_max,
-			    reply->buf);
-
-	reply->len = (uint32_t)len;
-	reply->verdict = len > 0 ? STELE_VERDICT_REPLY : STELE_VERDICT_DROP;
-	reply->drop_reason = len > 0 ? STELE_DROP_NONE : STELE_DROP_SHORT;
-}
-
 void worker_answer(struct worker *worker, enum stele_transport transport,
 		   const struct stele_query *queries, struct stele_reply *replies, unsigned cnt)
 {
+	static const struct stele_view no_zones;
 	const struct stele_answer_settings *settings = &worker->settings->answers[transport];
 	const struct stele_view *view = worker_view(worker);
+	struct stele_answer_settings not_ready;
 
-	if (view) {
-		stele_answer_batch(worker->answerer, view, settings, (uint32_t)time(NULL), queries,
-				   replies, cnt);
-		return;
+	if (!view) {
+		/* What is for the daemon itself is, with or without an image. */
+		not_ready = *settings;
+		not_ready.not_ready = true;
+		settings = &not_ready;
+		view = &no_zones;
 	}
-	for (unsigned i = 0; i < cnt; i++)
-		answer_without(settings, &queries[i], &replies[i]);
+	stele_answer_batch(worker->answerer, view, settings, (uint32_t)time(NULL), queries, replies,
+			   cnt);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *user)
@@ -144,12 +136,16 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
 
 static void free_all(struct connection_list *list)
 {
-	while (list->first)
+	while (list->first) {
+		exchange_finish(list->first);
 		connection_free(list->first);
+	}
 }
 
 void worker_end(struct worker *worker)
 {
+	if (worker->loop)
+		stele_loop_drain(worker->loop);
 	free_all(&worker->partial);
 	free_all(&worker->quiet);
 	for (size_t i = 0; i < worker->listener_cnt; i++) {

@@ -28,7 +28,7 @@ void refresh_fetch_free(struct refresh_fetch *fetch)
 		fetch->refresh = NULL;
 		return;
 	}
-	stele_staging_free(&fetch->staging);
+	stele_staging_clear(&fetch->staging);
 	free(fetch);
 }
 
@@ -79,8 +79,8 @@ static void log_transfer(const struct refresh_fetch *fetch, const struct stele_r
 		.zone = zone->name,
 		.peer = peer,
 		.key = round->remote->key,
-		.has_from = zone->loaded,
-		.from_serial = zone->serial,
+		.has_from = fetch->has_serial,
+		.from_serial = fetch->serial,
 		.has_to = true,
 		.to_serial = fetch->incoming.serial,
 	});

@@ -167,6 +167,10 @@ static void on_message(void *user, struct stele_request *request)
 		stele_request_refuse(request, STELE_RCODE_FORMERR);
 		return;
 	}
+	if (request->key_unknown) {
+		stele_request_refuse(request, STELE_RCODE_NOTAUTH);
+		return;
+	}
 	const char *what = order.labels[0];
 	if (strncmp(what, "slow-", 5) == 0)
 		start_later(request, &order, what + 5, false);

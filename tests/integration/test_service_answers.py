@@ -98,8 +98,11 @@ def test_before_there_is_an_image(world, tmp_path):
         assert (reply.rcode, reply.opt) == (dnswire.SERVFAIL, (0, True))
         with running.connect() as connection:
             assert dnswire.parse(connection.ask(ask)).rcode == dnswire.SERVFAIL
-            connection.send(struct.pack("!HHHHHH", 9, 0, 0, 0, 0, 0))
-            assert connection.receive() == struct.pack("!HHHHHH", 9, 0x8002, 0, 0, 0, 0)
+            assert b"\0\x0f\0\x02\0\x0e" in connection.ask(ask)     # EDE: not ready
+            # Handlers have their work nevertheless: without NOTIFY, there may never be an image.
+            assert b"tcp 127.0.0.1" in connection.ask(dnswire.query("now.test.", "SOA", opcode=4))
+            assert connection.ask(dnswire.query("1.100.test.", "AXFR"))[3] & 15 == dnswire.NOERROR
+            assert dnswire.parse(connection.ask(dnswire.query("a.", "A", opcode=2))).rcode == dnswire.NOTIMP
             assert running.command("image " + image.image) == "ok"
             assert without_id([connection.ask(ask)]) == without_id(image.ask([ask], tcp=True))
 
@@ -158,3 +161,31 @@ def test_udp_size(world):
             tcp = image.ask([message], tcp=True)[0]
             udp = asking.ask_udp(running.port, [message])[0]
             assert len(udp) <= 1232 and (len(tcp) > 1232) == bool(udp[2] & 2)
+
+
+def ask_on_a_narrow_link(image, message):
+    with service.Service(image.image, answers="udp_size: 4096\nany_minimal: false") as running:
+        with running.connect() as connection:
+            tcp = connection.ask(message)
+        return tcp, asking.ask_udp(running.port, [message])[0], running.counters()
+
+
+def test_a_reply_that_is_longer_than_the_link_takes(world):
+    """It is no fragments and not lost, but truncated (RFC 9715)."""
+    import netns
+    if netns.why_not():
+        pytest.skip(netns.why_not())
+    image, _ = world
+    # EDNS with 4,096 bytes and DO.
+    message = dnswire.query("nsec3.test.", "ANY", "do")
+    message = message[:-8] + struct.pack("!H", 4096) + message[-6:]
+    namespace = netns.Namespace("mtu")
+    try:
+        namespace.ip("link", "set", "lo", "mtu", "1000")
+        tcp, udp, counters = namespace.call(ask_on_a_narrow_link, image, message)
+    finally:
+        namespace.remove()
+    assert 1000 < len(tcp) < 4096
+    parsed = dnswire.parse(udp)
+    assert (parsed.flags & dnswire.TC, parsed.answer, parsed.opt) == (dnswire.TC, (), (0, True))
+    assert (counters["udp_queries"], counters["udp_replies"], counters["dropped"]) == (1, 1, 0)

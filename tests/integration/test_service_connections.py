@@ -225,11 +225,11 @@ def memory_of(process):
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-def test_slow_reader(image, running):
+def test_slow_reader(image):
     """Who does not take replies is not read from: the memory that it costs has a bound."""
     wanted = image.ask([LARGE], tcp=True)[0][2:]
-    before = memory_of(running.process)
-    with running.connect() as connection:
+    with service.Service(image.image, tcp="idle: 300s") as running, running.connect() as connection:
+        before = memory_of(running.process)
         sent = flood(connection, LARGE, 1 << 26)
         assert sent < 1 << 26     # it was stopped
         counters = running.counters()
@@ -241,7 +241,7 @@ def test_slow_reader(image, running):
         for _ in range(whole):     # and all is answered once it does
             connection.sock.settimeout(20)
             assert connection.receive()[2:] == wanted
-    assert running.wait_for(at_rest)["tcp_queries"] == whole
+        assert running.wait_for(at_rest)["tcp_queries"] == whole
 
 
 def test_slow_reader_is_closed(image):

@@ -79,8 +79,7 @@ size_t update_record_sz(const uint8_t *record)
 
 /* ---- the file ---- */
 
-/* Opens the image for writing and locks it; waits for others, who may put another file in its place. */
-static int open_locked(const char *path, int *ret_fd, struct stele_error *reterr)
+int update_lock(const char *path, int *ret_fd, struct stele_error *reterr)
 {
 	for (;;) {
 		int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -319,7 +318,7 @@ int stele_update(struct stele_store *store, const char *path,
 	struct stele_error error;
 	struct stele_update_stats stats = {0};
 	int fd = -1;
-	int rc = open_locked(path, &fd, &error);
+	int rc = update_lock(path, &fd, &error);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
 	double begin = now();
@@ -355,31 +354,6 @@ int stele_update(struct stele_store *store, const char *path,
 	close(fd);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
-	*ret_stats = stats;
-	return 0;
-}
-
-int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
-		  struct stele_error *reterr)
-{
-	struct stele_compact_stats stats;
-	struct stele_image_size size;
-	struct stele_view view;
-	int fd;
-	int rc = open_locked(path, &fd, reterr);
-	if (rc < 0)
-		return rc;
-	rc = stele_view_open_directory(path, &view, reterr);
-	if (rc == 0) {
-		stats.generation = view.generation;
-		stats.before_sz = view.bytes_sz;
-		stele_view_close(&view);
-		rc = update_compact(path, &size, reterr);
-	}
-	close(fd);
-	if (rc < 0)
-		return rc;
-	stats.image_sz = size.file_sz;
 	*ret_stats = stats;
 	return 0;
 }
