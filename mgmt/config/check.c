@@ -42,9 +42,9 @@ int mgmtd_check_type(const void *value, struct stele_error *reterr)
 	bool is_meta = type == STELE_TYPE_OPT || (type >= 128 && type <= 255);
 	if ((type > 0 && !is_meta) || type == STELE_TYPE_ANY)
 		return 0;
-	return stele_fail(reterr, STELE_E_INPUT,
-			  "is '%.64s' (expected a type of records such as AAAA or TYPE65280, or ANY)",
-			  text);
+	return stele_fail(
+		reterr, STELE_E_INPUT,
+		"is '%.64s' (expected a type of records such as AAAA or TYPE65280, or ANY)", text);
 }
 
 /* 32 bytes in base64: 43 digits, of which the last has two bits that are zero, and one '='. */

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* When garbage is worth a copy: as the compiler itself has it. */
 #define GARBAGE_PERCENT 30
@@ -282,6 +283,15 @@ static void give_up_compacting(struct stele_publisher *publisher)
 	stele_child_end(publisher->child);
 }
 
+static enum publish_round round_due(const struct stele_publisher *publisher)
+{
+	if (publisher->is_suspect)
+		return ROUND_VERIFY;
+	/* Somebody may have taken it away. */
+	return publisher->build_anew || access(publisher->image, F_OK) != 0 ? ROUND_BUILD :
+									      ROUND_UPDATE;
+}
+
 void publish_go_on(struct stele_publisher *publisher)
 {
 	bool is_due = is_compile_due(publisher);
@@ -293,9 +303,7 @@ void publish_go_on(struct stele_publisher *publisher)
 		return;
 	uint64_t compact_ns = compact_in_ns(publisher);
 	if (is_due && rest_ns == 0 && !(is_garbage_urgent(&publisher->status) && compact_ns == 0)) {
-		start(publisher, publisher->is_suspect ? ROUND_VERIFY :
-				 publisher->build_anew ? ROUND_BUILD :
-							 ROUND_UPDATE);
+		start(publisher, round_due(publisher));
 	} else if (is_due && rest_ns > 0) {
 		set_timer(publisher, rest_ns);
 	} else if (compact_ns == 0) {

@@ -64,9 +64,9 @@ static int set_options(int fd, bool is_udp, bool is_v4, bool is_wildcard, bool s
 	}
 	(void)set(fd, SOL_SOCKET, SO_RCVBUF, UDP_BUFFER_SZ);
 	/*
-	 * No fragments, which get lost, or are forged (RFC 9715): DF is set, and what does not fit the
-	 * interface comes back as an error. What ICMP says of the path is not believed, since anybody
-	 * can send that.
+	 * No fragments, which get lost, or are forged (RFC 9715): DF is set, and what does not fit
+	 * the interface comes back as an error. What ICMP says of the path is not believed, since
+	 * anybody can send that.
 	 */
 	if (is_v4)
 		status |= set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);

@@ -25,7 +25,7 @@ import pytest
 import contents
 import mgmtd
 import peers
-import primaries
+import servers
 
 ZONE = """$TTL 300
 @ SOA ns1 hostmaster 100 3600 600 86400 300
@@ -208,8 +208,8 @@ def make_servers(tmp_path_factory):
                   for zone in ZONES]
     knot_zones = [(zone, "file: %s/knot.%s\nacl: [all]\nzonefile-sync: -1\nserial-policy: increment"
                    % (folder, zone)) for zone in ZONES]
-    with primaries.Bind(bind_zones, probes=probe) as bind, \
-         primaries.Knot(knot_zones, probes=probe) as knot, \
+    with servers.Bind(bind_zones, probes=probe) as bind, \
+         servers.Knot(knot_zones, probes=probe) as knot, \
          mgmtd.Daemon(stele_config, data={zone: ZONE for zone in ZONES}) as stele:
         stele.wait(ZONES[-1], 100)
         yield {"stele": stele, "bind": bind, "knot": knot}

@@ -11,7 +11,7 @@ import pytest
 import contents
 import mgmtd
 import peers
-import primaries
+import servers
 
 ZONE = """$TTL 300
 @ SOA ns hostmaster 1 3600 600 86400 300
@@ -51,7 +51,7 @@ def until_gone(port, zone, seconds=60):
 
 
 def bind(port):
-    return primaries.Bind(
+    return servers.Bind(
         [("cat.invalid", 'type secondary; file "cat.db"; primaries port %d { 127.0.0.1; }; '
           'allow-transfer { any; };' % port)],
         options='allow-new-zones yes; allow-transfer { any; }; catalog-zones { zone "cat.invalid" '
@@ -62,7 +62,7 @@ def knot(port):
     remote = 'remote:\n  - id: stele\n    address: 127.0.0.1@%d\n' % port
     template = ("template:\n  - id: member\n    master: stele\n    acl: [all]\n    zonefile-load: none\n"
                 "    zonefile-sync: -1\n    journal-content: all\n")
-    return primaries.Knot(
+    return servers.Knot(
         [("cat.invalid", "master: stele\nacl: [all]\ncatalog-role: interpret\ncatalog-template: member\n"
           "zonefile-load: none\nzonefile-sync: -1\njournal-content: all")], extra=remote + template)
 
@@ -95,7 +95,7 @@ def test_written_by_knot(tmp_path):
         (name, 'file: %s\nacl: [all]\nnotify: stele\nzonefile-sync: -1\ncatalog-role: member\n'
          'catalog-zone: cat.invalid\ncatalog-group: "%s"' % (tmp_path / name, group))
         for name, group in zip(NAMES, ("plain", "open", "unknown"))]
-    with primaries.Knot(zones, extra=remote) as writer:
+    with servers.Knot(zones, extra=remote) as writer:
         config = {
             "acls": [HERE], "remotes": [{"id": "knot", "addresses": ["127.0.0.1"], "port": writer.port}],
             "templates": [

@@ -10,7 +10,7 @@ import certificates
 import contents
 import mgmtd
 import peers
-import primaries
+import servers
 
 ZONE = """$TTL 300
 @ SOA ns hostmaster 1 3600 600 86400 300
@@ -28,7 +28,7 @@ def secondary(kind, zones, port, keys=None, tls=None):
         extra, where = "", "port %d { 127.0.0.1%%s; }" % (tls[0] if tls else port)
         if tls:
             extra = 'tls xot { ca-file "%s"; remote-hostname "%s"; };\n' % tls[1:]
-        return primaries.Bind([
+        return servers.Bind([
             (name, 'type secondary; file "%s.db"; masterfile-format text; allow-transfer { any; }; '
              'primaries %s;' % (name, where % ((" key %s" % key if key else "") +
                                                (" tls xot" if tls else ""))))
@@ -38,20 +38,20 @@ def secondary(kind, zones, port, keys=None, tls=None):
             '  - id: "p%s"\n    address: 127.0.0.1@%d\n%s' % (
                 key or "", port, '    key: "%s"\n' % key if key else "")
             for key in dict.fromkeys(key for _, key in zones))
-        return primaries.Knot([
+        return servers.Knot([
             (name, 'master: "p%s"\nacl: [all%s]\nzonefile-load: none\nzonefile-sync: -1\n'
              'journal-content: all' % (key or "", ", signed" if key else "")) for name, key in zones],
             keys, extra=remotes)
     if kind == "nsd":
         server = 'tls-cert-bundle: "%s"' % tls[1] if tls else ""
         auth = 'tls-auth:\n  name: "xot"\n  auth-domain-name: "%s"\n' % tls[2] if tls else ""
-        return primaries.Nsd([
+        return servers.Nsd([
             (name, "request-xfr: AXFR 127.0.0.1@%d NOKEY xot\nallow-notify: 127.0.0.1 NOKEY\n"
              "provide-xfr: 127.0.0.1 NOKEY" % tls[0] if tls else
              "request-xfr: 127.0.0.1@%d %s\nallow-notify: 127.0.0.1 %s\nprovide-xfr: 127.0.0.1 NOKEY" % (
                  port, key or "NOKEY", key or "NOKEY")) for name, key in zones],
             keys, server, extra=auth)
-    return primaries.Pdns([(name, 'type slave; file "%s.db"; masters { 127.0.0.1:%d; };' % (name, port))
+    return servers.Pdns([(name, 'type slave; file "%s.db"; masters { 127.0.0.1:%d; };' % (name, port))
                            for name, _ in zones])
 
 
@@ -177,7 +177,7 @@ def test_chain():
     need("bind")
     need("nsd")
     zone, source = "chain.test", random.Random(5)
-    bind = primaries.Bind.__new__(primaries.Bind)   # its folder is needed before it starts
+    bind = servers.Bind.__new__(servers.Bind)   # its folder is needed before it starts
     peers.Peer.__init__(bind)
     path = bind.write("zone", ZONE)
     stele_port = peers.free_port()

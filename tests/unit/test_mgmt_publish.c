@@ -296,6 +296,21 @@ static void test_damaged_head(void **state)
 	world_end(&w);
 }
 
+/* Taken away while the daemon runs. */
+static void test_lost_image(void **state)
+{
+	(void)state;
+	world_begin(&w, real_compiler, true);
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	world_run_until(&w, is_quiet);
+	assert_int_equal(unlink(w.image), 0);
+	world_serve(&w, world_commit_change(&w, 1));
+	assert_int_equal(world_status(&w).compile_rebuilt_cnt, 2);
+	assert_int_equal(world_status(&w).compile_failed_cnt, 0);
+	world_end(&w);
+}
+
 /* Only the responder looks at each byte: what it refuses is built anew. */
 static void test_damaged_shard(void **state)
 {
@@ -644,6 +659,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_no_compiler),
 		cmocka_unit_test(test_end_within),
 		cmocka_unit_test(test_damaged_head),
+		cmocka_unit_test(test_lost_image),
 		cmocka_unit_test(test_damaged_shard),
 		cmocka_unit_test(test_image_that_cannot_be_updated),
 		cmocka_unit_test(test_boot_mark),
