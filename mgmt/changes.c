@@ -241,17 +241,28 @@ static int catch_up(struct stele_daemon *daemon, struct stele_store_read *read,
 	return status;
 }
 
-void stele_daemon_read_catalogs(struct stele_daemon *daemon)
+/* Reading one adds and removes others, so there is no place in the table to go on from. */
+static struct stele_managed_zone *next_catalog(struct stele_daemon *daemon)
 {
-	struct stele_error err;
-	if (!daemon->catalogs_due)
-		return;
-	daemon->catalogs_due = false;
-	/* To read one may add and remove others, no catalog among them. */
 	for (size_t i = 0; i < stele_zones_cnt(daemon->zones); i++) {
 		struct stele_managed_zone *zone = stele_zones_at(daemon->zones, i);
-		if (!zone->catalog_due)
-			continue;
+		if (zone->catalog_due)
+			return zone;
+	}
+	return NULL;
+}
+
+/* More than that at once can only be catalogs that hand a member to and fro; they wait for the next change. */
+#define CATALOGS_AT_ONCE 64
+
+void stele_daemon_read_catalogs(struct stele_daemon *daemon)
+{
+	for (unsigned i = 0; daemon->catalogs_due && i < CATALOGS_AT_ONCE; i++) {
+		struct stele_error err;
+		struct stele_managed_zone *zone = next_catalog(daemon);
+		daemon->catalogs_due = zone != NULL;
+		if (zone == NULL)
+			break;
 		zone->catalog_due = false;
 		if (stele_catalog_changed(daemon, zone, &err) == 0)
 			continue;

@@ -35,7 +35,7 @@ static json_t *publisher_json(const struct stele_publisher *publisher)
 	struct stele_publisher_status s;
 	stele_publisher_status(publisher, &s);
 	return json_pack("{s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I, s:I}",
+			 "s:I, s:I, s:I, s:I, s:I, s:I}",
 			 "wanted", (json_int_t)s.wanted, "compiled", (json_int_t)s.compiled,
 			 "served", (json_int_t)s.served, "compiling", (int)s.compiling,
 			 "responder_up", (int)s.responder_up, "compile_error",
@@ -46,7 +46,11 @@ static json_t *publisher_json(const struct stele_publisher *publisher)
 			 "loads_failed", (json_int_t)s.load_failed_cnt, "compile_last_us",
 			 (json_int_t)(s.compile_last_ns / 1000), "load_last_us",
 			 (json_int_t)(s.load_last_ns / 1000), "image_bytes", (json_int_t)s.image_sz,
-			 "garbage_bytes", (json_int_t)s.garbage_sz);
+			 "garbage_bytes", (json_int_t)s.garbage_sz, "compactions",
+			 (json_int_t)s.compact_cnt, "compile_work_us",
+			 (json_int_t)(s.compile_work_ns / 1000), "compile_sync_us",
+			 (json_int_t)(s.compile_sync_ns / 1000), "open_last_us",
+			 (json_int_t)(s.open_last_ns / 1000));
 }
 
 static json_t *service_json(const struct stele_service *service)

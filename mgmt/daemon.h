@@ -57,11 +57,14 @@ struct stele_daemon {
 	struct stele_managed_zone *unserved;
 	bool catalogs_due; /* some zone's catalog_due is set */
 
+	/* catalog/'s: of the table of zones, when catalogs were last made of it; 0: not yet */
+	uint64_t catalogs_version;
+
 	/* work.c's: what is still to be submitted. */
 	struct stele_daemon_work *work;
 	struct stele_task flush;
 	bool flush_posted;
-	unsigned work_cnt; /* submitted, not done */
+	struct stele_daemon_work *failed_work;
 };
 
 /* ---- life.c ---- */
@@ -135,7 +138,7 @@ enum stele_daemon_work_kind {
 };
 
 /* To be committed soon, all that come meanwhile together, in their order. Failures are logged, and tried
- * again by the next stele_daemon_sync_zones(). */
+ * again a second later. */
 void stele_daemon_work(struct stele_daemon *daemon, enum stele_daemon_work_kind kind,
 		       const uint8_t *apex);
 

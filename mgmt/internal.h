@@ -12,6 +12,9 @@ void stele_daemon_read_catalogs(struct stele_daemon *daemon);
 /* All parts are there now: stubs for zones that the store has not, and primaries are asked. */
 void stele_daemon_begin_refreshes(struct stele_daemon *daemon);
 
+/* What failed is tried again, as far as it still makes sense. */
+void stele_daemon_work_again(struct stele_daemon *daemon);
+
 /* What was not submitted will not be. */
 void stele_daemon_work_drop(struct stele_daemon *daemon);
 

@@ -255,6 +255,7 @@ int stele_daemon_sync_zones(struct stele_daemon *daemon, struct stele_error *ret
 	}
 	if (!daemon->awake)
 		return 0;
+	stele_catalog_look_again(daemon);
 	stele_daemon_read_catalogs(daemon);
 	return stele_catalog_produce(daemon, reterr);
 }

@@ -17,6 +17,7 @@ struct item {
 struct stele_daemon_work {
 	struct stele_commit commit; /* first */
 	struct stele_daemon *daemon;
+	struct stele_daemon_work *next_failed;
 	size_t cnt, cap;
 	struct item *items;
 };
@@ -63,11 +64,15 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 {
 	struct stele_daemon_work *work = (struct stele_daemon_work *)commit;
 	(void)generation;
-	work->daemon->work_cnt--;
 	if (status < 0)
 		stele_log_event(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err->text),
 				STELE_LOG_NUMBER("zones", work->cnt));
-	for (size_t i = 0; i < work->cnt && status == 0; i++) {
+	if (status < 0) {
+		work->next_failed = work->daemon->failed_work;
+		work->daemon->failed_work = work;
+		return;
+	}
+	for (size_t i = 0; i < work->cnt; i++) {
 		char name[STELE_NAME_TEXT_MAX];
 		if (work->items[i].kind != STELE_WORK_REMOVE)
 			continue;
@@ -86,7 +91,6 @@ static void flush(struct stele_task *task)
 	daemon->work = NULL;
 	if (work == NULL)
 		return;
-	daemon->work_cnt++;
 	stele_committer_submit(daemon->committer, &work->commit);
 }
 
@@ -132,8 +136,43 @@ void stele_daemon_work(struct stele_daemon *daemon, enum stele_daemon_work_kind 
 	}
 }
 
+/* Zones may have come back or gone since. */
+static bool is_due(const struct stele_daemon *daemon, const struct item *item)
+{
+	const struct stele_managed_zone *zone = stele_zones_find(daemon->zones, item->apex);
+	switch (item->kind) {
+	case STELE_WORK_STUB:
+		return zone != NULL && zone->id == 0;
+	case STELE_WORK_REMOVE:
+		return zone == NULL;
+	case STELE_WORK_UNEXPIRE:
+		return zone != NULL && !zone->options->has_primaries && zone->expired;
+	}
+	return false;
+}
+
+void stele_daemon_work_again(struct stele_daemon *daemon)
+{
+	struct stele_daemon_work *failed = daemon->failed_work;
+	daemon->failed_work = NULL;
+	while (failed != NULL) {
+		struct stele_daemon_work *next = failed->next_failed;
+		for (size_t i = 0; i < failed->cnt; i++)
+			if (is_due(daemon, &failed->items[i]))
+				stele_daemon_work(daemon, failed->items[i].kind,
+						  failed->items[i].apex);
+		free_work(failed);
+		failed = next;
+	}
+}
+
 void stele_daemon_work_drop(struct stele_daemon *daemon)
 {
+	while (daemon->failed_work != NULL) {
+		struct stele_daemon_work *failed = daemon->failed_work;
+		daemon->failed_work = failed->next_failed;
+		free_work(failed);
+	}
 	if (daemon->work != NULL)
 		free_work(daemon->work);
 	daemon->work = NULL;

@@ -108,6 +108,8 @@ static void run(struct stele_responder *responder, struct stele_ctl_server *serv
 	struct pollfd fds[] = {
 		{.fd = signal_fd, .events = POLLIN},
 		{.fd = stele_ctl_server_fd(server), .events = POLLIN},
+		/* A load that has ended is told at once, not at the server's next look. */
+		{.fd = stele_jobs_fd(responder->jobs), .events = POLLIN},
 	};
 	uint64_t requests = 0;
 	int64_t looked_ms = now_ms();
@@ -125,9 +127,11 @@ static void run(struct stele_responder *responder, struct stele_ctl_server *serv
 			stele_notify("WATCHDOG=1");
 		}
 		int timeout = stele_ctl_server_timeout_ms(server);
-		poll(fds, 2, timeout < 0 || timeout > rest_ms ? (int)rest_ms : timeout);
+		poll(fds, 3, timeout < 0 || timeout > rest_ms ? (int)rest_ms : timeout);
 		if (fds[0].revents & POLLIN && take_signal(responder, signal_fd))
 			return;
+		if (fds[2].revents & POLLIN)
+			stele_jobs_seen(responder->jobs);
 		stele_ctl_server_step(server);
 		uint64_t cnt = stele_ctl_server_request_cnt(server);
 		stele_stats_global_add(responder->stats, STELE_GLOBAL_CONTROL_REQUESTS,

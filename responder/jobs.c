@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/jobs.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <rte_lcore.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* Twice as many as there can be clients, each of which has one request: results that are still
  * wanted are never the oldest. */
@@ -27,6 +30,7 @@ struct stele_jobs {
 	pthread_mutex_t lock;
 	pthread_cond_t submitted;
 	bool stop;
+	int ended_fd; /* an eventfd */
 	uint64_t last_ticket;
 	struct slot slots[SLOT_CNT];
 };
@@ -70,6 +74,7 @@ static void *run(void *arg)
 		slot->rc = slot->job(slot->arg, slot->response, &slot->error);
 		pthread_mutex_lock(&jobs->lock);
 		slot->state = SLOT_DONE;
+		(void)!write(jobs->ended_fd, &(uint64_t){1}, sizeof(uint64_t));
 	}
 	pthread_mutex_unlock(&jobs->lock);
 	return NULL;
@@ -81,10 +86,16 @@ int stele_jobs_start(struct stele_jobs **ret_jobs, struct stele_error *reterr)
 
 	if (!jobs)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the loader");
+	jobs->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (jobs->ended_fd < 0) {
+		free(jobs);
+		return stele_fail_errno(reterr, errno, "the loader's descriptor");
+	}
 	pthread_mutex_init(&jobs->lock, NULL);
 	pthread_cond_init(&jobs->submitted, NULL);
 	int rc = rte_ctrl_thread_create(&jobs->thread, "stele-loader", NULL, run, jobs);
 	if (rc) {
+		close(jobs->ended_fd);
 		free(jobs);
 		return stele_fail_errno(reterr, -rc, "cannot make the loader's thread");
 	}
@@ -105,7 +116,20 @@ void stele_jobs_stop(struct stele_jobs *jobs)
 		forget(&jobs->slots[i]);
 	pthread_cond_destroy(&jobs->submitted);
 	pthread_mutex_destroy(&jobs->lock);
+	close(jobs->ended_fd);
 	free(jobs);
+}
+
+int stele_jobs_fd(const struct stele_jobs *jobs)
+{
+	return jobs->ended_fd;
+}
+
+void stele_jobs_seen(struct stele_jobs *jobs)
+{
+	uint64_t cnt;
+
+	(void)!read(jobs->ended_fd, &cnt, sizeof(cnt));
 }
 
 uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void *arg)

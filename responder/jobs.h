@@ -28,6 +28,10 @@ void stele_jobs_stop(struct stele_jobs *jobs);
  * caller's). */
 uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void *arg);
 
+/* Readable when a job has ended since stele_jobs_seen(): for the caller's poll loop. */
+int stele_jobs_fd(const struct stele_jobs *jobs);
+void stele_jobs_seen(struct stele_jobs *jobs);
+
 #define STELE_JOB_RUNNING 1
 /*
  * STELE_JOB_RUNNING, or what the job returned, once: 0 with its members added to `response`, or a

@@ -18,7 +18,7 @@ static const struct stele_cmd_spec spec = {
 	.synopsis = "IMAGE",
 	.about =
 		"Copies what the image serves into a new file and puts that in its place. What is served\n"
-		"stays the same; whoever has the old file open keeps it.",
+		"stays the same; whoever has the old file open keeps it. Updates may go on meanwhile.",
 	.options = options,
 };
 
@@ -45,13 +45,17 @@ int stele_cmd_compact(int argc, char **argv)
 	if (rc < 0)
 		return stele_cmd_fail(rc, &err);
 	if (json) {
-		json_t *object = json_pack("{s:s, s:I, s:I, s:I, s:f}", "image", image,
-					   "generation", (json_int_t)stats.generation,
-					   "bytes_before", (json_int_t)stats.before_sz, "bytes",
-					   (json_int_t)stats.image_sz, "seconds", seconds);
+		json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:I, s:f, s:f}", "image", image,
+					   "compacted", stats.done, "generation",
+					   (json_int_t)stats.generation, "bytes_before",
+					   (json_int_t)stats.before_sz, "bytes",
+					   (json_int_t)stats.image_sz, "locked_seconds",
+					   stats.locked_s, "seconds", seconds);
 		json_dumpf(object, stdout, JSON_INDENT(1));
 		putchar('\n');
 		json_decref(object);
+	} else if (!stats.done) {
+		printf("%s: nothing to do, it was built anew meanwhile\n", image);
 	} else {
 		char before[16], after[16];
 		printf("%s: %sB instead of %sB, in %.2f s\n", image,

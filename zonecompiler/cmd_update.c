@@ -17,17 +17,20 @@ static const struct stele_cmd_option options[] = {
 	{"store", 's', "DIR", "the store"},
 	{"jobs", 'J', "N", "threads where the image is built anew (default: one for each core)"},
 	{"no-compact", 'n', NULL, "leave garbage in the file, for 'compact' when nobody waits"},
+	{"sync-later", 'l', NULL,
+	 "print the summary when the change can be seen, and then wait for the disk"},
 	{"json", 'j', NULL, "print a summary as JSON"},
 	{NULL, 0, NULL, NULL},
 };
 
 static const struct stele_cmd_spec spec = {
 	.name = "update",
-	.synopsis = "--store DIR [--jobs N] [--no-compact] IMAGE",
+	.synopsis = "--store DIR [--jobs N] [--no-compact] [--sync-later] IMAGE",
 	.about =
 		"Appends to the image what changed in the store since it was made: only shards with a changed\n"
 		"record. Where too much changed the image is built anew, with its seed, and replaced; where too\n"
-		"much of the file is not reached any more, it is compacted.",
+		"much of the file is not reached any more, it is compacted. With --sync-later an image has to be\n"
+		"verified, or built anew, after the machine has crashed in between.",
 	.options = options,
 };
 
@@ -84,11 +87,29 @@ static void print_summary(const char *image, const struct stele_update_stats *st
 	}
 }
 
+struct report {
+	const char *image;
+	bool json, is_told;
+	struct stele_progress clock;
+};
+
+static void print_report(void *user, const struct stele_update_stats *stats)
+{
+	struct report *report = user;
+	double seconds = stele_progress_end(&report->clock);
+	if (report->json)
+		print_json(report->image, stats, seconds);
+	else
+		print_summary(report->image, stats, seconds);
+	fflush(stdout);
+	report->is_told = true;
+}
+
 int stele_cmd_update(int argc, char **argv)
 {
 	const char *store_dir = NULL, *value;
-	struct stele_update_options update = {0};
-	bool json = false;
+	struct report report = {0};
+	struct stele_update_options update = {.user = &report};
 	cpu_set_t set;
 	uint64_t jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint64_t)CPU_COUNT(&set) :
 								       1;
@@ -101,32 +122,33 @@ int stele_cmd_update(int argc, char **argv)
 		else if (id == 'J' && !stele_cmd_number(value, 1, JOBS_MAX, &jobs))
 			return stele_cmd_usage(spec.name, "--jobs %s (expected 1 to %d)", value,
 					       JOBS_MAX);
-		json |= id == 'j';
+		report.json |= id == 'j';
 		update.no_compact |= id == 'n';
+		if (id == 'l')
+			update.written = print_report;
 	}
 	if (store_dir == NULL)
 		return stele_cmd_usage(spec.name, "--store is missing");
 	if (argc - optind != 1)
 		return stele_cmd_usage(spec.name, "expected one image");
-	const char *image = argv[optind];
+	report.image = argv[optind];
 	update.jobs = (unsigned)jobs;
 
-	struct stele_progress clock;
-	stele_progress_begin(&clock, "updating", "names", 0);
+	stele_progress_begin(&report.clock, "updating", "names", 0);
 	struct stele_error err;
 	struct stele_store *store = NULL;
 	struct stele_update_stats stats = {0};
 	int rc = stele_store_open(store_dir, STELE_STORE_READ, &store, &err);
 	if (rc == 0) {
-		rc = stele_update(store, image, &update, &stats, &err);
+		rc = stele_update(store, report.image, &update, &stats, &err);
 		stele_store_close(store);
 	}
-	double seconds = stele_progress_end(&clock);
-	if (rc < 0)
+	if (rc < 0) {
+		if (!report.is_told)
+			stele_progress_end(&report.clock);
 		return stele_cmd_fail(rc, &err);
-	if (json)
-		print_json(image, &stats, seconds);
-	else
-		print_summary(image, &stats, seconds);
+	}
+	if (!report.is_told)
+		print_report(&report, &stats);
 	return stele_cmd_close_output(0);
 }

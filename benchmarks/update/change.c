@@ -3,9 +3,6 @@
  * Commits one change of a zone to a store, as a daemon does that is told so: the owner with its new
  * records and signatures, what follows from it in the denial chain, and a SOA with the next serial.
  * Zones are those of benchmarks/generate; signatures are random bytes. See usage below.
- *
- * The store takes a zone as a whole, so the zone is read from it and given back with the change: that
- * takes seconds for millions of names, but what is listed as changed is the change alone.
  */
 #include "benchmarks/update/edit.h"
 
@@ -30,78 +27,37 @@ _Noreturn void change_fail(const char *what)
 	exit(3);
 }
 
-/* ---- the zone with its edits, in order ---- */
-
-struct stream {
-	struct stele_store_cursor *cursor;
-	struct stele_store_item old;
-	int have_old;
-	const struct change_edit *edits;
-	size_t edit_cnt, next;
-};
-
-static int next_node(void *user, struct stele_store_item *ret_item, struct stele_error *reterr)
-{
-	struct stream *stream = user;
-	for (;;) {
-		if (stream->have_old < 0)
-			return stream->have_old;
-		const struct change_edit *edit =
-			stream->next < stream->edit_cnt ? stream->edits + stream->next : NULL;
-		int c = edit == NULL ? -1 : 1;
-		if (edit != NULL && stream->have_old == 1)
-			c = stele_sort_key_compare(stream->old.key, stream->old.key_len, edit->key,
-						   edit->key_len);
-		if (stream->have_old == 0 && edit == NULL)
-			return 0;
-		if (c < 0)
-			*ret_item = stream->old;
-		else
-			*ret_item = (struct stele_store_item){edit->key, edit->key_len, edit->node,
-							      edit->node_sz};
-		stream->next += c >= 0;
-		if (c <= 0)
-			stream->have_old =
-				stele_store_cursor_next(stream->cursor, &stream->old, reterr);
-		if (ret_item->node_sz > 0)
-			return 1;
-	}
-}
-
 static int compare_edits(const void *a, const void *b)
 {
 	const struct change_edit *x = a, *y = b;
 	return stele_sort_key_compare(x->key, x->key_len, y->key, y->key_len);
 }
 
-static void open_stream(struct change *change, enum stele_store_table table, struct stream *stream)
+/* Appends the edits of one table in order. */
+static void append(struct change *change, enum stele_store_table table,
+		   struct stele_store_edit *edits, size_t *cnt)
 {
-	struct stele_error err;
-	struct change_edits *edits = change->edits + table;
-	qsort(edits->items, edits->cnt, sizeof(*edits->items), compare_edits);
-	*stream = (struct stream){.edits = edits->items, .edit_cnt = edits->cnt};
-	if (stele_store_cursor_open(change->read, table, change->info.id, NULL, 0, NULL, 0,
-				    &stream->cursor, &err) < 0)
-		change_fail(err.text);
-	stream->have_old = stele_store_cursor_next(stream->cursor, &stream->old, &err);
+	struct change_edits *own = change->edits + table;
+	qsort(own->items, own->cnt, sizeof(*own->items), compare_edits);
+	for (size_t i = 0; i < own->cnt; i++)
+		edits[(*cnt)++] =
+			(struct stele_store_edit){table, own->items[i].key, own->items[i].key_len,
+						  own->items[i].node, own->items[i].node_sz};
 }
 
 static uint64_t commit(struct change *change, struct stele_store *store)
 {
 	struct stele_error err;
 	struct stele_store_write *write;
-	struct stream nodes, nsec3;
+	struct stele_store_edit
+		edits[2 * (sizeof(change->edits[0].items) / sizeof(change->edits[0].items[0]))];
+	size_t cnt = 0;
 	uint64_t generation = 0;
-	if (stele_store_write_begin(store, &write, &err) < 0)
-		change_fail(err.text);
-	open_stream(change, STELE_STORE_NODES, &nodes);
-	open_stream(change, STELE_STORE_NSEC3, &nsec3);
-	if (stele_store_zone_replace(write, change->info.apex, next_node, &nodes, next_node, &nsec3,
-				     NULL, &err) < 0)
-		change_fail(err.text);
-	stele_store_cursor_close(nodes.cursor);
-	stele_store_cursor_close(nsec3.cursor);
-	if (stele_store_commit(write, &generation, &err) < 0)
+	append(change, STELE_STORE_NODES, edits, &cnt);
+	append(change, STELE_STORE_NSEC3, edits, &cnt);
+	if (stele_store_write_begin(store, &write, &err) < 0 ||
+	    stele_store_zone_edit(write, change->info.apex, edits, cnt, NULL, &err) < 0 ||
+	    stele_store_commit(write, &generation, &err) < 0)
 		change_fail(err.text);
 	return generation;
 }

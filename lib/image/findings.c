@@ -51,8 +51,9 @@ static uint8_t *make_room(struct writer *w, size_t cnt)
 	if (!w->full && w->cap - w->sz < cnt) {
 		size_t cap = 2 * w->cap + cnt + 4096;
 		uint8_t *bytes = realloc(w->bytes, cap);
-		w->full = bytes == NULL;
-		if (!w->full) {
+		if (bytes == NULL) {
+			w->full = true;
+		} else {
 			w->bytes = bytes;
 			w->cap = cap;
 		}
@@ -301,7 +302,11 @@ static int get_chains(struct reader *r, struct stele_verified *out)
 
 static void get_slots(struct reader *r, struct verify_counts *counts)
 {
-	uint32_t cnt = counts != NULL ? counts->slot_cnt : 0;
+	if (counts == NULL) {
+		get(r, 0);
+		return;
+	}
+	uint32_t cnt = counts->slot_cnt;
 	for (uint64_t at = 0, distance; (distance = get(r, cnt - at)) != 0 && !r->bad;) {
 		uint64_t count = get(r, 2 * (uint64_t)VERIFY_CHILDREN + 1);
 		at += distance;

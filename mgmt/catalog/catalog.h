@@ -27,7 +27,10 @@ void stele_catalog_free(struct stele_managed_zone *zone);
 /* Zones came, went, or changed their template: producers' catalogs are written anew if they differ. */
 int stele_catalog_produce(struct stele_daemon *daemon, struct stele_error *reterr);
 
-/* Members that could not be added, with the reason. `each` gets texts. */
+/* What was in the way of members may be gone: catalogs that have such are read again, soon. */
+void stele_catalog_look_again(struct stele_daemon *daemon);
+
+/* Members that could not be added, with the reason; of a broken catalog its own name. `each` gets texts. */
 void stele_catalog_problems(const struct stele_managed_zone *zone,
 			    void (*each)(void *user, const char *member, const char *reason),
 			    void *user);

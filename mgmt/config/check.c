@@ -38,13 +38,13 @@ int mgmtd_check_type(const void *value, struct stele_error *reterr)
 {
 	const char *text = *(const char *const *)value;
 	int type = stele_rrtype_from_text(text, strlen(text));
-	/* No data: OPT, and what is of use in questions alone. */
+	/* No data: OPT, and what is of use in questions alone. But ANY stands for all types. */
 	bool is_meta = type == STELE_TYPE_OPT || (type >= 128 && type <= 255);
-	if (type > 0 && !is_meta)
+	if ((type > 0 && !is_meta) || type == STELE_TYPE_ANY)
 		return 0;
-	return stele_fail(reterr, STELE_E_INPUT,
-			  "is '%.64s' (expected a type of records such as AAAA or TYPE65280)",
-			  text);
+	return stele_fail(
+		reterr, STELE_E_INPUT,
+		"is '%.64s' (expected a type of records such as AAAA or TYPE65280, or ANY)", text);
 }
 
 /* 32 bytes in base64: 43 digits, of which the last has two bits that are zero, and one '='. */

@@ -239,7 +239,7 @@ static const struct stele_config_option rule_options[] = {
 		.min = 1,
 		.max = 15,
 		.check = mgmtd_check_type,
-		.help = "Types of records. Empty: all but SOA, NS, DNSKEY, RRSIG, NSEC, NSEC3 and "
+		.help = "Types of records; ANY stands for all. Empty: all but SOA, NS, DNSKEY, RRSIG, NSEC, NSEC3 and "
 			"NSEC3PARAM.",
 	},
 	{0},

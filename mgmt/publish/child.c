@@ -212,8 +212,8 @@ static int spawn(const char *const *argv, int output_fd, int errors_fd, pid_t *r
 	if (!failed)
 		failed = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 	if (!failed)
-		failed = posix_spawn(ret_pid, argv[0], &actions, &attributes,
-				     (char *const *)(uintptr_t)argv, environ);
+		failed = posix_spawnp(ret_pid, argv[0], &actions, &attributes,
+				      (char *const *)(uintptr_t)argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return failed;

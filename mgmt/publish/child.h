@@ -24,8 +24,9 @@
 struct stele_child;
 
 struct stele_child_settings {
-	const char *const *argv; /* argv[0] is the path; ends with NULL */
-	uint64_t max_ns;         /* longer, and it is killed */
+	const char *const
+		*argv;   /* argv[0] is the path, or a name to be found in PATH; ends with NULL */
+	uint64_t max_ns; /* longer, and it is killed */
 
 	/* More of standard output has come: all of it until now. May be NULL. Must not kill the child. */
 	void (*output)(void *user, const char *text, size_t len);

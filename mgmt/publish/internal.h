@@ -13,6 +13,7 @@ enum publish_round {
 	ROUND_UPDATE,
 	ROUND_BUILD,   /* the image as a whole */
 	ROUND_COMPACT, /* the same image in less room */
+	ROUND_VERIFY,  /* after a crash: whether it is whole */
 };
 
 struct stele_publisher {
@@ -30,7 +31,11 @@ struct stele_publisher {
 	enum publish_round round;  /* what it does */
 	uint64_t began_ns;
 	bool is_first; /* no round has come to an end: whether the image is the store's is not known */
-	bool build_anew;               /* the image is of no use */
+	bool build_anew; /* the image is of no use */
+	bool is_suspect; /* the machine crashed: it is not opened before it is verified */
+	bool may_sync_later, was_marked; /* a crash would be noticed; whether that was tried */
+	bool is_taken;                 /* what the child does has taken effect, and it only syncs */
+	uint64_t taken_ns;             /* when */
 	bool giving_up;                /* the child was killed by us */
 	unsigned refused_cnt;          /* updates in a row that ended with exit status 1 */
 	bool compile_told, image_told; /* trouble that was told, and has not ended */
@@ -45,6 +50,9 @@ void publish_go_on(struct stele_publisher *publisher);
 
 /* A file that has another root: maps it, and has it loaded. */
 int publish_open(struct stele_publisher *publisher, struct stele_error *reterr);
+
+/* What an earlier run left: serves it, if it is there and whole. */
+void publish_open_first(struct stele_publisher *publisher);
 
 /* Tells what is served, if that has risen. */
 void publish_check_served(struct stele_publisher *publisher);

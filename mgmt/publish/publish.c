@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/publish/internal.h"
 
+#include "mgmt/publish/boot.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,8 +134,8 @@ static int copy_texts(struct stele_publisher *publisher,
 	return 0;
 }
 
-/* What an earlier run left is served at once; whether it is still right tells the first round. */
-static void open_first(struct stele_publisher *publisher)
+/* Whether it is still what the store has tells the first round. */
+void publish_open_first(struct stele_publisher *publisher)
 {
 	struct stele_error err;
 
@@ -171,7 +173,12 @@ int stele_publisher_new(struct stele_loop *loop, struct stele_images *images,
 		stele_publisher_free(publisher);
 		return failed;
 	}
-	open_first(publisher);
+	publisher->is_suspect = access(publisher->image, F_OK) == 0 &&
+				stele_boot_is_suspect(publisher->image);
+	if (publisher->is_suspect)
+		publish_go_on(publisher);
+	else
+		publish_open_first(publisher);
 	*ret_publisher = publisher;
 	return 0;
 }
@@ -181,6 +188,8 @@ void stele_publisher_free(struct stele_publisher *publisher)
 	if (!publisher)
 		return;
 	stele_child_kill(publisher->child);
+	if (publisher->may_sync_later && !publisher->build_anew)
+		stele_boot_unmark(publisher->image);
 	stele_link_free(publisher->link);
 	if (publisher->timer)
 		event_free(publisher->timer);

@@ -14,7 +14,8 @@
  * lost by that, since what is to be served stands in the store. A responder that comes back
  * gets the image again. Where no responder is configured the mapping is all that is served.
  *
- * An image that is not there, is damaged, or is refused by the responder as damaged, is built anew. It is
+ * A change is served before the disk has the image with it: what is acknowledged stands in the store. So after a
+ * crash of the machine the image is verified (boot.h). One that is not there, is damaged, or is refused by the responder as damaged, is built anew. It is
  * compacted when nobody waits. Belongs to the main loop.
  */
 
@@ -33,6 +34,7 @@ struct stele_publisher_settings {
 	const char *image;       /* path */
 	const char *responder;   /* its control socket; NULL: none */
 	uint64_t compile_max_ns; /* longer, and the compiler is taken to hang */
+	uint64_t quiet_ns; /* without a change, and the image may be compacted; 0: ten seconds */
 
 	/* Called in the main loop when `generation` is served by every core of the responder and by
 	 * this daemon. */
@@ -52,9 +54,9 @@ struct stele_publisher_status {
 	uint64_t compile_cnt, compile_failed_cnt, compile_rebuilt_cnt, load_cnt, load_failed_cnt;
 	uint64_t compact_cnt;
 	uint64_t compile_last_ns, load_last_ns; /* how long they took */
-	/* Parts of compile_last_ns, as the compiler says: its work without waiting, waiting for the disk;
-	 * and for the view, in this process. The rest is to start it. */
-	uint64_t compile_work_ns, compile_sync_ns, open_last_ns;
+	/* Parts of compile_last_ns: the compiler's own work, and for the view in this process; the rest is to
+	 * start it. How long it waited for the disk, which nobody waits for. */
+	uint64_t compile_work_ns, open_last_ns, compile_sync_ns;
 	uint64_t image_sz, garbage_sz; /* bytes */
 };
 

@@ -2,10 +2,13 @@
 /* Rounds of the compiler: which one is due, how it ends, and what is tried after a failure. */
 #include "mgmt/publish/internal.h"
 
+#include "mgmt/publish/boot.h"
+
 #include <jansson.h>
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* When garbage is worth a copy: as the compiler itself has it. */
 #define GARBAGE_PERCENT 30
@@ -15,9 +18,11 @@
 #define GARBAGE_URGENT_MIN_SZ (UINT64_C(256) << 20)
 #define GARBAGE_URGENT_TIMES 4
 
-/* Nobody waits if nothing was wanted for so long. Shorter, and a copy is begun between two updates of many,
- * to be given up at once. */
-#define QUIET_NS UINT64_C(2000000000)
+/*
+ * Nobody waits if nothing was wanted for so long. Shorter, and more often a change comes while the image is
+ * copied: the copy is given up, but a process that waits for the disk takes a quarter of a second to die.
+ */
+#define QUIET_NS UINT64_C(10000000000)
 
 /* After a copy that failed. */
 #define COMPACT_AGAIN_NS UINT64_C(60000000000)
@@ -25,8 +30,10 @@
 /* So many updates that find something wrong, and the image is built anew: it may be the image. */
 #define REFUSED_MAX 2
 
-static const char *const words[] = {
-	[ROUND_UPDATE] = "update", [ROUND_BUILD] = "build", [ROUND_COMPACT] = "compact"};
+static const char *const words[] = {[ROUND_UPDATE] = "update",
+				    [ROUND_BUILD] = "build",
+				    [ROUND_COMPACT] = "compact",
+				    [ROUND_VERIFY] = "verify"};
 
 /* ---- what is due ---- */
 
@@ -44,7 +51,7 @@ static bool is_garbage_due(const struct stele_publisher_status *status)
 
 static bool is_compile_due(const struct stele_publisher *publisher)
 {
-	return publisher->is_first || publisher->build_anew ||
+	return publisher->is_suspect || publisher->is_first || publisher->build_anew ||
 	       publisher->status.wanted > publisher->status.compiled;
 }
 
@@ -52,11 +59,12 @@ static bool is_compile_due(const struct stele_publisher *publisher)
 static uint64_t compact_in_ns(const struct stele_publisher *publisher)
 {
 	uint64_t now = stele_pause_now(), at = publisher->compact_not_before_ns;
+	uint64_t quiet_ns = publisher->settings.quiet_ns ? publisher->settings.quiet_ns : QUIET_NS;
 
 	if (!is_garbage_due(&publisher->status))
 		return UINT64_MAX;
-	if (!is_garbage_urgent(&publisher->status) && publisher->wanted_ns + QUIET_NS > at)
-		at = publisher->wanted_ns + QUIET_NS;
+	if (!is_garbage_urgent(&publisher->status) && publisher->wanted_ns + quiet_ns > at)
+		at = publisher->wanted_ns + quiet_ns;
 	return at > now ? at - now : 0;
 }
 
@@ -91,7 +99,6 @@ static bool take_summary(struct stele_publisher *publisher, const char *output, 
 			publisher->loaded = 0;
 		}
 		status->compile_work_ns = ns_of(summary, "work_seconds");
-		status->compile_sync_ns = ns_of(summary, "sync_seconds");
 	}
 	json_decref(summary);
 	return is_sound;
@@ -150,46 +157,109 @@ static void succeed(struct stele_publisher *publisher)
 	publish_check_served(publisher);
 }
 
+/* The whole summary has come, though the compiler may still wait for the disk. */
+static void on_output(void *user, const char *output, size_t len)
+{
+	struct stele_publisher *publisher = user;
+
+	if (publisher->is_taken || publisher->round == ROUND_VERIFY || publisher->giving_up ||
+	    !take_summary(publisher, output, len))
+		return;
+	publisher->is_taken = true;
+	publisher->taken_ns = stele_pause_now();
+	succeed(publisher);
+}
+
+static void end_verify(struct stele_publisher *publisher, int exit_status, const char *error)
+{
+	/* Anything but a verdict (no memory, killed) is tried again. */
+	if (*error && exit_status != 1) {
+		fail(publisher, error);
+		return;
+	}
+	publisher->is_suspect = false;
+	if (*error) {
+		publisher->build_anew = publisher->image_told = true;
+		publish_trouble(publisher, "image", error);
+	} else {
+		publish_open_first(publisher);
+	}
+}
+
 static void on_done(void *user, int exit_status, const char *output, size_t output_len,
 		    const char *error)
 {
 	struct stele_publisher *publisher = user;
+	bool is_taken = publisher->is_taken, giving_up = publisher->giving_up;
 
 	publisher->child = NULL;
-	publisher->status.compiling = false;
-	if (publisher->giving_up) {
-		publisher->giving_up = false;
+	publisher->status.compiling = publisher->is_taken = publisher->giving_up = false;
+	if (giving_up) {
+		; /* somebody waits for the next round */
+	} else if (publisher->round == ROUND_VERIFY) {
+		end_verify(publisher, exit_status, error);
+	} else if (is_taken) {
+		publisher->status.compile_sync_ns = stele_pause_now() - publisher->taken_ns;
+		if (*error) {
+			/* What the system still has is right, what the disk has may not be. */
+			publisher->build_anew = true;
+			fail(publisher, error);
+		}
 	} else if (*error) {
 		/* What an update finds wrong may be the image, or the store, and only a build tells. */
 		if (publisher->round == ROUND_UPDATE && exit_status == 1 &&
 		    ++publisher->refused_cnt >= REFUSED_MAX)
 			publisher->build_anew = true;
 		fail(publisher, error);
-	} else if (!take_summary(publisher, output, output_len)) {
-		fail(publisher, "ended without saying what it did");
-	} else {
+	} else if (take_summary(publisher, output, output_len)) {
 		succeed(publisher);
+	} else {
+		fail(publisher, "ended without saying what it did");
 	}
 	publish_go_on(publisher);
 }
 
 /* ---- how a round begins ---- */
 
+/* From now on updates may be served before they are synced. */
+static void mark_boot(struct stele_publisher *publisher)
+{
+	if (publisher->was_marked)
+		return;
+	publisher->was_marked = true;
+	publisher->may_sync_later = stele_boot_mark(publisher->image, NULL) == 0;
+}
+
 static void start(struct stele_publisher *publisher, enum publish_round round)
 {
-	const char *const update[] = {publisher->compiler, "update", "--store",
-				      publisher->store,    "--json", "--no-compact",
-				      publisher->image,    NULL};
+	if (round == ROUND_UPDATE)
+		mark_boot(publisher);
 	const char *const build[] = {
 		publisher->compiler, "build",  "--store", publisher->store, "-o",
 		publisher->image,    "--json", NULL};
 	const char *const compact[] = {publisher->compiler, "compact", "--json", publisher->image,
 				       NULL};
+	const char *const verify[] = {publisher->compiler, "verify", publisher->image, NULL};
+	/* The last option twice is the last option. */
+	const char *const update[] = {
+		publisher->compiler,
+		"update",
+		"--store",
+		publisher->store,
+		"--json",
+		"--no-compact",
+		publisher->may_sync_later ? "--sync-later" : "--no-compact",
+		publisher->image,
+		NULL,
+	};
+	const char *const *const argvs[] = {[ROUND_UPDATE] = update,
+					    [ROUND_BUILD] = build,
+					    [ROUND_COMPACT] = compact,
+					    [ROUND_VERIFY] = verify};
 	struct stele_child_settings settings = {
-		.argv = round == ROUND_UPDATE ? update :
-			round == ROUND_BUILD  ? build :
-						compact,
+		.argv = argvs[round],
 		.max_ns = publisher->settings.compile_max_ns,
+		.output = on_output,
 		.done = on_done,
 		.user = publisher,
 	};
@@ -209,11 +279,20 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 /* Somebody waits for a change: a copy that is not urgent is begun again later. */
 static void give_up_compacting(struct stele_publisher *publisher)
 {
-	if (!publisher->child || publisher->round != ROUND_COMPACT ||
+	if (!publisher->child || publisher->round != ROUND_COMPACT || publisher->is_taken ||
 	    is_garbage_urgent(&publisher->status))
 		return;
 	publisher->giving_up = true;
 	stele_child_end(publisher->child);
+}
+
+static enum publish_round round_due(const struct stele_publisher *publisher)
+{
+	if (publisher->is_suspect)
+		return ROUND_VERIFY;
+	/* Somebody may have taken it away. */
+	return publisher->build_anew || access(publisher->image, F_OK) != 0 ? ROUND_BUILD :
+									      ROUND_UPDATE;
 }
 
 void publish_go_on(struct stele_publisher *publisher)
@@ -227,7 +306,7 @@ void publish_go_on(struct stele_publisher *publisher)
 		return;
 	uint64_t compact_ns = compact_in_ns(publisher);
 	if (is_due && rest_ns == 0 && !(is_garbage_urgent(&publisher->status) && compact_ns == 0)) {
-		start(publisher, publisher->build_anew ? ROUND_BUILD : ROUND_UPDATE);
+		start(publisher, round_due(publisher));
 	} else if (is_due && rest_ns > 0) {
 		set_timer(publisher, rest_ns);
 	} else if (compact_ns == 0) {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/transfer/fetch.h"
 
+#include "lib/base/bytes.h"
+#include "lib/dns/rrtype.h"
 #include "lib/zone/edit.h"
+#include "lib/zone/rdata.h"
 #include "lib/zonemd/stored.h"
 
 #include <inttypes.h>
@@ -61,13 +64,45 @@ static int apply_whole(struct refresh_fetch *fetch, struct stele_store_write *wr
 
 /* ---- deltas ---- */
 
-static int apply_record(struct stele_zone_edit *edit, const struct stele_staged *staged,
-			struct stele_error *reterr)
+/* Whether the very record is there, with its TTL; signatures stand with what they sign. */
+static bool is_there(struct stele_zone_edit *edit, const struct stele_staged *staged)
 {
-	return staged->removed ? stele_zone_edit_delete(edit, staged->owner, staged->type,
-							staged->rdata, staged->rdata_len, reterr) :
-				 stele_zone_edit_add(edit, staged->owner, staged->type, staged->ttl,
-						     staged->rdata, staged->rdata_len, reterr);
+	bool is_sig = staged->type == STELE_TYPE_RRSIG;
+	struct stele_node_rrset rrset;
+	if (stele_zone_edit_find(edit, staged->owner,
+				 is_sig ? stele_get_be16(staged->rdata) : staged->type, &rrset,
+				 NULL) < 0 ||
+	    rrset.ttl != staged->ttl)
+		return false;
+	const uint8_t *p = rrset.data;
+	for (uint32_t i = 0; i < (uint32_t)rrset.rr_cnt + rrset.sig_cnt; i++) {
+		struct stele_node_rr rr = stele_node_rr_next(&p);
+		if ((i >= rrset.rr_cnt) == is_sig &&
+		    stele_rdata_compare(staged->type, rr.rdata, rr.rdata_len, staged->rdata,
+					staged->rdata_len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is to go must be there, or the zones differ. What is to come may be there already: NSD up to 4.6
+ * lists records of an owner that stay as they are among those that were added.
+ */
+static int apply_record(struct refresh_fetch *fetch, struct stele_zone_edit *edit,
+			const struct stele_staged *staged, struct stele_error *reterr)
+{
+	if (staged->removed)
+		return stele_zone_edit_delete(edit, staged->owner, staged->type, staged->rdata,
+					      staged->rdata_len, reterr);
+	int status = stele_zone_edit_add(edit, staged->owner, staged->type, staged->ttl,
+					 staged->rdata, staged->rdata_len, reterr);
+	if (status != STELE_E_INPUT || !is_there(edit, staged))
+		return status;
+	if (fetch->warning_cnt++ == 0)
+		copy_text(fetch->warning, sizeof(fetch->warning),
+			  reterr != NULL ? reterr->text : "");
+	return 0;
 }
 
 /* One delta, from the record at `*at` on, is one step of the journal. */
@@ -85,7 +120,7 @@ static int apply_delta(struct refresh_fetch *fetch, struct stele_store_write *wr
 	     first = false) {
 		if (staged.begins && !first)
 			break;
-		status = apply_record(edit, &staged, reterr);
+		status = apply_record(fetch, edit, &staged, reterr);
 		*at = next;
 	}
 	if (status == 0)
@@ -152,5 +187,9 @@ int refresh_apply(struct refresh_fetch *fetch, struct stele_store_write *write,
 {
 	int status = fetch->staging.is_deltas ? apply_deltas(fetch, write, reterr) :
 						apply_whole(fetch, write, reterr);
-	return status < 0 ? status : check_zonemd(fetch, write, reterr);
+	if (status == 0)
+		status = check_zonemd(fetch, write, reterr);
+	/* Here, since to give back the memory of a large zone takes a while too. */
+	stele_staging_clear(&fetch->staging);
+	return status;
 }

@@ -12,6 +12,8 @@
 /* A transfer that takes more memory is committed in a transaction of its own: what waits behind it waits
  * for its checks, and what is committed with it would go with it if the disk were full. */
 #define LARGE_SZ ((uint64_t)1 << 20)
+/* Small ones that may wait for the committer beside those that have a turn: up to 1 MiB each. */
+#define COMMITS_MAX 128
 
 static uint64_t now_ns(void)
 {
@@ -28,7 +30,7 @@ void refresh_fetch_free(struct refresh_fetch *fetch)
 		fetch->refresh = NULL;
 		return;
 	}
-	stele_staging_free(&fetch->staging);
+	stele_staging_clear(&fetch->staging);
 	free(fetch);
 }
 
@@ -42,7 +44,10 @@ static void fetch_again(struct stele_refresh *refresh)
 	round->client = NULL;
 	refresh_fetch_free(round->fetch);
 	round->fetch = NULL;
-	refresh_fetch(refresh);
+	if (round->turn.server != NULL)
+		refresh_fetch(refresh);
+	else
+		refresh_wait_transfer(refresh);
 }
 
 static void ask_for_whole(struct stele_refresh *refresh, const char *reason)
@@ -79,8 +84,8 @@ static void log_transfer(const struct refresh_fetch *fetch, const struct stele_r
 		.zone = zone->name,
 		.peer = peer,
 		.key = round->remote->key,
-		.has_from = zone->loaded,
-		.from_serial = zone->serial,
+		.has_from = fetch->has_serial,
+		.from_serial = fetch->serial,
 		.has_to = true,
 		.to_serial = fetch->incoming.serial,
 	});
@@ -141,6 +146,9 @@ static void commit(struct stele_refresh *refresh)
 		.large = fetch->incoming.told_sz > LARGE_SZ,
 	};
 	fetch->committing = true;
+	/* Thousands of small zones share an fsync, if they need not wait for it by eights. */
+	if (!fetch->commit.large && stele_committer_depth(refresh->daemon->committer) < COMMITS_MAX)
+		stele_turn_leave(refresh->daemon->refreshes->turns, &round->turn);
 	stele_committer_submit(refresh->daemon->committer, &fetch->commit);
 }
 

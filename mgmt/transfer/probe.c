@@ -39,18 +39,14 @@ static void ask_again(struct stele_refresh *refresh)
 static void go_on(struct stele_refresh *refresh)
 {
 	struct refresh_round *round = refresh->round;
-	struct stele_turns *turns = refresh->daemon->refreshes->turns;
-	struct stele_error err;
 	if (round->remote->tls.enabled) {
 		refresh_fetch(refresh);
 		return;
 	}
 	stele_client_free(round->client);
 	round->client = NULL;
-	stele_turn_leave(turns, &round->turn);
-	if (stele_turn_wait(turns, &round->turn, STELE_TURN_TRANSFER, round->address,
-			    round->remote->connect_port, &err) < 0)
-		refresh_candidate_failed(refresh, false, err.text);
+	stele_turn_leave(refresh->daemon->refreshes->turns, &round->turn);
+	refresh_wait_transfer(refresh);
 }
 
 static void weigh_reply(struct stele_refresh *refresh)

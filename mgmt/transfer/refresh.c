@@ -98,8 +98,9 @@ static void set_expiry(struct stele_refresh *refresh, bool sent, bool has_expire
 	struct stele_managed_zone *zone = refresh->zone;
 	time_t now = refresh_clock(refresh->daemon);
 	zone->refreshed_at = now;
-	zone->expires_at = stele_timers_expiry(now, zone->soa.expire, has_expire, expire, sent,
-					       zone->expires_at);
+	zone->expires_at =
+		stele_timers_expiry(now, stele_timers_expire(&zone->soa, refresh->round->options),
+				    has_expire, expire, sent, zone->expires_at);
 	zone->expire_s = (uint32_t)(zone->expires_at - now);
 }
 
@@ -304,6 +305,15 @@ static void turn_ready(struct stele_turn *turn)
 	}
 }
 
+void refresh_wait_transfer(struct stele_refresh *refresh)
+{
+	struct refresh_round *round = refresh->round;
+	struct stele_error err;
+	if (stele_turn_wait(refresh->daemon->refreshes->turns, &round->turn, STELE_TURN_TRANSFER,
+			    round->address, round->remote->connect_port, &err) < 0)
+		refresh_candidate_failed(refresh, false, err.text);
+}
+
 void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, const char *reason)
 {
 	struct refresh_round *round = refresh->round;
@@ -426,9 +436,10 @@ static void recall(struct stele_refresh *refresh)
 		return;
 	}
 	/* Nobody knows since when it is here: an import, say. It has what its SOA gives it. */
-	if (zone->expires_at == 0 || zone->expires_at > now + (time_t)zone->soa.expire) {
-		zone->expires_at = now + (time_t)zone->soa.expire;
-		zone->expire_s = zone->soa.expire;
+	uint32_t expire = stele_timers_expire(&zone->soa, zone->options);
+	if (zone->expires_at == 0 || zone->expires_at > now + (time_t)expire) {
+		zone->expires_at = now + (time_t)expire;
+		zone->expire_s = expire;
 		zone->next_refresh_at = now;
 	}
 	time_t latest = now + stele_timers_refresh(&zone->soa, zone->options, zone->expire_s, 0);

@@ -101,6 +101,8 @@ int refresh_probe_message(struct stele_refresh *refresh, const uint8_t *msg, siz
 void refresh_probe_ended(struct stele_refresh *refresh, enum stele_client_fault fault,
 			 const struct stele_error *err);
 /* The probe said that there is a newer zone; `client` of the round is a connection that may go on. */
+/* Waits for a turn to transfer, of the candidate at hand. */
+void refresh_wait_transfer(struct stele_refresh *refresh);
 void refresh_fetch(struct stele_refresh *refresh);
 int refresh_fetch_message(struct stele_refresh *refresh, const uint8_t *msg, size_t len,
 			  struct stele_error *reterr);

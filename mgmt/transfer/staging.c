@@ -127,9 +127,10 @@ struct stele_incoming_sink stele_staging_sink(struct stele_staging *staging)
 	return (struct stele_incoming_sink){on_whole, on_delta, on_record, staging};
 }
 
-void stele_staging_free(struct stele_staging *staging)
+void stele_staging_clear(struct stele_staging *staging)
 {
 	stele_zone_data_free(&staging->data);
 	free(staging->ops);
-	memset(staging, 0, sizeof(*staging));
+	staging->ops = NULL;
+	staging->ops_sz = staging->ops_room = 0;
 }

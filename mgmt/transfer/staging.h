@@ -44,7 +44,7 @@ struct stele_incoming_sink stele_staging_sink(struct stele_staging *staging);
 bool stele_staging_next(const struct stele_staging *staging, size_t *at,
 			struct stele_staged *ret_staged);
 
-/* Forgets everything. */
-void stele_staging_free(struct stele_staging *staging);
+/* Gives back the memory; what kind it was and the counts stay. */
+void stele_staging_clear(struct stele_staging *staging);
 
 #endif

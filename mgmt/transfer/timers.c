@@ -45,13 +45,23 @@ uint32_t stele_timers_retry(const struct stele_soa_timers *soa,
 	return jitter(clamp(wait, options->retry_min_ns, options->retry_max_ns), random);
 }
 
-time_t stele_timers_expiry(time_t now, uint32_t soa_expire, bool has_option, uint32_t option,
-			   bool sent, time_t in_force)
+uint32_t stele_timers_expire(const struct stele_soa_timers *soa,
+			     const struct stele_template_config *options)
 {
-	uint32_t left = has_option && option < soa_expire ? option : soa_expire;
+	uint64_t least = clamp(soa->refresh, options->refresh_min_ns, options->refresh_max_ns) +
+			 clamp(soa->retry, options->retry_min_ns, options->retry_max_ns);
+	if (least > INT32_MAX)
+		least = INT32_MAX;
+	return soa->expire < least ? (uint32_t)least : soa->expire;
+}
+
+time_t stele_timers_expiry(time_t now, uint32_t expire, bool has_option, uint32_t option, bool sent,
+			   time_t in_force)
+{
+	uint32_t left = has_option && option < expire ? option : expire;
 	time_t at = now + (time_t)left;
 	/* RFC 7314 section 4: the larger of the two. A clock that went back must not keep it alive. */
-	if (!sent && has_option && in_force > at && in_force <= now + (time_t)soa_expire)
+	if (!sent && has_option && in_force > at && in_force <= now + (time_t)expire)
 		return in_force;
 	return at;
 }

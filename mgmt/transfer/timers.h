@@ -32,11 +32,18 @@ uint32_t stele_timers_retry(const struct stele_soa_timers *soa,
 			    unsigned failure_cnt, uint32_t random);
 
 /*
- * When the zone expires, after a primary sent it or said that it is up to date at `now`. `option`: what
- * its EXPIRE said, where `has_option`; never beyond what the SOA allows. Where nothing was `sent`, an
+ * EXPIRE of the SOA, but no less than one refresh and one retry take: with less, a zone would be gone before
+ * anybody has asked twice. (BIND has the same bound.)
+ */
+uint32_t stele_timers_expire(const struct stele_soa_timers *soa,
+			     const struct stele_template_config *options);
+
+/*
+ * When the zone expires, after a primary sent it or said that it is up to date at `now`. `expire` is as above;
+ * `option`: what its option EXPIRE said, where `has_option`; never beyond `expire`. Where nothing was `sent`, an
  * option does not shorten what is in force, since another primary may have known better.
  */
-time_t stele_timers_expiry(time_t now, uint32_t soa_expire, bool has_option, uint32_t option,
-			   bool sent, time_t in_force);
+time_t stele_timers_expiry(time_t now, uint32_t expire, bool has_option, uint32_t option, bool sent,
+			   time_t in_force);
 
 #endif

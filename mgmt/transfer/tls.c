@@ -221,7 +221,7 @@ int stele_tls_check_peer(SSL *ssl, const struct stele_remote_tls_config *tls,
 	SSL_get0_alpn_selected(ssl, &selected, &selected_len);
 	if (selected_len != sizeof(alpn) - 1 || memcmp(selected, alpn + 1, selected_len) != 0)
 		return stele_fail(reterr, STELE_E_INPUT,
-				  "the server does not speak \"dot\" (ALPN, RFC 9103 section 8.1)");
+				  "the server does not speak \"dot\" (ALPN, RFC 9103 section 7.1)");
 	return tls->pins.cnt > 0 ? check_pins(ssl, tls, reterr) : 0;
 }
 

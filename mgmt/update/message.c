@@ -51,14 +51,13 @@ static bool is_data(uint16_t type)
 	return stele_rdata_type_is_data(type);
 }
 
-/* RFC 2136 sections 2.4 and 3.2. */
+/* RFC 2136 sections 2.4 and 3.2. Types that are none of data are not looked for here: there is no such
+ * RRset in any zone. */
 static bool is_prerequisite(const struct stele_update *update, const struct stele_update_rr *rr)
 {
-	if (rr->ttl != 0)
-		return false;
 	if (rr->class_ == STELE_CLASS_ANY || rr->class_ == STELE_CLASS_NONE)
-		return rr->rdlen == 0 && (rr->type == STELE_TYPE_ANY || is_data(rr->type));
-	return rr->class_ == update->class_ && is_data(rr->type);
+		return rr->rdlen == 0;
+	return rr->class_ == update->class_;
 }
 
 /* RFC 2136 sections 2.5 and 3.4.1.3. */
@@ -74,7 +73,7 @@ static bool is_update(const struct stele_update *update, const struct stele_upda
 
 /*
  * The data, with its names expanded. Empty data is fine where it stands for all (class ANY) or for none;
- * elsewhere it must be what its type allows.
+ * elsewhere it must be what its type allows, or the message is none.
  */
 static int read_rdata(struct stele_update *update, const struct stele_reader *reader,
 		      const struct stele_rr *rr, struct stele_update_rr *to)
@@ -91,20 +90,16 @@ static int read_rdata(struct stele_update *update, const struct stele_reader *re
 		return STELE_E_SYSTEM;
 	int len = stele_rdata_from_message(rr->type, reader->msg, reader->len, rr->rdata_off,
 					   rr->rdlen, rdata);
-	int status = 0;
-	if (len < 0) {
-		to->rcode = STELE_RCODE_FORMERR;
-	} else {
-		uint8_t *kept = take(update, (size_t)len);
-		if (kept != NULL) {
-			memcpy(kept, rdata, (size_t)len);
-			to->rdata = kept;
-			to->rdlen = (size_t)len;
-		}
-		status = kept != NULL ? 0 : STELE_E_SYSTEM;
+	uint8_t *kept = len < 0 ? NULL : take(update, (size_t)len);
+	if (kept != NULL) {
+		memcpy(kept, rdata, (size_t)len);
+		to->rdata = kept;
+		to->rdlen = (size_t)len;
 	}
 	free(rdata);
-	return status;
+	if (len < 0)
+		return STELE_E_INPUT;
+	return kept != NULL ? 0 : STELE_E_SYSTEM;
 }
 
 static int read_record(struct stele_update *update, const struct stele_reader *reader,
@@ -171,7 +166,7 @@ static int read_all(struct stele_update *update, struct stele_reader *reader)
 		} else if (rr.section != STELE_RR_ADDITIONAL) {
 			status = read_record(update, reader, &rr, &update->rrs[cnt++]);
 			if (status < 0)
-				return status;
+				return status == STELE_E_INPUT ? 0 : status;
 		}
 	}
 	return status == 0 && stele_reader_left(reader) == 0;

@@ -25,7 +25,8 @@ struct stele_zones {
 	size_t slot_cnt; /* of either, and room in `all`; a power of two */
 	struct zone_entry **all;
 	size_t cnt;
-	bool in_order; /* `all` is in canonical order */
+	uint64_t version; /* of who is in it, with which options; the main loop's */
+	bool in_order;    /* `all` is in canonical order */
 };
 
 /* By an apex in lower case. Under the lock, or in the main loop. */

@@ -181,6 +181,7 @@ int stele_zones_add(struct stele_zones *zones, const uint8_t *apex,
 	stele_mgmtd_config_hold(config);
 
 	int status = 0;
+	zones->version++;
 	pthread_rwlock_wrlock(&zones->lock);
 	if (zones->cnt == zones->slot_cnt)
 		status = grow(zones, reterr);
@@ -233,6 +234,7 @@ static void take_out(struct stele_zones *zones, struct zone_entry *entry)
 void stele_zones_remove(struct stele_zones *zones, struct stele_managed_zone *zone)
 {
 	struct zone_entry *entry = entry_of(zone);
+	zones->version++;
 	pthread_rwlock_wrlock(&zones->lock);
 	struct zone_entry **at = name_slot(zones, entry->hash);
 	while (*at != entry)
@@ -251,6 +253,7 @@ void stele_zones_set_options(struct stele_zones *zones, struct stele_managed_zon
 {
 	const struct stele_mgmtd_config *old = zone->config;
 	stele_mgmtd_config_hold(config);
+	zones->version++;
 	pthread_rwlock_wrlock(&zones->lock);
 	zone->config = config;
 	zone->options = options;
@@ -262,6 +265,11 @@ struct stele_managed_zone *stele_zones_find(const struct stele_zones *zones, con
 {
 	struct zone_entry *entry = zones_find(zones, apex);
 	return entry != NULL ? &entry->zone : NULL;
+}
+
+uint64_t stele_zones_version(const struct stele_zones *zones)
+{
+	return zones->version + 1;
 }
 
 size_t stele_zones_cnt(const struct stele_zones *zones)

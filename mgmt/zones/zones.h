@@ -105,6 +105,9 @@ void stele_zones_set_id(struct stele_zones *zones, struct stele_managed_zone *zo
 /* The zone that has this id in the store; NULL. */
 struct stele_managed_zone *stele_zones_by_id(const struct stele_zones *zones, uint32_t id);
 
+/* Another number whenever a zone came, went, or got other options; never 0. */
+uint64_t stele_zones_version(const struct stele_zones *zones);
+
 /* Keeps a text as the zone's last error (NULL: it went well). */
 void stele_zone_set_error(struct stele_managed_zone *zone, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -28,7 +28,10 @@ static inline uint64_t payload_sum(const uint8_t *payload, const struct stele_re
 	uint16_t body = reply->body_sum;
 	if (reply->body_off % 2 == 0)
 		body = __builtin_bswap16(body);
-	uint64_t rest = sum_bytes(payload + body_end, reply->len - body_end);
+	uint32_t rest_len = reply->len - body_end;
+	/* Nothing, or an OPT without options, for nearly all. */
+	uint64_t rest = FRAME_LIKELY(rest_len <= 16) ? sum_few_bytes(payload + body_end, rest_len) :
+						       sum_bytes(payload + body_end, rest_len);
 	return sum_bytes(payload, reply->body_off) + body + (rest << 8 * (body_end & 1));
 }
 

@@ -142,6 +142,14 @@ static inline uint64_t sum_bytes(const uint8_t *p, uint32_t len)
 	return sum_finish(a + b) + (sum_finish(tail) << 8 * (left & 1));
 }
 
+/* The same for at most 16 bytes, with 16 readable in front of p + len. */
+static inline uint64_t sum_few_bytes(const uint8_t *p, uint32_t len)
+{
+	const uint8_t *mask = stele_frame_tail_mask + 16 + len;
+	sum_lanes tail = sum_load(p + len - 16) & sum_load(mask);
+	return sum_finish(sum_add((sum_lanes){0, 0}, tail)) << 8 * (len & 1);
+}
+
 /* What the pseudo-headers of IPv4 and IPv6 add beside the addresses (RFC 768, RFC 8200 section 8.1). */
 static inline uint64_t sum_pseudo(uint8_t proto, uint32_t len)
 {

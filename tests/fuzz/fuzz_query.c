@@ -172,8 +172,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(in_place, data + 1, len);
 	struct stele_client client = {.family = how & HOW_IPV6 ? 6 : 4, .addr = {32, 1, 13, 184}};
 	bool tcp = (how & HOW_TCP) != 0;
-	struct stele_query queries[2] = {{msg, (uint32_t)len, tcp, client, 0},
-					 {in_place, (uint32_t)len, tcp, client, 0}};
+	struct stele_query queries[2] = {
+		{.msg = msg, .len = (uint32_t)len, .tcp = tcp, .client = client},
+		{.msg = in_place, .len = (uint32_t)len, .tcp = tcp, .client = client},
+	};
 	struct stele_reply replies[2] = {{.buf = out, .cap = cap}, {.buf = in_place, .cap = cap}};
 	stele_answer_batch(answerer, &view, &settings, 1700000000, queries, replies, 2);
 

@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+import mgmtd
 import netns
 import peers
 import responder
@@ -25,13 +26,19 @@ KINDS = {"sh", "console", "yaml", ""}    # "": pictures
 # Where there is no systemd: what `systemctl` does with the unit, as far as these pages need it.
 SYSTEMCTL = r"""#!/bin/sh
 set -e
-unit=/usr/lib/systemd/system/stele-responder.service
+for name in $*; do :; done
+unit=/usr/lib/systemd/system/$name.service
 line() { sed -n "s,^$1=,,p" $unit; }
 case "$*" in
 "enable --now stele-responder")
 	$(line ExecStartPre)
 	$(line ExecStart) >/tmp/responder.log 2>&1 </dev/null &
 	until stelectl status >/dev/null 2>&1; do kill -0 $! || { cat /tmp/responder.log; exit 1; }; sleep 0.1; done
+	;;
+"enable --now stele-mgmtd")
+	$(line ExecStartPre)
+	nsenter --net=/run/netns/node $(line ExecStart) >/tmp/mgmtd.log 2>&1 </dev/null &
+	until stelectl zones --json | grep -q store_generation; do kill -0 $! || { cat /tmp/mgmtd.log; exit 1; }; sleep 0.1; done
 	;;
 *) echo "systemctl: what is '$*'?" >&2; exit 1 ;;
 esac
@@ -52,9 +59,13 @@ printf '%s' "$SYSTEMCTL" >/usr/bin/systemctl
 printf '#!/bin/sh\nexec nsenter --net=/mnt/client /mnt/dig "$@" +time=5\n' >/mnt/dig.new
 cp /usr/bin/dig /mnt/dig
 cp /mnt/dig.new /usr/bin/dig
-chmod 755 /usr/bin/systemctl /usr/bin/dig
+cp /usr/bin/nsupdate /mnt/nsupdate
+printf '#!/bin/sh\nexec nsenter --net=/mnt/client /mnt/nsupdate "$@"\n' >/mnt/nsupdate.new
+cp /mnt/nsupdate.new /usr/bin/nsupdate
+chmod 755 /usr/bin/systemctl /usr/bin/dig /usr/bin/nsupdate
 mkdir -p /etc/stele
 cp {config} /etc/stele/responder.yaml
+cp {mgmtd_config} /etc/stele/mgmtd.yaml
 mount -t tmpfs none /run
 mkdir /run/netns
 touch /run/netns/node
@@ -104,17 +115,21 @@ def test_commands_without_a_server(tmp_path):
     assert re.search(r"www\.example\..*2001:db8::80", done.stdout) and "NXDOMAIN" in done.stdout
 
 
-def the_configuration():
-    [text] = [text for kind, text in blocks("docs/operation.md") if kind == "yaml"]
-    return text
+def the_configurations():
+    """Of the responder, of the daemon."""
+    return [text for kind, text in blocks("docs/operation.md") if kind == "yaml"]
 
 
-def test_the_configuration_is_right(tmp_path):
-    path = tmp_path / "responder.yaml"
-    path.write_text(the_configuration())
-    done = subprocess.run([responder.binary(), "-c", path, "--check"], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_the_configurations_are_right(tmp_path):
+    programs = responder.binary(), mgmtd.program("stele-mgmtd", "STELE_MGMTD")
+    texts = the_configurations()
+    assert len(texts) == 2
+    for program, text in zip(programs, texts):
+        path = tmp_path / "file.yaml"
+        path.write_text(text)
+        done = subprocess.run([program, "-c", path, "--check"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def without_a_card(text):
@@ -146,7 +161,10 @@ def machine(tmp_path):
     if not (installed / "usr/local").is_dir():
         pytest.skip("the build directory has another prefix than /usr/local")
     config = tmp_path / "responder.yaml"
-    config.write_text(without_a_card(the_configuration()))
+    of_responder, of_daemon = the_configurations()
+    config.write_text(without_a_card(of_responder))
+    mgmtd_config = tmp_path / "mgmtd.yaml"
+    mgmtd_config.write_text(of_daemon)
     # Only for its namespaces and its veth.
     node = responder.Node("none", port="af_packet", start=False)
     node.client.ip("link", "set", node.interface, "up")
@@ -154,7 +172,7 @@ def machine(tmp_path):
 
     def run(text):
         setup = MACHINE.format(client=node.client.name, node=node.node.name, installed=installed,
-                               config=config, root=ROOT)
+                               config=config, mgmtd_config=mgmtd_config, root=ROOT)
         # The first process of its own tree: whatever it has started ends with it.
         command = node.wire.command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
                                     "sh", "-c", setup)
@@ -171,11 +189,13 @@ def test_operation(machine):
     """From installation to a rolled secret, with what each step is to lead to."""
     status, text = machine(script("docs/operation.md") + "\ndig @192.0.2.53 new.example TXT +norecurse\n"
                            "cat /etc/stele/cookie.secrets\nps -o user= -C stele-responder\n"
-                           "dig @192.0.2.53 new.example +tcp +tries=1 || true\n")
+                           "ps -o user= -C stele-mgmtd\n")
     assert status == 0, text
     assert "192.0.2.80" in text and "is served with serial 2024010102 on every core" in text
     assert "is served again" in text and "read again: cookie" in text
     assert "refused, with status 1" in text and "bad here too" in text
     assert re.search(r'new\.example\..*TXT\s+"new"', text)
-    assert re.search(r"^[0-9a-f]{32}$\n.*\nstele$", text, re.M), text
-    assert "connection refused" in text
+    assert re.search(r"^[0-9a-f]{32}$\n.*\nstele$\n.*\nstele$", text, re.M), text
+    assert re.search(r'newest\.example\..*TXT\s+"updated"', text)
+    assert "is served with serial 2024010104 on every core" in text
+    assert re.search(r"^customer\.example\. .* secondary ", text, re.M)

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which zones stele-mgmtd has, whence they come, and what becomes of their data when they go."""
 import json
+import os
+import subprocess
 import time
+
+import pytest
 
 import mgmtd
 import peers
@@ -57,6 +61,12 @@ def test_not_loaded():
         daemon.wait("a.test", 4)
         assert daemon.serial("a.test") == 4
         assert daemon.zones()["a.test"]["serial"] == 4
+
+
+def test_no_zones():
+    with mgmtd.Daemon() as daemon:
+        daemon.wait_for(lambda: daemon.query("a.test").rcode() == REFUSED)
+        assert daemon.zones() == {}
 
 
 def test_list_in_canonical_order():
@@ -194,6 +204,10 @@ def test_transfer_and_notify_by_hand():
             count = daemon.zone("a.test")["transfers"]
             daemon.ctl("transfer", "a.test", "--force")
             daemon.wait_for(lambda: daemon.zone("a.test")["transfers"] == count + 1)
+            audits = [line.split("peer=")[0] + line.split("peer=")[1].partition(" ")[2]
+                      for line in daemon.log_text().splitlines() if "audit what=axfr" in line]
+            assert [audit.partition("zone=a.test. ")[2] for audit in audits] == \
+                ["to_serial=1", "from_serial=1 to_serial=2", "from_serial=2 to_serial=2"]
             source.config["remotes"] = [
                 {"id": "down", "addresses": ["127.0.0.1"], "port": daemon.port}]
             source.config["templates"][0]["notify"] = ["down"]
@@ -226,3 +240,33 @@ def test_times_outlive_a_restart():
             for member in "refreshed_at", "next_refresh_at", "expires_at", "primary_serial":
                 assert after[member] == before[member], member
             assert daemon.serial("a.test") == 1
+
+
+def test_full_disk(tmp_path):
+    """Zones that could not be written come once there is room again."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], check=True)
+    try:
+        with mgmtd.Daemon({"zones": zones("a.test")}, folder=str(folder), start=False) as daemon:
+            daemon.log = str(tmp_path / "log")
+            daemon.start()
+            daemon.wait_for(lambda: daemon.query("a.test").rcode() == SERVFAIL)
+            filler = os.open(folder / "filler", os.O_CREAT | os.O_WRONLY)
+            with pytest.raises(OSError):
+                while True:
+                    os.write(filler, bytes(1 << 12))
+            os.close(filler)
+            many = ["z%d.test" % i for i in range(2000)]
+            daemon.config["zones"] = zones("a.test", *many)
+            os.unlink(folder / "mgmtd.yaml")    # there is no room for a longer one
+            os.symlink(tmp_path / "mgmtd.yaml", folder / "mgmtd.yaml")
+            daemon.reload()
+            daemon.wait_for(lambda: "store-failed" in daemon.log_text())
+            assert daemon.query("a.test").rcode() == SERVFAIL
+            os.unlink(folder / "filler")
+            daemon.wait_for(lambda: daemon.query("z1999.test").rcode() == SERVFAIL)
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)

@@ -31,8 +31,9 @@ class Quickstart:
         self.build = str(folder)
         for program, variable, place in (("stele-compile", "STELE_COMPILE", "zonecompiler"),
                                          ("stele-responder", "STELE_RESPONDER", "responder"),
+                                         ("stele-mgmtd", "STELE_MGMTD", "mgmt"),
                                          ("stelectl", "STELECTL", "mgmt")):
-            os.makedirs(os.path.join(self.build, place))
+            os.makedirs(os.path.join(self.build, place), exist_ok=True)
             os.symlink(os.path.abspath(responder.program(program, variable, place)),
                        os.path.join(self.build, place, program))
 
@@ -108,7 +109,7 @@ def test_once_and_once_more_from_elsewhere(quickstart):
     for _ in range(2):
         done = quickstart.run("--once", cwd="/")
         assert done.returncode == 0, done.stdout
-        assert "15 checks, 0 failed" in done.stdout and "NOT SO" not in done.stdout
+        assert "22 checks, 0 failed" in done.stdout and "NOT SO" not in done.stdout
         assert quickstart.remains() == []
 
 
@@ -137,13 +138,14 @@ def test_what_it_says_to_type_next(quickstart):
     done = quickstart.run("--detach")
     lines = done.stdout.split("What to type next")[1].splitlines()
     commands = [line.strip() for line in lines if line.startswith("  ")]
-    assert len(commands) == 10
+    assert len(commands) == 11
     script = "\n".join(commands).replace("stats --watch", "stats --watch --count 2 --interval 1")
     script = script.replace("$EDITOR ", "sed -i 's/ hostmaster [0-9]* / hostmaster 2030010101 /' ")
     done = subprocess.run(["sh", "-e", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
-    assert quickstart.dig("@10.53.0.2", "example", "SOA").split()[2] == "2030010101"
+    assert quickstart.dig("@10.53.0.2", "example", "SOA").split()[2] == "2030010102"
+    assert "moving.test." in done.stdout and "secondary" in done.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -180,18 +182,20 @@ def test_killed_and_started_again(quickstart):
     process.wait()
     done = quickstart.run("--once")
     assert done.returncode == 1 and "runs already" in done.stdout
-    os.kill(quickstart.pid(), signal.SIGKILL)
-    quickstart.await_true(lambda: gone(quickstart.pid()))
+    for daemon in "responder", "primary", "mgmtd":
+        os.kill(quickstart.pid(daemon), signal.SIGKILL)
+        quickstart.await_true(lambda: gone(quickstart.pid(daemon)))
     done = quickstart.run("--once")
     assert done.returncode == 0, done.stdout
     assert quickstart.remains() == []
 
 
-def test_a_responder_that_ends_is_no_secret(quickstart):
+@pytest.mark.parametrize("daemon", ["responder", "mgmtd"])
+def test_a_daemon_that_ends_is_no_secret(quickstart, daemon):
     process = quickstart.start()
-    os.kill(quickstart.pid(), signal.SIGKILL)
+    os.kill(quickstart.pid(daemon), signal.SIGKILL)
     assert process.wait(WAIT_S) == 3
-    assert "the responder has ended" in quickstart.text() and quickstart.remains() == []
+    assert "the %s has ended" % daemon in quickstart.text() and quickstart.remains() == []
 
 
 def test_a_pid_that_is_somebody_elses(quickstart):

@@ -256,6 +256,18 @@ def test_key_that_is_not_there():
         assert not primary.asked
 
 
+def test_source_address():
+    zone = versions()
+    with FakePrimary(zone.answer) as primary:
+        remote = "addresses: [127.0.0.1], port: %d, source: 127.0.0.9" % primary.port
+        with Secondary([ZONE], [remote]) as secondary:
+            secondary.wait_serial(ZONE, 1)
+            zone.versions[2] = NEXT
+            secondary.command("refresh", ZONE)
+            secondary.wait_serial(ZONE, 2)
+        assert {(q.tcp, q.peer) for q in primary.asked} == {(True, "127.0.0.9"), (False, "127.0.0.9")}
+
+
 def test_by_force():
     zone = versions()
     with FakePrimary(zone.answer) as primary, Secondary([ZONE], [primary.port]) as secondary:
@@ -351,30 +363,6 @@ def test_dead_primary_does_not_hold_up_the_zones_of_others():
         while secondary.counts()["loaded"] < len(zones):
             assert time.monotonic() < deadline, secondary.counts()
             time.sleep(0.1)
-
-
-@pytest.mark.slow
-def test_ten_thousand_zones_after_a_restart():
-    """Each is there at once, and asked for soon, few at a time."""
-    zones = names(10000)
-    with FakePrimary(many()) as primary, \
-         Secondary(zones, [primary.port], ["refresh_max: 5s"]) as secondary:
-        deadline = time.monotonic() + 300
-        while secondary.counts()["loaded"] < len(zones):
-            assert time.monotonic() < deadline, secondary.counts()
-            time.sleep(1)
-        secondary.stop()
-        time.sleep(6)
-        primary.asked.clear()
-        begin = time.monotonic()
-        secondary.start()
-        counts = secondary.counts()
-        assert counts["loaded"] == len(zones)
-        while primary.asked_for("SOA") < len(zones):
-            counts = secondary.counts()
-            assert counts["probes"] <= 64 and time.monotonic() < begin + 120, counts
-            time.sleep(0.2)
-        print("10,000 zones asked for in %.1f s" % (time.monotonic() - begin))
 
 
 # ---- contents ----

@@ -8,6 +8,7 @@ import tempfile
 
 import pytest
 
+import mgmtd
 import stele
 
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(stele.ROOT, "build")
@@ -228,6 +229,38 @@ def test_trace(server):
     assert "dropped" in works(server, "trace", "drop.")
     assert json.loads(works(server, "trace", "drop.", "--json"))["verdict"] == "drop"
     fails(server, 3, "does not parse", "trace", "bad.")
+
+
+def test_two_servers(server):
+    """Without --socket the daemon is asked where it runs, and the responder for what only that knows."""
+    with mgmtd.Daemon({"zones": [{"name": "a.test"}]}) as daemon:
+        environment = {**os.environ, "STELE_MGMTD_SOCKET": daemon.control,
+                       "STELE_RESPONDER_SOCKET": server.socket}
+
+        def works_alone(*arguments):
+            done = subprocess.run([STELECTL, *arguments], env=environment, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            assert done.returncode == 0 and done.stderr == "", done
+            return done.stdout
+
+        text = works_alone("status")
+        assert text.startswith("daemon      stele-mgmtd") and "\nserver      stele-responder" in text
+        assert "\nhealth      healthy\n" in text and "zone-0.test." in text
+        status = json.loads(works_alone("status", "--json"))
+        assert status["daemon"]["server"] == "stele-mgmtd" and len(status["cores"]) == 2
+        [zone] = json.loads(works_alone("zones", "--json"))["zones"]
+        assert zone["zone"] == "a.test." and zone["role"] == "primary"
+        assert "role        primary" in works_alone("zone", "a.test")
+        assert works_alone("drain") == "drained\n"
+        reloaded = works_alone("reload").splitlines()
+        assert "read again: zones" in reloaded and "read again: cookie secrets" in reloaded
+        # What --socket names is one server and no other.
+        assert json.loads(works(server, "zones", "--json"))["total"] == 25
+        assert "stele-responder" not in daemon.ctl("status").stdout
+        # And without the daemon it is as if there had never been one.
+        daemon.end()
+        assert len(works_alone("zones").splitlines()) == 26
+        assert works_alone("status").startswith("server      stele-responder")
 
 
 def test_closed_output(server):

@@ -338,6 +338,23 @@ def test_compacting_is_put_off(tmp_path):
     assert missing.returncode == 3 and "none" in missing.stderr
 
 
+def test_sync_later_makes_the_same_file(tmp_path):
+    world = World(str(tmp_path), "later", [40], ("nsec3",))
+    other = str(tmp_path / "other")
+    for _ in range(4):
+        shutil.copy(world.image, other)
+        world.zones[0].edit()
+        world.load(world.zones[0])
+        now = stele.run("update", "--store", world.store, "--json", world.image)
+        later = stele.run("update", "--store", world.store, "--json", "--sync-later", other)
+        now, later = (json.loads(done.stdout) for done in (now, later))
+        assert later["result"] == now["result"] == "appended"
+        assert later["sync_seconds"] == 0 < now["sync_seconds"]
+        assert open(world.image, "rb").read() == open(other, "rb").read()
+    again = stele.run("update", "--store", world.store, "--sync-later", other)
+    assert again.stdout.count("nothing to do") == 1
+
+
 def test_torn_tail_is_cut(tmp_path):
     world = World(str(tmp_path), "torn", [30], ("nsec",))
     with open(world.image, "ab") as file:

@@ -45,6 +45,7 @@ class Question:
     message: dns.message.Message
     tcp: bool
     wire: bytes
+    peer: str = None
 
     @property
     def name(self):
@@ -213,10 +214,10 @@ class FakePrimary:
         """How many questions of this type came."""
         return sum(q.type == kind for q in self.asked)
 
-    def _question(self, data, tcp):
+    def _question(self, data, tcp, peer):
         keyring = self.keyring if self.keyring is not None else True
         message = dns.message.from_wire(data, keyring=keyring, ignore_trailing=False)
-        question = Question(message, tcp, data)
+        question = Question(message, tcp, data, peer[0])
         self.asked.append(question)
         return question
 
@@ -225,12 +226,12 @@ class FakePrimary:
             try:
                 data, peer = self.udp.recvfrom(65535)
             except OSError:
-                data = b""
+                data, peer = b"", None
             if self.stopping:
                 return
             if not data:
                 continue
-            for part in self.script(self._question(data, False)):
+            for part in self.script(self._question(data, False, peer)):
                 if isinstance(part, Pause):
                     time.sleep(part.seconds)
                 elif isinstance(part, Raw):
@@ -270,7 +271,7 @@ class FakePrimary:
             return False
         data = receive(connection, struct.unpack("!H", head)[0])
         keep = False
-        for part in self.script(self._question(data, True)):
+        for part in self.script(self._question(data, True, connection.getpeername())):
             if part is Keep:
                 keep = True
             elif isinstance(part, Pause):

@@ -142,6 +142,7 @@ void world_start_publisher(struct publish_world *world)
 		.image = world->image,
 		.responder = world->has_responder ? world->socket : NULL,
 		.compile_max_ns = world->compile_max_ns,
+		.quiet_ns = 1000000000,
 		.served = on_served,
 		.trouble = on_trouble,
 		.user = world,
@@ -185,7 +186,8 @@ void world_end(struct publish_world *world)
 {
 	static const char *const names[] = {"store/data.mdb", "store/lock.mdb", "store",
 					    "image",          "socket",         "socket.lock",
-					    "script",         "flag",           "other"};
+					    "image.boot",     "script",         "flag",
+					    "other"};
 	if (world->publisher != NULL)
 		world_stop_publisher(world);
 	if (world->responder.server != NULL)

@@ -6,9 +6,12 @@
 
 static void add(struct dump *dump, const void *bytes, size_t sz)
 {
-	dump->bytes = realloc(dump->bytes, dump->sz + sz + 1);
-	if (dump->bytes == NULL)
-		abort();
+	if (dump->cap - dump->sz < sz + 1) {
+		dump->cap = 2 * (dump->sz + sz) + 4096;
+		dump->bytes = realloc(dump->bytes, dump->cap);
+		if (dump->bytes == NULL)
+			abort();
+	}
 	if (sz > 0)
 		memcpy(dump->bytes + dump->sz, bytes, sz);
 	dump->sz += sz;

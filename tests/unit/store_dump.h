@@ -8,7 +8,7 @@
 
 struct dump {
 	uint8_t *bytes; /* malloc'ed */
-	size_t sz;
+	size_t sz, cap;
 };
 
 /*

@@ -6,11 +6,14 @@
 #include "zonecompiler/write/build.h"
 #include "zonecompiler/write/update.h"
 
+#include "lib/answer/answer.h"
 #include "lib/base/bytes.h"
+#include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
 #include "lib/image/view.h"
 #include "lib/store/node.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -167,8 +170,8 @@ static struct stele_build_stats build(struct place *p, const char *image, unsign
 static struct stele_update_stats update(struct place *p)
 {
 	struct stele_update_stats stats;
-	OK(stele_update(p->store, p->image, &(struct stele_update_options){.jobs = 2}, &stats,
-			&err));
+	struct stele_update_options options = {.jobs = 2};
+	OK(stele_update(p->store, p->image, &options, &stats, &err));
 	return stats;
 }
 
@@ -326,6 +329,29 @@ static unsigned expired_cnt(struct place *p)
 	return cnt;
 }
 
+/* The rcode of the image's reply to a question for the SOA of this name. */
+static unsigned rcode_of(struct place *p, const char *text)
+{
+	struct stele_view view = open_verified(p->image);
+	struct stele_answerer *answerer = stele_answerer_new();
+	struct stele_answer_settings settings;
+	stele_answer_settings_default(&settings);
+	uint8_t msg[STELE_HEADER_SZ + STELE_NAME_MAX + 4] = {0}, buf[512];
+	msg[5] = 1;
+	int len = stele_name_from_text(text, strlen(text), msg + STELE_HEADER_SZ);
+	assert_true(answerer != NULL && len > 0);
+	uint8_t *end = msg + STELE_HEADER_SZ + len;
+	stele_put_be16(end, STELE_TYPE_SOA);
+	stele_put_be16(end + 2, STELE_CLASS_IN);
+	struct stele_query query = {.msg = msg, .len = (uint32_t)(end + 4 - msg)};
+	struct stele_reply reply = {.buf = buf, .cap = sizeof(buf)};
+	stele_answer_batch(answerer, &view, &settings, 0, &query, &reply, 1);
+	assert_int_equal(reply.verdict, STELE_VERDICT_REPLY);
+	stele_answerer_free(answerer);
+	stele_view_close(&view);
+	return reply.rcode;
+}
+
 static void check_expired(struct place *p, unsigned expected)
 {
 	update_by_shards(p);
@@ -345,6 +371,10 @@ static void test_expired_zones_and_stubs(void **state)
 	set_flag(p, "base.test.", true, false); /* a zone that is carved by several threads */
 	set_flag(p, "stub.test.", false, true);
 	check_expired(p, 3);
+	static const char *const dead[] = {"a.test.", "base.test.", "stub.test.", "x.stub.test."};
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(rcode_of(p, dead[i]), STELE_RCODE_SERVFAIL);
+	assert_int_equal(rcode_of(p, "other.test."), STELE_RCODE_REFUSED);
 	set_flag(p, "a.test.", false, false);
 	set_flag(p, "stub.test.", false, false);
 	check_expired(p, 2);
@@ -352,6 +382,8 @@ static void test_expired_zones_and_stubs(void **state)
 	check_expired(p, 1);
 	set_zone(p->store, "stub.test.", 20, 1);
 	check_expired(p, 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(rcode_of(p, dead[i]), STELE_RCODE_NOERROR);
 	set_flag(p, "a.test.", false, true); /* it is there already */
 	assert_int_equal(update(p).kind, STELE_UPDATE_NOTHING);
 	set_flag(p, "b.test.", false, true);
@@ -393,6 +425,81 @@ static void test_garbage_is_left_behind(void **state)
 	check_like_new(p);
 }
 
+static struct stele_update_stats update_without_compacting(struct place *p)
+{
+	struct stele_update_options options = {.jobs = 2, .no_compact = true};
+	struct stele_update_stats stats;
+	OK(stele_update(p->store, p->image, &options, &stats, &err));
+	return stats;
+}
+
+static void test_compaction_by_itself(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 100000, 1);
+	struct stele_build_stats built = build(p, p->image, 2);
+	struct stele_update_stats stats = {0};
+	uint32_t i = 1;
+	for (; i < 200 && stats.image_sz < built.image_sz + (20 << 20); i++) {
+		set_zone(p->store, "base.test.", 100000 + i, 1);
+		stats = update_without_compacting(p);
+		assert_int_equal(stats.kind, STELE_UPDATE_APPENDED);
+	}
+	assert_true(stats.image_sz >= built.image_sz + (20 << 20));
+	struct stele_compact_stats compact;
+	OK(stele_compact(p->image, &compact, &err));
+	assert_true(compact.done);
+	assert_int_equal(compact.before_sz, stats.image_sz);
+	assert_true(compact.image_sz < built.image_sz + (1 << 20));
+	assert_int_equal(compact.generation, stats.generation);
+	check_like_new(p);
+	set_zone(p->store, "base.test.", 100000 + i, 1);
+	assert_int_equal(update(p).kind, STELE_UPDATE_APPENDED);
+	check_like_new(p);
+	assert_int_equal(stele_compact("/tmp/no/such/image", &compact, &err), STELE_E_SYSTEM);
+	assert_int_equal(stele_compact("/dev/null", &compact, &err), STELE_E_INPUT);
+}
+
+struct compacter {
+	struct place *place;
+	int status;
+	struct stele_compact_stats stats;
+	struct stele_error err;
+};
+
+static void *compact_ten_times(void *user)
+{
+	struct compacter *c = user;
+	for (unsigned i = 0; i < 10 && c->status == 0; i++)
+		c->status = stele_compact(c->place->image, &c->stats, &c->err);
+	return NULL;
+}
+
+/* Updates go on while the image is compacted, and none of them is lost; a new chain and a zone more come too. */
+static void test_compaction_beside_updates(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 30000, 1);
+	build(p, p->image, 2);
+	struct compacter c = {.place = p};
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, compact_ten_times, &c), 0);
+	for (uint32_t i = 1; i < 30; i++) {
+		set_zone(p->store, "base.test.", 30000 + i, 1);
+		if (i % 8 == 0)
+			set_zone(p->store, "more.test.", i, i);
+		if (i % 2 == 0)
+			update(p);
+		else
+			update_without_compacting(p);
+	}
+	pthread_join(thread, NULL);
+	if (c.status != 0)
+		fail_msg("%s", c.err.text);
+	update(p);
+	check_like_new(p);
+}
+
 static void test_much_changed(void **state)
 {
 	struct place *p = *state;
@@ -431,6 +538,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_change_touches_few_shards, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_garbage_is_left_behind, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_compaction_by_itself, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_compaction_beside_updates, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_much_changed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failure_leaves_nothing, set_up, tear_down),
 	};

@@ -91,7 +91,7 @@ static uint8_t *copy_of(const uint8_t *bytes, size_t size)
 static void test_recalled(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < image_cnt; i++) {
+	for (unsigned i = 0; i < image_cnt && i < 5; i++) {
 		struct stele_findings findings = make_findings(images + i, images[i].size);
 		struct stele_findings opened;
 		uint8_t *bytes = copy_of(findings.bytes, findings.sz);
@@ -123,9 +123,9 @@ static void test_recalled(void **state)
 static void test_updates_after(void **state)
 {
 	(void)state;
-	for (unsigned i = 2; i < 5; i++) {
+	for (unsigned i = 2; i < 5; i += 2) {
 		struct stele_findings findings = make_findings(images + i, images[i].size);
-		for (unsigned next = 2; next < image_cnt; next++) {
+		for (unsigned next = 2; next < image_cnt; next += 3) {
 			struct stele_serve *serve = versions_open(ARENA_SZ);
 			struct stele_serve *plain = versions_open(ARENA_SZ);
 			struct stele_serve_load_info info;

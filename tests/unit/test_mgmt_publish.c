@@ -50,6 +50,12 @@ static bool has_no_compile_trouble(struct publish_world *world)
 	return !*world->trouble[TROUBLE_COMPILE];
 }
 
+/* What is served may be waiting for the disk yet. */
+static bool is_quiet(struct publish_world *world)
+{
+	return !world_status(world).compiling;
+}
+
 static bool has_responder_trouble(struct publish_world *world)
 {
 	return *world->trouble[TROUBLE_RESPONDER];
@@ -73,6 +79,7 @@ static void test_rounds(void **state)
 
 	for (uint32_t i = 0; i < 5; i++)
 		world_serve(&w, world_commit_change(&w, 1 + i));
+	world_run_until(&w, is_quiet);
 	status = world_status(&w);
 	assert_int_equal(status.compile_cnt, 6);
 	assert_int_equal(status.compile_rebuilt_cnt, 1);
@@ -289,6 +296,21 @@ static void test_damaged_head(void **state)
 	world_end(&w);
 }
 
+/* Taken away while the daemon runs. */
+static void test_lost_image(void **state)
+{
+	(void)state;
+	world_begin(&w, real_compiler, true);
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	world_run_until(&w, is_quiet);
+	assert_int_equal(unlink(w.image), 0);
+	world_serve(&w, world_commit_change(&w, 1));
+	assert_int_equal(world_status(&w).compile_rebuilt_cnt, 2);
+	assert_int_equal(world_status(&w).compile_failed_cnt, 0);
+	world_end(&w);
+}
+
 /* Only the responder looks at each byte: what it refuses is built anew. */
 static void test_damaged_shard(void **state)
 {
@@ -320,6 +342,114 @@ static void test_image_that_cannot_be_updated(void **state)
 	struct stele_publisher_status status = world_status(&w);
 	assert_int_equal(status.compile_failed_cnt, 2);
 	assert_int_equal(status.compile_rebuilt_cnt, 2);
+	world_end(&w);
+}
+
+/* ---- crashes of the machine ---- */
+
+static void leave_mark(const char *id)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "%s.boot", w.image);
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(id, file);
+	fclose(file);
+}
+
+static bool has_mark(void)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "%s.boot", w.image);
+	return access(path, F_OK) == 0;
+}
+
+static bool has_image(struct publish_world *world)
+{
+	struct stele_mapped_image *image = stele_images_take(world->images);
+	stele_images_put(image);
+	return image != NULL;
+}
+
+/* The mark is there as long as something may not be on the disk; a mark of this boot means nothing. */
+static void test_boot_mark(void **state)
+{
+	(void)state;
+	world_begin(&w, real_compiler, false);
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	world_serve(&w, world_commit_change(&w, 1));
+	assert_true(has_mark());
+	char kept[160], mark[160];
+	snprintf(mark, sizeof(mark), "%s.boot", w.image);
+	snprintf(kept, sizeof(kept), "%s/other", w.dir);
+	assert_int_equal(link(mark, kept), 0);
+	world_stop_publisher(&w);
+	assert_false(has_mark());
+	/* As after a kill. */
+	assert_int_equal(rename(kept, mark), 0);
+	world_start_publisher(&w);
+	assert_true(has_image(&w));
+	world_serve(&w, world_commit_change(&w, 1));
+	assert_int_equal(world_status(&w).compile_rebuilt_cnt, 0);
+	world_end(&w);
+}
+
+static void crash_and_start(bool damaged)
+{
+	world_begin(&w, real_compiler, false);
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 3000));
+	world_stop_publisher(&w);
+	leave_mark("00000000-0000-0000-0000-000000000000\n");
+	if (damaged)
+		damage(20000, 16);
+	world_start_publisher(&w);
+	assert_false(has_image(&w)); /* not before it is known to be whole */
+	if (!damaged)
+		world_run_until(&w, has_image); /* without a wish of anybody */
+	world_serve(&w, world_commit_change(&w, 1));
+	struct stele_publisher_status status = world_status(&w);
+	assert_int_equal(status.compile_rebuilt_cnt, damaged);
+	assert_int_equal(status.compile_failed_cnt, 0);
+	assert_int_equal(w.trouble_cnt[TROUBLE_IMAGE], damaged);
+	assert_string_equal(w.trouble[TROUBLE_IMAGE], "");
+	world_serve(&w, world_commit_change(&w, 2));
+	assert_true(has_mark());
+	world_stop_publisher(&w);
+	assert_false(has_mark());
+	world_end(&w);
+}
+
+static void test_crash_left_it_whole(void **state)
+{
+	(void)state;
+	crash_and_start(false);
+}
+
+static void test_crash_damaged_it(void **state)
+{
+	(void)state;
+	crash_and_start(true);
+}
+
+/* It said that all is well, and then the disk did not take it. */
+static void test_sync_fails(void **state)
+{
+	(void)state;
+	char script[512];
+	world_begin(&w, real_compiler, false);
+	snprintf(script, sizeof(script),
+		 "if [ $1 = update ]; then %s \"$@\"; echo no disk >&2; exit 3; fi", real_compiler);
+	snprintf(w.compiler, sizeof(w.compiler), "%s", script_until_flag(script));
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	set_flag(true);
+	world_serve(&w, world_commit_change(&w, 1));
+	world_run_until(&w, has_compile_trouble);
+	assert_non_null(strstr(w.trouble[TROUBLE_COMPILE], "no disk"));
+	world_run_until(&w, has_no_compile_trouble);
+	assert_int_equal(world_status(&w).compile_rebuilt_cnt, 2);
 	world_end(&w);
 }
 
@@ -442,6 +572,7 @@ static void test_compact_is_given_up(void **state)
 		 script_until_flag("if [ $1 = compact ]; then exec sleep 1000; fi"));
 	world_start_publisher(&w);
 	make_garbage();
+	world_run_until(&w, is_quiet);
 	set_flag(true);
 	while (!world_status(&w).compiling)
 		world_run_for(&w, 5);
@@ -528,8 +659,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_no_compiler),
 		cmocka_unit_test(test_end_within),
 		cmocka_unit_test(test_damaged_head),
+		cmocka_unit_test(test_lost_image),
 		cmocka_unit_test(test_damaged_shard),
 		cmocka_unit_test(test_image_that_cannot_be_updated),
+		cmocka_unit_test(test_boot_mark),
+		cmocka_unit_test(test_crash_left_it_whole),
+		cmocka_unit_test(test_crash_damaged_it),
+		cmocka_unit_test(test_sync_fails),
 		cmocka_unit_test(test_responder_comes_back),
 		cmocka_unit_test(test_responder_refuses),
 		cmocka_unit_test(test_responder_hangs),
@@ -542,5 +678,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	real_compiler = argv[1];
+	if (getenv("STELE_TEST_FILTER") != NULL) /* for whoever looks at one of them */
+		cmocka_set_test_filter(getenv("STELE_TEST_FILTER"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

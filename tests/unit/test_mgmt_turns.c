@@ -255,6 +255,16 @@ static void expiry(void **state)
 	assert_int_equal(stele_timers_expiry(1000, 500, true, 200, false, 99999), 1200);
 }
 
+static void expire_of_the_soa(void **state)
+{
+	(void)state;
+	struct stele_soa_timers usual = soa(100, 50, 1000), none = soa(100, 50, 0),
+				huge = soa(UINT32_MAX, UINT32_MAX, UINT32_MAX);
+	assert_int_equal(stele_timers_expire(&usual, &options), 1000);
+	assert_int_equal(stele_timers_expire(&none, &options), 150);
+	assert_int_equal(stele_timers_expire(&huge, &options), UINT32_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +276,7 @@ int main(void)
 		cmocka_unit_test(refresh_waits),
 		cmocka_unit_test(retry_waits),
 		cmocka_unit_test(expiry),
+		cmocka_unit_test(expire_of_the_soa),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,9 +104,11 @@ static size_t make_edits(const struct model *old, const struct model *new, unsig
 			 struct stele_store_edit *edits)
 {
 	size_t cnt = 0, i = 0, k = 0;
-	while (i < old->cnt || k < new->cnt) {
+	for (;;) {
 		const struct model_entry *a = i < old->cnt ? &old->entries[i] : NULL;
 		const struct model_entry *b = k < new->cnt ? &new->entries[k] : NULL;
+		if (a == NULL && b == NULL)
+			return cnt;
 		if (b == NULL || (a != NULL && entry_before(a, b))) {
 			edits[cnt++] = edit_of(a, true);
 			i++;
@@ -121,7 +123,6 @@ static size_t make_edits(const struct model *old, const struct model *new, unsig
 			k++;
 		}
 	}
-	return cnt;
 }
 
 static int apply(struct stele_store_write *write, const uint8_t *zone, const struct model *old,

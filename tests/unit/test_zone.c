@@ -173,7 +173,7 @@ static void test_random_bytes(void **state)
 					 26, 30, 33, 35, 39, 46, 47, 50, 64, 257, 65280};
 	static uint8_t out[STELE_RDATA_MAX];
 	for (unsigned i = 0; i < 20000; i++) {
-		size_t len = draw(80);
+		size_t len = 1 + draw(80);
 		uint8_t *msg = malloc(len + 1);
 		for (size_t k = 0; k < len; k++) {
 			uint32_t kind = draw(4);

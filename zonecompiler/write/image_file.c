@@ -309,7 +309,8 @@ static int put_root(struct stele_image_file *file, const struct stele_root *numb
 	if (rc < 0)
 		return rc;
 	/* All that the root reaches is on disk before the root is. */
-	rc = sync_file(file, reterr);
+	if (!file->sync_later)
+		rc = sync_file(file, reterr);
 	if (rc < 0)
 		return rc;
 
@@ -327,7 +328,7 @@ static int put_root(struct stele_image_file *file, const struct stele_root *numb
 	root.top_crc = stele_to_le32(stele_crc32c(0, file->pages, top_sz));
 	root.crc = stele_to_le32(stele_crc32c(0, &root, sizeof(root)));
 	rc = write_at(file, off, &root, sizeof(root), reterr);
-	if (rc == 0)
+	if (rc == 0 && !file->sync_later)
 		rc = sync_file(file, reterr);
 	if (rc < 0)
 		return rc;

@@ -79,8 +79,7 @@ size_t update_record_sz(const uint8_t *record)
 
 /* ---- the file ---- */
 
-/* Opens the image for writing and locks it; waits for others, who may put another file in its place. */
-static int open_locked(const char *path, int *ret_fd, struct stele_error *reterr)
+int update_lock(const char *path, int *ret_fd, struct stele_error *reterr)
 {
 	for (;;) {
 		int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -177,6 +176,7 @@ static int by_shards(struct update *update, const char *path, int fd)
 	if (own < 0)
 		return stele_fail_errno(update->reterr, errno, "%s", path);
 	rc = stele_image_append(&update->file, path, own, &update->view, update->reterr);
+	update->file.sync_later = update->sync_later;
 	if (rc == 0)
 		rc = update_find_zones(update);
 	if (rc == 0)
@@ -299,6 +299,18 @@ static bool is_compaction_due(const struct stele_image_size *size)
 	return garbage > GARBAGE_MIN && garbage * 100 > GARBAGE_PERCENT * size->file_sz;
 }
 
+/* The file that was appended to is the one that `fd` holds the lock of. */
+static int sync_written(const char *path, int fd, const struct stele_update_options *options,
+			struct stele_update_stats *stats, struct stele_error *reterr)
+{
+	double begin = now();
+	options->written(options->user, stats);
+	if (fdatasync(fd) != 0)
+		return stele_fail_errno(reterr, errno, "%s", path);
+	stats->sync_s += now() - begin;
+	return 0;
+}
+
 int stele_update(struct stele_store *store, const char *path,
 		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,
 		 struct stele_error *reterr)
@@ -306,7 +318,7 @@ int stele_update(struct stele_store *store, const char *path,
 	struct stele_error error;
 	struct stele_update_stats stats = {0};
 	int fd = -1;
-	int rc = open_locked(path, &fd, &error);
+	int rc = update_lock(path, &fd, &error);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
 	double begin = now();
@@ -319,6 +331,7 @@ int stele_update(struct stele_store *store, const char *path,
 	update->stats = &stats;
 	update->reterr = &error;
 	update->file.fd = -1;
+	update->sync_later = options->written != NULL;
 	rc = stele_store_read_begin(store, &update->read, &error);
 	if (rc == 0) {
 		rc = by_shards(update, path, fd);
@@ -336,34 +349,11 @@ int stele_update(struct stele_store *store, const char *path,
 		stats.sync_s += size.sync_s;
 	}
 	stats.work_s = now() - begin - stats.sync_s;
+	if (rc == 0 && options->written != NULL && stats.kind == STELE_UPDATE_APPENDED)
+		rc = sync_written(path, fd, options, &stats, &error);
 	close(fd);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
-	*ret_stats = stats;
-	return 0;
-}
-
-int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
-		  struct stele_error *reterr)
-{
-	struct stele_compact_stats stats;
-	struct stele_image_size size;
-	struct stele_view view;
-	int fd;
-	int rc = open_locked(path, &fd, reterr);
-	if (rc < 0)
-		return rc;
-	rc = stele_view_open_directory(path, &view, reterr);
-	if (rc == 0) {
-		stats.generation = view.generation;
-		stats.before_sz = view.bytes_sz;
-		stele_view_close(&view);
-		rc = update_compact(path, &size, reterr);
-	}
-	close(fd);
-	if (rc < 0)
-		return rc;
-	stats.image_sz = size.file_sz;
 	*ret_stats = stats;
 	return 0;
 }

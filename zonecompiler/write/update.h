@@ -45,6 +45,14 @@ struct stele_update_stats {
 struct stele_update_options {
 	unsigned jobs;   /* threads for building anew */
 	bool no_compact; /* somebody waits for the change: garbage stays, for stele_compact() */
+
+	/*
+	 * Not NULL: called when the change is in the file, for every process to see, and before it is waited
+	 * for that the disk has it too. Whoever wants that has to verify the image, or build it anew,
+	 * after the machine has crashed meanwhile. Not called where nothing was appended.
+	 */
+	void (*written)(void *user, const struct stele_update_stats *stats);
+	void *user;
 };
 
 /*
@@ -58,12 +66,15 @@ int stele_update(struct stele_store *store, const char *path,
 struct stele_compact_stats {
 	uint64_t generation;
 	uint64_t before_sz, image_sz; /* bytes of the file */
+	double locked_s;              /* so long an update had to wait */
+	bool done; /* false: another image has taken the name meanwhile, and stays */
 };
 
 /*
  * Copies what the last root of the image reaches into a new file, which takes its name: same seed, same
  * shards, same generation. Takes as long as copying does, and may be ended at any moment without harm.
- * Waits for an update to end, and holds up the next. STELE_E_INPUT, STELE_E_SYSTEM.
+ * Updates may go on meanwhile; the image is locked at the end alone, for as long as it takes to copy what they
+ * added. STELE_E_INPUT, STELE_E_SYSTEM.
  */
 int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
 		  struct stele_error *reterr);

@@ -64,6 +64,7 @@ struct update {
 	struct stele_error damage_error;
 	struct stele_hash_seed seed;
 	bool is_partial;
+	bool sync_later; /* of `file` */
 	struct stele_image_file file;
 	struct stele_update_stats *stats;
 	struct stele_error *reterr;
@@ -150,7 +151,11 @@ int update_put_shard(struct update *update, uint32_t shard, enum stele_shard_kin
 int update_replace(struct update *update, uint32_t shard, const struct update_edit *edits,
 		   size_t edit_cnt, bool is_zones, bool *ret_done);
 
-/* compact.c: what the image at `path` reaches, in a new file. */
+/* update.c: opens the image for writing and locks it; waits for others, who may put another file in its
+ * place. The lock ends with the descriptor. */
+int update_lock(const char *path, int *ret_fd, struct stele_error *reterr);
+
+/* compact.c: what the image at `path` reaches, in a new file. With the lock held. */
 int update_compact(const char *path, struct stele_image_size *ret_size, struct stele_error *reterr);
 
 #endif

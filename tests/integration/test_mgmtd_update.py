@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dynamic updates as people make them: nsupdate as it is, policies, and secondaries that pass updates on."""
+import subprocess
+
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.tsig
+import dns.tsigkeyring
+import dns.update
+import pytest
+
+import contents
+import mgmtd
+import peers
+
+ZONE = """$TTL 300
+@ SOA ns hostmaster 1 3600 600 86400 300
+@ NS ns
+ns A 192.0.2.1
+www A 192.0.2.2
+"""
+KEYS = {"any.": "hmac-sha256", "acme.": "hmac-sha512", "host.example.org.": "hmac-sha224"}
+POLICY = {
+    "acls": [{"id": "keys", "keys": list(KEYS)}, {"id": "here", "prefixes": ["127.0.0.1"]}],
+    "update_policies": [{"id": "rules", "rules": [
+        {"keys": ["any."], "match": "zone", "types": ["ANY"]},
+        {"keys": ["acme."], "match": "wildcard", "name": "*.example.org", "types": ["TXT"]},
+        {"keys": ["host.example.org."], "match": "self", "types": ["A", "AAAA"]},
+        {"keys": ["host.example.org."], "match": "selfsub", "types": ["TXT"]},
+    ]}],
+    "templates": [{"id": "default", "allow_update": ["keys"], "update_policy": "rules",
+                   "allow_transfer": ["here"]}],
+    "zones": [{"name": "example.org"}],
+}
+
+
+@pytest.fixture(name="daemon", scope="module")
+def make_daemon():
+    with mgmtd.Daemon(POLICY, keys=KEYS, data={"example.org": ZONE}) as daemon:
+        daemon.wait("example.org", 1)
+        yield daemon
+
+
+def update(daemon, key, *changes, port=None, tcp=False):
+    """The rcode; a change is a method of dns.update.Update and its arguments."""
+    message = dns.update.Update("example.org")
+    if key:
+        message.use_tsig(dns.tsig.Key(key, mgmtd.SECRET, KEYS[key]))
+    for method, *arguments in changes:
+        getattr(message, method)(*arguments)
+    send = dns.query.tcp if tcp else dns.query.udp
+    reply = send(message, "127.0.0.1", 30, port or daemon.port)
+    assert reply.opcode() == dns.opcode.UPDATE and reply.flags & dns.flags.QR
+    # The reply is signed, and dnspython has verified that.
+    assert reply.had_tsig == bool(key)
+    return dns.rcode.to_text(reply.rcode())
+
+
+def test_policy(daemon):
+    add = "add"
+    for key, expected, change in [
+            (None, "REFUSED", (add, "a", 300, "A", "192.0.2.3")),
+            ("any.", "NOERROR", (add, "a", 300, "A", "192.0.2.3")),
+            ("any.", "NOERROR", (add, "sub", 300, "NS", "ns.sub")),
+            ("acme.", "NOERROR", (add, "_acme-challenge.www", 60, "TXT", "token")),
+            ("acme.", "NOERROR", ("delete", "_acme-challenge.www", "TXT")),
+            ("acme.", "NOERROR", (add, "x", 60, "TXT", "token")),
+            ("acme.", "NOERROR", ("delete", "x")),
+            ("acme.", "REFUSED", (add, "@", 60, "TXT", "token")),
+            ("acme.", "REFUSED", (add, "www", 60, "A", "192.0.2.9")),
+            ("acme.", "REFUSED", ("delete", "www")),
+            ("acme.", "REFUSED", ("delete", "www", "A")),
+            ("host.example.org.", "NOERROR", (add, "host", 60, "A", "192.0.2.9")),
+            ("host.example.org.", "REFUSED", (add, "host", 60, "MX", "1 www")),
+            ("host.example.org.", "REFUSED", (add, "x.host", 60, "A", "192.0.2.9")),
+            ("host.example.org.", "NOERROR", (add, "x.host", 60, "TXT", "x")),
+            ("host.example.org.", "REFUSED", (add, "ghost", 60, "A", "192.0.2.9"))]:
+        assert update(daemon, key, change) == expected, (key, change)
+    # One record that is not allowed, and nothing of the message happens.
+    before = contents.transfer(daemon.port, "example.org")
+    assert update(daemon, "acme.", (add, "y", 60, "TXT", "t"), (add, "y", 60, "A", "192.0.2.1")) == "REFUSED"
+    assert contents.transfer(daemon.port, "example.org") == before
+
+
+def test_answered_as_it_is_changed(daemon):
+    """What was acknowledged is in the store, and soon in every answer; over TCP too."""
+    assert update(daemon, "any.", ("replace", "www", 60, "A", "192.0.2.77"), tcp=True) == "NOERROR"
+    zone = contents.transfer(daemon.port, "example.org")
+    assert ("www.example.org.", 60, "A", "192.0.2.77") in zone
+    daemon.wait("example.org", contents.serial(zone))
+    assert daemon.query("www.example.org", "A").answer[0][0].address == "192.0.2.77"
+    assert "what=update zone=example.org. peer=127.0.0.1#" in daemon.log_text()
+
+
+def test_survives_a_crash():
+    """Acknowledged, then killed: it is there afterwards."""
+    with mgmtd.Daemon(POLICY, keys=KEYS, data={"example.org": ZONE}) as daemon:
+        daemon.wait("example.org", 1)
+        for number in range(20):
+            assert update(daemon, "any.", ("add", "n%d" % number, 60, "A", "192.0.2.3")) == "NOERROR"
+        daemon.restart(9)
+        daemon.wait("example.org", 21)
+        zone = contents.transfer(daemon.port, "example.org")
+        assert contents.serial(zone) == 21
+        assert sum(owner.startswith("n") and kind == "A" for owner, _, kind, _ in zone) == 21
+
+
+def nsupdate(port, text, *arguments):
+    if not peers.find("nsupdate"):
+        pytest.skip("not installed: nsupdate")
+    return subprocess.run([peers.find("nsupdate"), *arguments], text=True, stdout=subprocess.PIPE,
+                          input="server 127.0.0.1 %d\n%s" % (port, text), stderr=subprocess.STDOUT)
+
+
+def test_nsupdate(daemon):
+    key = ["-y", "hmac-sha256:any.:" + mgmtd.SECRET]
+    done = nsupdate(daemon.port, """zone example.org
+prereq nxdomain by-nsupdate.example.org
+update add by-nsupdate.example.org 300 A 192.0.2.42
+update add by-nsupdate.example.org 300 TXT "with ; and \\"quotes\\""
+send
+prereq yxrrset by-nsupdate.example.org A 192.0.2.42
+update delete by-nsupdate.example.org A
+send
+""", *key)
+    assert (done.returncode, done.stdout) == (0, "")
+    zone = {record for record in contents.transfer(daemon.port, "example.org")
+            if record[0].startswith("by-nsupdate")}
+    assert [record[2] for record in zone] == ["TXT"]
+    # Without `zone` it finds out by itself, over TCP too.
+    done = nsupdate(daemon.port, "update add other.example.org 300 A 192.0.2.43\nsend\n", "-v", *key)
+    assert (done.returncode, done.stdout) == (0, "")
+    # What is refused is told.
+    done = nsupdate(daemon.port, "zone example.org\nprereq nxdomain www.example.org\n"
+                    "update add www.example.org 300 A 192.0.2.42\nsend\n", *key)
+    assert done.returncode == 2 and "YXDOMAIN" in done.stdout
+    done = nsupdate(daemon.port, "zone example.org\nupdate delete www.example.org\nsend\n", "-y",
+                    "hmac-sha512:acme.:" + mgmtd.SECRET)
+    assert done.returncode == 2 and "REFUSED" in done.stdout
+    done = nsupdate(daemon.port, "zone example.net\nupdate delete www.example.net\nsend\n", *key)
+    assert done.returncode == 2 and "NOTAUTH" in done.stdout
+
+
+@pytest.fixture(name="pair")
+def make_pair():
+    """A primary, and a secondary that has none of its keys and passes updates on."""
+    with mgmtd.Daemon(POLICY, keys=KEYS, data={"example.org": ZONE}) as primary:
+        config = {
+            "acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+            "remotes": [{"id": "dead", "addresses": ["127.0.0.1"], "port": peers.free_port()},
+                        {"id": "primary", "addresses": ["127.0.0.1"], "port": primary.port}],
+            "templates": [{"id": "default", "primaries": ["dead", "primary"], "allow_update": ["here"],
+                           "forward_updates": True, "allow_transfer": ["here"]}],
+            "zones": [{"name": "example.org"}],
+        }
+        primary.wait("example.org", 1)
+        with mgmtd.Daemon(config) as secondary:
+            primary.reload(
+                remotes=[{"id": "secondary", "addresses": ["127.0.0.1"], "port": secondary.port}],
+                templates=[{**POLICY["templates"][0], "notify": ["secondary"]}])
+            secondary.wait("example.org", 1)
+            yield primary, secondary
+
+
+def test_forwarded(pair):
+    """Byte for byte, so that client and primary share the key, and nobody in between."""
+    primary, secondary = pair
+    assert update(primary, "any.", ("add", "a", 60, "A", "192.0.2.3"), port=secondary.port) == "NOERROR"
+    zone = contents.transfer(primary.port, "example.org")
+    assert ("a.example.org.", 60, "A", "192.0.2.3") in zone
+    # And back: NOTIFY, IXFR.
+    secondary.wait("example.org", contents.serial(zone))
+    assert contents.transfer(secondary.port, "example.org") == zone
+    # The primary's refusal comes back as it is too, and over TCP.
+    assert update(primary, "acme.", ("add", "a", 60, "A", "192.0.2.3"), port=secondary.port,
+                  tcp=True) == "REFUSED"
+    assert update(primary, None, ("add", "a", 60, "A", "192.0.2.4"), port=secondary.port) == "REFUSED"
+
+
+def test_no_primary_to_forward_to(pair):
+    primary, secondary = pair
+    primary.end()
+    message = dns.update.Update("example.org")
+    message.add("a", 60, "A", "192.0.2.3")
+    reply = dns.query.udp(message, "127.0.0.1", 30, secondary.port)
+    assert reply.rcode() == dns.rcode.SERVFAIL
+
+
+def test_not_forwarded():
+    config = {
+        "acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+        "remotes": [{"id": "primary", "addresses": ["127.0.0.1"], "port": peers.free_port()}],
+        "templates": [{"id": "default", "primaries": ["primary"]}],
+        "zones": [{"name": "example.org"}],
+    }
+    with mgmtd.Daemon(config, keys={"known.": "hmac-sha256"}, data={"example.org": ZONE}) as secondary:
+        secondary.wait("example.org", 1)
+        message = dns.update.Update("example.org")
+        message.add("a", 60, "A", "192.0.2.3")
+        reply = dns.query.udp(message, "127.0.0.1", 30, secondary.port)
+        assert reply.rcode() == dns.rcode.REFUSED
+        # With a key that is not known it is not even that.
+        message.use_tsig(dns.tsig.Key("unknown.", mgmtd.SECRET, "hmac-sha256"))
+        with pytest.raises(dns.tsig.PeerBadKey):
+            dns.query.udp(message, "127.0.0.1", 30, secondary.port)

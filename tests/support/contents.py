@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All records of a zone as sets, fetched by AXFR, so that two servers can be compared."""
+import time
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdatatype
+import dns.tsig
+import dns.xfr
+
+
+def transfer(port, zone, key=None, timeout=20):
+    """{(owner, ttl, type, data)} of a zone, names and data in the form of dnspython."""
+    records, soa_cnt = set(), 0
+    query = dns.message.make_query(zone, "AXFR")
+    if key:
+        query.use_tsig(key)
+    for message in dns.query.xfr("127.0.0.1", zone, port=port, relativize=False, timeout=timeout,
+                                 lifetime=timeout, keyring={key.name: key} if key else None,
+                                 keyname=key.name if key else None,
+                                 keyalgorithm=key.algorithm if key else dns.tsig.default_algorithm):
+        for rrset in message.answer:
+            soa_cnt += rrset.rdtype == dns.rdatatype.SOA
+            for rdata in rrset:
+                records.add((rrset.name.canonicalize().to_text(), rrset.ttl,
+                             dns.rdatatype.to_text(rrset.rdtype), rdata.to_text().lower()))
+    return records
+
+
+def serial(records):
+    """Of the SOA among the records of transfer()."""
+    for _, _, kind, data in records:
+        if kind == "SOA":
+            return int(data.split()[2])
+    raise ValueError("no SOA")
+
+
+def without_serial(records):
+    changed = set()
+    for owner, ttl, kind, data in records:
+        if kind == "SOA":
+            words = data.split()
+            words[2] = "*"
+            data = " ".join(words)
+        changed.add((owner, ttl, kind, data))
+    return changed
+
+
+def wait_serial(port, zone, wanted, seconds=30, key=None):
+    """The zone's contents, once its serial is `wanted`."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            reply = dns.query.udp(dns.message.make_query(zone, "SOA"), "127.0.0.1", 1, port)
+            seen = reply.answer[0][0].serial if reply.answer else None
+        except (dns.exception.Timeout, OSError):
+            seen = None
+        if seen == wanted:
+            return transfer(port, zone, key)
+        if time.monotonic() > end:
+            raise AssertionError("serial %s instead of %s after %d s" % (seen, wanted, seconds))
+        time.sleep(0.02)

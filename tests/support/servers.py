@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers that change, transfer and notify zones: BIND, Knot, NSD and PowerDNS, as peers of stele-mgmtd.
+
+Each takes its zones as [(name, text)], the text being what stands between the braces, or below the
+zone's name, in the server's own words. Keys are {name: algorithm}, all with mgmtd.SECRET.
+"""
+import os
+
+import mgmtd
+import peers
+
+
+class Bind(peers.Peer):
+    """named. A zone's text is "type primary; file ...;"."""
+    program = "named"
+
+    def __init__(self, zones, keys=(), options="", probes=(), extra=""):
+        super().__init__()
+        self.launch(zones, keys, options, probes, extra)
+
+    def launch(self, zones, keys=(), options="", probes=(), extra=""):
+        text = ""
+        for name, algorithm in dict(keys).items():
+            text += 'key "%s" { algorithm %s; secret "%s"; };\n' % (name, algorithm, mgmtd.SECRET)
+        text += """
+options {{
+  directory "{0}";
+  pid-file "{0}/named.pid";
+  session-keyfile "{0}/session.key";
+  managed-keys-directory "{0}";
+  listen-on port {1} {{ 127.0.0.1; }};
+  listen-on-v6 {{ none; }};
+  recursion no;
+  dnssec-validation no;
+  empty-zones-enable no;
+  allow-query {{ any; }};
+  serial-query-rate 1000;
+  notify-rate 1000;
+  startup-notify-rate 1000;
+  notify-delay 0;
+  max-refresh-time 5;
+  max-retry-time 1;
+  {2}
+}};
+controls {{ }};
+""".format(self.folder, self.port, options)
+        text += extra
+        for name, zone in zones:
+            text += 'zone "%s" { %s };\n' % (name, zone)
+        self.start(["-g", "-n", "1", "-U", "1", "-c", self.write("named.conf", text)], probes)
+
+
+class Knot(peers.Peer):
+    """knotd. A zone's text is lines such as "file: ..." and "acl: [all]"; the acl "all" lets everybody
+    do everything."""
+    program = "knotd"
+
+    def __init__(self, zones, keys=(), server="", extra="", probes=()):
+        super().__init__()
+        text = """
+server:
+  rundir: {0}
+  pidfile: {0}/knot.pid
+  listen: 127.0.0.1@{1}
+  udp-workers: 1
+  tcp-workers: 1
+  background-workers: 1
+  automatic-acl: off
+{2}
+control:
+  listen: {0}/control
+log:
+  - target: stderr
+    any: info
+database:
+  storage: {0}/db
+""".format(self.folder, self.port, server)
+        if keys:
+            text += "key:\n" + "".join(
+                '  - id: "%s"\n    algorithm: %s\n    secret: %s\n' % (name, algorithm, mgmtd.SECRET)
+                for name, algorithm in dict(keys).items())
+        text += "acl:\n  - id: all\n    address: 127.0.0.1\n    action: [transfer, notify, update]\n"
+        if keys:
+            text += "  - id: signed\n    key: [%s]\n    action: [transfer, notify, update]\n" % (
+                ", ".join('"%s"' % name for name in dict(keys)))
+        text += extra + "zone:\n"
+        for name, zone in zones:
+            text += '  - domain: "%s"\n    semantic-checks: off\n' % name
+            text += "".join("    %s\n" % line.strip() for line in zone.strip().splitlines())
+        os.mkdir(self.path("db"))
+        self.start(["-c", self.write("knot.conf", text)], probes)
+
+
+class Nsd(peers.Peer):
+    """nsd. A zone's text is lines such as "request-xfr: ..."."""
+    program = "nsd"
+
+    def __init__(self, zones, keys=(), server="", probes=(), extra=""):
+        super().__init__()
+        text = """
+server:
+  ip-address: 127.0.0.1@{1}
+  server-count: 1
+  database: ""
+  username: ""
+  chroot: ""
+  zonesdir: "{0}"
+  zonelistfile: "{0}/zone.list"
+  xfrdfile: "{0}/xfrd.state"
+  xfrdir: "{0}"
+  pidfile: "{0}/nsd.pid"
+  logfile: "{0}/nsd.log"
+  verbosity: 2
+  xfrd-reload-timeout: 0
+  {2}
+remote-control:
+  control-enable: no
+""".format(self.folder, self.port, server)
+        for name, algorithm in dict(keys).items():
+            text += 'key:\n  name: "%s"\n  algorithm: %s\n  secret: "%s"\n' % (
+                name, algorithm, mgmtd.SECRET)
+        text += extra
+        for name, zone in zones:
+            text += 'zone:\n  name: "%s"\n' % name
+            text += "".join("  %s\n" % line.strip() for line in zone.strip().splitlines())
+        self.start(["-d", "-c", self.write("nsd.conf", text)], probes)
+
+    def log_text(self):
+        try:
+            with open(self.path("nsd.log"), encoding="utf-8", errors="replace") as file:
+                return super().log_text() + file.read()
+        except OSError:
+            return super().log_text()
+
+
+class Pdns(peers.Peer):
+    """pdns_server with its bind backend. A zone's text is as for BIND."""
+    program = "pdns_server"
+
+    def __init__(self, zones, options="", probes=()):
+        super().__init__()
+        named = 'options { directory "%s"; };\n' % self.folder
+        named += "".join('zone "%s" { %s };\n' % zone for zone in zones)
+        self.write("pdns.conf", """
+launch=bind
+bind-config={2}
+local-address=127.0.0.1
+local-port={1}
+socket-dir={0}
+daemon=no
+guardian=no
+setuid=
+setgid=
+disable-syslog=yes
+loglevel=6
+secondary=yes
+xfr-cycle-interval=1
+allow-axfr-ips=127.0.0.1
+allow-notify-from=127.0.0.1
+webserver=no
+cache-ttl=0
+query-cache-ttl=0
+negquery-cache-ttl=0
+zone-cache-refresh-interval=0
+{3}
+""".format(self.folder, self.port, self.write("named.conf", named), options))
+        self.start(["--config-dir=" + self.folder], probes)
