@@ -6,14 +6,17 @@ import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rdatatype
 import dns.tsig
 import dns.tsigkeyring
 import dns.update
+import dns.zone
 import pytest
 
 import contents
 import mgmtd
 import peers
+import signing
 
 ZONE = """$TTL 300
 @ SOA ns hostmaster 1 3600 600 86400 300
@@ -205,3 +208,52 @@ def test_not_forwarded():
         message.use_tsig(dns.tsig.Key("unknown.", mgmtd.SECRET, "hmac-sha256"))
         with pytest.raises(dns.tsig.PeerBadKey):
             dns.query.udp(message, "127.0.0.1", 30, secondary.port)
+
+
+def signed(text, folder, denial):
+    """The records of a zone that kzonesign signs, and its file."""
+    folder.mkdir()
+    path = folder / "zone"
+    path.write_text(text)
+    signed_path = signing.sign_knot("example.org.", str(path), str(folder), denial=denial)
+    zone = dns.zone.from_file(signed_path, "example.org.", relativize=False)
+    return zone, open(signed_path, encoding="utf-8").read()
+
+
+def records_of(zone):
+    return {(name, rdataset.ttl, rdataset.rdtype, rdata) for name, rdataset in zone.iterate_rdatasets()
+            for rdata in rdataset}
+
+
+@pytest.mark.parametrize("denial", ["nsec", "nsec3"])
+def test_signed_elsewhere(tmp_path, denial):
+    """Who signs sends signatures and chain along: the zone becomes what the signer made, record by record."""
+    if not peers.find("kzonesign"):
+        pytest.skip("not installed: kzonesign")
+    before, text = signed(ZONE, tmp_path / "before", denial)
+    after, _ = signed(ZONE.replace(" 1 3600", " 2 3600") + "new A 192.0.2.3\nx.y TXT y\n*.w TXT w\n",
+                      tmp_path / "after", denial)
+    message = dns.update.Update("example.org")
+    message.use_tsig(dns.tsig.Key("any.", mgmtd.SECRET, KEYS["any."]))
+    gone, come = records_of(before) - records_of(after), records_of(after) - records_of(before)
+    for name, _, _, rdata in gone:
+        message.delete(name, rdata)
+    for name, ttl, _, rdata in come:
+        message.add(name, ttl, rdata)
+    with mgmtd.Daemon(POLICY, keys=KEYS, data={"example.org": text}) as daemon:
+        daemon.wait("example.org", 1)
+        assert dns.query.tcp(message, "127.0.0.1", 30, daemon.port).rcode() == dns.rcode.NOERROR
+        expected = {(name.canonicalize().to_text(), ttl, dns.rdatatype.to_text(kind), rdata.to_text().lower())
+                    for name, ttl, kind, rdata in records_of(after)}
+        assert contents.transfer(daemon.port, "example.org") == expected
+        # And it is served with what belongs to it.
+        daemon.wait("example.org", 2)
+        reply = daemon.query("nothing.example.org", "A", want_dnssec=True)
+        assert reply.rcode() == dns.rcode.NXDOMAIN
+        kinds = {dns.rdatatype.to_text(rrset.rdtype) for rrset in reply.authority}
+        assert {"RRSIG", denial.upper()} <= kinds
+        # An update that brings no SOA raises the serial itself, and takes the signature along that is wrong now.
+        assert update(daemon, "any.", ("add", "unsigned", 60, "A", "192.0.2.9")) == "NOERROR"
+        zone = contents.transfer(daemon.port, "example.org")
+        assert contents.serial(zone) == 3
+        assert not any(kind == "RRSIG" and data.startswith("soa ") for _, _, kind, data in zone)
