@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic updates as people make them: nsupdate as it is, policies, and secondaries that pass updates on."""
 import subprocess
+import threading
 
 import dns.flags
 import dns.message
@@ -257,3 +258,28 @@ def test_signed_elsewhere(tmp_path, denial):
         zone = contents.transfer(daemon.port, "example.org")
         assert contents.serial(zone) == 3
         assert not any(kind == "RRSIG" and data.startswith("soa ") for _, _, kind, data in zone)
+
+
+def test_many_at_once(daemon):
+    """Updates of many clients share commits; each of them is acknowledged for itself, and raises the serial."""
+    before = contents.serial(contents.transfer(daemon.port, "example.org"))
+    rcodes = []
+
+    def client(number):
+        for turn in range(25):
+            # Every fifth one has a prerequisite that does not hold, in the middle of the others.
+            message = dns.update.Update("example.org")
+            message.use_tsig(dns.tsig.Key("any.", mgmtd.SECRET, KEYS["any."]))
+            if turn % 5 == 4:
+                message.present("nowhere")
+            message.add("many%d-%d" % (number, turn), 60, "A", "192.0.2.3")
+            rcodes.append(dns.query.tcp(message, "127.0.0.1", 60, daemon.port).rcode())
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rcodes.count(dns.rcode.NOERROR) == 160 and rcodes.count(dns.rcode.NXDOMAIN) == 40
+    zone = contents.transfer(daemon.port, "example.org")
+    assert sum(owner.startswith("many") for owner, _, _, _ in zone) == 160
+    assert contents.serial(zone) == before + 160
