@@ -114,7 +114,7 @@ void connection_wake(struct connection *c)
 
 static void read_local(struct connection *c)
 {
-	struct sockaddr_storage local;
+	struct sockaddr_storage local = {0};
 	socklen_t len = sizeof(local);
 
 	if (getsockname(c->fd, (struct sockaddr *)&local, &len) != 0)

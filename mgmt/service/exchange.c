@@ -160,13 +160,13 @@ static bool grow_output(struct connection *c, size_t needed)
 uint8_t *exchange_reserve(struct connection *c, size_t len)
 {
 	size_t needed = c->out_len + LENGTH_SZ + len;
-	bool is_there = c->out || !c->busy || borrow_output(c);
+	bool is_there = c->out || (c->busy && borrow_output(c));
 
-	if (is_there && c->out_start + needed > c->out_cap && c->out_start > 0) {
+	if (is_there && c->out_start > 0 && c->out_start + needed > c->out_cap) {
 		memmove(c->out, c->out + c->out_start, c->out_len);
 		c->out_start = 0;
 	}
-	if (!is_there || (needed > c->out_cap && !grow_output(c, needed))) {
+	if ((!is_there || needed > c->out_cap) && !grow_output(c, needed)) {
 		connection_kill(c, true);
 		return NULL;
 	}

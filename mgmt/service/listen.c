@@ -119,13 +119,17 @@ static int open_socket(const struct stele_listen_config *config, bool is_udp, bo
 
 int listen_probe(const struct stele_listen_config *config, struct stele_error *reterr)
 {
-	for (int is_udp = 0; is_udp <= !config->tls; is_udp++) {
-		int fd, status = open_socket(config, is_udp, false, &fd, reterr);
-		if (status != 0)
-			return status;
+	int fd, status = open_socket(config, false, false, &fd, reterr);
+
+	if (status != 0)
+		return status;
+	close(fd);
+	if (config->tls)
+		return 0;
+	status = open_socket(config, true, false, &fd, reterr);
+	if (status == 0)
 		close(fd);
-	}
-	return 0;
+	return status;
 }
 
 int listen_open(const struct stele_listen_config *config, enum stele_transport transport,

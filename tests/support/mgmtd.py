@@ -82,7 +82,7 @@ class Daemon:
                 self.load(zone, text)
             self.write_config()
             if start:
-                self.start()
+                self._start_somewhere("listen" not in dict(config))
         except BaseException:
             self.stop()
             raise
@@ -118,6 +118,21 @@ class Daemon:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         stele.run("import", "--store", self.store, "--zone", zone, path)
+
+    def _start_somewhere(self, may_move):
+        """A port that was free may be taken meanwhile, be it by a connection that goes out from it."""
+        for _ in range(4):
+            try:
+                return self.start()
+            except DaemonError:
+                if not may_move or "Address already in use" not in self.log_text():
+                    raise
+            self.process = None
+            self.port = peers.free_port()
+            self.config["listen"] = [{"address": "127.0.0.1", "port": self.port}]
+            self.write_config()
+            os.unlink(self.log)
+        return self.start()
 
     def start(self):
         with open(self.log, "ab") as log:

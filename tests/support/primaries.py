@@ -4,7 +4,7 @@
     with primaries.Knot("zone.test.", text, keys=[("k.test.", "hmac-sha256", SECRET)], notify=[port]) as p:
         p.update(newer_text)
 
-Each allows transfers to 127.0.0.1 with the first of its keys, or without one where there is none; notifies
+Each allows transfers to 127.0.0.1 with each of its keys, or without one where there is none; notifies
 ports of 127.0.0.1; and where it can, keeps what changed between versions for IXFR. `tls`: (certificate, key)
 for those that serve TLS, at `tls_port`.
 """
@@ -101,7 +101,7 @@ class Knot(Primary):
     extra = ""
 
     def configure(self):
-        key = "    key: [%s]\n" % self.keys[0][0] if self.keys else ""
+        key = "    key: [%s]\n" % ", ".join(key[0] for key in self.keys) if self.keys else ""
         text = """
 server:
   rundir: {0}
@@ -193,9 +193,9 @@ server:
         text += "remote-control:\n  control-enable: no\n"
         for key in self.keys:
             text += 'key:\n  name: "%s"\n  algorithm: %s\n  secret: "%s"\n' % key
-        key = self.keys[0][0] if self.keys else "NOKEY"
         text += 'zone:\n  name: "%s"\n  zonefile: "%s"\n' % (self.zone, self.file)
-        text += "  provide-xfr: 127.0.0.1 %s\n  store-ixfr: yes\n  create-ixfr: yes\n" % key
+        text += "  store-ixfr: yes\n  create-ixfr: yes\n"
+        text += "".join("  provide-xfr: 127.0.0.1 %s\n" % key[0] for key in self.keys or [["NOKEY"]])
         text += "".join("  notify: 127.0.0.1@%d NOKEY\n" % port for port in self.notify)
         self.begin(["-d", "-c", self.write("nsd.conf", text)])
 
@@ -239,7 +239,7 @@ controls {{ }};
         text += 'zone "%s" { type primary; file "%s"; ixfr-from-differences yes; check-names ignore;\n' % (
             self.zone, self.file)
         text += "  check-integrity no; allow-transfer { %s; }; };\n" % (
-            'key "%s"' % self.keys[0][0] if self.keys else "127.0.0.1")
+            "; ".join('key "%s"' % key[0] for key in self.keys) or "127.0.0.1")
         self.begin(["-g", "-c", self.write("named.conf", text)])
 
 
@@ -274,7 +274,8 @@ guardian=no
             self._util("create-bind-db", self.path("keys.db"))
             for key in self.keys:
                 self._util("import-tsig-key", *key)
-            self._util("set-meta", self.zone, "TSIG-ALLOW-AXFR", self.keys[0][0].rstrip("."))
+            self._util("set-meta", self.zone, "TSIG-ALLOW-AXFR",
+                       *(key[0].rstrip(".") for key in self.keys))
         self.begin(["--config-dir=%s" % self.folder, "--daemon=no"])
 
     def _util(self, *arguments):
