@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic updates as people make them: nsupdate as it is, policies, and secondaries that pass updates on."""
+import socket
 import subprocess
 import threading
 
@@ -283,3 +284,25 @@ def test_many_at_once(daemon):
     zone = contents.transfer(daemon.port, "example.org")
     assert sum(owner.startswith("many") for owner, _, _, _ in zone) == 160
     assert contents.serial(zone) == before + 160
+
+
+def test_ends_while_it_waits_for_a_primary():
+    """One that takes the update and says nothing: the daemon ends all the same, and the client is told or cut off."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = {
+            "acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+            "remotes": [{"id": "silent", "addresses": ["127.0.0.1"], "port": silent.getsockname()[1]}],
+            "templates": [{"id": "default", "primaries": ["silent"], "allow_update": ["here"],
+                           "forward_updates": True}],
+            "zones": [{"name": "example.org"}],
+        }
+        with mgmtd.Daemon(config) as daemon:
+            message = dns.update.Update("example.org")
+            message.add("a", 60, "A", "192.0.2.3")
+            with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+                wire = message.to_wire()
+                client.sendall(len(wire).to_bytes(2, "big") + wire)
+                # The question for the SOA comes over the other connection, or over UDP.
+                with silent.accept()[0] as asked:
+                    asked.recv(1)
+                    assert daemon.end() == 0
