@@ -329,6 +329,10 @@ void stele_daemon_stop(struct stele_daemon *daemon)
 	/* Nobody asks any more; requests that wait for a commit are answered by the service, so the committer
 	 * ends before that does. */
 	stele_service_stop(daemon->service);
+	/* What is being passed on to a primary is answered before the service goes. */
+	if (daemon->main != NULL)
+		stele_loop_drain(daemon->main);
+	stele_update_end(daemon);
 	stele_committer_free(daemon->committer);
 	stele_service_free(daemon->service);
 	/* What these have posted is about zones, which are still there. */

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic updates as people make them: nsupdate as it is, policies, and secondaries that pass updates on."""
+import socket
 import subprocess
+import threading
 
 import dns.flags
 import dns.message
@@ -257,3 +259,50 @@ def test_signed_elsewhere(tmp_path, denial):
         zone = contents.transfer(daemon.port, "example.org")
         assert contents.serial(zone) == 3
         assert not any(kind == "RRSIG" and data.startswith("soa ") for _, _, kind, data in zone)
+
+
+def test_many_at_once(daemon):
+    """Updates of many clients share commits; each of them is acknowledged for itself, and raises the serial."""
+    before = contents.serial(contents.transfer(daemon.port, "example.org"))
+    rcodes = []
+
+    def client(number):
+        for turn in range(25):
+            # Every fifth one has a prerequisite that does not hold, in the middle of the others.
+            message = dns.update.Update("example.org")
+            message.use_tsig(dns.tsig.Key("any.", mgmtd.SECRET, KEYS["any."]))
+            if turn % 5 == 4:
+                message.present("nowhere")
+            message.add("many%d-%d" % (number, turn), 60, "A", "192.0.2.3")
+            rcodes.append(dns.query.tcp(message, "127.0.0.1", 60, daemon.port).rcode())
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rcodes.count(dns.rcode.NOERROR) == 160 and rcodes.count(dns.rcode.NXDOMAIN) == 40
+    zone = contents.transfer(daemon.port, "example.org")
+    assert sum(owner.startswith("many") for owner, _, _, _ in zone) == 160
+    assert contents.serial(zone) == before + 160
+
+
+def test_ends_while_it_waits_for_a_primary():
+    """One that takes the update and says nothing: the daemon ends all the same, and the client is told or cut off."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = {
+            "acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+            "remotes": [{"id": "silent", "addresses": ["127.0.0.1"], "port": silent.getsockname()[1]}],
+            "templates": [{"id": "default", "primaries": ["silent"], "allow_update": ["here"],
+                           "forward_updates": True}],
+            "zones": [{"name": "example.org"}],
+        }
+        with mgmtd.Daemon(config) as daemon:
+            message = dns.update.Update("example.org")
+            message.add("a", 60, "A", "192.0.2.3")
+            with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+                wire = message.to_wire()
+                client.sendall(len(wire).to_bytes(2, "big") + wire)
+                # The question for the SOA comes over the other connection, or over UDP.
+                with silent.accept()[0] as asked:
+                    asked.recv(1)
+                    assert daemon.end() == 0
