@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a commit to what zones know of themselves, and on to what is served. A zone with a change that is not
- * served yet stands in a list, so that neither end walks over all zones.
+ * From a commit to what zones know of themselves, and on to what is served. A zone with a change
+ * that is not served yet stands in a list, so that neither end walks over all zones.
  */
 #include "lib/base/bytes.h"
 #include "lib/daemon/log.h"

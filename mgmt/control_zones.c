@@ -113,8 +113,8 @@ int control_find_zone(struct stele_daemon *daemon, const char *text,
 
 /* ---- zones ---- */
 
-/* The place of the first zone behind `name` in canonical order: that a zone comes or goes meanwhile does not
- * disturb a list that is read in parts. */
+/* The place of the first zone behind `name` in canonical order: that a zone comes or goes meanwhile
+ * does not disturb a list that is read in parts. */
 static int place_behind(const struct stele_daemon *daemon, const char *text, size_t *ret_place,
 			struct stele_error *reterr)
 {

@@ -95,7 +95,7 @@ int stele_daemon_reload(struct stele_daemon *daemon, struct stele_error *reterr)
  *
  * A zone that has left the configuration: if it came from primaries, its data goes, for it can come again.
  * Our own data is never removed by an edit of a file: the zone stays, with the template "default", until
- * somebody takes it out of the store.
+ * somebody removes it (`stele-compile remove`).
  */
 int stele_daemon_sync_zones(struct stele_daemon *daemon, struct stele_error *reterr);
 

@@ -25,6 +25,7 @@ int stele_cmd_stats(int argc, char **argv);
 int stele_cmd_query(int argc, char **argv);
 int stele_cmd_answer(int argc, char **argv);
 int stele_cmd_export(int argc, char **argv);
+int stele_cmd_remove(int argc, char **argv);
 int stele_cmd_zones(int argc, char **argv);
 
 #endif

@@ -16,6 +16,7 @@ static const struct {
 	{"update", stele_cmd_update, "what changed in a store, into its image"},
 	{"compact", stele_cmd_compact, "an image without what it does not reach any more"},
 	{"export", stele_cmd_export, "a zone of a store as a zone file"},
+	{"remove", stele_cmd_remove, "zones out of a store"},
 	{"zones", stele_cmd_zones, "the zones of a store"},
 	{"verify", stele_cmd_verify, "whether an image may be served"},
 	{"dump", stele_cmd_dump, "what an image serves, as text"},

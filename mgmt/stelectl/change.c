@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stelectl load, rollback, wait, reload, drain, undrain, transfer, notify: what changes a server, and waits for
- * it. */
+/* stelectl load, rollback, wait, reload, drain, undrain, transfer, notify: what changes a server,
+ * and waits for it. */
 #include "mgmt/stelectl/stelectl.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table. Zones are found by a hash of their name or of their id; the canonical order, which only people
- * and lists want, is made when it is asked for.
+ * The table. Zones are found by a hash of their name or of their id; the canonical order, which
+ * only people and lists want, is made when it is asked for.
  */
 #include "mgmt/zones/internal.h"
 

@@ -109,6 +109,24 @@ def test_our_data_stays():
         assert daemon.zone("b.test")["configured"] and not daemon.zone("a.test")["configured"]
 
 
+def test_removed_by_hand():
+    """`stele-compile remove` is how our own data goes; what is configured stays ours."""
+    with mgmtd.Daemon({"zones": zones("a.test")},
+                      data={"a.test": ZONE % 1, "b.test": ZONE % 2}) as daemon:
+        daemon.wait("b.test", 2)
+        done = stele.run("remove", "--store", daemon.store, "a.test", "c.test", check=False)
+        assert done.returncode == 1 and "c.test" in done.stderr
+        assert set(in_store(daemon)) == {"a.test", "b.test"}
+        stele.run("remove", "--store", daemon.store, "A.test.", "b.test")
+        daemon.wait_for(lambda: daemon.query("b.test").rcode() == REFUSED)
+        daemon.wait_for(lambda: daemon.query("a.test").rcode() == SERVFAIL)
+        assert set(daemon.zones()) == {"a.test"} and not daemon.zone("a.test")["loaded"]
+        daemon.load("a.test", ZONE % 3)
+        daemon.wait("a.test", 3)
+    for wrong in (), ("--store", "/nonexistent", "a.test"), ("--store", "/nonexistent"):
+        assert stele.run("remove", *wrong, check=False).returncode in (1, 2)
+
+
 def test_data_of_others_goes():
     with primary("a.test", "b.test", "c.test") as source:
         source.wait("c.test", 1)
