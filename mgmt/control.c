@@ -76,7 +76,7 @@ static int op_transfer(void *user, struct stele_ctl_call *call, struct stele_err
 	int status = stele_ctl_unpack(call, reterr, "s:s, s?b", "zone", &name, "force", &force);
 	if (status == 0)
 		status = control_find_zone(daemon, name, &zone, reterr);
-	if (status < 0)
+	if (status != 0)
 		return status;
 	if (!zone->options->has_primaries)
 		return stele_fail(reterr, STELE_E_INPUT, "%s has no primaries: it is ours",
@@ -95,7 +95,7 @@ static int op_notify(void *user, struct stele_ctl_call *call, struct stele_error
 	int status = stele_ctl_unpack(call, reterr, "s:s", "zone", &name);
 	if (status == 0)
 		status = control_find_zone(daemon, name, &zone, reterr);
-	if (status < 0)
+	if (status != 0)
 		return status;
 	if (zone->options->notify_remotes.cnt == 0)
 		return stele_fail(reterr, STELE_E_INPUT, "%s has nobody to notify", zone->name);

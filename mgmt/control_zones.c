@@ -251,7 +251,7 @@ int control_zone(void *user, struct stele_ctl_call *call, struct stele_error *re
 	int status = stele_ctl_unpack(call, reterr, "s:s", "zone", &name);
 	if (status == 0)
 		status = control_find_zone(daemon, name, &zone, reterr);
-	if (status < 0)
+	if (status != 0)
 		return status;
 	struct stele_mapped_image *image = stele_images_take(daemon->images);
 	json_t *json = zone_json(zone, image, SIZE_MAX);

@@ -20,7 +20,6 @@
 	X(ixfr_out, "changes sent of a zone")                                                      \
 	X(soa_out, "requests for changes that a SOA answered")                                     \
 	X(transfer_out_refused, "transfers out that were refused: not allowed")                    \
-	X(transfer_out_limited, "transfers out that were refused: too many at once")               \
 	X(transfer_out_failed, "transfers out that did not reach their end")                       \
 	X(notify_in, "NOTIFYs that were accepted")                                                 \
 	X(notify_in_refused, "NOTIFYs that were refused: not allowed")                             \

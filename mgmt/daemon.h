@@ -57,6 +57,8 @@ struct stele_daemon {
 	struct stele_managed_zone *unserved;
 	bool catalogs_due; /* some zone's catalog_due is set */
 
+	struct stele_update_forward *forwards; /* update/'s: what is being passed on to primaries */
+
 	/* catalog/'s: of the table of zones, when catalogs were last made of it; 0: not yet */
 	uint64_t catalogs_version;
 

@@ -141,15 +141,6 @@ static int open_publisher(struct stele_daemon *daemon, struct stele_error *reter
 				   reterr);
 }
 
-/* What there is from the last time answers at once; if it cannot be had, it is made anew. */
-static void open_image(struct stele_daemon *daemon)
-{
-	struct stele_error err;
-	const char *path = daemon->config->image;
-	if (access(path, F_OK) == 0 && stele_images_open(daemon->images, path, &err) < 0)
-		stele_log_event(STELE_LOG_WARNING, "image-failed", STELE_LOG_REASON(err.text));
-}
-
 static int open_service(struct stele_daemon *daemon, struct stele_error *reterr)
 {
 	const struct stele_service_settings settings = {
@@ -259,10 +250,11 @@ static int wake(struct stele_daemon *daemon, struct stele_error *reterr)
 	int status = stele_notify_new(daemon, &daemon->notify, reterr);
 	if (status == 0)
 		status = stele_daemon_sync_zones(daemon, reterr);
-	if (status == 0)
-		status = open_service(daemon, reterr);
+	/* What there is from the last time answers at once. */
 	if (status == 0)
 		status = open_publisher(daemon, reterr);
+	if (status == 0)
+		status = open_service(daemon, reterr);
 	if (status == 0 && daemon->config->metrics.address.family != 0)
 		status = stele_metrics_new(daemon, &daemon->metrics, reterr);
 	if (status == 0)
@@ -270,7 +262,8 @@ static int wake(struct stele_daemon *daemon, struct stele_error *reterr)
 	if (status < 0)
 		return status;
 	daemon->awake = true;
-	look_at_store(daemon);
+	/* Of a store without any generation, too: what is not ours is refused, not failed. */
+	stele_daemon_store_changed(daemon, 0);
 	stele_daemon_begin_refreshes(daemon);
 	if (stele_catalog_produce(daemon, &err) < 0)
 		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_REASON(err.text));
@@ -298,10 +291,8 @@ int stele_daemon_start(struct stele_daemon *daemon, const struct stele_mgmtd_con
 		status = stele_daemon_control_new(daemon, reterr);
 	if (status == 0)
 		status = open_data(daemon, reterr);
-	if (status == 0) {
-		open_image(daemon);
+	if (status == 0)
 		status = wake(daemon, reterr);
-	}
 	if (status < 0)
 		stele_daemon_stop(daemon);
 	return status;
@@ -338,6 +329,10 @@ void stele_daemon_stop(struct stele_daemon *daemon)
 	/* Nobody asks any more; requests that wait for a commit are answered by the service, so the committer
 	 * ends before that does. */
 	stele_service_stop(daemon->service);
+	/* What is being passed on to a primary is answered before the service goes. */
+	if (daemon->main != NULL)
+		stele_loop_drain(daemon->main);
+	stele_update_end(daemon);
 	stele_committer_free(daemon->committer);
 	stele_service_free(daemon->service);
 	/* What these have posted is about zones, which are still there. */
@@ -415,8 +410,7 @@ static int reload(struct stele_daemon *daemon, struct stele_error *reterr)
 	tell_fixed(old, config);
 	daemon->config = config;
 	daemon->keys = keys;
-	stele_log_open("stele-mgmtd", stele_log_level(),
-		       config->log.format == STELE_LOG_FORMAT_JSON);
+	stele_log_set_json(config->log.format == STELE_LOG_FORMAT_JSON);
 	stele_log_audit(&(struct stele_log_audit){.what = "reload"});
 	status = stele_daemon_sync_zones(daemon, reterr);
 	stele_tsig_keys_unref(old_keys);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/base/error.h"
 #include "lib/daemon/log.h"
+#include "lib/daemon/options.h"
 #include "mgmt/config/config.h"
 #include "mgmt/daemon.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 static const char usage[] =
@@ -24,58 +24,6 @@ static const char usage[] =
 	"certificates again on SIGHUP, and ends on SIGTERM.\n"
 	"\n"
 	"Exit status: 0 done, 1 the configuration is wrong, 2 usage, 3 the system failed.\n";
-
-struct options {
-	const char *config;
-	bool check;
-	bool verbose;
-};
-
-enum { OPTION_CHECK = 256, OPTION_VERSION };
-
-/* -1: go on; else the exit status. */
-static int read_options(int argc, char **argv, struct options *options)
-{
-	static const struct option longs[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"check", no_argument, NULL, OPTION_CHECK},
-		{"verbose", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, OPTION_VERSION},
-		{0},
-	};
-
-	for (int option; (option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1;) {
-		switch (option) {
-		case 'c':
-			options->config = optarg;
-			break;
-		case OPTION_CHECK:
-			options->check = true;
-			break;
-		case 'v':
-			options->verbose = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case OPTION_VERSION:
-			puts("stele-mgmtd " STELE_VERSION);
-			return 0;
-		default:
-			return 2;
-		}
-	}
-	if (options->config == NULL || optind != argc) {
-		if (optind != argc)
-			fprintf(stderr, "stele-mgmtd: unexpected argument '%s'\n", argv[optind]);
-		else
-			fputs("stele-mgmtd: -c FILE is missing\n", stderr);
-		fputs("try 'stele-mgmtd --help'\n", stderr);
-		return 2;
-	}
-	return -1;
-}
 
 static int load_config(const char *path, const struct stele_mgmtd_config **ret_config)
 {
@@ -111,8 +59,8 @@ static int serve(const struct stele_mgmtd_config *config, const char *path)
 int main(int argc, char **argv)
 {
 	const struct stele_mgmtd_config *config;
-	struct options options = {0};
-	int exit_status = read_options(argc, argv, &options);
+	struct stele_daemon_options options;
+	int exit_status = stele_daemon_options_read("stele-mgmtd", usage, argc, argv, &options);
 
 	if (exit_status >= 0)
 		return exit_status;

@@ -3,10 +3,10 @@
 #include "responder/config.h"
 #include "responder/control.h"
 #include "lib/daemon/log.h"
+#include "lib/daemon/options.h"
 #include "lib/daemon/notify.h"
 #include "responder/responder.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,59 +26,6 @@ static const char usage[] =
 	"and ends on SIGTERM once what it has received is answered.\n"
 	"\n"
 	"Exit status: 0 done, 1 the configuration is wrong, 2 usage, 3 the system failed.\n";
-
-struct options {
-	const char *config;
-	bool check;
-	bool verbose;
-};
-
-enum { OPTION_CHECK = 256, OPTION_VERSION };
-
-/* -1: go on; else the exit status. */
-static int read_options(int argc, char **argv, struct options *options)
-{
-	static const struct option longs[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"check", no_argument, NULL, OPTION_CHECK},
-		{"verbose", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, OPTION_VERSION},
-		{0},
-	};
-
-	for (int option; (option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1;) {
-		switch (option) {
-		case 'c':
-			options->config = optarg;
-			break;
-		case OPTION_CHECK:
-			options->check = true;
-			break;
-		case 'v':
-			options->verbose = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case OPTION_VERSION:
-			puts("stele-responder " STELE_VERSION);
-			return 0;
-		default:
-			return 2;
-		}
-	}
-	if (!options->config || optind != argc) {
-		if (optind != argc)
-			fprintf(stderr, "stele-responder: unexpected argument '%s'\n",
-				argv[optind]);
-		else
-			fputs("stele-responder: -c FILE is missing\n", stderr);
-		fputs("try 'stele-responder --help'\n", stderr);
-		return 2;
-	}
-	return -1;
-}
 
 static int load_config(const char *path, const struct stele_responder_config **ret_config)
 {
@@ -116,9 +63,9 @@ static int serve(const struct stele_responder_config *config, const char *path)
 int main(int argc, char **argv)
 {
 	const struct stele_responder_config *config;
-	struct options options = {0};
+	struct stele_daemon_options options;
 
-	int status = read_options(argc, argv, &options);
+	int status = stele_daemon_options_read("stele-responder", usage, argc, argv, &options);
 	if (status >= 0)
 		return status;
 	stele_log_open("stele-responder", options.verbose ? STELE_LOG_DEBUG : STELE_LOG_INFO,

@@ -61,8 +61,9 @@ struct stele_query {
 	uint32_t len;
 	bool tcp; /* no limit but 65,535; ANY is answered in full */
 	struct stele_client client;
-	/* Bytes of what the client takes that are left free, for a signature that the caller appends.
-	 * Header, question and OPT are written all the same: with TC, if there is no room for more. */
+	/* Bytes of what the client takes that are left free, for a signature that the caller
+	 * appends. Header, question and OPT are written all the same: with TC, if there is no room
+	 * for more. */
 	uint16_t reserve;
 	uint64_t client_hash; /* for the policy, which made it (stele_rrl_prefetch()); 0: nobody did */
 };
@@ -110,14 +111,14 @@ struct stele_answer_settings {
 	bool cookies;                  /* answer cookies (RFC 7873, RFC 9018) */
 	uint8_t cookie_secrets[2][16]; /* the first makes cookies, both check them */
 	uint8_t cookie_secret_cnt;
-	/* For a connection: how long it may be idle, in tenths of a second, for clients that ask (RFC 7828);
-	 * 0: they are not told. Over UDP it is never sent. */
+	/* For a connection: how long it may be idle, in tenths of a second, for clients that ask
+	 * (RFC 7828); 0: they are not told. Over UDP it is never sent. */
 	uint16_t keepalive;
-	/* For an encrypted connection: replies to queries with the padding option become a multiple of
-	 * so many bytes, `reserve` counted (RFC 7830, RFC 8467: 468). 0: no padding. */
+	/* For an encrypted connection: replies to queries with the padding option become a multiple
+	 * of so many bytes, `reserve` counted (RFC 7830, RFC 8467: 468). 0: no padding. */
 	uint16_t pad_block;
-	/* Nobody knows yet which zones are ours: names of none are answered with SERVFAIL, not REFUSED. For
-	 * use with a view that is all zeroes. */
+	/* Nobody knows yet which zones are ours: names of none are answered with SERVFAIL, not
+	 * REFUSED. For use with a view that is all zeroes. */
 	bool not_ready;
 	/* CHAOS TXT texts (RFC 4892): version.bind and version.server, id.server and hostname.bind.
 	 * Empty: REFUSED. */

@@ -19,7 +19,8 @@
 static struct {
 	const char *program;
 	atomic_int level;
-	bool json, journal;
+	atomic_bool json;
+	bool journal;
 } logger = {.program = "stele", .level = STELE_LOG_INFO};
 
 /* The journal says which file it reads; standard error may have been sent elsewhere since. */
@@ -37,8 +38,18 @@ void stele_log_open(const char *program, enum stele_log_level level, bool json)
 {
 	logger.program = program;
 	atomic_store(&logger.level, (int)level);
-	logger.json = json;
+	stele_log_set_json(json);
 	logger.journal = is_journal();
+}
+
+void stele_log_set_json(bool json)
+{
+	atomic_store_explicit(&logger.json, json, memory_order_relaxed);
+}
+
+static bool is_json(void)
+{
+	return atomic_load_explicit(&logger.json, memory_order_relaxed);
 }
 
 enum stele_log_level stele_log_level(void)
@@ -220,7 +231,7 @@ static bool put_json(enum stele_log_level level, const char *event,
 static void put_fields(enum stele_log_level level, const char *event,
 		       const struct stele_log_field *fields)
 {
-	if (!logger.json || !put_json(level, event, fields))
+	if (!is_json() || !put_json(level, event, fields))
 		put_text(level, event, fields);
 }
 
@@ -235,7 +246,7 @@ void stele_log(enum stele_log_level level, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	const struct stele_log_field fields[] = {STELE_LOG_TEXT("text", text), {.key = NULL}};
-	if (logger.json && put_json(level, "message", fields))
+	if (is_json() && put_json(level, "message", fields))
 		return;
 	struct line line;
 	begin_line(&line, level);

@@ -28,10 +28,13 @@ enum stele_log_level {
 
 /*
  * `program` is kept. Lines above `level` are left out from now on. Looks at the environment once. To
- * be called before there are other threads; again when the configuration is read.
+ * be called before there are other threads.
  */
 void stele_log_open(const char *program, enum stele_log_level level, bool json);
 enum stele_log_level stele_log_level(void);
+
+/* The form from now on, after a reload: any thread. */
+void stele_log_set_json(bool json);
 
 /* A sentence. Longer ones are cut after 4,095 bytes. In JSON: the event "message" with "text". */
 void stele_log(enum stele_log_level level, const char *format, ...)

@@ -56,8 +56,8 @@ static const struct stele_config_option tcp_options[] = {
 		.min = 1,
 		.max = 1000000,
 		.def = "64",
-		.help = "Connections of one address. A large resolver needs a few; too many let "
-			"one client close those of others.",
+		.help = "Connections of one address; of IPv6, of one /64. A large resolver needs a "
+			"few; too many let one client close those of others.",
 	},
 	{
 		.name = "pipeline",

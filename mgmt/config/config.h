@@ -37,7 +37,7 @@ struct stele_listen_config {
 
 struct stele_tcp_config {
 	uint32_t connections;            /* in all */
-	uint32_t connections_per_client; /* of one address */
+	uint32_t connections_per_client; /* of one address, or one IPv6 /64 */
 	uint32_t pipeline;               /* queries of one connection that are worked on */
 	uint64_t idle_ns;                /* nothing asked, or nothing of a reply taken */
 	uint64_t handshake_ns;           /* half open, or half a message */

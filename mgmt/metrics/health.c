@@ -8,9 +8,9 @@
 #include "lib/dns/rrtype.h"
 #include "lib/text/question.h"
 #include "mgmt/metrics/internal.h"
+#include "mgmt/peer/address.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/random.h>
@@ -96,38 +96,19 @@ static int ask_responder(const struct metrics_health *health, struct stele_error
 	return status;
 }
 
-static socklen_t socket_address(const struct stele_config_address *address, uint16_t port,
-				struct sockaddr_storage *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (address->family == 4) {
-		struct sockaddr_in *in = (struct sockaddr_in *)ret;
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		memcpy(&in->sin_addr, address->addr, 4);
-		return sizeof(*in);
-	}
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	memcpy(&in6->sin6_addr, address->addr, 16);
-	return sizeof(*in6);
-}
-
 static int ask_socket(const struct metrics_health *health, struct stele_error *reterr)
 {
-	struct sockaddr_storage to;
-	socklen_t to_len = socket_address(&health->address, health->port, &to);
+	union stele_sockaddr to;
+	socklen_t to_len = stele_address_to_sockaddr(&health->address, health->port, &to);
 	uint8_t query[STELE_QUESTION_QUERY_MAX], reply[STELE_MESSAGE_MAX];
 	size_t len = make_query(health->name, query);
-	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(to.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return stele_fail_errno(reterr, errno, "socket");
 	int status = 0;
 	ssize_t got = 0;
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
-	if (connect(fd, (struct sockaddr *)&to, to_len) != 0 ||
-	    send(fd, query, len, MSG_NOSIGNAL) != (ssize_t)len)
+	if (connect(fd, &to.any, to_len) != 0 || send(fd, query, len, MSG_NOSIGNAL) != (ssize_t)len)
 		status = stele_fail_errno(reterr, errno, "cannot ask");
 	else if (poll(&wait, 1, ASK_TIMEOUT_MS) != 1)
 		status = stele_fail(reterr, STELE_E_SYSTEM, "the question got no answer");

@@ -2,10 +2,10 @@
 #include "mgmt/metrics/metrics.h"
 
 #include "mgmt/metrics/internal.h"
+#include "mgmt/peer/address.h"
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,24 +224,6 @@ static void forget_log(void *user, const char *format, va_list args)
 	(void)args;
 }
 
-static socklen_t listen_address(const struct stele_mgmtd_config *config,
-				struct sockaddr_storage *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (config->metrics.address.family == 4) {
-		struct sockaddr_in *in = (struct sockaddr_in *)ret;
-		in->sin_family = AF_INET;
-		in->sin_port = htons(config->metrics.port);
-		memcpy(&in->sin_addr, config->metrics.address.addr, 4);
-		return sizeof(*in);
-	}
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(config->metrics.port);
-	memcpy(&in6->sin6_addr, config->metrics.address.addr, 16);
-	return sizeof(*in6);
-}
-
 int stele_metrics_new(struct stele_daemon *daemon, struct stele_metrics **ret_metrics,
 		      struct stele_error *reterr)
 {
@@ -249,14 +231,15 @@ int stele_metrics_new(struct stele_daemon *daemon, struct stele_metrics **ret_me
 	if (metrics == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "metrics");
 	metrics->daemon = daemon;
-	struct sockaddr_storage address;
-	listen_address(daemon->config, &address);
+	union stele_sockaddr address;
+	stele_address_to_sockaddr(&daemon->config->metrics.address, daemon->config->metrics.port,
+				  &address);
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG;
-	if (address.ss_family == AF_INET6)
+	if (address.any.sa_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
 	metrics->http = MHD_start_daemon(flags, daemon->config->metrics.port, NULL, NULL, handle,
 					 metrics, MHD_OPTION_EXTERNAL_LOGGER, forget_log, NULL,
-					 MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
+					 MHD_OPTION_SOCK_ADDR, &address.any,
 					 MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 					 MHD_OPTION_CONNECTION_TIMEOUT,
 					 (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);

@@ -34,6 +34,7 @@ struct stele_publisher_settings {
 	const char *image;       /* path */
 	const char *responder;   /* its control socket; NULL: none */
 	uint64_t compile_max_ns; /* longer, and the compiler is taken to hang */
+	uint64_t quiet_ns; /* without a change, and the image may be compacted; 0: ten seconds */
 
 	/* Called in the main loop when `generation` is served by every core of the responder and by
 	 * this daemon. */

@@ -18,9 +18,11 @@
 #define GARBAGE_URGENT_MIN_SZ (UINT64_C(256) << 20)
 #define GARBAGE_URGENT_TIMES 4
 
-/* Nobody waits if nothing was wanted for so long. Shorter, and a copy is begun between two updates of many,
- * to be given up at once. */
-#define QUIET_NS UINT64_C(2000000000)
+/*
+ * Nobody waits if nothing was wanted for so long. Shorter, and more often a change comes while the image is
+ * copied: the copy is given up, but a process that waits for the disk takes a quarter of a second to die.
+ */
+#define QUIET_NS UINT64_C(10000000000)
 
 /* After a copy that failed. */
 #define COMPACT_AGAIN_NS UINT64_C(60000000000)
@@ -57,11 +59,12 @@ static bool is_compile_due(const struct stele_publisher *publisher)
 static uint64_t compact_in_ns(const struct stele_publisher *publisher)
 {
 	uint64_t now = stele_pause_now(), at = publisher->compact_not_before_ns;
+	uint64_t quiet_ns = publisher->settings.quiet_ns ? publisher->settings.quiet_ns : QUIET_NS;
 
 	if (!is_garbage_due(&publisher->status))
 		return UINT64_MAX;
-	if (!is_garbage_urgent(&publisher->status) && publisher->wanted_ns + QUIET_NS > at)
-		at = publisher->wanted_ns + QUIET_NS;
+	if (!is_garbage_urgent(&publisher->status) && publisher->wanted_ns + quiet_ns > at)
+		at = publisher->wanted_ns + quiet_ns;
 	return at > now ? at - now : 0;
 }
 

@@ -9,20 +9,23 @@
 /* Connections that are taken before those that are there have their turn. */
 #define ACCEPT_MAX 64
 
-static uint16_t read_address(const struct sockaddr_storage *from,
-			     struct stele_config_address *ret_address)
+union peer {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static uint16_t read_address(const union peer *from, struct stele_config_address *ret_address)
 {
 	*ret_address = (struct stele_config_address){0};
-	if (from->ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const void *)from;
+	if (from->any.sa_family == AF_INET) {
 		ret_address->family = 4;
-		memcpy(ret_address->addr, &v4->sin_addr, 4);
-		return ntohs(v4->sin_port);
+		memcpy(ret_address->addr, &from->v4.sin_addr, 4);
+		return ntohs(from->v4.sin_port);
 	}
-	const struct sockaddr_in6 *v6 = (const void *)from;
 	ret_address->family = 6;
-	memcpy(ret_address->addr, &v6->sin6_addr, 16);
-	return ntohs(v6->sin6_port);
+	memcpy(ret_address->addr, &from->v6.sin6_addr, 16);
+	return ntohs(from->v6.sin6_port);
 }
 
 /* With RST: nothing of it stays here, no TIME_WAIT either. */
@@ -61,7 +64,7 @@ static bool make_room(struct worker *worker)
 	return false;
 }
 
-static void take(struct listener *listener, int fd, const struct sockaddr_storage *from)
+static void take(struct listener *listener, int fd, const union peer *from)
 {
 	struct worker *worker = listener->worker;
 	struct stele_config_address address;
@@ -102,10 +105,9 @@ void accept_ready(evutil_socket_t fd, short what, void *user)
 
 	(void)what;
 	for (unsigned i = 0; i < ACCEPT_MAX; i++) {
-		struct sockaddr_storage from;
+		union peer from = {.v6 = {0}};
 		socklen_t from_len = sizeof(from);
-		int accepted = accept4(fd, (struct sockaddr *)&from, &from_len,
-				       SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int accepted = accept4(fd, &from.any, &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (accepted >= 0) {
 			take(listener, accepted, &from);
 			continue;

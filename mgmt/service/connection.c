@@ -30,7 +30,7 @@ static void enter_list(struct connection *c, struct connection_list *list)
 static void put_in_order(struct connection *c)
 {
 	struct worker *worker = c->worker;
-	bool is_partial = c->handshaking || (c->in_len > 0 && !c->in_whole);
+	bool is_partial = c->handshaking || !c->asked || (c->in_len > 0 && !c->in_whole);
 	struct connection_list *list = is_partial ? &worker->partial : &worker->quiet;
 
 	if (c->list == list && !c->progress)
@@ -54,7 +54,8 @@ static void set_event(struct event *event, bool *added, bool wanted)
 		event_del(event);
 }
 
-/* A client that does not take what it asked for, or asks handlers for too much, is not read from. */
+/* A client that does not take what it asked for, or asks handlers for too much, is not read
+ * from. */
 static bool wants_input(const struct connection *c)
 {
 	return !c->ended && !exchange_blocked(c) && !c->in_whole &&
@@ -79,8 +80,8 @@ static void settle(struct connection *c)
 	bool more = c->streams || (c->in_whole && c->request_cnt < pipeline);
 	set_event(&c->read_event, &c->reading, input && !c->ssl_blocked);
 	set_event(&c->write_event, &c->writing, c->out_len > 0 || c->ssl_blocked);
-	/* What goes on without an event, once the others have had their turn. Behind event_del(), which
-	 * would undo it. */
+	/* What goes on without an event, once the others have had their turn. Behind
+	 * event_del(), which would undo it. */
 	if (more && c->out_len == 0)
 		event_active(&c->write_event, EV_WRITE, 0);
 	if (input && c->ssl_more)
@@ -113,7 +114,7 @@ void connection_wake(struct connection *c)
 
 static void read_local(struct connection *c)
 {
-	struct sockaddr_storage local;
+	struct sockaddr_storage local = {0};
 	socklen_t len = sizeof(local);
 
 	if (getsockname(c->fd, (struct sockaddr *)&local, &len) != 0)
@@ -202,8 +203,9 @@ static void expire_list(struct connection_list *list, uint64_t limit_ns, uint64_
 			count(c->worker, COUNT_timed_out);
 			if (c->handshaking)
 				count(c->worker, COUNT_tls_failed);
-			/* One that only was idle ends in order; what others hold is taken from them. */
-			c->reset = c->out_len > 0 || c->in_len > 0 || c->handshaking;
+			/* One that only was idle ends in order; what others hold is taken from
+			 * them. */
+			c->reset = c->out_len > 0 || c->in_len > 0 || !c->asked;
 			connection_free(c);
 		}
 		c = after;

@@ -121,9 +121,9 @@ static void give(struct request *r)
 		give_transfer(r);
 	else
 		/*
-		 * What is left is signed with SIG(0) (RFC 2931), which nobody here can check. Who signs wants
-		 * to be known, so an answer as if it had not signed would be wrong; and it is no
-		 * decision about this client, as REFUSED would say.
+		 * What is left is signed with SIG(0) (RFC 2931), which nobody here can check. Who
+		 * signs wants to be known, so an answer as if it had not signed would be wrong; and
+		 * it is no decision about this client, as REFUSED would say.
 		 */
 		request_send_refusal(r, STELE_RCODE_NOTIMP);
 }

@@ -20,8 +20,8 @@ enum {
 /* ---- buffers ---- */
 
 /*
- * While a connection is worked on it has the worker's two large buffers. Most give them back empty, so one
- * that rests costs no more than its own state.
+ * While a connection is worked on it has the worker's two large buffers. Most give them back empty,
+ * so one that rests costs no more than its own state.
  */
 static bool borrow_input(struct connection *c)
 {
@@ -134,8 +134,8 @@ static bool borrow_output(struct connection *c)
 }
 
 /*
- * Handlers answer when they are ready, with the worker's buffer elsewhere. Their replies are not stopped by
- * a client that takes nothing: there are as many as it may ask for.
+ * Handlers answer when they are ready, with the worker's buffer elsewhere. Their replies are not
+ * stopped by a client that takes nothing: there are as many as it may ask for.
  */
 static bool grow_output(struct connection *c, size_t needed)
 {
@@ -160,13 +160,13 @@ static bool grow_output(struct connection *c, size_t needed)
 uint8_t *exchange_reserve(struct connection *c, size_t len)
 {
 	size_t needed = c->out_len + LENGTH_SZ + len;
-	bool is_there = c->out || !c->busy || borrow_output(c);
+	bool is_there = c->out || (c->busy && borrow_output(c));
 
-	if (is_there && c->out_start + needed > c->out_cap && c->out_start > 0) {
+	if (is_there && c->out_start > 0 && c->out_start + needed > c->out_cap) {
 		memmove(c->out, c->out + c->out_start, c->out_len);
 		c->out_start = 0;
 	}
-	if (!is_there || (needed > c->out_cap && !grow_output(c, needed))) {
+	if ((!is_there || needed > c->out_cap) && !grow_output(c, needed)) {
 		connection_kill(c, true);
 		return NULL;
 	}
@@ -253,8 +253,8 @@ static bool read_input(struct connection *c)
 		}
 		c->in_len += (size_t)got;
 		room -= (size_t)got;
-		/* A short read of TCP was the last one. A record of TLS says nothing of what is behind it, but
-		 * the library knows what it has read ahead. */
+		/* A short read of TCP was the last one. A record of TLS says nothing of what is
+		 * behind it, but the library knows what it has read ahead. */
 		if (!c->ssl)
 			return room == 0;
 		if (!SSL_has_pending(c->ssl)) {
@@ -315,15 +315,16 @@ static bool may_go_on(const struct connection *c)
 }
 
 /*
- * Takes one message off the input, with the verdict that it got. False if the ones behind it have to
- * wait: their verdicts are forgotten, and they are asked again when the client has taken some. That costs
- * less than to keep their replies.
+ * Takes one message off the input, with the verdict that it got. False if the ones behind it have
+ * to wait: their verdicts are forgotten, and they are asked again when the client has taken some.
+ * That costs less than to keep their replies.
  */
 static bool settle_one(struct connection *c, const struct stele_query *query,
 		       const struct stele_reply *reply)
 {
 	c->in_start += LENGTH_SZ + query->len;
 	c->in_len -= LENGTH_SZ + query->len;
+	c->asked = true;
 	c->progress = true;
 	count_query(c->worker, c->transport, 1);
 	switch (reply->verdict) {
@@ -332,8 +333,8 @@ static bool settle_one(struct connection *c, const struct stele_query *query,
 		break;
 	case STELE_VERDICT_DROP:
 		count(c->worker, COUNT_dropped);
-		/* Not even a header: whoever sends that has lost its place in the stream, or is up to
-		 * something. */
+		/* Not even a header: whoever sends that has lost its place in the stream, or is
+		 * up to something. */
 		if (reply->drop_reason == STELE_DROP_SHORT)
 			connection_kill(c, true);
 		break;

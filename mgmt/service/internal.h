@@ -19,8 +19,8 @@
  *   stream.c       a reply of many messages
  *   refuse.c       replies that need no image
  *
- * Everything that belongs to a worker is touched by its thread only. What workers share: the settings
- * (never changed, counted), the table of clients (a lock), and three numbers (atomic).
+ * Everything that belongs to a worker is touched by its thread only. What workers share: the
+ * settings (never changed, counted), the table of clients (a lock), and two numbers (atomic).
  */
 
 #include "mgmt/service/clients.h"
@@ -39,15 +39,16 @@
 
 #define TRANSPORT_CNT 3
 
-/* Queries and replies of a batch are so far apart: not a power of two, at which the first lines of all of
- * them would fall into the same sets of the caches. */
+/* Queries and replies of a batch are so far apart: not a power of two, at which the first lines
+ * of all of them would fall into the same sets of the caches. */
 #define MESSAGE_STRIDE (65536 + 5 * 64)
 
-/* Bytes that wait for a client before it is answered no more until it takes some. Less costs more writes,
- * more is what each client can make us hold. */
+/* Bytes that wait for a client before it is answered no more until it takes some. Less costs
+ * more writes, more is what each client can make us hold. */
 #define OUTPUT_HIGH 65536
 
-/* What one read takes at most: the input of a connection holds this behind a message that is not whole. */
+/* What one read takes at most: the input of a connection holds this behind a message that is not
+ * whole. */
 #define READ_MAX 65536
 
 /* ---- settings.c ---- */
@@ -106,7 +107,8 @@ struct worker {
 	bool accept_paused; /* no descriptors are left; until the next tick */
 	struct event tick;
 
-	/* Connections: those of which a message or a handshake is half there, and all others. */
+	/* Connections: those of which the handshake, the first message, or the rest of one is
+	 * still to come; and all others. */
 	struct connection_list partial, quiet;
 	uint8_t *input, *output; /* lent to the connection at hand; NULL: it kept it */
 	uint8_t *replies;        /* of a batch */
@@ -149,7 +151,8 @@ static inline void count_reply(struct worker *worker, enum stele_transport trans
 int worker_init(struct worker *worker, struct stele_service *service, unsigned index,
 		const struct stele_mgmtd_config *config, struct service_settings *settings,
 		struct stele_error *reterr);
-/* After its loop's thread has ended. A worker that is zeroed, or was not initialised fully, is fine. */
+/* After its loop's thread has ended. A worker that is zeroed, or was not initialised fully, is
+ * fine. */
 void worker_end(struct worker *worker);
 
 /* The image to answer from now; NULL: none yet. Good until the loop goes on. */
@@ -158,16 +161,16 @@ const struct stele_view *worker_view(struct worker *worker);
 uint64_t monotonic_ns(void);
 
 /*
- * Answers a batch by the image, or queries with SERVFAIL where there is none. As stele_answer_batch(); the settings
- * are those of the transport.
+ * Answers a batch by the image, or queries with SERVFAIL where there is none. As
+ * stele_answer_batch(); the settings are those of the transport.
  */
 void worker_answer(struct worker *worker, enum stele_transport transport,
 		   const struct stele_query *queries, struct stele_reply *replies, unsigned cnt);
 
 /* ---- listen.c ---- */
 
-/* Whether nobody else has the address; sockets of our own with SO_REUSEPORT would share it with another
- * process silently. */
+/* Whether nobody else has the address; sockets of our own with SO_REUSEPORT would share it with
+ * another process silently. */
 int listen_probe(const struct stele_listen_config *config, struct stele_error *reterr);
 bool listen_is_wildcard(const struct stele_listen_config *config);
 int listen_open(const struct stele_listen_config *config, enum stele_transport transport,
@@ -223,6 +226,7 @@ struct connection {
 	struct peer_names *names; /* held; NULL: none */
 
 	bool handshaking;
+	bool asked;            /* there was a first message */
 	bool busy;             /* the stack has somebody who will look at `dead` */
 	bool dead;             /* to be closed, whatever waits */
 	bool reset;            /* with RST */
@@ -233,7 +237,8 @@ struct connection {
 	bool reading, writing; /* events that are added */
 	struct event read_event, write_event;
 
-	/* Bytes that came and are not worked on: a message that is not whole; or many, while output waits. */
+	/* Bytes that came and are not worked on: a message that is not whole; or many, while
+	 * output waits. */
 	uint8_t *in;
 	size_t in_start, in_len;
 	bool in_lent;  /* the buffer is the worker's */
@@ -270,8 +275,8 @@ void connection_expire(struct worker *worker, uint64_t now_ns);
 
 /* Reads, answers, writes, as far as it goes without waiting. */
 void exchange_run(struct connection *c, bool readable);
-/* Room for a message of `len` bytes at the end of the output: where it goes, behind its length; NULL: no
- * memory. exchange_commit() makes it part of the output. */
+/* Room for a message of `len` bytes at the end of the output: where it goes, behind its length;
+ * NULL: no memory. exchange_commit() makes it part of the output. */
 uint8_t *exchange_reserve(struct connection *c, size_t len);
 void exchange_commit(struct connection *c, size_t len);
 static inline bool exchange_blocked(const struct connection *c)
@@ -353,9 +358,9 @@ void stream_orphan_all(struct connection *c);
 /* ---- refuse.c ---- */
 
 /*
- * A reply that says no more than `rcode` (with the upper bits of EDNS): header, the first question if it can
- * be read, an OPT if there was one. `flags` are added. `buf` may be the message's own and has room for 512
- * bytes. Returns the length; 0 if the message is to be met with silence.
+ * A reply that says no more than `rcode` (with the upper bits of EDNS): header, the first question
+ * if it can be read, an OPT if there was one. `flags` are added. `buf` may be the message's own and
+ * has room for 512 bytes. Returns the length; 0 if the message is to be met with silence.
  */
 size_t refuse(const uint8_t *msg, size_t len, uint16_t rcode, uint16_t flags, uint16_t udp_size,
 	      uint8_t *buf);

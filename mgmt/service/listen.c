@@ -64,9 +64,9 @@ static int set_options(int fd, bool is_udp, bool is_v4, bool is_wildcard, bool s
 	}
 	(void)set(fd, SOL_SOCKET, SO_RCVBUF, UDP_BUFFER_SZ);
 	/*
-	 * No fragments, which get lost, or are forged (RFC 9715): DF is set, and what does not fit the
-	 * interface comes back as an error. What ICMP says of the path is not believed, since anybody
-	 * can send that.
+	 * No fragments, which get lost, or are forged (RFC 9715): DF is set, and what does not fit
+	 * the interface comes back as an error. What ICMP says of the path is not believed, since
+	 * anybody can send that.
 	 */
 	if (is_v4)
 		status |= set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
@@ -119,13 +119,17 @@ static int open_socket(const struct stele_listen_config *config, bool is_udp, bo
 
 int listen_probe(const struct stele_listen_config *config, struct stele_error *reterr)
 {
-	for (int is_udp = 0; is_udp <= !config->tls; is_udp++) {
-		int fd, status = open_socket(config, is_udp, false, &fd, reterr);
-		if (status != 0)
-			return status;
+	int fd, status = open_socket(config, false, false, &fd, reterr);
+
+	if (status != 0)
+		return status;
+	close(fd);
+	if (config->tls)
+		return 0;
+	status = open_socket(config, true, false, &fd, reterr);
+	if (status == 0)
 		close(fd);
-	}
-	return 0;
+	return status;
 }
 
 int listen_open(const struct stele_listen_config *config, enum stele_transport transport,

@@ -37,12 +37,12 @@ struct stele_service_settings {
 int stele_service_new(const struct stele_service_settings *settings,
 		      struct stele_service **ret_service, struct stele_error *reterr);
 /*
- * Ends the loops: no handler is called any more. Requests that are under way may still be answered, and
- * have to be, before stele_service_free(). NULL is fine.
+ * Ends the loops: no handler is called any more. Requests that are under way may still be answered,
+ * and have to be, before stele_service_free(). NULL is fine.
  */
 void stele_service_stop(struct stele_service *service);
-/* Stops it, if that was not done; sends what was answered meanwhile, as far as clients take it at once, and
- * ends all connections. NULL is fine. */
+/* Stops it, if that was not done; sends what was answered meanwhile, as far as clients take it
+ * at once, and ends all connections. NULL is fine. */
 void stele_service_free(struct stele_service *service);
 
 /* Other keys, certificates read again, other limits: connections that are open go on as they are.

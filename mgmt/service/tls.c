@@ -9,7 +9,8 @@
 
 /* ---- the context ---- */
 
-/* RFC 7858 section 3.1, RFC 9103 section 7.1. A client that names protocols has to name this one. */
+/* RFC 7858 section 3.1, RFC 9103 section 7.1. A client that names protocols has to name this
+ * one. */
 static int select_protocol(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
 			   const unsigned char *offered, unsigned offered_len, void *user)
 {

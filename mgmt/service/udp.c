@@ -171,7 +171,8 @@ static void send_batch(struct listener *listener, struct udp_buffers *b, unsigne
 		}
 		if (errno == EINTR)
 			continue;
-		/* This one cannot be sent; the others may. A full buffer is as good as a lost packet. */
+		/* This one cannot be sent; the others may. A full buffer is as good as a lost
+		 * packet. */
 		if (errno == EMSGSIZE && send_truncated(listener, &b->heads[done].msg_hdr))
 			count_reply(worker, STELE_UDP, 1);
 		else

@@ -6,7 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How often time limits are looked at, and whether another image has come that nobody asked for yet. */
+/* How often time limits are looked at, and whether another image has come that nobody asked for
+ * yet. */
 #define TICK_US 200000
 
 uint64_t monotonic_ns(void)

@@ -37,8 +37,10 @@ const char *show_when(const json_t *object, const char *member, char text[SHOW_T
 	char amount[SHOW_TEXT_MAX];
 	const json_t *value = json_object_get(object, member);
 	json_int_t seconds = json_integer_value(value) - (json_int_t)time(NULL);
-	if (!json_is_integer(value))
-		return strcpy(text, "-");
+	if (!json_is_integer(value)) {
+		snprintf(text, SHOW_TEXT_MAX + 8, "-");
+		return text;
+	}
 	if (seconds >= 0)
 		snprintf(text, SHOW_TEXT_MAX + 8, "in %s", show_duration(seconds, amount));
 	else

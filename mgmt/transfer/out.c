@@ -255,11 +255,6 @@ void stele_transfer_out(void *user, struct stele_request *request)
 		       "no such zone"); /* it went just now */
 		return;
 	}
-	if (atomic_load(&daemon->counters.transfers_out) < config->tcp.transfers) {
-		serve(daemon, request, &wanted, options);
-	} else {
-		stele_count(&daemon->counters.transfer_out_limited);
-		refuse(request, &wanted, STELE_RCODE_REFUSED, "too many transfers at once");
-	}
+	serve(daemon, request, &wanted, options);
 	stele_mgmtd_config_release(config);
 }

@@ -20,8 +20,9 @@
 
 #define ANSWER_MAX_NS UINT64_C(15000000000)
 
-struct forward {
+struct stele_update_forward {
 	struct stele_task task;
+	struct stele_update_forward *before, *next; /* of the daemon, once it has begun */
 	struct stele_daemon *daemon;
 	struct stele_request *request;
 	const struct stele_mgmtd_config *config; /* held */
@@ -35,7 +36,7 @@ struct forward {
 	size_t reply_len;
 };
 
-static void end(struct forward *forward)
+static void end(struct stele_update_forward *forward)
 {
 	struct stele_daemon_counters *counters = &forward->daemon->counters;
 	stele_count(forward->reply != NULL ? &counters->update_forwarded :
@@ -44,6 +45,10 @@ static void end(struct forward *forward)
 		stele_request_pass(forward->request, forward->reply, forward->reply_len);
 	else
 		stele_request_refuse(forward->request, STELE_RCODE_SERVFAIL);
+	*(forward->before != NULL ? &forward->before->next : &forward->daemon->forwards) =
+		forward->next;
+	if (forward->next != NULL)
+		forward->next->before = forward->before;
 	stele_client_free(forward->client);
 	stele_tls_contexts_free(forward->contexts);
 	stele_mgmtd_config_release(forward->config);
@@ -56,7 +61,7 @@ static void end(struct forward *forward)
 /* The answer is for the client: only that it is one is looked at. */
 static int message(void *user, uint8_t *msg, size_t len, struct stele_error *reterr)
 {
-	struct forward *forward = user;
+	struct stele_update_forward *forward = user;
 	const uint8_t *asked = forward->request->msg;
 	if (len < STELE_HEADER_SZ || memcmp(msg, asked, 2) != 0 ||
 	    (msg[2] & 0xf8) != (0x80 | (asked[2] & 0x78)))
@@ -69,11 +74,11 @@ static int message(void *user, uint8_t *msg, size_t len, struct stele_error *ret
 	return 0;
 }
 
-static void try_next(struct forward *forward);
+static void try_next(struct stele_update_forward *forward);
 
 static void ended(void *user, enum stele_client_fault fault, const struct stele_error *err)
 {
-	struct forward *forward = user;
+	struct stele_update_forward *forward = user;
 	if (fault == STELE_CLIENT_FINE) {
 		end(forward);
 		return;
@@ -90,7 +95,7 @@ static void ended(void *user, enum stele_client_fault fault, const struct stele_
 	try_next(forward);
 }
 
-static int ask(struct forward *forward, const struct stele_remote_config *remote,
+static int ask(struct stele_update_forward *forward, const struct stele_remote_config *remote,
 	       struct stele_error *reterr)
 {
 	const struct stele_config_address *address = &remote->addresses.items[forward->address];
@@ -122,7 +127,7 @@ static int ask(struct forward *forward, const struct stele_remote_config *remote
 }
 
 /* Asks the next address that can be asked; answers if there is none. */
-static void try_next(struct forward *forward)
+static void try_next(struct stele_update_forward *forward)
 {
 	const struct stele_template_config *options = forward->options;
 	struct stele_error err;
@@ -148,7 +153,12 @@ static void try_next(struct forward *forward)
 
 static void begin(struct stele_task *task)
 {
-	struct forward *forward = (struct forward *)task;
+	struct stele_update_forward *forward = (struct stele_update_forward *)task;
+	struct stele_daemon *daemon = forward->daemon;
+	forward->next = daemon->forwards;
+	if (forward->next != NULL)
+		forward->next->before = forward;
+	daemon->forwards = forward;
 	forward->contexts = stele_tls_contexts_new();
 	if (forward->contexts == NULL)
 		end(forward);
@@ -160,7 +170,7 @@ void update_forward(struct stele_daemon *daemon, struct stele_request *request, 
 		    const struct stele_template_config *options,
 		    const struct stele_mgmtd_config *config)
 {
-	struct forward *forward = calloc(1, sizeof(*forward));
+	struct stele_update_forward *forward = calloc(1, sizeof(*forward));
 	if (forward == NULL) {
 		stele_mgmtd_config_release(config);
 		stele_request_refuse(request, STELE_RCODE_SERVFAIL);
@@ -173,4 +183,13 @@ void update_forward(struct stele_daemon *daemon, struct stele_request *request, 
 	forward->options = options;
 	stele_name_to_text(apex, forward->zone);
 	stele_loop_post(daemon->main, &forward->task);
+}
+
+void stele_update_end(struct stele_daemon *daemon)
+{
+	while (daemon->forwards != NULL) {
+		free(daemon->forwards->reply);
+		daemon->forwards->reply = NULL;
+		end(daemon->forwards);
+	}
 }

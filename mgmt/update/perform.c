@@ -150,15 +150,42 @@ static int delete_many(struct work *w, const struct stele_update_rr *rr)
 
 /* ---- all of it ---- */
 
+static int perform_one(struct work *w, const struct stele_update_rr *rr)
+{
+	if (rr->class_ == STELE_CLASS_ANY)
+		return delete_many(w, rr);
+	return rr->class_ == STELE_CLASS_NONE ? delete_record(w, rr) : add(w, rr);
+}
+
+/* True if all of its owner is deleted by a later record of the message. */
+static bool is_deleted_later(const struct stele_update *update, size_t index)
+{
+	const struct stele_update_rr *rr = &update->updates[index];
+	for (size_t i = index + 1; i < update->update_cnt; i++) {
+		const struct stele_update_rr *later = &update->updates[i];
+		if (later->class_ == STELE_CLASS_ANY && later->type == STELE_TYPE_ANY &&
+		    later->owner_len == rr->owner_len &&
+		    memcmp(later->lower, rr->lower, rr->owner_len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * In the order of the message, signatures after all other records: they go with the last record of their
+ * RRset, and one that comes along for what takes its place must not, wherever it stands.
+ */
 static int perform_updates(struct work *w)
 {
+	const struct stele_update *update = w->update;
 	int status = soa_serial(w, &w->serial);
-	for (size_t i = 0; status >= 0 && i < w->update->update_cnt; i++) {
-		const struct stele_update_rr *rr = &w->update->updates[i];
-		status = rr->class_ == STELE_CLASS_ANY  ? delete_many(w, rr) :
-			 rr->class_ == STELE_CLASS_NONE ? delete_record(w, rr) :
-							  add(w, rr);
-	}
+	for (unsigned pass = 0; status >= 0 && pass < 2; pass++)
+		for (size_t i = 0; status >= 0 && i < update->update_cnt; i++) {
+			const struct stele_update_rr *rr = &update->updates[i];
+			bool is_sig = rr->type == STELE_TYPE_RRSIG;
+			if (is_sig == (pass == 1) && !(is_sig && is_deleted_later(update, i)))
+				status = perform_one(w, rr);
+		}
 	return status < 0 ? status : 0;
 }
 

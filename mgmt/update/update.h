@@ -11,4 +11,8 @@
  * is durable; on a secondary it is forwarded to the primary where that is allowed. */
 void stele_update_in(void *user, struct stele_request *request);
 
+/* Answers those that are being passed on to a primary, with SERVFAIL: the daemon ends. In the main loop, which
+ * has nothing posted any more; the service has stopped, and is not freed yet. */
+void stele_update_end(struct stele_daemon *daemon);
+
 #endif

@@ -4,9 +4,9 @@
  *
  * usage: service_host CONFIG
  *
- * CONFIG is a configuration of stele-mgmtd, of which the service takes what concerns it. Commands come on
- * standard input, a line each; each is answered with a line on standard output. The end of the input
- * ends the program.
+ * CONFIG is a configuration of stele-mgmtd, of which the service takes what concerns it. Commands
+ * come on standard input, a line each; each is answered with a line on standard output. The end of
+ * the input ends the program.
  *
  *   reload CONFIG   ok, or the error
  *   image PATH      another image
@@ -21,11 +21,11 @@
  *     drop-MS.       the same, decided by another thread
  *     refuse-RCODE.  gets this code
  *   AXFR, IXFR
- *     CNT.SZ.        messages of so many bytes each, numbered in their ids' place of a TXT record
+ *     CNT.SZ.        messages of so many bytes each, numbered in a NULL record
  *     break.CNT.SZ.  the same, and cut where the end should be
  *
- * Replies of NOTIFY and UPDATE carry a TXT record: transport, address of the client, own address, key, names of
- * the certificate, `reply_max`.
+ * Replies of NOTIFY and UPDATE carry a TXT record: transport, address of the client, own address,
+ * key, name of the certificate, `reply_max`.
  */
 #include "lib/base/bytes.h"
 #include "lib/dns/reader.h"

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic updates as people make them: nsupdate as it is, policies, and secondaries that pass updates on."""
+import socket
 import subprocess
+import threading
 
 import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rdatatype
 import dns.tsig
 import dns.tsigkeyring
 import dns.update
+import dns.zone
 import pytest
 
 import contents
 import mgmtd
 import peers
+import signing
 
 ZONE = """$TTL 300
 @ SOA ns hostmaster 1 3600 600 86400 300
@@ -205,3 +210,99 @@ def test_not_forwarded():
         message.use_tsig(dns.tsig.Key("unknown.", mgmtd.SECRET, "hmac-sha256"))
         with pytest.raises(dns.tsig.PeerBadKey):
             dns.query.udp(message, "127.0.0.1", 30, secondary.port)
+
+
+def signed(text, folder, denial):
+    """The records of a zone that kzonesign signs, and its file."""
+    folder.mkdir()
+    path = folder / "zone"
+    path.write_text(text)
+    signed_path = signing.sign_knot("example.org.", str(path), str(folder), denial=denial)
+    zone = dns.zone.from_file(signed_path, "example.org.", relativize=False)
+    return zone, open(signed_path, encoding="utf-8").read()
+
+
+def records_of(zone):
+    return {(name, rdataset.ttl, rdataset.rdtype, rdata) for name, rdataset in zone.iterate_rdatasets()
+            for rdata in rdataset}
+
+
+@pytest.mark.parametrize("denial", ["nsec", "nsec3"])
+def test_signed_elsewhere(tmp_path, denial):
+    """Who signs sends signatures and chain along: the zone becomes what the signer made, record by record."""
+    if not peers.find("kzonesign"):
+        pytest.skip("not installed: kzonesign")
+    before, text = signed(ZONE, tmp_path / "before", denial)
+    after, _ = signed(ZONE.replace(" 1 3600", " 2 3600") + "new A 192.0.2.3\nx.y TXT y\n*.w TXT w\n",
+                      tmp_path / "after", denial)
+    message = dns.update.Update("example.org")
+    message.use_tsig(dns.tsig.Key("any.", mgmtd.SECRET, KEYS["any."]))
+    gone, come = records_of(before) - records_of(after), records_of(after) - records_of(before)
+    for name, _, _, rdata in gone:
+        message.delete(name, rdata)
+    for name, ttl, _, rdata in come:
+        message.add(name, ttl, rdata)
+    with mgmtd.Daemon(POLICY, keys=KEYS, data={"example.org": text}) as daemon:
+        daemon.wait("example.org", 1)
+        assert dns.query.tcp(message, "127.0.0.1", 30, daemon.port).rcode() == dns.rcode.NOERROR
+        expected = {(name.canonicalize().to_text(), ttl, dns.rdatatype.to_text(kind), rdata.to_text().lower())
+                    for name, ttl, kind, rdata in records_of(after)}
+        assert contents.transfer(daemon.port, "example.org") == expected
+        # And it is served with what belongs to it.
+        daemon.wait("example.org", 2)
+        reply = daemon.query("nothing.example.org", "A", want_dnssec=True)
+        assert reply.rcode() == dns.rcode.NXDOMAIN
+        kinds = {dns.rdatatype.to_text(rrset.rdtype) for rrset in reply.authority}
+        assert {"RRSIG", denial.upper()} <= kinds
+        # An update that brings no SOA raises the serial itself, and takes the signature along that is wrong now.
+        assert update(daemon, "any.", ("add", "unsigned", 60, "A", "192.0.2.9")) == "NOERROR"
+        zone = contents.transfer(daemon.port, "example.org")
+        assert contents.serial(zone) == 3
+        assert not any(kind == "RRSIG" and data.startswith("soa ") for _, _, kind, data in zone)
+
+
+def test_many_at_once(daemon):
+    """Updates of many clients share commits; each of them is acknowledged for itself, and raises the serial."""
+    before = contents.serial(contents.transfer(daemon.port, "example.org"))
+    rcodes = []
+
+    def client(number):
+        for turn in range(25):
+            # Every fifth one has a prerequisite that does not hold, in the middle of the others.
+            message = dns.update.Update("example.org")
+            message.use_tsig(dns.tsig.Key("any.", mgmtd.SECRET, KEYS["any."]))
+            if turn % 5 == 4:
+                message.present("nowhere")
+            message.add("many%d-%d" % (number, turn), 60, "A", "192.0.2.3")
+            rcodes.append(dns.query.tcp(message, "127.0.0.1", 60, daemon.port).rcode())
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rcodes.count(dns.rcode.NOERROR) == 160 and rcodes.count(dns.rcode.NXDOMAIN) == 40
+    zone = contents.transfer(daemon.port, "example.org")
+    assert sum(owner.startswith("many") for owner, _, _, _ in zone) == 160
+    assert contents.serial(zone) == before + 160
+
+
+def test_ends_while_it_waits_for_a_primary():
+    """One that takes the update and says nothing: the daemon ends all the same, and the client is told or cut off."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = {
+            "acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+            "remotes": [{"id": "silent", "addresses": ["127.0.0.1"], "port": silent.getsockname()[1]}],
+            "templates": [{"id": "default", "primaries": ["silent"], "allow_update": ["here"],
+                           "forward_updates": True}],
+            "zones": [{"name": "example.org"}],
+        }
+        with mgmtd.Daemon(config) as daemon:
+            message = dns.update.Update("example.org")
+            message.add("a", 60, "A", "192.0.2.3")
+            with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+                wire = message.to_wire()
+                client.sendall(len(wire).to_bytes(2, "big") + wire)
+                # The question for the SOA comes over the other connection, or over UDP.
+                with silent.accept()[0] as asked:
+                    asked.recv(1)
+                    assert daemon.end() == 0

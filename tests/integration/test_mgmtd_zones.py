@@ -63,6 +63,12 @@ def test_not_loaded():
         assert daemon.zones()["a.test"]["serial"] == 4
 
 
+def test_no_zones():
+    with mgmtd.Daemon() as daemon:
+        daemon.wait_for(lambda: daemon.query("a.test").rcode() == REFUSED)
+        assert daemon.zones() == {}
+
+
 def test_list_in_canonical_order():
     names = ["b.test", "a.test", "z.a.test", "test", "c.b.test", "*.a.test"]
     with mgmtd.Daemon({"zones": zones(*names)}) as daemon:

@@ -240,12 +240,15 @@ def test_swaps_under_load_lose_no_query(images, node):
     thread = threading.Thread(target=swap)
     thread.start()
     try:
-        replies = [reply for _ in range(5) for reply in node.ask([QUERY] * 1000)]
+        replies = node.ask([QUERY] * 1000)
+        # At least five swaps see queries, however long one takes on a busy machine.
+        while len(swaps) < 5 and all(swaps):
+            replies += node.ask([QUERY] * 1000)
     finally:
         stop.set()
         thread.join()
     assert {address(reply) for reply in replies} <= {"198.51.100.1", "198.51.100.2"}
-    assert all(swaps) and len(swaps) > 2
+    assert all(swaps)
     assert node.counters()["balance"] == 0
 
 

@@ -166,6 +166,7 @@ def test_half_a_message(image, bytes_of_it):
     """However slowly it comes on: half a message has its own time."""
     with service.Service(image.image, tcp="idle: 60s\nhandshake: 1s") as running:
         with running.connect() as quiet, running.connect() as half:
+            quiet.ask(SMALL)
             half.ask(SMALL)
             half.sock.sendall((struct.pack("!H", 60000) + b"\0" * 100)[:bytes_of_it])
             for _ in range(40):
@@ -179,6 +180,13 @@ def test_half_a_message(image, bytes_of_it):
             assert running.counters()["timed_out"] == 1
             half.is_closed()     # or this does not return
             quiet.ask(SMALL)
+
+
+def test_first_message_has_its_time(image):
+    with service.Service(image.image, tcp="idle: 60s\nhandshake: 1s") as running:
+        with running.connect() as connection:
+            assert not connection.is_closed()     # a reset
+        assert running.counters()["timed_out"] == 1
 
 
 def test_tls_handshake_has_its_time(image, tmp_path):

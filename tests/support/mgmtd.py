@@ -10,9 +10,11 @@ addresses and the responder (there is none) is filled in.
 """
 import json
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +33,20 @@ SECRET = "c2VjcmV0IG9mIHRoZSBkYWVtb24gdW5kZXIgdGVzdCEh"
 
 class DaemonError(RuntimeError):
     """The daemon did not start, or did not do what it was asked."""
+
+
+def free_port():
+    """One that stays free over a restart: the kernel gives none of these to connections that go out."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
+             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            try:
+                udp.bind(("127.0.0.1", port))
+                tcp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def program(name, variable, folder="mgmt"):
@@ -74,7 +90,7 @@ class Daemon:
         self.folder = folder or tempfile.mkdtemp(prefix="stele-mgmtd-")
         self.control, self.store = self.path("mgmtd.sock"), self.path("store")
         self.log, self.wrap = self.path("log"), list(wrap)
-        self.port = peers.free_port()
+        self.port = free_port()
         self.keys, self.process = dict(keys), None
         self.config = {**self.default_config(), **dict(config)}
         try:

@@ -142,6 +142,7 @@ void world_start_publisher(struct publish_world *world)
 		.image = world->image,
 		.responder = world->has_responder ? world->socket : NULL,
 		.compile_max_ns = world->compile_max_ns,
+		.quiet_ns = 1000000000,
 		.served = on_served,
 		.trouble = on_trouble,
 		.user = world,

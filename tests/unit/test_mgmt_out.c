@@ -19,7 +19,6 @@ static const uint8_t apex[] = "\7example\3com", stub[] = "\4stub";
 
 static const char config[] = "listen: [{address: 127.0.0.1}]\n"
 			     "keys: /nowhere\n"
-			     "tcp: {transfers: 1}\n"
 			     "remotes: [{id: p, addresses: [192.0.2.1]}]\n"
 			     "acls:\n"
 			     "  - {id: lan, prefixes: [192.0.2.128/25]}\n"
@@ -141,17 +140,6 @@ static void test_udp(void **state)
 	assert_true(h->stream_cnt == 1 && stele_get_be16(h->reply + 6) > 1);
 }
 
-static void test_limit(void **state)
-{
-	(void)state;
-	host.daemon.counters.transfers_out = 1; /* another one is under way */
-	assert_int_equal(ASK(STELE_TCP, "192.0.2.200", NULL, apex, STELE_TYPE_AXFR, 0)->refused,
-			 STELE_RCODE_REFUSED);
-	assert_int_equal(host.daemon.counters.transfer_out_limited, 1);
-	host.daemon.counters.transfers_out = 0;
-	assert_true(ASK(STELE_TCP, "192.0.2.200", NULL, apex, STELE_TYPE_AXFR, 0)->stream_cnt > 0);
-}
-
 /* A secondary hands on what is left of its own time (RFC 7314 section 4). */
 static void test_expire(void **state)
 {
@@ -180,8 +168,10 @@ static void test_malformed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_access), TEST(test_udp),       TEST(test_limit),
-		TEST(test_expire), TEST(test_malformed),
+		TEST(test_access),
+		TEST(test_udp),
+		TEST(test_expire),
+		TEST(test_malformed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/daemon/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+enum { OPTION_CHECK = 256, OPTION_VERSION };
+
+int stele_daemon_options_read(const char *program, const char *usage, int argc, char **argv,
+			      struct stele_daemon_options *ret_options)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, OPTION_CHECK},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, OPTION_VERSION},
+		{0},
+	};
+	struct stele_daemon_options options = {0};
+
+	for (int option; (option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1;) {
+		switch (option) {
+		case 'c':
+			options.config = optarg;
+			break;
+		case OPTION_CHECK:
+			options.check = true;
+			break;
+		case 'v':
+			options.verbose = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case OPTION_VERSION:
+			printf("%s %s\n", program, STELE_VERSION);
+			return 0;
+		default:
+			return 2;
+		}
+	}
+	if (options.config == NULL || optind != argc) {
+		if (optind != argc)
+			fprintf(stderr, "%s: unexpected argument '%s'\n", program, argv[optind]);
+		else
+			fprintf(stderr, "%s: -c FILE is missing\n", program);
+		fprintf(stderr, "try '%s --help'\n", program);
+		return 2;
+	}
+	*ret_options = options;
+	return -1;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_DAEMON_OPTIONS_H
+#define STELE_LIB_DAEMON_OPTIONS_H
+
+/* The command line of programs that serve: PROGRAM -c FILE [--check] [--verbose]. */
+
+#include <stdbool.h>
+
+struct stele_daemon_options {
+	const char *config; /* path; points into argv */
+	bool check;         /* only look whether the configuration is right */
+	bool verbose;
+};
+
+/*
+ * Reads them; prints `usage` for --help, the version for --version, and what is wrong on standard error,
+ * under the name `program`. -1: go on; else the exit status. Once a process: getopt() has a state.
+ */
+int stele_daemon_options_read(const char *program, const char *usage, int argc, char **argv,
+			      struct stele_daemon_options *ret_options);
+
+#endif
