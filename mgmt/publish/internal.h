@@ -11,9 +11,8 @@
 
 enum publish_round {
 	ROUND_UPDATE,
-	ROUND_BUILD,   /* the image as a whole */
-	ROUND_COMPACT, /* the same image in less room */
-	ROUND_VERIFY,  /* after a crash: whether it is whole */
+	ROUND_BUILD,  /* the image as a whole */
+	ROUND_VERIFY, /* after a crash: whether it is whole */
 };
 
 struct stele_publisher {
@@ -36,10 +35,11 @@ struct stele_publisher {
 	bool may_sync_later, was_marked; /* a crash would be noticed; whether that was tried */
 	bool is_taken;                 /* what the child does has taken effect, and it only syncs */
 	uint64_t taken_ns;             /* when */
-	bool giving_up;                /* the child was killed by us */
 	unsigned refused_cnt;          /* updates in a row that ended with exit status 1 */
 	bool compile_told, image_told; /* trouble that was told, and has not ended */
 	struct stele_pause pause;
+	/* Copies the image beside the rounds, which go on meanwhile. NULL: none runs. */
+	struct stele_child *compactor;
 	struct event *timer; /* for the end of a pause, or to compact */
 	uint64_t wanted_ns;  /* when a generation was last wanted */
 	uint64_t compact_not_before_ns;

@@ -188,6 +188,7 @@ void stele_publisher_free(struct stele_publisher *publisher)
 	if (!publisher)
 		return;
 	stele_child_kill(publisher->child);
+	stele_child_kill(publisher->compactor);
 	if (publisher->may_sync_later && !publisher->build_anew)
 		stele_boot_unmark(publisher->image);
 	stele_link_free(publisher->link);

@@ -14,9 +14,12 @@
  * lost by that, since what is to be served stands in the store. A responder that comes back
  * gets the image again. Where no responder is configured the mapping is all that is served.
  *
- * A change is served before the disk has the image with it: what is acknowledged stands in the store. So after a
- * crash of the machine the image is verified (boot.h). One that is not there, is damaged, or is refused by the responder as damaged, is built anew. It is
- * compacted when nobody waits. Belongs to the main loop.
+ * A change is served before the disk has the image with it: what is acknowledged stands in the store. So
+ * after a crash of the machine the image is verified (boot.h). One that is not there, is damaged, or is
+ * refused by the responder as damaged, is built anew.
+ *
+ * The image is compacted by a process beside the rounds: when nobody waits, or when garbage is several
+ * times the image; changes that come meanwhile are served as ever. Belongs to the main loop.
  */
 
 #include "lib/base/error.h"

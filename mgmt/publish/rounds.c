@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rounds of the compiler: which one is due, how it ends, and what is tried after a failure. */
+/*
+ * Rounds of the compiler: which one is due, how it ends, and what is tried after a failure. And copies
+ * without garbage, which go on beside them: `compact` holds the image's lock only at its end.
+ */
 #include "mgmt/publish/internal.h"
 
 #include "mgmt/publish/boot.h"
@@ -20,7 +23,7 @@
 
 /*
  * Nobody waits if nothing was wanted for so long. Shorter, and more often a change comes while the image is
- * copied: the copy is given up, but a process that waits for the disk takes a quarter of a second to die.
+ * copied, and shares processor and disk with the copy.
  */
 #define QUIET_NS UINT64_C(10000000000)
 
@@ -30,10 +33,8 @@
 /* So many updates that find something wrong, and the image is built anew: it may be the image. */
 #define REFUSED_MAX 2
 
-static const char *const words[] = {[ROUND_UPDATE] = "update",
-				    [ROUND_BUILD] = "build",
-				    [ROUND_COMPACT] = "compact",
-				    [ROUND_VERIFY] = "verify"};
+static const char *const words[] = {
+	[ROUND_UPDATE] = "update", [ROUND_BUILD] = "build", [ROUND_VERIFY] = "verify"};
 
 /* ---- what is due ---- */
 
@@ -92,7 +93,7 @@ static bool take_summary(struct stele_publisher *publisher, const char *output, 
 	const char *result = json_string_value(json_object_get(summary, "result"));
 	bool is_sound = json_is_integer(json_object_get(summary, "generation"));
 
-	if (is_sound && publisher->round != ROUND_COMPACT) {
+	if (is_sound) {
 		if (publisher->round == ROUND_BUILD || (result && strcmp(result, "rebuilt") == 0)) {
 			status->compile_rebuilt_cnt++;
 			publisher->epoch++;
@@ -108,15 +109,10 @@ static void fail(struct stele_publisher *publisher, const char *text)
 {
 	struct stele_publisher_status *status = &publisher->status;
 
-	snprintf(status->compile_error, sizeof(status->compile_error), "%s: %s",
+	snprintf(status->compile_error, sizeof(status->compile_error), "%s: %.400s",
 		 words[publisher->round], text);
-	if (publisher->round == ROUND_COMPACT) {
-		/* What is served does not depend on it. */
-		publisher->compact_not_before_ns = stele_pause_now() + COMPACT_AGAIN_NS;
-	} else {
-		status->compile_failed_cnt++;
-		stele_pause_begin(&publisher->pause);
-	}
+	status->compile_failed_cnt++;
+	stele_pause_begin(&publisher->pause);
 	publisher->compile_told = true;
 	publish_trouble(publisher, "compile", status->compile_error);
 }
@@ -139,17 +135,13 @@ static void succeed(struct stele_publisher *publisher)
 	if (publisher->image_told)
 		publish_trouble(publisher, "image", NULL);
 	publisher->image_told = false;
-	if (publisher->round == ROUND_COMPACT) {
-		status->compact_cnt++;
-	} else {
-		uint64_t now = stele_pause_now();
-		publisher->is_first = publisher->build_anew = false;
-		publisher->refused_cnt = 0;
-		stele_pause_end(&publisher->pause);
-		status->compile_cnt++;
-		status->open_last_ns = now - began_ns;
-		status->compile_last_ns = now - publisher->began_ns;
-	}
+	uint64_t now = stele_pause_now();
+	publisher->is_first = publisher->build_anew = false;
+	publisher->refused_cnt = 0;
+	stele_pause_end(&publisher->pause);
+	status->compile_cnt++;
+	status->open_last_ns = now - began_ns;
+	status->compile_last_ns = now - publisher->began_ns;
 	*status->compile_error = '\0';
 	if (publisher->compile_told)
 		publish_trouble(publisher, "compile", NULL);
@@ -162,7 +154,7 @@ static void on_output(void *user, const char *output, size_t len)
 {
 	struct stele_publisher *publisher = user;
 
-	if (publisher->is_taken || publisher->round == ROUND_VERIFY || publisher->giving_up ||
+	if (publisher->is_taken || publisher->round == ROUND_VERIFY ||
 	    !take_summary(publisher, output, len))
 		return;
 	publisher->is_taken = true;
@@ -190,13 +182,11 @@ static void on_done(void *user, int exit_status, const char *output, size_t outp
 		    const char *error)
 {
 	struct stele_publisher *publisher = user;
-	bool is_taken = publisher->is_taken, giving_up = publisher->giving_up;
+	bool is_taken = publisher->is_taken;
 
 	publisher->child = NULL;
-	publisher->status.compiling = publisher->is_taken = publisher->giving_up = false;
-	if (giving_up) {
-		; /* somebody waits for the next round */
-	} else if (publisher->round == ROUND_VERIFY) {
+	publisher->status.compiling = publisher->is_taken = false;
+	if (publisher->round == ROUND_VERIFY) {
 		end_verify(publisher, exit_status, error);
 	} else if (is_taken) {
 		publisher->status.compile_sync_ns = stele_pause_now() - publisher->taken_ns;
@@ -237,8 +227,6 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 	const char *const build[] = {
 		publisher->compiler, "build",  "--store", publisher->store, "-o",
 		publisher->image,    "--json", NULL};
-	const char *const compact[] = {publisher->compiler, "compact", "--json", publisher->image,
-				       NULL};
 	const char *const verify[] = {publisher->compiler, "verify", publisher->image, NULL};
 	/* The last option twice is the last option. */
 	const char *const update[] = {
@@ -252,10 +240,8 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 		publisher->image,
 		NULL,
 	};
-	const char *const *const argvs[] = {[ROUND_UPDATE] = update,
-					    [ROUND_BUILD] = build,
-					    [ROUND_COMPACT] = compact,
-					    [ROUND_VERIFY] = verify};
+	const char *const *const argvs[] = {
+		[ROUND_UPDATE] = update, [ROUND_BUILD] = build, [ROUND_VERIFY] = verify};
 	struct stele_child_settings settings = {
 		.argv = argvs[round],
 		.max_ns = publisher->settings.compile_max_ns,
@@ -276,16 +262,6 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 	publisher->status.compiling = true;
 }
 
-/* Somebody waits for a change: a copy that is not urgent is begun again later. */
-static void give_up_compacting(struct stele_publisher *publisher)
-{
-	if (!publisher->child || publisher->round != ROUND_COMPACT || publisher->is_taken ||
-	    is_garbage_urgent(&publisher->status))
-		return;
-	publisher->giving_up = true;
-	stele_child_end(publisher->child);
-}
-
 static enum publish_round round_due(const struct stele_publisher *publisher)
 {
 	if (publisher->is_suspect)
@@ -295,23 +271,78 @@ static enum publish_round round_due(const struct stele_publisher *publisher)
 									      ROUND_UPDATE;
 }
 
+/* ---- copies without garbage ---- */
+
+static void fail_compact(struct stele_publisher *publisher, const char *text)
+{
+	struct stele_publisher_status *status = &publisher->status;
+
+	/* What is served does not depend on it. */
+	publisher->compact_not_before_ns = stele_pause_now() + COMPACT_AGAIN_NS;
+	snprintf(status->compile_error, sizeof(status->compile_error), "compact: %.400s", text);
+	publisher->compile_told = true;
+	publish_trouble(publisher, "compile", status->compile_error);
+}
+
+static void on_compacted(void *user, int exit_status, const char *output, size_t output_len,
+			 const char *error)
+{
+	struct stele_publisher *publisher = user;
+	struct stele_error err;
+
+	(void)exit_status;
+	(void)output;
+	(void)output_len;
+	publisher->compactor = NULL;
+	if (*error) {
+		fail_compact(publisher, error);
+	} else if (publish_open(publisher, &err) != 0) {
+		fail_compact(publisher, err.text);
+	} else {
+		publisher->status.compact_cnt++;
+		publish_check_served(publisher);
+	}
+	publish_go_on(publisher);
+}
+
+static void start_compact(struct stele_publisher *publisher)
+{
+	const char *const argv[] = {publisher->compiler, "compact", "--json", publisher->image,
+				    NULL};
+	struct stele_child_settings settings = {
+		.argv = argv,
+		.max_ns = publisher->settings.compile_max_ns,
+		.done = on_compacted,
+		.user = publisher,
+	};
+	struct stele_error err;
+
+	if (stele_child_start(publisher->loop, &settings, &publisher->compactor, &err) != 0) {
+		publisher->compactor = NULL;
+		fail_compact(publisher, err.text);
+	}
+}
+
+/* ---- what comes next ---- */
+
 void publish_go_on(struct stele_publisher *publisher)
 {
 	bool is_due = is_compile_due(publisher);
-	uint64_t rest_ns = stele_pause_rest(&publisher->pause);
+	uint64_t rest_ns = stele_pause_rest(&publisher->pause), wake_ns = UINT64_MAX;
 
-	if (is_due && rest_ns == 0)
-		give_up_compacting(publisher);
-	if (publisher->child)
-		return;
-	uint64_t compact_ns = compact_in_ns(publisher);
-	if (is_due && rest_ns == 0 && !(is_garbage_urgent(&publisher->status) && compact_ns == 0)) {
+	if (!publisher->child && is_due && rest_ns == 0)
 		start(publisher, round_due(publisher));
-	} else if (is_due && rest_ns > 0) {
-		set_timer(publisher, rest_ns);
-	} else if (compact_ns == 0) {
-		start(publisher, ROUND_COMPACT);
-	} else if (compact_ns != UINT64_MAX) {
-		set_timer(publisher, compact_ns);
+	else if (!publisher->child && is_due)
+		wake_ns = rest_ns;
+	/* An image that is about to be made anew, or that nobody has looked at yet, is not worth a copy. */
+	if (!publisher->compactor && !publisher->is_first && !publisher->build_anew &&
+	    !publisher->is_suspect) {
+		if (compact_in_ns(publisher) == 0)
+			start_compact(publisher);
+		uint64_t compact_ns = publisher->compactor ? UINT64_MAX : compact_in_ns(publisher);
+		if (compact_ns < wake_ns)
+			wake_ns = compact_ns;
 	}
+	if (wake_ns != UINT64_MAX)
+		set_timer(publisher, wake_ns);
 }
