@@ -18,6 +18,13 @@ import responder
 SCRIPT = os.path.join(responder.ROOT, "scripts/quickstart")
 WAIT_S = 120    # a machine that does a hundred other things still gets there
 
+def as_from_a_terminal():
+    """A test run in the background may have been told to ignore Ctrl-C, which scripts cannot take back."""
+    for number in signal.SIGINT, signal.SIGQUIT:
+        signal.signal(number, signal.SIG_DFL)
+    peers.end_with_parent()
+
+
 pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
 
 
@@ -49,7 +56,7 @@ class Quickstart:
         self.log = os.path.join(self.build, "log")
         with open(self.log, "wb") as log:
             process = subprocess.Popen(self.command(*words), stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=log, preexec_fn=peers.end_with_parent)
+                                       stderr=log, preexec_fn=as_from_a_terminal)
         self.await_true(lambda: "Ctrl-C ends it" in self.text() or process.poll() is not None)
         assert process.poll() is None, self.text()
         return process
