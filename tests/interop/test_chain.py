@@ -18,19 +18,7 @@ class NsdTail(primaries.Nsd):
     def __init__(self, upstream):
         peers.Peer.__init__(self)
         self.zone, self.keys, self.upstream = ZONE, [], upstream
-        text = """
-server:
-  ip-address: 127.0.0.1@{1}
-  server-count: 1
-  database: ""
-  username: ""
-  chroot: ""
-  zonesdir: "{0}"
-  zonelistfile: "{0}/zone.list"
-  xfrdfile: "{0}/xfrd.state"
-  xfrdir: "{0}"
-  pidfile: "{0}/nsd.pid"
-  logfile: "{0}/nsd.log"
+        text = (peers.NSD_SERVER + """\
   verbosity: 2
   xfrd-reload-timeout: 0
 remote-control:
@@ -41,7 +29,7 @@ zone:
   request-xfr: 127.0.0.1@{3} NOKEY
   allow-notify: 127.0.0.1 NOKEY
   provide-xfr: 127.0.0.1 NOKEY
-""".format(self.folder, self.port, ZONE, upstream)
+""").format(self.folder, self.port, ZONE, upstream)
         self.start(["-d", "-c", self.write("nsd.conf", text)], [])
 
 

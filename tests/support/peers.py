@@ -145,19 +145,8 @@ zone:
         self.start(["-c", self.write("knot.conf", text)], soa_probes(zones))
 
 
-class Nsd(Peer):
-    """nsd, authoritative for [(name, file), ...].
-
-    Set so that it can be compared with Knot: minimal-responses leaves the apex NS out of positive
-    replies, as Knot does, but it also leaves out the additional addresses of MX, SRV and NS answers,
-    which Knot sends (choice "additional-addresses"). confine-to-zone keeps a CNAME chain inside its
-    zone, as Knot does.
-    """
-    program = "nsd"
-
-    def __init__(self, zones, minimal=True):
-        super().__init__()
-        text = """
+# What every nsd of a test begins with; {0} is its folder, {1} its port.
+NSD_SERVER = """
 server:
   ip-address: 127.0.0.1@{1}
   server-count: 1
@@ -170,6 +159,22 @@ server:
   xfrdir: "{0}"
   pidfile: "{0}/nsd.pid"
   logfile: "{0}/nsd.log"
+"""
+
+
+class Nsd(Peer):
+    """nsd, authoritative for [(name, file), ...].
+
+    Set so that it can be compared with Knot: minimal-responses leaves the apex NS out of positive
+    replies, as Knot does, but it also leaves out the additional addresses of MX, SRV and NS answers,
+    which Knot sends (choice "additional-addresses"). confine-to-zone keeps a CNAME chain inside its
+    zone, as Knot does.
+    """
+    program = "nsd"
+
+    def __init__(self, zones, minimal=True):
+        super().__init__()
+        text = (NSD_SERVER + """\
   verbosity: 1
   ipv4-edns-size: 1232
   hide-version: yes
@@ -184,7 +189,7 @@ server:
   rrl-whitelist-ratelimit: 0
 remote-control:
   control-enable: no
-""".format(self.folder, self.port, "yes" if minimal else "no")
+""").format(self.folder, self.port, "yes" if minimal else "no")
         for name, path in zones:
             text += 'zone:\n  name: "%s"\n  zonefile: "%s"\n' % (name, path)
         self.start(["-d", "-c", self.write("nsd.conf", text)], soa_probes(zones))

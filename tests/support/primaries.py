@@ -172,21 +172,9 @@ class Nsd(Primary):
     program = "nsd"
 
     def configure(self):
-        text = """
-server:
-  ip-address: 127.0.0.1@{1}
-  server-count: 1
-  database: ""
-  username: ""
-  chroot: ""
-  zonesdir: "{0}"
-  zonelistfile: "{0}/zone.list"
-  xfrdfile: "{0}/xfrd.state"
-  xfrdir: "{0}"
-  pidfile: "{0}/nsd.pid"
-  logfile: "{0}/nsd.log"
+        text = (peers.NSD_SERVER + """\
   verbosity: 2
-""".format(self.folder, self.port)
+""").format(self.folder, self.port)
         if self.tls:
             text += '  ip-address: 127.0.0.1@{0}\n  tls-port: {0}\n'.format(self.tls_port)
             text += '  tls-service-pem: "%s"\n  tls-service-key: "%s"\n' % self.tls

@@ -97,25 +97,13 @@ class Nsd(peers.Peer):
 
     def __init__(self, zones, keys=(), server="", probes=(), extra=""):
         super().__init__()
-        text = """
-server:
-  ip-address: 127.0.0.1@{1}
-  server-count: 1
-  database: ""
-  username: ""
-  chroot: ""
-  zonesdir: "{0}"
-  zonelistfile: "{0}/zone.list"
-  xfrdfile: "{0}/xfrd.state"
-  xfrdir: "{0}"
-  pidfile: "{0}/nsd.pid"
-  logfile: "{0}/nsd.log"
+        text = (peers.NSD_SERVER + """\
   verbosity: 2
   xfrd-reload-timeout: 0
   {2}
 remote-control:
   control-enable: no
-""".format(self.folder, self.port, server)
+""").format(self.folder, self.port, server)
         for name, algorithm in dict(keys).items():
             text += 'key:\n  name: "%s"\n  algorithm: %s\n  secret: "%s"\n' % (
                 name, algorithm, mgmtd.SECRET)
