@@ -170,6 +170,11 @@ static int save_findings(void *images, json_t *response, struct stele_error *ret
 	return 0;
 }
 
+static void tidy(void *images)
+{
+	stele_images_tidy(images);
+}
+
 /* Without an image the responder is still of use: one can be loaded into it. */
 static void restore_image(struct stele_responder *responder)
 {
@@ -232,7 +237,7 @@ int stele_responder_start(struct stele_responder *responder,
 		rc = stele_privileges_drop(config->user, keeps_net(responder) ? STELE_KEEP_NET : 0,
 					   reterr);
 	if (!rc)
-		rc = stele_jobs_start(&responder->jobs, reterr);
+		rc = stele_jobs_start(tidy, responder->images, &responder->jobs, reterr);
 	if (!rc) {
 		/* Before the workers: nobody has to wait for anybody. */
 		restore_image(responder);
