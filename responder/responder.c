@@ -7,7 +7,7 @@
 #include "lib/daemon/log.h"
 #include "lib/daemon/privileges.h"
 #include "responder/log_dpdk.h"
-#include "responder/settings.h"
+#include "lib/serving/settings.h"
 #include "responder/telemetry.h"
 
 #include <rte_launch.h>
@@ -137,10 +137,11 @@ static int make_workers(struct stele_responder *responder, struct stele_error *r
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for workers");
 	rc = stele_own_secret_make(&responder->own_secret, reterr);
 	if (!rc)
-		rc = stele_settings_answers(responder->config, &responder->own_secret,
+		rc = stele_settings_answers(&responder->config->answers.common,
+					    &responder->config->cookies, &responder->own_secret,
 					    &responder->answers, reterr);
 	if (!rc)
-		rc = stele_settings_rrl(responder->config, cnt, &rrl, reterr);
+		rc = stele_settings_rrl(&responder->config->rrl, cnt, &rrl, reterr);
 	for (unsigned i = 0; i < responder->port_cnt && !rc; i++)
 		for (unsigned j = 0; j < responder->ports[i].queue_cnt && !rc; j++)
 			rc = make_worker(responder, i, j, &rrl, reterr);
