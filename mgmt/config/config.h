@@ -63,6 +63,7 @@ struct stele_remote_config {
 	const char *id;
 	STELE_CONFIG_LIST(struct stele_config_address) addresses; /* tried in this order */
 	uint16_t port;                                            /* 0: 53, or 853 with TLS */
+	uint16_t notify_port; /* of UDP; 0: `port`, over TLS where that is spoken */
 	/* Family 0: the kernel chooses, as it does for addresses of the other family. */
 	struct stele_config_address source;
 	const char *key; /* TSIG key's id; NULL: none */
@@ -71,6 +72,8 @@ struct stele_remote_config {
 	/* Derived. */
 	const uint8_t *key_name; /* `key` in wire format, lower case; NULL where it is */
 	uint16_t connect_port;   /* `port`, or what it stands for */
+	uint16_t told_port;      /* where NOTIFY goes */
+	bool is_told_by_tls;
 };
 
 enum stele_access {
