@@ -45,20 +45,15 @@ static inline uint32_t offloads(const struct stele_worker *worker, const struct 
 	return flags;
 }
 
-static inline void queue(struct stele_burst *burst, struct rte_mbuf *mbuf, uint32_t len,
-			 enum stele_stat stat, const struct stele_reply *reply)
+/* Puts a packet among those that leave. */
+static inline unsigned queue(struct stele_burst *burst, struct rte_mbuf *mbuf, uint32_t len)
 {
+	unsigned i = burst->out_cnt++;
+
 	mbuf->data_len = (uint16_t)len;
 	mbuf->pkt_len = len;
-	unsigned i = burst->out_cnt++;
 	burst->out[i] = mbuf;
-	burst->leaving[i] = (struct stele_leaving){
-		.reply = reply,
-		.len = (uint16_t)len,
-		.stat = (uint8_t)stat,
-		/* Now, since what is sent is the driver's. */
-		.truncated = reply && (reply->buf[2] & 0x02) != 0,
-	};
+	return i;
 }
 
 static void reply_locally(struct stele_worker *worker, struct rte_mbuf *mbuf,
@@ -78,7 +73,10 @@ static void reply_locally(struct stele_worker *worker, struct rte_mbuf *mbuf,
 	uint32_t len =
 		stele_frame_local_reply(worker->frame, frame, rte_pktmbuf_mtod(mbuf, uint8_t *));
 	mbuf->ol_flags = 0;
-	queue(&worker->burst, mbuf, len, stats[frame->reason], NULL);
+	/* Before all replies to queries. */
+	worker->burst.local_stat[queue(&worker->burst, mbuf, len)] = stats[frame->reason];
+	worker->burst.local_cnt++;
+	stele_stats_add(worker->stats, stats[frame->reason], 1);
 }
 
 static inline void sort(struct stele_worker *worker, struct rte_mbuf *mbuf, bool image)
@@ -166,43 +164,130 @@ static enum stele_stat drop_stat(const struct stele_worker *worker, const struct
 	}
 }
 
-static void answer(struct stele_worker *worker, const struct stele_view *view,
-		   const struct stele_worker_zones *zones)
+/* What the replies of a burst add up to. Written to the counters once, where most would add to the same ones. */
+struct tally {
+	uint64_t replies, bytes, reply_bytes, noerror, nxdomain, truncated, udp4;
+	/* The zone of the reply before: mostly that of the next one too. */
+	uint32_t zone_id;
+	struct stele_stats_zone_row *row;
+};
+
+static inline enum stele_stat rcode_stat(uint16_t rcode)
+{
+	enum { KNOWN = 24 };
+	static const uint8_t stats[KNOWN] = {
+		[0] = STELE_STAT_RCODE_NOERROR,    [1] = STELE_STAT_RCODE_FORMERR,
+		[2] = STELE_STAT_RCODE_SERVFAIL,   [3] = STELE_STAT_RCODE_NXDOMAIN,
+		[4] = STELE_STAT_RCODE_NOTIMP,     [5] = STELE_STAT_RCODE_REFUSED,
+		[6] = STELE_STAT_RCODE_YXDOMAIN,   [16] = STELE_STAT_RCODE_BADVERS,
+		[23] = STELE_STAT_RCODE_BADCOOKIE,
+	};
+	static_assert(STELE_STAT_RCODE_NOERROR != 0, "0 stands for the others");
+	return rcode < KNOWN && stats[rcode] != 0 ? (enum stele_stat)stats[rcode] :
+						    STELE_STAT_RCODE_OTHER;
+}
+
+/* `n` is 1, or -1 for a reply that was counted and did not leave. Its bytes are still there. */
+static inline __attribute__((always_inline)) void
+count_reply(struct stele_worker *worker, const struct stele_worker_zones *zones,
+	    const struct stele_reply *reply, unsigned family, uint64_t n, struct tally *tally)
+{
+	static const uint8_t zone_stats[STELE_REPLY_CLASS_CNT] = {
+		[STELE_CLASS_ANSWER] = STELE_ZONE_STAT_ANSWER,
+		[STELE_CLASS_REFERRAL] = STELE_ZONE_STAT_REFERRAL,
+		[STELE_CLASS_NODATA] = STELE_ZONE_STAT_NODATA,
+		[STELE_CLASS_NXDOMAIN] = STELE_ZONE_STAT_NXDOMAIN,
+		[STELE_CLASS_ERROR] = STELE_ZONE_STAT_ERROR,
+	};
+	struct stele_stats_worker *stats = worker->stats;
+
+	tally->replies += n;
+	tally->reply_bytes += reply->len * n;
+	tally->udp4 += family == 4 ? n : 0;
+	if (likely(reply->rcode == 0))
+		tally->noerror += n;
+	else if (reply->rcode == 3)
+		tally->nxdomain += n;
+	else
+		stele_stats_add(stats, rcode_stat(reply->rcode), n);
+	stele_stats_count_bucket(stats->buckets.RESPONSE_SIZE, STELE_BUCKETS_RESPONSE_SIZE,
+				 reply->len, n);
+	if (unlikely(!tally->row || tally->zone_id != reply->zone_id)) {
+		tally->zone_id = reply->zone_id;
+		tally->row =
+			&worker->rows[zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0];
+	}
+	stele_stats_zone_add(tally->row, zone_stats[reply->reply_class], n);
+	stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TX_BYTES, reply->len * n);
+	if (unlikely(reply->buf[2] & 0x02)) {
+		tally->truncated += n;
+		stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TRUNCATED, n);
+	}
+}
+
+static void count_cookies(struct stele_worker *worker)
+{
+	const struct stele_burst *burst = &worker->burst;
+	unsigned valid = 0, invalid = 0;
+
+	for (unsigned i = 0; i < burst->query_cnt; i++) {
+		valid += burst->replies[i].cookie_valid;
+		invalid += burst->replies[i].cookie_invalid;
+	}
+	stele_stats_add(worker->stats, STELE_STAT_COOKIE_VALID, valid);
+	stele_stats_add(worker->stats, STELE_STAT_COOKIE_INVALID, invalid);
+}
+
+static void answer(struct stele_worker *worker, const struct stele_view *view)
 {
 	struct stele_burst *burst = &worker->burst;
 	const struct stele_answer_settings *answers =
 		__atomic_load_n(&worker->answers, __ATOMIC_ACQUIRE);
-	unsigned cookies_valid = 0, cookies_invalid = 0;
 
 	if (worker->rrl)
 		stele_rrl_tick(worker->rrl,
 			       (uint64_t)((double)burst->began * worker->ns_per_cycle / 1000));
 	stele_answer_batch(worker->answerer, view, answers, (uint32_t)time(NULL), burst->queries,
 			   burst->replies, burst->query_cnt);
+	if (answers->cookies)
+		count_cookies(worker);
+}
+
+static void not_answered(struct stele_worker *worker, const struct stele_worker_zones *zones,
+			 struct rte_mbuf *mbuf, const struct stele_reply *reply)
+{
+	if (reply->verdict == STELE_VERDICT_PUNT) {
+		stele_punt_add(worker, mbuf, STELE_STAT_PUNT_DNS);
+		return;
+	}
+	if (reply->drop_reason == STELE_DROP_POLICY)
+		count_limited(worker, zones, reply);
+	stele_worker_drop(worker, mbuf, drop_stat(worker, reply));
+}
+
+/* Frames around the replies. All are counted here, where they are at hand; hardly any does not leave. */
+static void reply_all(struct stele_worker *worker, const struct stele_worker_zones *zones,
+		      struct tally *ret_tally)
+{
+	struct stele_burst *burst = &worker->burst;
+	struct tally tally = {0};
+
 	for (unsigned i = 0; i < burst->query_cnt; i++) {
 		struct rte_mbuf *mbuf = burst->query_mbufs[i];
 		const struct stele_frame *frame = &burst->frames[i];
 		const struct stele_reply *reply = &burst->replies[i];
-		cookies_valid += reply->cookie_valid;
-		cookies_invalid += reply->cookie_invalid;
-		if (likely(reply->verdict == STELE_VERDICT_REPLY)) {
-			offload_checksums(worker, mbuf, frame);
-			uint32_t len = stele_frame_reply(worker->frame, frame,
-							 rte_pktmbuf_mtod(mbuf, uint8_t *), reply);
-			queue(burst, mbuf, len,
-			      frame->family == 4 ? STELE_STAT_ANSWERED_UDP4 :
-						   STELE_STAT_ANSWERED_UDP6,
-			      reply);
-		} else if (reply->verdict == STELE_VERDICT_PUNT) {
-			stele_punt_add(worker, mbuf, STELE_STAT_PUNT_DNS);
-		} else {
-			if (reply->drop_reason == STELE_DROP_POLICY)
-				count_limited(worker, zones, reply);
-			stele_worker_drop(worker, mbuf, drop_stat(worker, reply));
+		if (unlikely(reply->verdict != STELE_VERDICT_REPLY)) {
+			not_answered(worker, zones, mbuf, reply);
+			continue;
 		}
+		offload_checksums(worker, mbuf, frame);
+		uint32_t len = stele_frame_reply(worker->frame, frame,
+						 rte_pktmbuf_mtod(mbuf, uint8_t *), reply);
+		burst->out_query[queue(burst, mbuf, len)] = (uint8_t)i;
+		tally.bytes += len;
+		count_reply(worker, zones, reply, frame->family, 1, &tally);
 	}
-	stele_stats_add(worker->stats, STELE_STAT_COOKIE_VALID, cookies_valid);
-	stele_stats_add(worker->stats, STELE_STAT_COOKIE_INVALID, cookies_invalid);
+	*ret_tally = tally;
 }
 
 /* ---- out ---- */
@@ -220,112 +305,70 @@ static unsigned transmit(const struct stele_worker *worker, struct rte_mbuf **mb
 	return sent;
 }
 
-static inline enum stele_stat rcode_stat(uint16_t rcode)
+/* Packets from `sent` on stay behind: what was counted of them is taken back. */
+static __attribute__((noinline)) void take_back(struct stele_worker *worker,
+						const struct stele_worker_zones *zones,
+						unsigned sent, struct tally *tally)
 {
-	enum { KNOWN = 24 };
-	static const uint8_t stats[KNOWN] = {
-		[0] = STELE_STAT_RCODE_NOERROR,    [1] = STELE_STAT_RCODE_FORMERR,
-		[2] = STELE_STAT_RCODE_SERVFAIL,   [3] = STELE_STAT_RCODE_NXDOMAIN,
-		[4] = STELE_STAT_RCODE_NOTIMP,     [5] = STELE_STAT_RCODE_REFUSED,
-		[6] = STELE_STAT_RCODE_YXDOMAIN,   [16] = STELE_STAT_RCODE_BADVERS,
-		[23] = STELE_STAT_RCODE_BADCOOKIE,
-	};
-	static_assert(STELE_STAT_RCODE_NOERROR != 0, "0 stands for the others");
-	return rcode < KNOWN && stats[rcode] != 0 ? (enum stele_stat)stats[rcode] :
-						    STELE_STAT_RCODE_OTHER;
-}
+	struct stele_burst *burst = &worker->burst;
 
-/* What a burst adds up to. Written to the counters once, where most replies would add to the same ones. */
-struct tally {
-	uint64_t cycles; /* from the burst's arrival until it was sent */
-	uint64_t bytes, replies, reply_bytes, noerror, nxdomain, truncated, udp4;
-	/* The zone of the reply before: mostly that of the next one too. */
-	uint32_t zone_id;
-	struct stele_stats_zone_row *row;
-};
-
-static inline void count_zone(struct stele_worker *worker, const struct stele_worker_zones *zones,
-			      const struct stele_leaving *leaving, struct tally *tally)
-{
-	static const uint8_t zone_stats[STELE_REPLY_CLASS_CNT] = {
-		[STELE_CLASS_ANSWER] = STELE_ZONE_STAT_ANSWER,
-		[STELE_CLASS_REFERRAL] = STELE_ZONE_STAT_REFERRAL,
-		[STELE_CLASS_NODATA] = STELE_ZONE_STAT_NODATA,
-		[STELE_CLASS_NXDOMAIN] = STELE_ZONE_STAT_NXDOMAIN,
-		[STELE_CLASS_ERROR] = STELE_ZONE_STAT_ERROR,
-	};
-	const struct stele_reply *reply = leaving->reply;
-
-	if (unlikely(!tally->row || tally->zone_id != reply->zone_id)) {
-		tally->zone_id = reply->zone_id;
-		tally->row =
-			&worker->rows[zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0];
+	for (unsigned i = sent; i < burst->out_cnt; i++) {
+		if (i < burst->local_cnt) {
+			stele_stats_add(worker->stats, burst->local_stat[i], (uint64_t)-1);
+		} else {
+			unsigned query = burst->out_query[i];
+			tally->bytes -= rte_pktmbuf_pkt_len(burst->out[i]);
+			count_reply(worker, zones, &burst->replies[query],
+				    burst->frames[query].family, (uint64_t)-1, tally);
+		}
+		stele_worker_drop(worker, burst->out[i], STELE_STAT_DROP_TX_FULL);
 	}
-	stele_stats_zone_add(tally->row, zone_stats[reply->reply_class], 1);
-	stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TX_BYTES, reply->len);
-	if (unlikely(leaving->truncated))
-		stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TRUNCATED, 1);
 }
 
-static inline void count_reply(struct stele_worker *worker, const struct stele_worker_zones *zones,
-			       const struct stele_leaving *leaving, struct tally *tally)
-{
-	struct stele_stats_worker *stats = worker->stats;
-	const struct stele_reply *reply = leaving->reply;
-
-	tally->replies++;
-	tally->reply_bytes += reply->len;
-	tally->udp4 += leaving->stat == STELE_STAT_ANSWERED_UDP4;
-	tally->truncated += leaving->truncated;
-	if (likely(reply->rcode == 0))
-		tally->noerror++;
-	else if (reply->rcode == 3)
-		tally->nxdomain++;
-	else
-		stele_stats_add(stats, rcode_stat(reply->rcode), 1);
-	stele_stats_count_bucket(stats->buckets.RESPONSE_SIZE, STELE_BUCKETS_RESPONSE_SIZE,
-				 reply->len, 1);
-	count_zone(worker, zones, leaving, tally);
-}
-
-static void write_tally(struct stele_worker *worker, const struct tally *tally, unsigned sent)
+static void write_tally(struct stele_worker *worker, const struct tally *tally, uint64_t cycles)
 {
 	struct stele_stats_worker *stats = worker->stats;
 
-	stele_stats_add(stats, STELE_STAT_TX_PACKETS, sent);
-	stele_stats_add(stats, STELE_STAT_TX_BYTES, tally->bytes);
 	if (tally->replies == 0)
 		return;
-	uint64_t ns = (uint64_t)((double)tally->cycles * worker->ns_per_cycle);
 	stele_stats_add(stats, STELE_STAT_ANSWERED_UDP4, tally->udp4);
 	stele_stats_add(stats, STELE_STAT_ANSWERED_UDP6, tally->replies - tally->udp4);
 	stele_stats_add(stats, STELE_STAT_RCODE_NOERROR, tally->noerror);
 	stele_stats_add(stats, STELE_STAT_RCODE_NXDOMAIN, tally->nxdomain);
 	stele_stats_add(stats, STELE_STAT_TRUNCATED, tally->truncated);
 	stele_stats_add_sum(stats, STELE_HISTOGRAM_RESPONSE_SIZE, tally->reply_bytes);
-	STELE_STATS_RECORD(stats, RESPONSE_TIME, ns, tally->replies);
+	STELE_STATS_RECORD(stats, RESPONSE_TIME, (uint64_t)((double)cycles * worker->ns_per_cycle),
+			   tally->replies);
 }
 
-static void send_all(struct stele_worker *worker, const struct stele_worker_zones *zones)
+/* The bytes of local replies that are to leave. */
+static uint64_t local_bytes(const struct stele_burst *burst, unsigned cnt)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < cnt; i++)
+		bytes += rte_pktmbuf_pkt_len(burst->out[i]);
+	return bytes;
+}
+
+static void send_all(struct stele_worker *worker, const struct stele_worker_zones *zones,
+		     struct tally *tally)
 {
 	struct stele_burst *burst = &worker->burst;
-	struct tally tally = {0};
 
 	if (burst->out_cnt == 0)
 		return;
+	uint64_t bytes = local_bytes(burst, burst->local_cnt);
 	unsigned sent = transmit(worker, burst->out, burst->out_cnt);
-	tally.cycles = rte_rdtsc() - burst->began;
-	for (unsigned i = 0; i < sent; i++) {
-		const struct stele_leaving *leaving = &burst->leaving[i];
-		tally.bytes += leaving->len;
-		if (likely(leaving->reply != NULL))
-			count_reply(worker, zones, leaving, &tally);
-		else
-			stele_stats_add(worker->stats, leaving->stat, 1);
+	uint64_t cycles = rte_rdtsc() - burst->began;
+	if (unlikely(sent < burst->out_cnt)) {
+		for (unsigned i = sent; i < burst->local_cnt; i++)
+			bytes -= rte_pktmbuf_pkt_len(burst->out[i]);
+		take_back(worker, zones, sent, tally);
 	}
-	for (unsigned i = sent; i < burst->out_cnt; i++)
-		stele_worker_drop(worker, burst->out[i], STELE_STAT_DROP_TX_FULL);
-	write_tally(worker, &tally, sent);
+	stele_stats_add(worker->stats, STELE_STAT_TX_PACKETS, sent);
+	stele_stats_add(worker->stats, STELE_STAT_TX_BYTES, bytes + tally->bytes);
+	write_tally(worker, tally, cycles);
 }
 
 static void count_slipped(struct stele_worker *worker)
@@ -344,6 +387,7 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 {
 	struct stele_burst *burst = &worker->burst;
 	const struct stele_worker_zones *zones = __atomic_load_n(&worker->zones, __ATOMIC_ACQUIRE);
+	struct tally tally = {0};
 	uint64_t bytes = 0;
 
 	burst->began = rte_rdtsc();
@@ -357,14 +401,16 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 	}
 
 	stele_stats_begin(worker->stats);
-	burst->query_cnt = burst->out_cnt = burst->punt_cnt = 0;
+	burst->query_cnt = burst->out_cnt = burst->local_cnt = burst->punt_cnt = 0;
 	for (unsigned i = 0; i < cnt; i++) {
 		bytes += rte_pktmbuf_pkt_len(mbufs[i]);
 		sort(worker, mbufs[i], view != NULL);
 	}
-	if (likely(burst->query_cnt > 0))
-		answer(worker, view, zones);
-	send_all(worker, zones);
+	if (likely(burst->query_cnt > 0)) {
+		answer(worker, view);
+		reply_all(worker, zones, &tally);
+	}
+	send_all(worker, zones, &tally);
 	stele_punt_flush(worker);
 	if (worker->rrl)
 		count_slipped(worker);

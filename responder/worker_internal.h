@@ -31,15 +31,11 @@ struct stele_burst {
 	struct stele_query queries[STELE_BURST_MAX];
 	struct stele_reply replies[STELE_BURST_MAX];
 
-	/* What leaves, and how it will be counted. */
-	unsigned out_cnt;
+	/* What leaves: first local replies, then those to queries. Counted already. */
+	unsigned out_cnt, local_cnt;
 	struct rte_mbuf *out[STELE_BURST_MAX];
-	struct stele_leaving {
-		const struct stele_reply *reply; /* NULL: a local one */
-		uint16_t len;                    /* of the frame */
-		uint8_t stat;                    /* enum stele_stat */
-		bool truncated;
-	} leaving[STELE_BURST_MAX];
+	uint8_t local_stat[STELE_BURST_MAX]; /* enum stele_stat */
+	uint8_t out_query[STELE_BURST_MAX];  /* which query it replies to */
 
 	unsigned punt_cnt;
 	struct rte_mbuf *punts[STELE_BURST_MAX];
