@@ -30,6 +30,15 @@ STELE_FRAME_PUNT_REASONS(CHECK_PUNT)
 STELE_FRAME_DROP_REASONS(CHECK_DROP)
 static_assert(STELE_STAT_CNT <= UINT8_MAX, "counters are kept in a byte");
 
+/* What a stage took that began at `from`. Returns when it ended. */
+static inline uint64_t end_stage(struct stele_worker *worker, enum stele_stat stage, uint64_t from)
+{
+	uint64_t now = rte_rdtsc();
+
+	stele_stats_add(worker->stats, stage, now - from);
+	return now;
+}
+
 /* ---- in ---- */
 
 static inline uint32_t offloads(const struct stele_worker *worker, const struct rte_mbuf *mbuf)
@@ -79,33 +88,25 @@ static void reply_locally(struct stele_worker *worker, struct rte_mbuf *mbuf,
 	stele_stats_add(worker->stats, stats[frame->reason], 1);
 }
 
-static inline void sort(struct stele_worker *worker, struct rte_mbuf *mbuf, bool image)
+static inline void take_query(struct stele_worker *worker, struct rte_mbuf *mbuf, uint8_t *bytes,
+			      const struct stele_frame *frame)
 {
 	struct stele_burst *burst = &worker->burst;
-	struct stele_frame *frame = &burst->frames[burst->query_cnt];
-	uint8_t *bytes = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	unsigned i = burst->query_cnt++;
+	struct stele_query *query = &burst->queries[i];
 
-	if (unlikely(mbuf->nb_segs > 1)) {
-		/* Buffers hold whole frames of the port's MTU. */
-		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_TOO_LONG);
-		return;
-	}
-	stele_frame_parse(worker->frame, bytes, rte_pktmbuf_data_len(mbuf),
-			  (uint32_t)(mbuf->buf_len - mbuf->data_off), offloads(worker, mbuf),
-			  frame);
+	burst->query_mbufs[i] = mbuf;
+	stele_frame_query(frame, bytes, query, &burst->replies[i]);
+	if (worker->rrl)
+		query->client_hash = stele_rrl_prefetch(worker->rrl, &query->client);
+}
+
+static __attribute__((noinline)) void take_other(struct stele_worker *worker, struct rte_mbuf *mbuf,
+						 const struct stele_frame *frame)
+{
 	switch (frame->verdict) {
 	case STELE_FRAME_QUERY:
-		if (unlikely(!image)) {
-			stele_worker_drop(worker, mbuf, STELE_STAT_DROP_NO_IMAGE);
-			return;
-		}
-		stele_frame_query(frame, bytes, &burst->queries[burst->query_cnt],
-				  &burst->replies[burst->query_cnt]);
-		if (worker->rrl) {
-			struct stele_query *query = &burst->queries[burst->query_cnt];
-			query->client_hash = stele_rrl_prefetch(worker->rrl, &query->client);
-		}
-		burst->query_mbufs[burst->query_cnt++] = mbuf;
+		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_NO_IMAGE);
 		break;
 	case STELE_FRAME_LOCAL:
 		reply_locally(worker, mbuf, frame);
@@ -120,16 +121,33 @@ static inline void sort(struct stele_worker *worker, struct rte_mbuf *mbuf, bool
 	}
 }
 
+static inline void sort(struct stele_worker *worker, struct rte_mbuf *mbuf, bool image)
+{
+	struct stele_frame *frame = &worker->burst.frames[worker->burst.query_cnt];
+	uint8_t *bytes = rte_pktmbuf_mtod(mbuf, uint8_t *);
+
+	if (unlikely(mbuf->nb_segs > 1)) {
+		/* Buffers hold whole frames of the port's MTU. */
+		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_TOO_LONG);
+		return;
+	}
+	stele_frame_parse(worker->frame, bytes, rte_pktmbuf_data_len(mbuf),
+			  (uint32_t)(mbuf->buf_len - mbuf->data_off), offloads(worker, mbuf),
+			  frame);
+	if (likely(frame->verdict == STELE_FRAME_QUERY && image))
+		take_query(worker, mbuf, bytes, frame);
+	else
+		take_other(worker, mbuf, frame);
+}
+
 /* ---- between ---- */
 
-static inline void offload_checksums(const struct stele_worker *worker, struct rte_mbuf *mbuf,
-				     const struct stele_frame *frame)
+static __attribute__((noinline)) void offload_checksums(const struct stele_worker *worker,
+							struct rte_mbuf *mbuf,
+							const struct stele_frame *frame)
 {
 	uint32_t flags = worker->frame->flags;
 
-	mbuf->ol_flags = 0;
-	if ((flags & (STELE_FRAME_TX_IP_CKSUM | STELE_FRAME_TX_UDP_CKSUM)) == 0)
-		return;
 	/* A reply has no options. */
 	uint64_t l3_len = frame->family == 4 ? 20 : 40;
 	mbuf->tx_offload = frame->l3_off | l3_len << RTE_MBUF_L3_LEN_OFS;
@@ -166,10 +184,12 @@ static enum stele_stat drop_stat(const struct stele_worker *worker, const struct
 
 /* What the replies of a burst add up to. Written to the counters once, where most would add to the same ones. */
 struct tally {
-	uint64_t replies, bytes, reply_bytes, noerror, nxdomain, truncated, udp4;
-	/* The zone of the reply before: mostly that of the next one too. */
+	uint64_t replies, bytes, reply_bytes, nxdomain, other_rcodes, truncated, udp4;
+	/* The zone of the reply before, mostly that of the next one too, and what `reply_bytes` were when
+	 * it began. */
 	uint32_t zone_id;
 	struct stele_stats_zone_row *row;
+	uint64_t zone_began;
 };
 
 static inline enum stele_stat rcode_stat(uint16_t rcode)
@@ -187,6 +207,24 @@ static inline enum stele_stat rcode_stat(uint16_t rcode)
 						    STELE_STAT_RCODE_OTHER;
 }
 
+/* What was sent of a zone, as far as it is not in its row yet. */
+static inline void write_zone_bytes(struct tally *tally)
+{
+	if (tally->row)
+		stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TX_BYTES,
+				     tally->reply_bytes - tally->zone_began);
+	tally->zone_began = tally->reply_bytes;
+}
+
+static __attribute__((noinline)) void change_zone(struct stele_worker *worker,
+						  const struct stele_worker_zones *zones,
+						  uint32_t zone_id, struct tally *tally)
+{
+	write_zone_bytes(tally);
+	tally->zone_id = zone_id;
+	tally->row = &worker->rows[zones ? stele_stats_zone_slot(zones->map, zone_id) : 0];
+}
+
 /* `n` is 1, or -1 for a reply that was counted and did not leave. Its bytes are still there. */
 static inline __attribute__((always_inline)) void
 count_reply(struct stele_worker *worker, const struct stele_worker_zones *zones,
@@ -201,24 +239,22 @@ count_reply(struct stele_worker *worker, const struct stele_worker_zones *zones,
 	};
 	struct stele_stats_worker *stats = worker->stats;
 
+	if (unlikely(!tally->row || tally->zone_id != reply->zone_id))
+		change_zone(worker, zones, reply->zone_id, tally);
 	tally->replies += n;
 	tally->reply_bytes += reply->len * n;
 	tally->udp4 += family == 4 ? n : 0;
-	if (likely(reply->rcode == 0))
-		tally->noerror += n;
-	else if (reply->rcode == 3)
+	if (likely(reply->rcode == 0)) {
+		/* All that is none of the others. */
+	} else if (reply->rcode == 3) {
 		tally->nxdomain += n;
-	else
+	} else {
+		tally->other_rcodes += n;
 		stele_stats_add(stats, rcode_stat(reply->rcode), n);
+	}
 	stele_stats_count_bucket(stats->buckets.RESPONSE_SIZE, STELE_BUCKETS_RESPONSE_SIZE,
 				 reply->len, n);
-	if (unlikely(!tally->row || tally->zone_id != reply->zone_id)) {
-		tally->zone_id = reply->zone_id;
-		tally->row =
-			&worker->rows[zones ? stele_stats_zone_slot(zones->map, reply->zone_id) : 0];
-	}
 	stele_stats_zone_add(tally->row, zone_stats[reply->reply_class], n);
-	stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TX_BYTES, reply->len * n);
 	if (unlikely(reply->buf[2] & 0x02)) {
 		tally->truncated += n;
 		stele_stats_zone_add(tally->row, STELE_ZONE_STAT_TRUNCATED, n);
@@ -271,6 +307,7 @@ static void reply_all(struct stele_worker *worker, const struct stele_worker_zon
 {
 	struct stele_burst *burst = &worker->burst;
 	struct tally tally = {0};
+	bool tx_cksum = worker->tx_cksum;
 
 	for (unsigned i = 0; i < burst->query_cnt; i++) {
 		struct rte_mbuf *mbuf = burst->query_mbufs[i];
@@ -280,7 +317,9 @@ static void reply_all(struct stele_worker *worker, const struct stele_worker_zon
 			not_answered(worker, zones, mbuf, reply);
 			continue;
 		}
-		offload_checksums(worker, mbuf, frame);
+		mbuf->ol_flags = 0;
+		if (tx_cksum)
+			offload_checksums(worker, mbuf, frame);
 		uint32_t len = stele_frame_reply(worker->frame, frame,
 						 rte_pktmbuf_mtod(mbuf, uint8_t *), reply);
 		burst->out_query[queue(burst, mbuf, len)] = (uint8_t)i;
@@ -325,15 +364,17 @@ static __attribute__((noinline)) void take_back(struct stele_worker *worker,
 	}
 }
 
-static void write_tally(struct stele_worker *worker, const struct tally *tally, uint64_t cycles)
+static void write_tally(struct stele_worker *worker, struct tally *tally, uint64_t cycles)
 {
 	struct stele_stats_worker *stats = worker->stats;
 
+	write_zone_bytes(tally);
 	if (tally->replies == 0)
 		return;
 	stele_stats_add(stats, STELE_STAT_ANSWERED_UDP4, tally->udp4);
 	stele_stats_add(stats, STELE_STAT_ANSWERED_UDP6, tally->replies - tally->udp4);
-	stele_stats_add(stats, STELE_STAT_RCODE_NOERROR, tally->noerror);
+	stele_stats_add(stats, STELE_STAT_RCODE_NOERROR,
+			tally->replies - tally->nxdomain - tally->other_rcodes);
 	stele_stats_add(stats, STELE_STAT_RCODE_NXDOMAIN, tally->nxdomain);
 	stele_stats_add(stats, STELE_STAT_TRUNCATED, tally->truncated);
 	stele_stats_add_sum(stats, STELE_HISTOGRAM_RESPONSE_SIZE, tally->reply_bytes);
@@ -352,7 +393,7 @@ static uint64_t local_bytes(const struct stele_burst *burst, unsigned cnt)
 }
 
 static void send_all(struct stele_worker *worker, const struct stele_worker_zones *zones,
-		     struct tally *tally)
+		     struct tally *tally, uint64_t now)
 {
 	struct stele_burst *burst = &worker->burst;
 
@@ -360,7 +401,7 @@ static void send_all(struct stele_worker *worker, const struct stele_worker_zone
 		return;
 	uint64_t bytes = local_bytes(burst, burst->local_cnt);
 	unsigned sent = transmit(worker, burst->out, burst->out_cnt);
-	uint64_t cycles = rte_rdtsc() - burst->began;
+	uint64_t cycles = end_stage(worker, STELE_STAT_CYCLES_TX, now) - burst->began;
 	if (unlikely(sent < burst->out_cnt)) {
 		for (unsigned i = sent; i < burst->local_cnt; i++)
 			bytes -= rte_pktmbuf_pkt_len(burst->out[i]);
@@ -383,7 +424,7 @@ static void count_slipped(struct stele_worker *worker)
 }
 
 void stele_burst_process(struct stele_worker *worker, const struct stele_view *view,
-			 struct rte_mbuf **mbufs, unsigned cnt)
+			 struct rte_mbuf **mbufs, unsigned cnt, uint64_t polled)
 {
 	struct stele_burst *burst = &worker->burst;
 	const struct stele_worker_zones *zones = __atomic_load_n(&worker->zones, __ATOMIC_ACQUIRE);
@@ -406,14 +447,18 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 		bytes += rte_pktmbuf_pkt_len(mbufs[i]);
 		sort(worker, mbufs[i], view != NULL);
 	}
+	uint64_t now = end_stage(worker, STELE_STAT_CYCLES_PARSE, burst->began);
 	if (likely(burst->query_cnt > 0)) {
 		answer(worker, view);
+		now = end_stage(worker, STELE_STAT_CYCLES_ANSWER, now);
 		reply_all(worker, zones, &tally);
+		now = end_stage(worker, STELE_STAT_CYCLES_COMPOSE, now);
 	}
-	send_all(worker, zones, &tally);
+	send_all(worker, zones, &tally, now);
 	stele_punt_flush(worker);
 	if (worker->rrl)
 		count_slipped(worker);
+	stele_stats_add(worker->stats, STELE_STAT_CYCLES_RX, burst->began - polled);
 	stele_stats_add(worker->stats, STELE_STAT_RX_PACKETS, cnt);
 	stele_stats_add(worker->stats, STELE_STAT_RX_BYTES, bytes);
 	stele_stats_add(worker->stats, STELE_STAT_BURSTS, 1);

@@ -182,7 +182,7 @@ static inline uint32_t stele_stats_bucket(uint64_t value, uint32_t bucket_cnt)
 	/* 0 … 15 have a bucket each. Without a branch: sizes and times are what no predictor knows. */
 	unsigned shift = 60u - (unsigned)__builtin_clzll(value | 8);
 	uint32_t bucket = 8 * shift + (uint32_t)(value >> shift);
-	return bucket < bucket_cnt ? bucket : bucket_cnt - 1;
+	return __builtin_expect(bucket < bucket_cnt, 1) ? bucket : bucket_cnt - 1;
 }
 
 /* The smallest value that counts in `bucket`. */

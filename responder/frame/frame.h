@@ -168,8 +168,8 @@ struct stele_frame_port {
 	uint32_t slot4_mask, slot6_mask;
 	uint64_t first4;       /* the first IPv4 address, as a key; UINT64_MAX: none */
 	uint64_t suspects4[4]; /* bit set: some source with this first byte is forged */
-	uint8_t mac[6];                                                  /* public */
-	uint32_t address_cnt;                                            /* public */
+	uint8_t mac[6];        /* public */
+	uint32_t address_cnt;  /* public */
 	struct stele_frame_address addresses[STELE_FRAME_ADDRESSES_MAX]; /* public */
 	/* Open addressing. A key is an address in the byte order of the packet, 0 for none. */
 	struct stele_frame_slot4 {

@@ -53,8 +53,7 @@ FRAME_INLINE bool udp_is_plain(const struct stele_frame_port *port, uint64_t hea
 	       len >= UDP_SZ && len <= room;
 }
 
-FRAME_INLINE bool udp_sum_is_right(const uint8_t *addresses, uint32_t addresses_sz,
-				    uint64_t header)
+FRAME_INLINE bool udp_sum_is_right(const uint8_t *addresses, uint32_t addresses_sz, uint64_t header)
 {
 	uint32_t len = __builtin_bswap16((uint16_t)(header >> 32));
 	return sum_fold(sum_bytes(addresses, addresses_sz + len) + sum_pseudo(PROTO_UDP, len)) ==

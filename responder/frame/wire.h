@@ -147,7 +147,8 @@ FRAME_INLINE uint64_t sum_bytes(const uint8_t *p, uint32_t len)
 {
 	const uint8_t *last = p + len - 32;
 	uint32_t left = len % 32;
-	__m256i tail = _mm256_and_si256(sum_load_32(last), sum_load_32(stele_frame_tail_mask + left));
+	__m256i tail =
+		_mm256_and_si256(sum_load_32(last), sum_load_32(stele_frame_tail_mask + left));
 	__m256i sum = _mm256_sll_epi64(sum_add_32(_mm256_setzero_si256(), tail),
 				       _mm_cvtsi32_si128((int)(8 * (left & 1))));
 	for (; p <= last; p += 32)
