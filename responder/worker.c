@@ -154,8 +154,7 @@ uint64_t stele_worker_quiescent(const struct stele_worker *worker)
 	return __atomic_load_n(&worker->stats->values[STELE_STAT_QUIESCENT], __ATOMIC_RELAXED);
 }
 
-/* Whether there was anything to do. */
-static bool poll_once(struct stele_worker *worker)
+bool stele_worker_turn(struct stele_worker *worker)
 {
 	struct rte_mbuf *mbufs[STELE_BURST_MAX];
 	const struct stele_view *view = stele_serve_view(worker->root);
@@ -201,7 +200,7 @@ int stele_worker_run(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	stele_serve_reader_begin();
 	for (;;) {
-		bool busy = poll_once(worker);
+		bool busy = stele_worker_turn(worker);
 		uint32_t orders = __atomic_load_n(&worker->orders, __ATOMIC_RELAXED);
 		if (unlikely(orders) && follow_orders(worker, orders, busy, &deadline))
 			break;
