@@ -7,7 +7,7 @@
 #include "lib/daemon/log.h"
 #include "lib/daemon/privileges.h"
 #include "responder/log_dpdk.h"
-#include "responder/settings.h"
+#include "lib/serving/settings.h"
 #include "responder/telemetry.h"
 
 #include <rte_launch.h>
@@ -142,10 +142,11 @@ static int make_workers(struct stele_responder *responder, struct stele_error *r
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for workers");
 	rc = stele_own_secret_make(&responder->own_secret, reterr);
 	if (!rc)
-		rc = stele_settings_answers(responder->config, &responder->own_secret,
+		rc = stele_settings_answers(&responder->config->answers.common,
+					    &responder->config->cookies, &responder->own_secret,
 					    &responder->answers, reterr);
 	if (!rc)
-		rc = stele_settings_rrl(responder->config, cnt, &rrl, reterr);
+		rc = stele_settings_rrl(&responder->config->rrl, cnt, &rrl, reterr);
 	for (unsigned i = 0; i < responder->port_cnt && !rc; i++)
 		for (unsigned j = 0; j < responder->ports[i].queue_cnt && !rc; j++)
 			rc = make_worker(responder, i, j, &rrl, reterr);
@@ -173,6 +174,11 @@ static int save_findings(void *images, json_t *response, struct stele_error *ret
 	(void)reterr;
 	stele_images_save_findings(images);
 	return 0;
+}
+
+static void tidy(void *images)
+{
+	stele_images_tidy(images);
 }
 
 /* Without an image the responder is still of use: one can be loaded into it. */
@@ -237,7 +243,7 @@ int stele_responder_start(struct stele_responder *responder,
 		rc = stele_privileges_drop(config->user, keeps_net(responder) ? STELE_KEEP_NET : 0,
 					   reterr);
 	if (!rc)
-		rc = stele_jobs_start(&responder->jobs, reterr);
+		rc = stele_jobs_start(tidy, responder->images, &responder->jobs, reterr);
 	if (!rc) {
 		/* Before the workers: nobody has to wait for anybody. */
 		restore_image(responder);

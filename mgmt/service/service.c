@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/service/internal.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 
 /* Descriptors besides those of connections. */
@@ -74,12 +72,11 @@ int stele_service_new(const struct stele_service_settings *given,
 	int status = 0;
 	if (!service->clients || !service->workers)
 		status = stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	else if (getrandom(service->own_secret, sizeof(service->own_secret), 0) !=
-		 sizeof(service->own_secret))
-		status = stele_fail_errno(reterr, errno, "the kernel gives no random numbers");
+	else
+		status = stele_own_secret_make(&service->own_secret, reterr);
 	if (status == 0)
-		status = service_settings_new(config, given->keys, service->own_secret, &settings,
-					      reterr);
+		status = service_settings_new(config, given->keys, worker_cnt, &service->own_secret,
+					      &settings, reterr);
 	if (status == 0)
 		status = check_addresses(config, reterr);
 	if (status == 0) {
@@ -117,7 +114,7 @@ void stele_service_free(struct stele_service *service)
 		worker_end(&service->workers[i]);
 	free(service->workers);
 	clients_free(service->clients);
-	OPENSSL_cleanse(service->own_secret, sizeof(service->own_secret));
+	OPENSSL_cleanse(&service->own_secret, sizeof(service->own_secret));
 	free(service);
 }
 
@@ -133,8 +130,7 @@ static void apply(struct stele_task *task)
 	struct change *change = (struct change *)(void *)task;
 	struct worker *worker = change->worker;
 
-	service_settings_release(worker->settings);
-	worker->settings = change->settings;
+	worker_set(worker, change->settings);
 	free(change);
 }
 
@@ -142,7 +138,8 @@ int stele_service_reload(struct stele_service *service, const struct stele_mgmtd
 			 struct stele_tsig_keys *keys, struct stele_error *reterr)
 {
 	struct service_settings *settings;
-	int status = service_settings_new(config, keys, service->own_secret, &settings, reterr);
+	int status = service_settings_new(config, keys, service->worker_cnt, &service->own_secret,
+					  &settings, reterr);
 
 	if (status != 0)
 		return status;

@@ -189,6 +189,36 @@ def test_the_last_good_image_is_served_again(images, node):
 
 
 @needs_namespaces
+def test_a_load_does_not_wait_for_the_memory_of_it(images, node, tmp_path):
+    """Another file of the same name is what a start would serve anyhow: that is noted later. What a link stands
+    for is not."""
+    def noted():
+        return os.stat(os.path.join(node.config["state_dir"], "last-image.json")).st_ino
+
+    name, link, new = (str(tmp_path / each) for each in ("image", "link", "new"))
+    shutil.copy(images[0], name)
+    assert node.load(name)["ok"]
+    before = noted()
+    shutil.copy(images[1], new)
+    os.replace(new, name)
+    assert node.load(name)["ok"]
+    assert noted() == before
+    end = time.monotonic() + 30
+    while noted() == before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+    os.symlink(images[0], link)
+    assert node.load(link)["ok"]
+    os.symlink(images[1], new)
+    os.replace(new, link)
+    assert node.load(link)["ok"]
+    node.kill()
+    node.start()
+    assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+
+
+@needs_namespaces
 def test_what_was_verified_is_not_verified_again(images, node):
     """After a start, an update and a damaged memory of it: always the same answers."""
     def restart(change=None):
