@@ -397,7 +397,7 @@ int main(int argc, char **argv)
 	loop->query_cnt = HOT_CNT < cases[0].query_cnt ? HOT_CNT : cases[0].query_cnt;
 
 	for (unsigned i = 0; i < case_cnt; i++) {
-		cases[i].slices = malloc((query_cnt / batch / SLICE_BATCHES + 1) * rounds *
+		cases[i].slices = calloc((query_cnt / batch / SLICE_BATCHES + 1) * rounds,
 					 sizeof(*cases[i].slices));
 		if (cases[i].slices == NULL)
 			abort();
