@@ -2,7 +2,7 @@
 """The commands of README.md and docs/operation.md work as they stand there.
 
 Blocks marked `sh` run here, in their order, in one shell; `yaml` is a configuration. Blocks marked `console` are
-those that build, ask for a network card, or are run by another test (test_quickstart.py).
+those that build, ask for a network card, or are run by another test (test_docs_commands.py says which).
 
 The machine of docs/operation.md: namespaces for network and files, in which /etc, /usr and /var are
 the real ones with all changes thrown away; the port is a veth with AF_PACKET instead of a card.
@@ -18,10 +18,10 @@ import netns
 import peers
 import responder
 import stele
+from documents import blocks, script
 
 ROOT = responder.ROOT
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(ROOT, "build")
-KINDS = {"sh", "console", "yaml", ""}    # "": pictures
 
 # Where there is no systemd: what `systemctl` does with the unit, as far as these pages need it.
 SYSTEMCTL = r"""#!/bin/sh
@@ -77,30 +77,6 @@ cp -a {root}/config {root}/scripts repository/
 cd repository
 exec sh -exc "$SCRIPT"
 """
-
-
-def blocks(name):
-    """[(kind, text)] of a page's fenced blocks."""
-    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
-        return re.findall(r"^```(\w*)\n(.*?)^```$", file.read(), re.M | re.S)
-
-
-def script(name):
-    return "\n".join(text for kind, text in blocks(name) if kind == "sh")
-
-
-@pytest.mark.parametrize("name", ["README.md", "docs/operation.md"])
-def test_each_block_says_what_it_is(name):
-    kinds = {kind for kind, _ in blocks(name)}
-    assert kinds <= KINDS and "sh" in kinds
-
-
-@pytest.mark.parametrize("name", ["README.md", "docs/operation.md"])
-def test_links_lead_somewhere(name):
-    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
-        links = re.findall(r"\]\(([^)#]+)", file.read())
-    folder = os.path.dirname(os.path.join(ROOT, name))
-    assert links and [link for link in links if not os.path.exists(os.path.join(folder, link))] == []
 
 
 def test_commands_without_a_server(tmp_path):
