@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+import documents
 import mgmtd
 import netns
 import peers
@@ -106,6 +107,17 @@ def test_the_configurations_are_right(tmp_path):
         done = subprocess.run([program, "-c", path, "--check"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("program,example", [("stele-responder", "config/responder.example.yaml"),
+                                             ("stele-mgmtd", "config/mgmtd.example.yaml")])
+def test_the_examples_have_all_options(program, example):
+    """As the pages say of them. That they are right is tested with the programs (test_*_life.py)."""
+    section = documents.text("docs/configuration.md").split("\n## %s\n" % program)[1].split("\n## ")[0]
+    options = re.findall(r"^\| `(\w+)` \|", section, re.M)
+    assert len(options) > 40
+    text = documents.text(example)
+    assert [name for name in options if not re.search(r"\b%s:" % name, text)] == []
 
 
 def without_a_card(text):
