@@ -19,7 +19,7 @@ import stele
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(documents.ROOT, "build")
 FOLDERS = {"stele-compile": "zonecompiler", "stele-responder": "responder", "stele-mgmtd": "mgmt",
            "stelectl": "mgmt"}
-RUN = {"README.md", "docs/operation.md"}    # by test_docs.py
+RUN = {"README.md", "docs/operation.md", "docs/runbooks.md"}    # by test_docs.py
 KINDS = {"sh", "console", "yaml", "json", ""}
 
 QUICKSTART = "tests/integration/test_quickstart.py::"
@@ -154,7 +154,7 @@ def test_options_in_running_text(name):
     """`--option` and `command --option`, where the text says whose it is."""
     known = all_help()
     for piece in documents.spoken(name):
-        if piece.split()[0] in ("valgrind", "testpmd", "meson", "chrt", "python3"):
+        if piece.split()[0] in ("valgrind", "testpmd", "meson", "chrt", "python3", "rsync"):
             continue    # others'
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", piece):
             assert re.search(r"(?<![\w-])%s(?![\w-])" % option, known), "%s: %s" % (option, piece)

@@ -18,7 +18,7 @@ FILES = [
     "share/man/man8/stele-responder.8", "share/man/man8/stele-mgmtd.8",
     "share/doc/stele/responder.example.yaml", "share/doc/stele/mgmtd.example.yaml",
     "share/doc/stele/alerts.example.yaml",
-    *("share/doc/stele/" + name for name in ("operation.md", "configuration.md", "architecture.md",
+    *("share/doc/stele/" + name for name in ("operation.md", "runbooks.md", "configuration.md", "architecture.md",
                                              "conformance.md", "control-protocol.md", "image-format.md")),
 ]
 UNITS = [name for name in FILES if name.endswith(".service")]
