@@ -305,6 +305,8 @@ def test_full_disk(tmp_path):
         with mgmtd.Daemon({"zones": zones("a.test")}, folder=str(folder), start=False) as daemon:
             daemon.log = str(tmp_path / "log")
             daemon.start()
+            # Before there is an image, every name gets SERVFAIL.
+            daemon.wait_for(lambda: daemon.query("elsewhere.test").rcode() == REFUSED)
             daemon.wait_for(lambda: daemon.query("a.test").rcode() == SERVFAIL)
             filler = os.open(folder / "filler", os.O_CREAT | os.O_WRONLY)
             with pytest.raises(OSError):
