@@ -16,6 +16,17 @@ import test_frames
 BATCH = 40
 
 
+def is_kept(frame):
+    """Whether the kernel keeps it: AF_PACKET with several queues has it put fragments of IPv4 together first, and the
+    parts of these never make a whole."""
+    at = 18 if frame[12:14] == b"\x81\x00" else 14
+    if frame[at - 2:at] != b"\x08\x00" or len(frame) < at + 20 or frame[at] >> 4 != 4:
+        return False
+    head, size, place = 4 * (frame[at] & 15), int.from_bytes(frame[at + 2:at + 4], "big"), frame[at + 6:at + 8]
+    return (head >= 20 and head <= size <= len(frame) - at and
+            int.from_bytes(place, "big") & 0x3FFF != 0)
+
+
 class Flooder(threading.Thread):
     def __init__(self, world, zones, seed, frames_per_s):
         super().__init__(daemon=True, name="flood")
@@ -23,7 +34,7 @@ class Flooder(threading.Thread):
         self.rng = random.Random("%s flood" % seed)
         self.halted, self.faults = threading.Event(), []
         self.sent = {"damaged": 0, "random names": 0, "one question": 0, "forged": 0}
-        self.refused = 0
+        self.refused = self.kept = 0
         self.known = [frame for frame, _ in test_frames.CASES.values()]
         # Of another length at each end, so that what is refused for its length is not too much of it.
         self.hot = dnswire.query("h001." + zones[0], "TXT")
@@ -41,8 +52,10 @@ class Flooder(threading.Thread):
                 begin, kind = time.monotonic(), self.rng.choice(list(self.sent))
                 for _ in range(BATCH):
                     try:
-                        sock.send(self.frame(kind))
+                        frame = self.frame(kind)
+                        sock.send(frame)
                         self.sent[kind] += 1
+                        self.kept += is_kept(frame)
                     except OSError:
                         self.refused += 1    # the queue is full, or the kernel takes no such frame
                 self.halted.wait(max(0, begin + BATCH / self.rate - time.monotonic()))

@@ -23,6 +23,7 @@ import world as soak_world
 from balance import difference
 
 SETTLE_S = 90
+QUIET_S = 40
 # What may lie on the small disk and beside the sockets while all runs.
 DISK = re.compile(r"(store/(data|lock)\.mdb|image(\.boot)?|state(/.*)?|responder(/.*)?)$")
 TEMPORARY = re.compile(r"\.(tmp|new|part|compact|\d+)$|[~]$|/tmp|XXXXXX")
@@ -207,7 +208,7 @@ def leftovers(world):
             path = os.path.relpath(os.path.join(folder, name), world.disk)
             if not DISK.match(path) or TEMPORARY.search(path):
                 found.append("%s, %d bytes" % (path, os.stat(os.path.join(folder, name)).st_size))
-    sockets = set(os.listdir(world.node.folder)) - {"config.yaml", "control", "log", "state", "control.stats"}
+    sockets = set(os.listdir(world.node.folder)) - {"config.yaml", "control", "log", "state", "control.stats", "control.lock"}
     found += ["%s beside the responder's socket" % name for name in sorted(sockets)]
     stats = os.path.basename(world.stats_path)
     found += ["/dev/shm/" + name for name in os.listdir("/dev/shm") if name.startswith(stats) and name != stats]
@@ -215,9 +216,13 @@ def leftovers(world):
 
 
 def sizes(world):
-    """(bytes of the image, bytes of one that is built anew, bytes of the store), and that both are good."""
+    """(bytes of the image, bytes of one that is built anew, bytes of the store), and that both are good. The daemon
+    copies an image without its garbage when nothing has changed for ten seconds."""
     fresh = world.path("fresh.image")
     stele.run("build", "--store", world.daemon.store, "-o", fresh)
+    end = time.monotonic() + QUIET_S
+    while os.path.getsize(world.daemon.image) > 2 * os.path.getsize(fresh) + (16 << 20) and time.monotonic() < end:
+        time.sleep(0.5)
     stele.run("verify", world.daemon.image)
     stele.run("verify", fresh)
     return (os.path.getsize(world.daemon.image), os.path.getsize(fresh),

@@ -8,6 +8,7 @@ import threading
 import time
 
 EVERY_S = 0.5
+STARVED_S = 0.4       # others have the processor: a worker that waits so long is not to blame
 LIFE_MIN_S = 12       # of a life that is long enough to be judged
 WARM_UP = 0.35        # of a life: caches and allocators fill
 # What an allocator may still take in a life after its warm-up; a leak of one small object a change would be more
@@ -24,6 +25,15 @@ def sample(pid):
             "handles": len(os.listdir("/proc/%d/fd" % pid))}
 
 
+def waited_s(pid):
+    """{thread: seconds that it could have run and did not}"""
+    waits = {}
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/schedstat" % (pid, thread), encoding="ascii") as file:
+            waits[pid, thread] = int(file.read().split()[1]) / 1e9
+    return waits
+
+
 def growth(samples, key):
     """By how much the typical value of the last fifth is above that of the first fifth after the warm-up."""
     settled = [entry[key] for entry in samples[int(len(samples) * WARM_UP):]]
@@ -37,7 +47,7 @@ class Watch(threading.Thread):
         self.world, self.halted, self.faults = world, threading.Event(), []
         self.lives = {}       # (name, pid) -> samples
         self.largest = {"image": 0, "store/data.mdb": 0}
-        self.zombies = {}
+        self.zombies, self.waits, self.starved_s = {}, {}, 0.0
 
     def run(self):
         while not self.halted.wait(EVERY_S):
@@ -48,6 +58,10 @@ class Watch(threading.Thread):
                 # One that is dying has no memory any more.
                 with contextlib.suppress(OSError, KeyError, ValueError):
                     self.lives.setdefault((name, process.pid), []).append({**sample(process.pid), "at": time.monotonic()})
+                with contextlib.suppress(OSError, IndexError, ValueError):
+                    for thread, wait in waited_s(process.pid).items():
+                        self.starved_s = max(self.starved_s, wait - self.waits.get(thread, wait))
+                        self.waits[thread] = wait
             for name in self.largest:
                 with contextlib.suppress(OSError):
                     size = os.stat(os.path.join(self.world.disk, name)).st_size

@@ -30,6 +30,7 @@ import primaries
 import responder
 import servers
 import stele
+from ring import Rings
 
 KEY, ALGORITHM = "change.test.", "hmac-sha256"
 MAC, CLIENT_MAC = "02:00:5e:10:00:01", "02:00:5e:10:00:c1"
@@ -107,7 +108,7 @@ class Node(responder.Node):
 
 
 class World:
-    def __init__(self, zones, disk_mb=160):
+    def __init__(self, zones, disk_mb=1024):
         """`zones`: {name: text} of those that are ours and those of Knot."""
         self.folder = tempfile.mkdtemp(prefix="stele-soak-")
         self.disk = os.path.join(self.folder, "disk")
@@ -207,10 +208,14 @@ class World:
 
     def begin_epoch(self):
         self.stats_path = self.node.request("stats")["path"]
+        self.rings = Rings(self.node.process.pid)
 
     def _end_epoch(self, bound, killed):
+        """`bound`: of the frames for which there was no ring."""
+        self.rings.close()
         counters = self.node.counters_of(self.stats_path)
-        self.epochs.append({"counters": counters, "bound": bound, "killed": killed})
+        self.epochs.append({"counters": counters, "bound": bound, "killed": killed, "seen": self.rings.seen,
+                            "full": self.rings.full})
 
     def kill_responder(self):
         before = self.node.wire_counts()
@@ -221,7 +226,7 @@ class World:
         self.deaths["responder"] += 1
         self.begin_epoch()
         after = self.node.wire_counts()
-        self.epochs[-1]["bound"] = after["rx"] - before["rx"] + RING
+        self.epochs[-1]["bound"] = after["rx"] - before["rx"]
 
     def end_responder(self):
         """In order, when nothing is sent any more."""
