@@ -47,13 +47,14 @@ class Changer(threading.Thread):
         super().__init__(daemon=True, name=name)
         self.world, self.pause_s = world, pause_s
         self.rng = random.Random("%s %s" % (seed, name))
-        self.halted, self.faults = threading.Event(), []
+        self.halted, self.paused, self.faults = threading.Event(), threading.Event(), []
         self.changes = self.tries = self.repeats = 0
 
     def run(self):
         try:
             while not self.halted.wait(self.pause_s * self.rng.uniform(0.5, 1.5)):
-                self.change()
+                if not self.paused.is_set():
+                    self.change()
         except Exception as error:    # told in the balance
             self.faults.append("%s ended: %r" % (self.name, error))
 

@@ -42,7 +42,7 @@ class Checker(threading.Thread):
         self.rng = random.Random("%s %s" % (seed, name))
         self.halted, self.wrong, self.faults = threading.Event(), [], []
         self.asked = self.answered = self.late = self.cut = self.checked = 0
-        self.lost_at = []
+        self.lost_at, self.cuts = [], []
         self.slowest_s = 0.0
 
     def question(self, number):
@@ -181,9 +181,7 @@ class StreamChecker(Checker):
                             break
             except (OSError, EOFError) as error:
                 self.cut += outstanding[0]
-                if not self.world.is_troubled(begin, time.monotonic()):
-                    self.faults.append("a connection was cut without a reason: %r, %d questions under way" % (
-                        error, outstanding[0]))
+                self.cuts.append((begin, time.monotonic(), "%r, %d questions under way" % (error, outstanding[0])))
                 self.halted.wait(0.2)
 
     @staticmethod

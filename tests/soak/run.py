@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One soak, from the first process to the balance."""
+import os
 import re
 import shutil
 import signal
@@ -48,7 +49,7 @@ class Soak:
             load.StreamChecker(world, histories, seed, "tcp", "tcp", 0.1),
             load.StreamChecker(world, histories, seed, "tcp too", "tcp", 0.2)]
         self.flooder = flood.Flooder(world, [soak_world.UPDATED, soak_world.SIGNED], seed, asked.flood)
-        self.watch, self.faults = watch.Watch(world), faults.Faults(world, seed)
+        self.watch, self.faults = watch.Watch(world), faults.Faults(world, seed, self.changers)
         self.balance = Balance(seed=seed, seconds=asked.length, build=asked.sanitized or asked.build,
                                sanitized=bool(asked.sanitized))
 
@@ -60,6 +61,8 @@ class Soak:
             world.daemon.wait(name, serial, 60)
         self.begin_packets()
         self.watch.start()
+        if self.asked.plant:
+            self.updater.history.values[changes.NAMES[1]][0] = "planted"    # of the first serial
         for thread in [*self.changers, *self.checkers, self.flooder]:
             thread.start()
         begin = time.monotonic()
@@ -161,6 +164,8 @@ class Soak:
         self.balance.add(Line("questions over TCP and TLS", sum(c.asked for c in streams),
                               {"answered": sum(c.answered for c in streams),
                                "on connections that were cut": sum(c.cut for c in streams)}))
+        self.balance.add(Nothing("connections that were cut without a reason", [
+            text for c in streams for begin, end, text in c.cuts if not self.world.is_troubled(begin, end)]))
         self.balance.add(Limit("answers that were looked at", sum(c.checked for c in self.checkers), 100))
         self.balance.add(Nothing("wrong answers", [text for c in self.checkers for text in c.wrong]))
 
@@ -238,7 +243,24 @@ class Soak:
         for what, cnt in sorted(counted.items()):
             self.balance.figure(what, cnt)
 
+    def plant(self):
+        """Losses of each kind, for the test that they are found."""
+        for kind in filter(None, self.asked.plant.split(",")):
+            if kind == "frame":
+                self.offset["rx"] -= 1
+            elif kind == "change":
+                self.updater.history.values[changes.NAMES[0]][-1] = "planted"
+            elif kind == "file":
+                with open(os.path.join(self.world.disk, "image.new"), "wb"):
+                    pass
+            elif kind == "log":
+                with open(self.world.daemon.log, "a", encoding="utf-8") as log:
+                    log.write("<3>planted\n")
+            else:
+                raise ValueError("nothing of the kind %s can be planted" % kind)
+
     def finish(self):
+        self.plant()
         self.add_changes()
         self.add_files()
         statuses = []
@@ -249,6 +271,7 @@ class Soak:
         self.add_processes()
         self.balance.add(Nothing("ends out of order", statuses))
         self.add_logs()
+        self.balance.figure("copies without garbage that were met", self.faults.copies)
         for kind, cnt in self.faults.made.items():
             self.balance.figure("fault: " + kind, cnt)
         for checker in self.checkers:

@@ -31,6 +31,8 @@ def arguments():
     parser.add_argument("--flood", type=float, default=1500, metavar="N", help="frames a second (1500)")
     parser.add_argument("--no-faults", action="store_true", help="nothing is killed, no disk is full")
     parser.add_argument("--keep-logs", metavar="DIR", help="copy what the programs said there")
+    # What the tests of the soak itself use: losses that it has to find.
+    parser.add_argument("--plant", default="", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     asked.length = asked.seconds or (asked.minutes or 10) * 60
     asked.seed = asked.seed or str(random.SystemRandom().randrange(1 << 32))

@@ -223,6 +223,9 @@ class World:
         # Its counters are in a file of shared memory, which nobody has removed.
         self._end_epoch(None, True)
         self.node.start()
+        self._began_again(before)
+
+    def _began_again(self, before):
         self.deaths["responder"] += 1
         self.begin_epoch()
         after = self.node.wire_counts()
@@ -246,6 +249,12 @@ class World:
         finally:
             entry[1] = time.monotonic() + AFTERMATH_S
 
+    def excuse(self, seconds):
+        """The time until now is one of trouble that was not ours."""
+        now = time.monotonic()
+        with self.lock:
+            self.troubles.append([now - seconds - AFTERMATH_S, now + AFTERMATH_S])
+
     def is_troubled(self, begin, end):
         with self.lock:
             return any(first <= end and begin <= last for first, last in self.troubles)
@@ -254,6 +263,18 @@ class World:
         self.daemon.end(signal.SIGKILL)
         self.deaths["daemon"] += 1
         self.daemon.start()
+
+    def kill_both(self, daemon_first):
+        """The addresses that the daemon listens on are gone with the responder, and come with it."""
+        before = self.node.wire_counts()
+        self.daemon.end(signal.SIGKILL)
+        self.node.kill()
+        self._end_epoch(None, True)
+        starts = [self.daemon.start, self.node.start]
+        for start in starts if daemon_first else reversed(starts):
+            start()
+        self.deaths["daemon"] += 1
+        self._began_again(before)
 
     def compilers(self):
         """The processes that the daemon runs: {pid: state}"""
@@ -266,15 +287,24 @@ class World:
                             found[int(child)] = stat.read().rpartition(")")[2].split()[0]
         return found
 
+    def is_copying(self):
+        """Whether a compiler that runs is one that copies the image."""
+        for child in self.compilers():
+            with contextlib.suppress(OSError), open("/proc/%d/cmdline" % child, "rb") as file:
+                if b"compact" in file.read().split(b"\0"):
+                    return True
+        return False
+
     def kill_compiler(self, rng, seconds=3):
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while True:
             for child in self.compilers():
                 time.sleep(rng.random() * 0.03)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
                     return True
-        return False
+            if time.monotonic() > end:
+                return False
 
     @contextlib.contextmanager
     def full_disk(self):
