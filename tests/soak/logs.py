@@ -8,7 +8,8 @@ NAMES = {3: "error", 4: "warning", 5: "notice", 6: "info", 7: "debug"}
 # (event or text, why it is provoked): errors that follow from a fault of ours.
 PROVOKED = {
     "full disk": re.compile(r"[Nn]o space left|MDB_MAP_FULL|ENOSPC|not enough (room|space)|[Dd]isk full"),
-    "killed": re.compile(r"signal 9|[Kk]illed|SIGKILL|closed without an answer|Connection refused|Connection reset"),
+    "killed": re.compile(r"signal 9|[Kk]illed|SIGKILL|closed without an answer|Connection refused|Connection reset|"
+                         r"nobody listens there"),
     "starved": re.compile(r"worker \d+ stands still"),
 }
 

@@ -208,13 +208,15 @@ class Soak:
         add, sanitized = self.balance.add, bool(self.asked.sanitized)
         judged = self.watch.judged()
         add(Limit("lives of processes that were long enough", len(judged), 2))
-        for name, samples in judged:
-            span = "%s, %d s" % (name, samples[-1]["at"] - samples[0]["at"])
-            add(Limit("growth of memory, " + span, watch.growth(samples, "memory"), high=watch.GROWTH_KB[sanitized],
-                      unit="KB"))
-            for key in "handles", "threads":
-                add(Limit("growth of %s, %s" % (key, span), watch.growth(samples, key),
-                          high=watch.HANDLES if key == "handles" else 0))
+        for name in sorted({name for name, _ in judged}):
+            lives = [samples for found, samples in judged if found == name]
+            for key, high, unit in (("memory", watch.GROWTH_KB[sanitized], "KB"), ("handles", watch.HANDLES, ""),
+                                    ("threads", 0, "")):
+                add(Limit("%s: most growth of %s in %d lives" % (name, key, len(lives)),
+                          max(watch.growth(samples, key) for samples in lives), high=high, unit=unit))
+            longest = max(lives, key=lambda samples: samples[-1]["at"] - samples[0]["at"])
+            self.balance.figure("%s: growth of memory in its longest life, of %d s, KB" % (
+                name, longest[-1]["at"] - longest[0]["at"]), watch.growth(longest, "memory"))
         add(Nothing("zombies, and threads of the soak that failed", self.watch.faults + [
             text for thread in [*self.changers, *self.checkers, self.flooder] for text in thread.faults]))
 
