@@ -41,10 +41,14 @@ def machine_facts(build, **peers):
     }
 
 
+def build_options(build):
+    options = json.loads((build / "meson-info" / "intro-buildoptions.json").read_text())
+    return {option["name"]: option["value"] for option in options}
+
+
 def build_type(build):
     """The build's optimisation; a sanitized build is refused, its times mean nothing."""
-    options = json.loads((build / "meson-info" / "intro-buildoptions.json").read_text())
-    values = {option["name"]: option["value"] for option in options}
+    values = build_options(build)
     if values.get("b_sanitize", "none") not in ("none", []):
         sys.exit("this build has sanitizers in it; give --build-dir another one")
     return values["buildtype"]

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Medians, spreads and verdicts: what may be said of numbers of which some were disturbed."""
 import math
+import os
 import statistics
 
 SPREAD_MAX = 0.25  # (largest - smallest) / median; above it a median says little
+
+# Fewer have no spread worth the name. `benchmarks/run --quick`, which gives no verdicts, is content with one.
+ROUNDS_MIN = 1 if os.environ.get("STELE_BENCHMARKS_QUICK") else 3
 
 REACHED, MISSED, NONE = "reached", "missed", "no verdict"
 
