@@ -28,11 +28,11 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static int ask(const char *port, const char *zone)
+static int ask(uint16_t port, const char *zone)
 {
 	static struct stele_writer writer;
 	uint8_t name[STELE_NAME_MAX], msg[2 + 512];
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct timeval second = {.tv_sec = 1};
 	int name_len = stele_name_from_text(zone, strlen(zone), name);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	double begun_at = now(), ended_at = begun_at;
-	int fd = ask(argv[1], argv[2]);
+	int fd = ask((uint16_t)strtoul(argv[1], NULL, 10), argv[2]);
 	if (fd < 0) {
 		perror("axfr_client");
 		return 3;

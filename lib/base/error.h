@@ -38,7 +38,7 @@ int stele_fail(struct stele_error *err, int status, const char *format, ...)
 int stele_fail_errno(struct stele_error *err, int error_number, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-#ifdef __clang_analyzer__
+#if defined(__clang_analyzer__) || defined(STELE_ANALYZER) /* this one: scripts/check-analysis */
 /*
  * An analyser sees one file at a time: it is told what comes back, or it would follow failures as if
  * they were successes.

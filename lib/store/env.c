@@ -52,7 +52,8 @@ static bool disk_is_full(const char *dir)
 	return statvfs(dir, &fs) == 0 && fs.f_bavail * fs.f_frsize < 1024 * 1024;
 }
 
-int store_fail(const struct stele_store *store, struct stele_error *err, int rc, const char *what)
+/* Its name in parentheses: for analysers it is a macro too. */
+int(store_fail)(const struct stele_store *store, struct stele_error *err, int rc, const char *what)
 {
 	const char *why = NULL;
 	if (rc == ENOSPC || rc == EDQUOT || (rc == EIO && disk_is_full(store->dir)))

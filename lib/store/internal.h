@@ -128,8 +128,11 @@ struct stele_store_write {
 
 /* ---- env.c ---- */
 
-/* Turns what LMDB returned into a status and a text: "DIR: what: why". */
+/* Turns what LMDB returned into STELE_E_SYSTEM and a text: "DIR: what: why". */
 int store_fail(const struct stele_store *store, struct stele_error *err, int rc, const char *what);
+#ifdef stele_fail /* lib/base/error.h tells analysers what comes back */
+#define store_fail(...) stele_error_status(store_fail(__VA_ARGS__), STELE_E_SYSTEM)
+#endif
 
 /* Begins a transaction, following the map where another process has made it larger. */
 int store_txn_begin(struct stele_store *store, unsigned flags, MDB_txn **ret_txn,

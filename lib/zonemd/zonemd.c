@@ -148,14 +148,13 @@ int stele_zonemd_begin(const uint8_t *apex, size_t apex_len, unsigned algorithms
 		return stele_fail(reterr, STELE_E_USAGE,
 				  "no algorithm for ZONEMD (expected SHA384 or SHA512)");
 	struct stele_zonemd *zonemd = calloc(1, sizeof(*zonemd));
-	bool done = zonemd != NULL;
-	for (unsigned i = 0; done && i < ALGORITHM_CNT; i++)
-		if ((algorithms >> i & 1) != 0)
-			done = begin_hash(zonemd, i);
-	if (!done) {
-		stele_zonemd_free(zonemd);
+	if (zonemd == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	}
+	for (unsigned i = 0; i < ALGORITHM_CNT; i++)
+		if ((algorithms >> i & 1) != 0 && !begin_hash(zonemd, i)) {
+			stele_zonemd_free(zonemd);
+			return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+		}
 	zonemd->apex_len = (uint8_t)apex_len;
 	stele_name_lower(zonemd->apex, apex, apex_len);
 	*ret_zonemd = zonemd;

@@ -50,15 +50,14 @@ bool stele_address_equal(const struct stele_config_address *a, const struct stel
 const char *stele_address_to_text(const struct stele_config_address *address, uint16_t port,
 				  char text[STELE_ADDRESS_TEXT_MAX])
 {
-	char number[8] = "";
 	if (address->family == 0 ||
 	    inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->addr, text,
 		      STELE_ADDRESS_TEXT_MAX) == NULL) {
 		snprintf(text, STELE_ADDRESS_TEXT_MAX, "-");
 		return text;
 	}
+	size_t len = strlen(text);
 	if (port != 0)
-		snprintf(number, sizeof(number), "#%u", port);
-	strcat(text, number);
+		snprintf(text + len, STELE_ADDRESS_TEXT_MAX - len, "#%u", port);
 	return text;
 }

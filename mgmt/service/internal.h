@@ -188,12 +188,18 @@ bool limit_passes_error(struct worker *worker, const struct stele_client *client
 
 /* ---- listen.c ---- */
 
+/*
+ * `may_come`: an address that is not here is no mistake. The responder brings those of its exception
+ * interface, so they are missing while it is down; sockets that wait for them answer when they are there.
+ */
+
 /* Whether nobody else has the address; sockets of our own with SO_REUSEPORT would share it with
- * another process silently. */
-int listen_probe(const struct stele_listen_config *config, struct stele_error *reterr);
+ * another process silently. `*ret_absent` says that it is not here. */
+int listen_probe(const struct stele_listen_config *config, bool may_come, bool *ret_absent,
+		 struct stele_error *reterr);
 bool listen_is_wildcard(const struct stele_listen_config *config);
 int listen_open(const struct stele_listen_config *config, enum stele_transport transport,
-		int *ret_fd, struct stele_error *reterr);
+		bool may_come, int *ret_fd, struct stele_error *reterr);
 
 /* ---- udp.c ---- */
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/service/internal.h"
 
+#include "lib/daemon/log.h"
+
+#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -29,15 +32,30 @@ static void raise_file_limit(rlim_t wanted)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void warn_of_absence(const struct stele_listen_config *listen)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(listen->address.family == 4 ? AF_INET : AF_INET6, listen->address.addr, text,
+		  sizeof(text));
+	stele_log(STELE_LOG_WARNING,
+		  "%s port %u is not here yet: answered when the responder brings it", text,
+		  listen->port);
+}
+
 static int check_addresses(const struct stele_mgmtd_config *config, struct stele_error *reterr)
 {
 	for (size_t i = 0; i < config->listen.cnt; i++) {
 		if (config->listen.items[i].tls && !config->tls.certificate)
 			return stele_fail(reterr, STELE_E_INPUT,
 					  "an address for TLS needs a certificate");
-		int status = listen_probe(&config->listen.items[i], reterr);
+		bool absent = false;
+		int status = listen_probe(&config->listen.items[i], config->responder != NULL,
+					  &absent, reterr);
 		if (status != 0)
 			return status;
+		if (absent)
+			warn_of_absence(&config->listen.items[i]);
 	}
 	return 0;
 }

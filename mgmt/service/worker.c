@@ -69,11 +69,11 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
 }
 
 static int add_listener(struct worker *worker, const struct stele_listen_config *config,
-			enum stele_transport transport, struct stele_error *reterr)
+			enum stele_transport transport, bool may_come, struct stele_error *reterr)
 {
 	struct listener *listener = &worker->listeners[worker->listener_cnt];
 
-	int status = listen_open(config, transport, &listener->fd, reterr);
+	int status = listen_open(config, transport, may_come, &listener->fd, reterr);
 	if (status != 0)
 		return status;
 	listener->worker = worker;
@@ -92,17 +92,18 @@ static int add_listener(struct worker *worker, const struct stele_listen_config 
 static int open_listeners(struct worker *worker, const struct stele_mgmtd_config *config,
 			  struct stele_error *reterr)
 {
+	bool may_come = config->responder != NULL;
 	int status = 0;
 
 	for (size_t i = 0; i < config->listen.cnt && status == 0; i++) {
 		const struct stele_listen_config *listen = &config->listen.items[i];
 		if (listen->tls) {
-			status = add_listener(worker, listen, STELE_TLS, reterr);
+			status = add_listener(worker, listen, STELE_TLS, may_come, reterr);
 			continue;
 		}
-		status = add_listener(worker, listen, STELE_UDP, reterr);
+		status = add_listener(worker, listen, STELE_UDP, may_come, reterr);
 		if (status == 0)
-			status = add_listener(worker, listen, STELE_TCP, reterr);
+			status = add_listener(worker, listen, STELE_TCP, may_come, reterr);
 	}
 	return status;
 }

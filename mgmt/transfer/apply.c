@@ -166,7 +166,7 @@ static int check_zonemd(const struct refresh_fetch *fetch, struct stele_store_wr
 	int status = stele_store_zone_find(read, fetch->apex, &info, reterr);
 	if (status == 0)
 		status = stele_zonemd_check(read, &info, &verdict, &reason);
-	if (status < 0)
+	if (status != 0)
 		return stele_fail(reterr, status, "ZONEMD: %s", reason.text);
 	switch (verdict) {
 	case STELE_ZONEMD_RIGHT:

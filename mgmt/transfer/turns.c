@@ -6,7 +6,7 @@
 #include <time.h>
 
 struct queue {
-	struct stele_turn *first, **last;
+	struct stele_turn *first, *last; /* `last` only where there is a first */
 	unsigned had_cnt, waiting_cnt;
 };
 
@@ -40,8 +40,6 @@ static void give(struct stele_turns *turns, struct stele_turn_server *server,
 	struct queue *queue = &server->queues[kind];
 	struct stele_turn *turn = queue->first;
 	queue->first = turn->next;
-	if (queue->first == NULL)
-		queue->last = &queue->first;
 	queue->waiting_cnt--;
 	queue->had_cnt++;
 	turns->had_cnt[kind]++;
@@ -140,8 +138,6 @@ find_or_add(struct stele_turns *turns, const struct stele_config_address *addres
 		return NULL;
 	server->address = *address;
 	server->port = port;
-	for (unsigned kind = 0; kind < STELE_TURN_KIND_CNT; kind++)
-		server->queues[kind].last = &server->queues[kind].first;
 	if (turns->ring == NULL)
 		turns->ring = server->next = server;
 	server->next = turns->ring->next;
@@ -161,8 +157,11 @@ int stele_turn_wait(struct stele_turns *turns, struct stele_turn *turn, enum ste
 	turn->kind = kind;
 	turn->had = false;
 	turn->next = NULL;
-	*queue->last = turn;
-	queue->last = &turn->next;
+	if (queue->first == NULL)
+		queue->first = turn;
+	else
+		queue->last->next = turn;
+	queue->last = turn;
 	queue->waiting_cnt++;
 	wake(turns);
 	return 0;
@@ -178,12 +177,14 @@ void stele_turn_leave(struct stele_turns *turns, struct stele_turn *turn)
 		turns->had_cnt[turn->kind]--;
 		wake(turns);
 	} else {
-		struct stele_turn **at = &queue->first;
-		while (*at != turn)
-			at = &(*at)->next;
+		struct stele_turn **at = &queue->first, *before = NULL;
+		while (*at != turn) {
+			before = *at;
+			at = &before->next;
+		}
 		*at = turn->next;
-		if (queue->last == &turn->next)
-			queue->last = at;
+		if (queue->last == turn)
+			queue->last = before;
 		queue->waiting_cnt--;
 	}
 	turn->server = NULL;

@@ -187,9 +187,11 @@ void update_forward(struct stele_daemon *daemon, struct stele_request *request, 
 
 void stele_update_end(struct stele_daemon *daemon)
 {
-	while (daemon->forwards != NULL) {
-		free(daemon->forwards->reply);
-		daemon->forwards->reply = NULL;
-		end(daemon->forwards);
+	for (struct stele_update_forward *forward = daemon->forwards, *next; forward != NULL;
+	     forward = next) {
+		next = forward->next;
+		free(forward->reply);
+		forward->reply = NULL;
+		end(forward);
 	}
 }

@@ -102,6 +102,20 @@ static int read_rdata(struct stele_update *update, const struct stele_reader *re
 	return kept != NULL ? 0 : STELE_E_SYSTEM;
 }
 
+/* In this order: sections 3.2.5 and 3.4.1.3. */
+static uint8_t judge(const struct stele_update *update, const struct stele_rr *rr,
+		     const struct stele_update_rr *record)
+{
+	bool asks = rr->section == STELE_RR_ANSWER;
+	if (asks && rr->ttl != 0)
+		return STELE_RCODE_FORMERR;
+	if (!stele_name_is_below(record->lower, record->owner_len, update->apex, update->name_len))
+		return STELE_RCODE_NOTZONE;
+	return (asks ? is_prerequisite(update, record) : is_update(update, record)) ?
+		       STELE_RCODE_NOERROR :
+		       STELE_RCODE_FORMERR;
+}
+
 static int read_record(struct stele_update *update, const struct stele_reader *reader,
 		       const struct stele_rr *rr, struct stele_update_rr *to)
 {
@@ -122,14 +136,7 @@ static int read_record(struct stele_update *update, const struct stele_reader *r
 	int status = read_rdata(update, reader, rr, to);
 	if (status != 0)
 		return status;
-	/* In this order: sections 3.2.5 and 3.4.1.3. */
-	if (rr->section == STELE_RR_ANSWER && rr->ttl != 0)
-		to->rcode = STELE_RCODE_FORMERR;
-	else if (!stele_name_is_below(to->lower, to->owner_len, update->apex, update->name_len))
-		to->rcode = STELE_RCODE_NOTZONE;
-	else if (rr->section == STELE_RR_ANSWER ? !is_prerequisite(update, to) :
-						  !is_update(update, to))
-		to->rcode = STELE_RCODE_FORMERR;
+	to->rcode = judge(update, rr, to);
 	return 0;
 }
 

@@ -56,11 +56,12 @@ static bool fits_name(const struct stele_update_rule_config *rule, const uint8_t
 	size_t name_len = name != NULL ? stele_name_length(name, STELE_NAME_MAX) : 0;
 	switch (rule->match) {
 	case STELE_MATCH_NAME:
-		return is_same(owner, owner_len, name, name_len);
+		return name != NULL && is_same(owner, owner_len, name, name_len);
 	case STELE_MATCH_SUBDOMAIN:
-		return stele_name_is_below(owner, owner_len, name, name_len);
+		return name != NULL && stele_name_is_below(owner, owner_len, name, name_len);
 	case STELE_MATCH_WILDCARD: /* below the name behind the asterisk */
-		return stele_name_is_below(owner, owner_len, name + 2, name_len - 2) &&
+		return name != NULL &&
+		       stele_name_is_below(owner, owner_len, name + 2, name_len - 2) &&
 		       owner_len > name_len - 2;
 	case STELE_MATCH_SELF:
 		return key != NULL && is_same(owner, owner_len, key, key_len);

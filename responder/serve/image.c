@@ -124,9 +124,10 @@ static int take_shards(struct making *m, struct serve_image *const bases[2])
 			m->info->shared_sz += size;
 		} else {
 			shard = calloc(1, sizeof(*shard));
-			whole = shard != NULL;
-			if (!whole)
+			if (shard == NULL) {
+				whole = false;
 				break;
+			}
 			*shard = (struct serve_shard){.size = size, .user_cnt = 1};
 			m->fresh_index[m->fresh_cnt] = i;
 			m->fresh[m->fresh_cnt++] = shard;

@@ -71,6 +71,7 @@ struct stele_serve *versions_open(size_t size)
 	struct stele_serve_options options = {
 		.arena = {size, STELE_ARENA_PAGES_PLAIN, -1},
 		.start_threads = 2,
+		.reader_timeout_ms = VERSIONS_PATIENCE_MS,
 	};
 	struct stele_serve *serve = NULL;
 	struct stele_error err;

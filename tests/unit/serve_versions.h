@@ -25,7 +25,10 @@ int versions_file(const uint8_t *bytes, size_t size);
 unsigned versions_ask(struct stele_answerer *answerer, const struct stele_view *view,
 		      const uint8_t *zone, size_t zone_len);
 
-/* Opens a serve with an arena of `size` bytes in plain pages. */
+/* So long a load waits for readers that only the scheduler keeps waiting: longer than any machine is busy. */
+#define VERSIONS_PATIENCE_MS (30u * 60 * 1000)
+
+/* Opens a serve with an arena of `size` bytes in plain pages, and that patience. */
 struct stele_serve *versions_open(size_t size);
 
 #endif
