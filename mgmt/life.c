@@ -337,11 +337,12 @@ void stele_daemon_stop(struct stele_daemon *daemon)
 	if (daemon->main != NULL)
 		stele_loop_drain(daemon->main);
 	stele_update_end(daemon);
-	stele_committer_free(daemon->committer);
+	stele_committer_end(daemon->committer);
 	stele_service_free(daemon->service);
 	/* What these have posted is about zones, which are still there. */
 	if (daemon->main != NULL)
 		stele_loop_drain(daemon->main);
+	stele_committer_free(daemon->committer);
 	stele_publisher_free(daemon->publisher);
 	stele_notify_free(daemon->notify);
 	stele_loop_free(daemon->main);

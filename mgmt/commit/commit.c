@@ -19,6 +19,7 @@ struct stele_committer {
 	pthread_cond_t wake;
 	struct stele_commit *first, **last;
 	bool ending;
+	bool ended; /* its thread is gone */
 	atomic_size_t depth;
 
 	/* Who wants to know of new generations. The task is posted while `told` is false. */
@@ -210,15 +211,23 @@ void stele_committer_watch(struct stele_committer *committer, struct stele_loop 
 	committer->watch_user = user;
 }
 
-void stele_committer_free(struct stele_committer *committer)
+void stele_committer_end(struct stele_committer *committer)
 {
-	if (!committer)
+	if (!committer || committer->ended)
 		return;
 	pthread_mutex_lock(&committer->lock);
 	committer->ending = true;
 	pthread_cond_signal(&committer->wake);
 	pthread_mutex_unlock(&committer->lock);
 	pthread_join(committer->thread, NULL);
+	committer->ended = true;
+}
+
+void stele_committer_free(struct stele_committer *committer)
+{
+	if (!committer)
+		return;
+	stele_committer_end(committer);
 	pthread_cond_destroy(&committer->wake);
 	pthread_mutex_destroy(&committer->lock);
 	free(committer);

@@ -51,8 +51,11 @@ struct stele_commit {
 /* Starts the thread. `store` is the caller's and stays open until the committer is freed. */
 int stele_committer_new(struct stele_store *store, struct stele_committer **ret_committer,
 			struct stele_error *reterr);
-/* Applies what waits, then ends. Afterwards every `done` has been posted; the loops must run, or be freed,
- * after this. NULL is fine. */
+/* Applies what waits, then ends its thread. Afterwards every `done` has been posted, and the last `watch`.
+ * NULL is fine. */
+void stele_committer_end(struct stele_committer *committer);
+/* Ends it, if that was not done. Of what it has posted, the `watch` is its own: the loop of that must have
+ * been drained, where there is one. NULL is fine. */
 void stele_committer_free(struct stele_committer *committer);
 
 /* Any thread. The commit is the committer's until `done`. In the order of the calls. */
@@ -61,7 +64,7 @@ void stele_committer_submit(struct stele_committer *committer, struct stele_comm
 /*
  * Calls `watch` in `loop` after each transaction that made a generation, before the `done` of its commits
  * where those have the same home. Under load some are told together: `generation` is the last one. To be
- * called before the first submit; `loop` is freed after the committer.
+ * called before the first submit.
  */
 void stele_committer_watch(struct stele_committer *committer, struct stele_loop *loop,
 			   void (*watch)(void *user, uint64_t generation), void *user);

@@ -4,6 +4,25 @@
 
 #include <stddef.h>
 
+/* Options that several of these tables have. */
+#define ID_OPTION(owner, text)                                                                     \
+	{                                                                                          \
+		.name = "id", .type = STELE_CONFIG_STRING, AT(owner, id),                          \
+		.flags = STELE_CONFIG_REQUIRED, .min = 1, .max = 63, .check = mgmtd_check_id,      \
+		.help = text,                                                                      \
+	}
+#define NAME_OPTION(owner, field, text)                                                            \
+	{                                                                                          \
+		.name = #field, .type = STELE_CONFIG_STRING, AT(owner, field), .word = "none",     \
+		.min = 1, .max = 255, .def = "none", .check = mgmtd_check_name, .help = text,      \
+	}
+#define NAMES_OPTION(owner, field, text)                                                           \
+	{                                                                                          \
+		.name = #field, .type = STELE_CONFIG_STRING,                                       \
+		LIST_AT(owner, field, STELE_CONFIG_UNIQUE), .list_max = 1024, .min = 1,            \
+		.max = 255, .check = mgmtd_check_name, .help = text,                               \
+	}
+
 /* ---- remotes ---- */
 
 static const struct stele_config_option tls_options[] = {
@@ -14,17 +33,8 @@ static const struct stele_config_option tls_options[] = {
 		.def = "false",
 		.help = "Speak TLS with it: transfers are XoT (RFC 9103), with TLS 1.3.",
 	},
-	{
-		.name = "name",
-		.type = STELE_CONFIG_STRING,
-		AT(remote_tls, name),
-		.word = "none",
-		.min = 1,
-		.max = 255,
-		.def = "none",
-		.check = mgmtd_check_name,
-		.help = "Name that its certificate must have. `none`: it must have its address.",
-	},
+	NAME_OPTION(remote_tls, name,
+		    "Name that its certificate must have. `none`: it must have its address."),
 	{
 		.name = "ca",
 		.type = STELE_CONFIG_PATH,
@@ -65,16 +75,7 @@ static const struct stele_config_option tls_options[] = {
 };
 
 const struct stele_config_option mgmtd_remote_options[] = {
-	{
-		.name = "id",
-		.type = STELE_CONFIG_STRING,
-		AT(remote, id),
-		.flags = STELE_CONFIG_REQUIRED,
-		.min = 1,
-		.max = 63,
-		.check = mgmtd_check_id,
-		.help = "What templates and messages call this server.",
-	},
+	ID_OPTION(remote, "What templates and messages call this server."),
 	{
 		.name = "addresses",
 		.type = STELE_CONFIG_ADDRESS,
@@ -115,18 +116,9 @@ const struct stele_config_option mgmtd_remote_options[] = {
 		.help = "Our address towards it, where the family is the same. `auto`: the kernel "
 			"chooses.",
 	},
-	{
-		.name = "key",
-		.type = STELE_CONFIG_STRING,
-		AT(remote, key),
-		.word = "none",
-		.min = 1,
-		.max = 255,
-		.def = "none",
-		.check = mgmtd_check_name,
-		.help = "TSIG key that signs what is said to it, by its name in the file of `keys`. "
-			"What it answers must be signed then, too.",
-	},
+	NAME_OPTION(remote, key,
+		    "TSIG key that signs what is said to it, by its name in the file of `keys`. "
+		    "What it answers must be signed then, too."),
 	{
 		.name = "tls",
 		.type = STELE_CONFIG_MAP,
@@ -140,16 +132,7 @@ const struct stele_config_option mgmtd_remote_options[] = {
 /* ---- acls ---- */
 
 const struct stele_config_option mgmtd_acl_options[] = {
-	{
-		.name = "id",
-		.type = STELE_CONFIG_STRING,
-		AT(acl, id),
-		.flags = STELE_CONFIG_REQUIRED,
-		.min = 1,
-		.max = 63,
-		.check = mgmtd_check_id,
-		.help = "What templates call it.",
-	},
+	ID_OPTION(acl, "What templates call it."),
 	{
 		.name = "prefixes",
 		.type = STELE_CONFIG_PREFIX,
@@ -157,28 +140,12 @@ const struct stele_config_option mgmtd_acl_options[] = {
 		.list_max = 1024,
 		.help = "Addresses of clients. Empty: any.",
 	},
-	{
-		.name = "keys",
-		.type = STELE_CONFIG_STRING,
-		LIST_AT(acl, keys, STELE_CONFIG_UNIQUE),
-		.list_max = 1024,
-		.min = 1,
-		.max = 255,
-		.check = mgmtd_check_name,
-		.help = "TSIG keys, of which one must have signed. Empty: any, or none. An address "
-			"is easily forged over UDP: give keys wherever something can be changed.",
-	},
-	{
-		.name = "tls_names",
-		.type = STELE_CONFIG_STRING,
-		LIST_AT(acl, tls_names, STELE_CONFIG_UNIQUE),
-		.list_max = 1024,
-		.min = 1,
-		.max = 255,
-		.check = mgmtd_check_name,
-		.help = "Names, of which the client's certificate must have one; `tls.client_ca` "
-			"says whose certificates are believed. Empty: any, or no TLS.",
-	},
+	NAMES_OPTION(acl, keys,
+		     "TSIG keys, of which one must have signed. Empty: any, or none. An address "
+		     "is easily forged over UDP: give keys wherever something can be changed."),
+	NAMES_OPTION(acl, tls_names,
+		     "Names, of which the client's certificate must have one; `tls.client_ca` "
+		     "says whose certificates are believed. Empty: any, or no TLS."),
 	{
 		.name = "deny",
 		.type = STELE_CONFIG_BOOL,
@@ -210,16 +177,7 @@ static const struct stele_config_option rule_options[] = {
 		.def = "false",
 		.help = "What fits is refused.",
 	},
-	{
-		.name = "keys",
-		.type = STELE_CONFIG_STRING,
-		LIST_AT(update_rule, keys, STELE_CONFIG_UNIQUE),
-		.list_max = 1024,
-		.min = 1,
-		.max = 255,
-		.check = mgmtd_check_name,
-		.help = "TSIG keys that the rule is about. Empty: any key.",
-	},
+	NAMES_OPTION(update_rule, keys, "TSIG keys that the rule is about. Empty: any key."),
 	{
 		.name = "match",
 		.type = STELE_CONFIG_ENUM,
@@ -231,17 +189,7 @@ static const struct stele_config_option rule_options[] = {
 			"for, at any depth. `self`: the name of the key. `selfsub`: that and those "
 			"below it. `zone`: all of the zone.",
 	},
-	{
-		.name = "name",
-		.type = STELE_CONFIG_STRING,
-		AT(update_rule, name),
-		.word = "none",
-		.min = 1,
-		.max = 255,
-		.def = "none",
-		.check = mgmtd_check_name,
-		.help = "The name for `match`, absolute.",
-	},
+	NAME_OPTION(update_rule, name, "The name for `match`, absolute."),
 	{
 		.name = "types",
 		.type = STELE_CONFIG_STRING,
@@ -257,16 +205,7 @@ static const struct stele_config_option rule_options[] = {
 };
 
 const struct stele_config_option mgmtd_policy_options[] = {
-	{
-		.name = "id",
-		.type = STELE_CONFIG_STRING,
-		AT(update_policy, id),
-		.flags = STELE_CONFIG_REQUIRED,
-		.min = 1,
-		.max = 63,
-		.check = mgmtd_check_id,
-		.help = "What templates call it.",
-	},
+	ID_OPTION(update_policy, "What templates call it."),
 	{
 		.name = "rules",
 		.type = STELE_CONFIG_MAP,

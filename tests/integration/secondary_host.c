@@ -297,6 +297,8 @@ int main(int argc, char **argv)
 	event_free(second);
 	for (size_t i = 0; i < stele_zones_cnt(daemon_.zones); i++)
 		stele_refresh_end(&daemon_, stele_zones_at(daemon_.zones, i));
+	stele_committer_end(daemon_.committer);
+	stele_loop_drain(daemon_.main);
 	stele_committer_free(daemon_.committer);
 	stele_loop_free(daemon_.main);
 	for (size_t i = stele_zones_cnt(daemon_.zones); i > 0; i--)

@@ -158,9 +158,11 @@ static void begin(struct world *world)
 
 static void end(struct world *world)
 {
-	stele_committer_free(world->committer);
+	stele_committer_end(world->committer);
 	stele_loop_stop(world->loop);
 	stele_loop_join(world->loop);
+	stele_loop_drain(world->loop);
+	stele_committer_free(world->committer);
 	stele_loop_free(world->loop);
 	stele_store_close(world->store);
 }

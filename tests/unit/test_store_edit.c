@@ -2,6 +2,7 @@
 /* Edits of a zone: the same as replacing it; nests; flags; reading inside a write. */
 #include "tests/unit/store_dump.h"
 #include "tests/unit/store_model.h"
+#include "tests/unit/two_stores.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
@@ -17,47 +18,6 @@
 
 static const uint8_t apex[] = "\7example\3com";
 static const uint8_t other_apex[] = "\3net";
-
-struct fixture {
-	char dir[2][64];
-	struct stele_store *store; /* the one of most tests */
-	struct stele_store *twin;
-	struct stele_error err;
-};
-
-static void ok(const struct fixture *f, int status)
-{
-	if (status < 0)
-		fail_msg("%s", f->err.text);
-}
-
-static int setup(void **state)
-{
-	static struct fixture f;
-	f = (struct fixture){.dir = {"/tmp/stele-test-edit-XXXXXX", "/tmp/stele-test-edit-XXXXXX"}};
-	if (mkdtemp(f.dir[0]) == NULL || mkdtemp(f.dir[1]) == NULL)
-		return -1;
-	*state = &f;
-	ok(&f, stele_store_open(f.dir[0], STELE_STORE_CREATE, &f.store, &f.err));
-	ok(&f, stele_store_open(f.dir[1], STELE_STORE_CREATE, &f.twin, &f.err));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	stele_store_close(f->store);
-	stele_store_close(f->twin);
-	static const char *const names[] = {"data.mdb", "lock.mdb"};
-	for (unsigned i = 0; i < 4; i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "%s/%s", f->dir[i / 2], names[i % 2]);
-		unlink(path);
-	}
-	rmdir(f->dir[0]);
-	rmdir(f->dir[1]);
-	return 0;
-}
 
 /* ---- models ---- */
 
@@ -135,11 +95,11 @@ static int apply(struct stele_store_write *write, const uint8_t *zone, const str
 	return status;
 }
 
-static struct dump dump_store(struct fixture *f, struct stele_store *store, uint64_t since,
+static struct dump dump_store(struct two_stores *f, struct stele_store *store, uint64_t since,
 			      uint32_t from_serial)
 {
 	struct stele_store_read *read;
-	ok(f, stele_store_read_begin(store, &read, &f->err));
+	two_stores_ok(f, stele_store_read_begin(store, &read, &f->err));
 	struct dump dump = dump_read(read, since, from_serial);
 	stele_store_read_end(read);
 	return dump;
@@ -153,27 +113,19 @@ static void expect_same(struct dump a, struct dump b)
 	free(b.bytes);
 }
 
-static struct stele_store_write *begin(struct fixture *f, struct stele_store *store)
+static struct stele_store_write *begin(struct two_stores *f, struct stele_store *store)
 {
 	struct stele_store_write *write;
-	ok(f, stele_store_write_begin(store, &write, &f->err));
+	two_stores_ok(f, stele_store_write_begin(store, &write, &f->err));
 	return write;
 }
 
-static void commit(struct fixture *f, struct stele_store_write *write)
+static void commit(struct two_stores *f, struct stele_store_write *write)
 {
-	ok(f, stele_store_commit(write, NULL, &f->err));
+	two_stores_ok(f, stele_store_commit(write, NULL, &f->err));
 }
 
 /* ---- edits ---- */
-
-static uint32_t random_state;
-
-static uint32_t draw(uint32_t below)
-{
-	random_state = random_state * 1664525 + 1013904223;
-	return (random_state >> 8) % below;
-}
 
 static void change_some(struct model *model)
 {
@@ -196,14 +148,14 @@ static void change_some(struct model *model)
 /* The property that the rest follows from: an edit leaves the store as a replacement does. */
 static void test_edit_is_replacement(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	const char *seed = getenv("STELE_SEED");
-	random_state = seed != NULL ? (uint32_t)strtoul(seed, NULL, 10) : 20301;
+	draw_seed(seed != NULL ? (uint32_t)strtoul(seed, NULL, 10) : 20301);
 	struct model old = {0}, new;
 	struct stele_store_write *a = begin(f, f->store), *b = begin(f, f->twin);
 	put_soa(&old, 0);
-	ok(f, model_replace(a, apex, &old, NULL, &f->err));
-	ok(f, model_replace(b, apex, &old, NULL, &f->err));
+	two_stores_ok(f, model_replace(a, apex, &old, NULL, &f->err));
+	two_stores_ok(f, model_replace(b, apex, &old, NULL, &f->err));
 	commit(f, a);
 	commit(f, b);
 	uint32_t serial = 0;
@@ -217,8 +169,8 @@ static void test_edit_is_replacement(void **state)
 			serial += draw(12) > 0;
 			put_soa(&new, serial);
 			struct stele_zone_info info_a = {0}, info_b = {0};
-			ok(f, apply(a, apex, &old, &new, &info_a, &f->err));
-			ok(f, model_replace(b, apex, &new, &info_b, &f->err));
+			two_stores_ok(f, apply(a, apex, &old, &new, &info_a, &f->err));
+			two_stores_ok(f, model_replace(b, apex, &new, &info_b, &f->err));
 			assert_memory_equal(&info_a, &info_b, sizeof(info_a));
 			model_free(&old);
 			old = new;
@@ -240,11 +192,11 @@ static int count_step(void *user, const struct stele_journal_step *step)
 
 static void test_steps_of_one_write(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	struct model first = {0}, now, next;
 	put_soa(&first, 1);
 	struct stele_store_write *write = begin(f, f->store);
-	ok(f, model_replace(write, apex, &first, NULL, &f->err));
+	two_stores_ok(f, model_replace(write, apex, &first, NULL, &f->err));
 	commit(f, write);
 	now = model_clone(&first);
 	write = begin(f, f->store);
@@ -255,20 +207,20 @@ static void test_steps_of_one_write(void **state)
 		next = model_clone(&now);
 		put(&next, "\1a", text);
 		put_soa(&next, serial);
-		ok(f, apply(write, apex, &now, &next, &info, &f->err));
+		two_stores_ok(f, apply(write, apex, &now, &next, &info, &f->err));
 		model_free(&now);
 		now = next;
 	}
 	/* Inside the write already, and of course behind it. */
 	unsigned cnt = 0;
-	ok(f, stele_store_journal(stele_store_write_view(write), info.id, 1, count_step, &cnt,
-				  &f->err));
+	two_stores_ok(f, stele_store_journal(stele_store_write_view(write), info.id, 1, count_step,
+					     &cnt, &f->err));
 	assert_int_equal(cnt, 3);
 	commit(f, write);
 	struct stele_store_read *read;
-	ok(f, stele_store_read_begin(f->store, &read, &f->err));
+	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
 	cnt = 0;
-	ok(f, stele_store_journal(read, info.id, 2, count_step, &cnt, &f->err));
+	two_stores_ok(f, stele_store_journal(read, info.id, 2, count_step, &cnt, &f->err));
 	assert_int_equal(cnt, 2);
 	assert_int_equal(stele_store_generation(read), 2);
 	stele_store_read_end(read);
@@ -278,12 +230,12 @@ static void test_steps_of_one_write(void **state)
 
 static void test_bad_edits(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	struct model model = {0};
 	put_soa(&model, 1);
 	put(&model, "\1a", "x");
 	struct stele_store_write *write = begin(f, f->store);
-	ok(f, model_replace(write, apex, &model, NULL, &f->err));
+	two_stores_ok(f, model_replace(write, apex, &model, NULL, &f->err));
 	commit(f, write);
 	const struct model_entry *soa = &model.entries[0], *text = &model.entries[1];
 	const uint8_t *a = (const uint8_t *)"a", *b = (const uint8_t *)"b";
@@ -323,7 +275,7 @@ static void test_bad_edits(void **state)
 	write = begin(f, f->store);
 	assert_int_equal(stele_store_zone_edit(write, other_apex, NULL, 0, NULL, &f->err),
 			 STELE_E_NOTFOUND);
-	ok(f, stele_store_zone_edit(write, apex, NULL, 0, NULL, &f->err));
+	two_stores_ok(f, stele_store_zone_edit(write, apex, NULL, 0, NULL, &f->err));
 	commit(f, write);
 	expect_same(before, dump_store(f, f->store, 0, 1));
 	model_free(&model);
@@ -333,35 +285,36 @@ static void test_bad_edits(void **state)
 
 static void test_view(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	struct model model = {0}, next;
 	put_soa(&model, 1);
 	put(&model, "\1a", "x");
 	put_nsec3(&model, 7, "n");
 	struct stele_store_write *write = begin(f, f->store);
 	struct stele_zone_info info, seen;
-	ok(f, model_replace(write, apex, &model, &info, &f->err));
-	ok(f, stele_store_zone_find(stele_store_write_view(write), apex, &seen, &f->err));
+	two_stores_ok(f, model_replace(write, apex, &model, &info, &f->err));
+	two_stores_ok(f,
+		      stele_store_zone_find(stele_store_write_view(write), apex, &seen, &f->err));
 	assert_int_equal(seen.id, info.id);
 	const uint8_t *node;
 	size_t node_sz;
 	uint8_t hash[STELE_NSEC3_HASH_SZ] = {7};
-	ok(f, stele_store_write_node(write, info.id, STELE_STORE_NODES, (const uint8_t *)"a", 2,
-				     &node, &node_sz, &f->err));
+	two_stores_ok(f, stele_store_write_node(write, info.id, STELE_STORE_NODES,
+						(const uint8_t *)"a", 2, &node, &node_sz, &f->err));
 	assert_memory_equal(node, model.entries[1].node, node_sz);
-	ok(f, stele_store_write_node(write, info.id, STELE_STORE_NSEC3, hash, sizeof(hash), &node,
-				     &node_sz, &f->err));
+	two_stores_ok(f, stele_store_write_node(write, info.id, STELE_STORE_NSEC3, hash,
+						sizeof(hash), &node, &node_sz, &f->err));
 	assert_memory_equal(node, model.entries[2].node, node_sz);
 	commit(f, write);
 
 	struct stele_store_read *read;
-	ok(f, stele_store_read_begin(f->store, &read, &f->err));
+	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
 	write = begin(f, f->store);
 	next = model_clone(&model);
 	model_remove(&next, 2);
 	model_remove(&next, 1);
 	put_soa(&next, 2);
-	ok(f, apply(write, apex, &model, &next, &info, &f->err));
+	two_stores_ok(f, apply(write, apex, &model, &next, &info, &f->err));
 	assert_int_equal(stele_store_write_node(write, info.id, STELE_STORE_NODES,
 						(const uint8_t *)"a", 2, &node, &node_sz, &f->err),
 			 STELE_E_NOTFOUND);
@@ -369,10 +322,11 @@ static void test_view(void **state)
 						sizeof(hash), &node, &node_sz, &f->err),
 			 STELE_E_NOTFOUND);
 	/* A read of the same thread, begun before, sees what was. */
-	ok(f, stele_store_find(read, STELE_STORE_NSEC3, info.id, hash, sizeof(hash), &node,
-			       &node_sz, &f->err));
+	two_stores_ok(f, stele_store_find(read, STELE_STORE_NSEC3, info.id, hash, sizeof(hash),
+					  &node, &node_sz, &f->err));
 	commit(f, write);
-	ok(f, stele_store_node(read, info.id, (const uint8_t *)"a", 2, &node, &node_sz, &f->err));
+	two_stores_ok(f, stele_store_node(read, info.id, (const uint8_t *)"a", 2, &node, &node_sz,
+					  &f->err));
 	stele_store_read_end(read);
 	model_free(&model);
 	model_free(&next);
@@ -380,11 +334,11 @@ static void test_view(void **state)
 
 static void test_many_reads(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	enum { READS = 1024 };
 	static struct stele_store_read *reads[READS];
 	for (unsigned i = 0; i < READS; i++)
-		ok(f, stele_store_read_begin(f->store, &reads[i], &f->err));
+		two_stores_ok(f, stele_store_read_begin(f->store, &reads[i], &f->err));
 	for (unsigned i = 0; i < READS; i++)
 		stele_store_read_end(reads[i]);
 }
@@ -393,7 +347,7 @@ static void test_many_reads(void **state)
 
 static void test_nests(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	struct model v[5] = {{0}};
 	put_soa(&v[0], 0);
 	for (uint32_t i = 1; i < 5; i++) {
@@ -404,55 +358,56 @@ static void test_nests(void **state)
 		put(&v[i], "\1a", text);
 	}
 	struct stele_store_write *a = begin(f, f->store), *b = begin(f, f->twin);
-	ok(f, model_replace(a, apex, &v[0], NULL, &f->err));
-	ok(f, model_replace(b, apex, &v[0], NULL, &f->err));
+	two_stores_ok(f, model_replace(a, apex, &v[0], NULL, &f->err));
+	two_stores_ok(f, model_replace(b, apex, &v[0], NULL, &f->err));
 	commit(f, a);
 	commit(f, b);
 
 	a = begin(f, f->store);
-	ok(f, apply(a, apex, &v[0], &v[1], NULL, &f->err));
-	ok(f, stele_store_write_nest(a, &f->err)); /* undone, with a zone of its own */
-	ok(f, apply(a, apex, &v[1], &v[4], NULL, &f->err));
-	ok(f, model_replace(a, other_apex, &v[0], NULL, &f->err));
+	two_stores_ok(f, apply(a, apex, &v[0], &v[1], NULL, &f->err));
+	two_stores_ok(f, stele_store_write_nest(a, &f->err)); /* undone, with a zone of its own */
+	two_stores_ok(f, apply(a, apex, &v[1], &v[4], NULL, &f->err));
+	two_stores_ok(f, model_replace(a, other_apex, &v[0], NULL, &f->err));
 	stele_store_nest_abort(a);
-	ok(f, stele_store_write_nest(a, &f->err)); /* failed */
+	two_stores_ok(f, stele_store_write_nest(a, &f->err)); /* failed */
 	assert_int_equal(stele_store_zone_edit(a, apex,
 					       (const struct stele_store_edit[]){
 						       {STELE_STORE_NODES, NULL, 0, NULL, 0}},
 					       1, NULL, &f->err),
 			 STELE_E_INPUT);
 	assert_int_equal(stele_store_nest_commit(a, &f->err), STELE_E_USAGE);
-	ok(f, stele_store_write_nest(a, &f->err)); /* one in another: the inner one is undone */
-	ok(f, apply(a, apex, &v[1], &v[2], NULL, &f->err));
-	ok(f, stele_store_write_nest(a, &f->err));
-	ok(f, stele_store_zone_remove(a, apex, &f->err));
+	two_stores_ok(f, stele_store_write_nest(
+				 a, &f->err)); /* one in another: the inner one is undone */
+	two_stores_ok(f, apply(a, apex, &v[1], &v[2], NULL, &f->err));
+	two_stores_ok(f, stele_store_write_nest(a, &f->err));
+	two_stores_ok(f, stele_store_zone_remove(a, apex, &f->err));
 	stele_store_nest_abort(a);
-	ok(f, stele_store_nest_commit(a, &f->err));
-	ok(f, apply(a, apex, &v[2], &v[3], NULL, &f->err));
+	two_stores_ok(f, stele_store_nest_commit(a, &f->err));
+	two_stores_ok(f, apply(a, apex, &v[2], &v[3], NULL, &f->err));
 	assert_int_equal(stele_store_nest_commit(a, &f->err), STELE_E_USAGE);
 	stele_store_nest_abort(a); /* there is none: nothing happens */
 	commit(f, a);
 
 	b = begin(f, f->twin);
 	for (unsigned i = 1; i < 4; i++)
-		ok(f, model_replace(b, apex, &v[i], NULL, &f->err));
+		two_stores_ok(f, model_replace(b, apex, &v[i], NULL, &f->err));
 	commit(f, b);
 	expect_same(dump_store(f, f->store, 0, 0), dump_store(f, f->twin, 0, 0));
 
 	/* Undone as a whole: no generation. Left open at a commit: an error. */
 	struct dump before = dump_store(f, f->store, 0, 0);
 	a = begin(f, f->store);
-	ok(f, stele_store_write_nest(a, &f->err));
-	ok(f, apply(a, apex, &v[3], &v[4], NULL, &f->err));
+	two_stores_ok(f, stele_store_write_nest(a, &f->err));
+	two_stores_ok(f, apply(a, apex, &v[3], &v[4], NULL, &f->err));
 	stele_store_nest_abort(a);
 	commit(f, a);
 	a = begin(f, f->store);
-	ok(f, stele_store_write_nest(a, &f->err));
-	ok(f, apply(a, apex, &v[3], &v[4], NULL, &f->err));
+	two_stores_ok(f, stele_store_write_nest(a, &f->err));
+	two_stores_ok(f, apply(a, apex, &v[3], &v[4], NULL, &f->err));
 	assert_int_equal(stele_store_commit(a, NULL, &f->err), STELE_E_USAGE);
 	a = begin(f, f->store);
-	ok(f, stele_store_write_nest(a, &f->err));
-	ok(f, apply(a, apex, &v[3], &v[4], NULL, &f->err));
+	two_stores_ok(f, stele_store_write_nest(a, &f->err));
+	two_stores_ok(f, apply(a, apex, &v[3], &v[4], NULL, &f->err));
 	stele_store_abort(a);
 	expect_same(before, dump_store(f, f->store, 0, 0));
 	for (unsigned i = 0; i < 5; i++)
@@ -462,24 +417,24 @@ static void test_nests(void **state)
 /* So much that the list of changes is written in several pieces, some of them inside the nest. */
 static void test_large_nests(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	enum { OWNERS = 3000 };
 	struct stele_store_write *a = begin(f, f->store), *b = begin(f, f->twin);
-	ok(f, bulk_replace(a, apex, 1, OWNERS, true, NULL, &f->err));
-	ok(f, bulk_replace(b, apex, 1, OWNERS, true, NULL, &f->err));
+	two_stores_ok(f, bulk_replace(a, apex, 1, OWNERS, true, NULL, &f->err));
+	two_stores_ok(f, bulk_replace(b, apex, 1, OWNERS, true, NULL, &f->err));
 	commit(f, a);
 	commit(f, b);
 	a = begin(f, f->store);
 	b = begin(f, f->twin);
 	for (uint32_t serial = 2; serial < 8; serial++) {
-		ok(f, stele_store_write_nest(a, &f->err));
-		ok(f, bulk_replace(a, apex, serial, OWNERS, true, NULL, &f->err));
+		two_stores_ok(f, stele_store_write_nest(a, &f->err));
+		two_stores_ok(f, bulk_replace(a, apex, serial, OWNERS, true, NULL, &f->err));
 		if (serial % 2 == 0) {
 			stele_store_nest_abort(a);
 			continue;
 		}
-		ok(f, stele_store_nest_commit(a, &f->err));
-		ok(f, bulk_replace(b, apex, serial, OWNERS, true, NULL, &f->err));
+		two_stores_ok(f, stele_store_nest_commit(a, &f->err));
+		two_stores_ok(f, bulk_replace(b, apex, serial, OWNERS, true, NULL, &f->err));
 	}
 	commit(f, a);
 	commit(f, b);
@@ -497,51 +452,51 @@ static int see_change(void *user, const struct stele_change *change)
 	return 0;
 }
 
-static struct stele_zone_info info_of(struct fixture *f, const uint8_t *zone)
+static struct stele_zone_info info_of(struct two_stores *f, const uint8_t *zone)
 {
 	struct stele_store_read *read;
 	struct stele_zone_info info = {0};
-	ok(f, stele_store_read_begin(f->store, &read, &f->err));
-	ok(f, stele_store_zone_find(read, zone, &info, &f->err));
+	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
+	two_stores_ok(f, stele_store_zone_find(read, zone, &info, &f->err));
 	stele_store_read_end(read);
 	return info;
 }
 
 /* What the last commit changed. */
-static void expect_changes(struct fixture *f, const char *expected)
+static void expect_changes(struct two_stores *f, const char *expected)
 {
 	struct stele_store_read *read;
 	char text[1024] = "";
-	ok(f, stele_store_read_begin(f->store, &read, &f->err));
-	ok(f,
-	   stele_store_changes(read, stele_store_generation(read) - 1, see_change, text, &f->err));
+	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
+	two_stores_ok(f, stele_store_changes(read, stele_store_generation(read) - 1, see_change,
+					     text, &f->err));
 	stele_store_read_end(read);
 	assert_string_equal(text, expected);
 }
 
-static void set_expired(struct fixture *f, const uint8_t *zone, bool expired)
+static void set_expired(struct two_stores *f, const uint8_t *zone, bool expired)
 {
 	struct stele_store_write *write = begin(f, f->store);
-	ok(f, stele_store_zone_set_expired(write, zone, expired, &f->err));
+	two_stores_ok(f, stele_store_zone_set_expired(write, zone, expired, &f->err));
 	commit(f, write);
 }
 
 static void test_expired(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	struct model model = {0}, next;
 	put_soa(&model, 1);
 	put(&model, "\1a", "x");
 	struct stele_store_write *write = begin(f, f->store);
 	assert_int_equal(stele_store_zone_set_expired(write, apex, true, &f->err),
 			 STELE_E_NOTFOUND);
-	ok(f, model_replace(write, apex, &model, NULL, &f->err));
+	two_stores_ok(f, model_replace(write, apex, &model, NULL, &f->err));
 	commit(f, write);
 	assert_int_equal(info_of(f, apex).flags, 0);
 	next = model_clone(&model);
 	put_soa(&next, 2);
 	write = begin(f, f->store);
-	ok(f, apply(write, apex, &model, &next, NULL, &f->err));
+	two_stores_ok(f, apply(write, apex, &model, &next, NULL, &f->err));
 	commit(f, write);
 
 	set_expired(f, apex, true);
@@ -560,17 +515,17 @@ static void test_expired(void **state)
 	unsigned cnt = 0;
 	set_expired(f, apex, true);
 	write = begin(f, f->store);
-	ok(f, model_replace(write, apex, &next, NULL, &f->err));
+	two_stores_ok(f, model_replace(write, apex, &next, NULL, &f->err));
 	commit(f, write);
 	assert_int_equal(info_of(f, apex).flags, 0);
 	expect_changes(f, "node 1 0,");
-	ok(f, stele_store_read_begin(f->store, &read, &f->err));
-	ok(f, stele_store_journal(read, 1, 1, count_step, &cnt, &f->err));
+	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
+	two_stores_ok(f, stele_store_journal(read, 1, 1, count_step, &cnt, &f->err));
 	assert_int_equal(cnt, 1);
 	stele_store_read_end(read);
 	set_expired(f, apex, true);
 	write = begin(f, f->store);
-	ok(f, stele_store_zone_edit(write, apex, NULL, 0, NULL, &f->err));
+	two_stores_ok(f, stele_store_zone_edit(write, apex, NULL, 0, NULL, &f->err));
 	commit(f, write);
 	assert_int_equal(info_of(f, apex).flags, 0);
 	model_free(&model);
@@ -579,9 +534,9 @@ static void test_expired(void **state)
 
 static void test_stub(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	struct stele_store_write *write = begin(f, f->store);
-	ok(f, stele_store_zone_stub(write, apex, &f->err));
+	two_stores_ok(f, stele_store_zone_stub(write, apex, &f->err));
 	commit(f, write);
 	struct stele_zone_info info = info_of(f, apex);
 	assert_int_equal(info.flags, STELE_STORE_ZONE_EXPIRED | STELE_STORE_ZONE_STUB);
@@ -591,7 +546,7 @@ static void test_stub(void **state)
 	expect_changes(f, "zone 1 0,");
 	set_expired(f, apex, false); /* stays what it is */
 	write = begin(f, f->store);
-	ok(f, stele_store_zone_stub(write, apex, &f->err));
+	two_stores_ok(f, stele_store_zone_stub(write, apex, &f->err));
 	commit(f, write);
 	info = info_of(f, apex);
 	assert_int_equal(info.flags, STELE_STORE_ZONE_EXPIRED | STELE_STORE_ZONE_STUB);
@@ -602,7 +557,7 @@ static void test_stub(void **state)
 	put_soa(&model, 5);
 	put(&model, "\1a", "x");
 	write = begin(f, f->store);
-	ok(f, model_replace(write, apex, &model, &info, &f->err));
+	two_stores_ok(f, model_replace(write, apex, &model, &info, &f->err));
 	commit(f, write);
 	assert_int_equal(info.flags, 0);
 	assert_int_equal(info.id, 1);
@@ -610,14 +565,15 @@ static void test_stub(void **state)
 	expect_changes(f, "node 1 0,node 1 2,");
 	struct stele_store_read *read;
 	unsigned cnt = 0;
-	ok(f, stele_store_read_begin(f->store, &read, &f->err));
+	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
 	assert_int_equal(stele_store_journal(read, 1, 0, count_step, &cnt, &f->err),
 			 STELE_E_NOTFOUND);
 	stele_store_read_end(read);
 	model_free(&model);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function)                                                                             \
+	cmocka_unit_test_setup_teardown(function, two_stores_setup, two_stores_teardown)
 
 int main(void)
 {

@@ -5,6 +5,7 @@
  * what is refused here must be refused there.
  */
 #include "tests/unit/store_dump.h"
+#include "tests/unit/two_stores.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
@@ -25,47 +26,6 @@
 
 static const uint8_t apex[] = "\7example";
 static const char source[] = "a test";
-
-struct fixture {
-	char dir[2][64];
-	struct stele_store *store, *twin;
-	struct stele_error err;
-};
-
-static void ok(const struct fixture *f, int status)
-{
-	if (status < 0)
-		fail_msg("%s", f->err.text);
-}
-
-static int setup(void **state)
-{
-	static struct fixture f;
-	f = (struct fixture){
-		.dir = {"/tmp/stele-test-zedit-XXXXXX", "/tmp/stele-test-zedit-XXXXXX"}};
-	if (mkdtemp(f.dir[0]) == NULL || mkdtemp(f.dir[1]) == NULL)
-		return -1;
-	*state = &f;
-	ok(&f, stele_store_open(f.dir[0], STELE_STORE_CREATE, &f.store, &f.err));
-	ok(&f, stele_store_open(f.dir[1], STELE_STORE_CREATE, &f.twin, &f.err));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	stele_store_close(f->store);
-	stele_store_close(f->twin);
-	static const char *const names[] = {"data.mdb", "lock.mdb"};
-	for (unsigned i = 0; i < 4; i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "%s/%s", f->dir[i / 2], names[i % 2]);
-		unlink(path);
-	}
-	rmdir(f->dir[0]);
-	rmdir(f->dir[1]);
-	return 0;
-}
 
 /* ---- the plain list of records ---- */
 
@@ -274,14 +234,6 @@ static struct rr make_nsec3(const char *owner, uint32_t ttl, char last)
 	return make(owner, STELE_TYPE_NSEC3, ttl, rdata, sizeof(rdata));
 }
 
-static uint32_t random_state;
-
-static uint32_t draw(uint32_t below)
-{
-	random_state = random_state * 1664525 + 1013904223;
-	return (random_state >> 8) % below;
-}
-
 static const char *const owners[] = {
 	"example.",
 	"example.",
@@ -342,7 +294,7 @@ static struct rr random_rr(void)
 /* ---- random sessions ---- */
 
 struct session {
-	struct fixture *f;
+	struct two_stores *f;
 	struct stele_zone_edit *edit;
 	struct list list;
 	bool lenient;
@@ -411,43 +363,43 @@ static void set_serial(struct session *s, uint32_t serial)
 		if (same_owner(&s->list.rrs[i], &soa) && set_of(&s->list.rrs[i]) == STELE_TYPE_SOA)
 			list_remove(&s->list, i);
 	list_add(&s->list, &soa, true);
-	ok(s->f, stele_zone_edit_set_serial(s->edit, serial, &s->f->err));
+	two_stores_ok(s->f, stele_zone_edit_set_serial(s->edit, serial, &s->f->err));
 }
 
 static void test_random_sessions(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	const char *seed = getenv("STELE_SEED");
-	random_state = seed != NULL ? (uint32_t)strtoul(seed, NULL, 10) : 20501;
+	draw_seed(seed != NULL ? (uint32_t)strtoul(seed, NULL, 10) : 20501);
 	struct list list = {0};
 	struct rr soa = make_soa(1), ns = make("example.", STELE_TYPE_NS, 60, BYTES("\1n\0"));
 	list_add(&list, &soa, false);
 	list_add(&list, &ns, false);
 	struct stele_store_write *a, *b;
-	ok(f, stele_store_write_begin(f->store, &a, &f->err));
-	ok(f, stele_store_write_begin(f->twin, &b, &f->err));
-	ok(f, write_list(a, &list, NULL));
-	ok(f, write_list(b, &list, NULL));
-	ok(f, stele_store_commit(a, NULL, &f->err));
-	ok(f, stele_store_commit(b, NULL, &f->err));
+	two_stores_ok(f, stele_store_write_begin(f->store, &a, &f->err));
+	two_stores_ok(f, stele_store_write_begin(f->twin, &b, &f->err));
+	two_stores_ok(f, write_list(a, &list, NULL));
+	two_stores_ok(f, write_list(b, &list, NULL));
+	two_stores_ok(f, stele_store_commit(a, NULL, &f->err));
+	two_stores_ok(f, stele_store_commit(b, NULL, &f->err));
 	unsigned refused = 0, applied = 0;
 	uint32_t serial = 1;
 	for (unsigned round = 0; round < 600; round++) {
-		ok(f, stele_store_write_begin(f->store, &a, &f->err));
-		ok(f, stele_store_write_begin(f->twin, &b, &f->err));
+		two_stores_ok(f, stele_store_write_begin(f->store, &a, &f->err));
+		two_stores_ok(f, stele_store_write_begin(f->twin, &b, &f->err));
 		for (uint32_t n = 1 + draw(9); n > 0; n--) {
 			struct session s = {.f = f, .list = clone(&list), .lenient = draw(2) == 0};
-			ok(f, stele_zone_edit_begin(a, apex,
-						    s.lenient ? STELE_ZONE_EDIT_LENIENT :
-								STELE_ZONE_EDIT_STRICT,
-						    source, &s.edit, &f->err));
+			two_stores_ok(f, stele_zone_edit_begin(a, apex,
+							       s.lenient ? STELE_ZONE_EDIT_LENIENT :
+									   STELE_ZONE_EDIT_STRICT,
+							       source, &s.edit, &f->err));
 			for (uint32_t k = draw(8); k > 0; k--)
 				random_change(&s);
 			struct rr any_soa = make_soa(0);
 			if (draw(8) > 0 && list_count(&s.list, &any_soa) > 0)
 				set_serial(&s, serial + 1);
 
-			ok(f, stele_store_write_nest(b, &f->err));
+			two_stores_ok(f, stele_store_write_nest(b, &f->err));
 			struct stele_zone_info info_a = {0}, info_b = {0};
 			int expected = write_list(b, &s.list, &info_b);
 			int changes = stele_zone_edit_changes(s.edit, &f->err);
@@ -458,7 +410,7 @@ static void test_random_sessions(void **state)
 					 f->err.text);
 			stele_zone_edit_end(s.edit);
 			if (status == 0) {
-				ok(f, stele_store_nest_commit(b, &f->err));
+				two_stores_ok(f, stele_store_nest_commit(b, &f->err));
 				assert_memory_equal(&info_a, &info_b, sizeof(info_a));
 				if (n == 1 && before.generation < info_a.generation)
 					assert_int_equal(changes, 1);
@@ -476,13 +428,13 @@ static void test_random_sessions(void **state)
 				refused++;
 			}
 		}
-		ok(f, stele_store_commit(a, NULL, &f->err));
-		ok(f, stele_store_commit(b, NULL, &f->err));
+		two_stores_ok(f, stele_store_commit(a, NULL, &f->err));
+		two_stores_ok(f, stele_store_commit(b, NULL, &f->err));
 		if (round % 4 != 0)
 			continue;
 		struct stele_store_read *read_a, *read_b;
-		ok(f, stele_store_read_begin(f->store, &read_a, &f->err));
-		ok(f, stele_store_read_begin(f->twin, &read_b, &f->err));
+		two_stores_ok(f, stele_store_read_begin(f->store, &read_a, &f->err));
+		two_stores_ok(f, stele_store_read_begin(f->twin, &read_b, &f->err));
 		uint32_t from = serial - draw(20);
 		struct dump x = dump_read(read_a, 0, from), y = dump_read(read_b, 0, from);
 		assert_int_equal(x.sz, y.sz);
@@ -499,7 +451,7 @@ static void test_random_sessions(void **state)
 
 /* ---- by hand ---- */
 
-static void load(struct fixture *f, const struct rr *rrs, size_t cnt)
+static void load(struct two_stores *f, const struct rr *rrs, size_t cnt)
 {
 	struct list list = {0};
 	struct rr soa = make_soa(1), ns = make("example.", STELE_TYPE_NS, 60, BYTES("\1n\0"));
@@ -508,9 +460,9 @@ static void load(struct fixture *f, const struct rr *rrs, size_t cnt)
 	for (size_t i = 0; i < cnt; i++)
 		list_add(&list, &rrs[i], false);
 	struct stele_store_write *write;
-	ok(f, stele_store_write_begin(f->store, &write, &f->err));
-	ok(f, write_list(write, &list, NULL));
-	ok(f, stele_store_commit(write, NULL, &f->err));
+	two_stores_ok(f, stele_store_write_begin(f->store, &write, &f->err));
+	two_stores_ok(f, write_list(write, &list, NULL));
+	two_stores_ok(f, stele_store_commit(write, NULL, &f->err));
 	free(list.rrs);
 }
 
@@ -522,7 +474,7 @@ static int add_rr(struct stele_zone_edit *edit, const struct rr *rr, struct stel
 /* Each fault by its text; afterwards the write still works. */
 static void test_refused(void **state)
 {
-	struct fixture *f = *state;
+	struct two_stores *f = *state;
 	const struct rr old[] = {
 		make("a.b.example.", STELE_TYPE_A, 60, BYTES("\1\2\3\4")),
 		make("d.example.", STELE_TYPE_DNAME, 60, BYTES("\1y\0")),
@@ -558,11 +510,11 @@ static void test_refused(void **state)
 		{often, "iterations 2304"},
 	};
 	struct stele_store_write *write;
-	ok(f, stele_store_write_begin(f->store, &write, &f->err));
+	two_stores_ok(f, stele_store_write_begin(f->store, &write, &f->err));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct stele_zone_edit *edit;
-		ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_LENIENT, source, &edit,
-					    &f->err));
+		two_stores_ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_LENIENT, source,
+						       &edit, &f->err));
 		int status = add_rr(edit, &cases[i].rr, &f->err);
 		if (status == 0)
 			status = stele_zone_edit_apply(edit, NULL, &f->err);
@@ -577,16 +529,17 @@ static void test_refused(void **state)
 	for (size_t i = 0; i < sizeof(large); i += 250)
 		large[i] = 249;
 	struct stele_zone_edit *edit;
-	ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_LENIENT, source, &edit, &f->err));
+	two_stores_ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_LENIENT, source, &edit,
+					       &f->err));
 	for (uint8_t i = 0; i < 2; i++) {
 		large[1] = i;
-		ok(f, stele_zone_edit_add(edit, old[0].owner, STELE_TYPE_TXT, 1, large,
-					  sizeof(large), &f->err));
+		two_stores_ok(f, stele_zone_edit_add(edit, old[0].owner, STELE_TYPE_TXT, 1, large,
+						     sizeof(large), &f->err));
 	}
 	assert_int_equal(stele_zone_edit_check(edit, &f->err), STELE_E_INPUT);
 	assert_non_null(strstr(f->err.text, "has 80024 bytes"));
-	ok(f, stele_zone_edit_delete_rrset(edit, old[0].owner, STELE_TYPE_TXT, &f->err));
-	ok(f, stele_zone_edit_check(edit, &f->err));
+	two_stores_ok(f, stele_zone_edit_delete_rrset(edit, old[0].owner, STELE_TYPE_TXT, &f->err));
+	two_stores_ok(f, stele_zone_edit_check(edit, &f->err));
 	int status = 0;
 	uint32_t cnt = 0;
 	for (; status == 0 && cnt < 10000; cnt++) {
@@ -602,10 +555,11 @@ static void test_refused(void **state)
 
 	/* No SOA, no NS at the apex. */
 	for (unsigned i = 0; i < 2; i++) {
-		ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_STRICT, source, &edit,
-					    &f->err));
-		ok(f, stele_zone_edit_delete_rrset(
-			      edit, apex, i == 0 ? STELE_TYPE_SOA : STELE_TYPE_NS, &f->err));
+		two_stores_ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_STRICT, source,
+						       &edit, &f->err));
+		two_stores_ok(f, stele_zone_edit_delete_rrset(
+					 edit, apex, i == 0 ? STELE_TYPE_SOA : STELE_TYPE_NS,
+					 &f->err));
 		assert_int_equal(stele_zone_edit_apply(edit, NULL, &f->err), STELE_E_INPUT);
 		assert_non_null(strstr(f->err.text, i == 0 ? "no SOA" : "no NS"));
 		stele_zone_edit_end(edit);
@@ -614,25 +568,27 @@ static void test_refused(void **state)
 	assert_int_equal(stele_zone_edit_begin(write, (const uint8_t *)"\5other",
 					       STELE_ZONE_EDIT_STRICT, source, &edit, &f->err),
 			 STELE_E_NOTFOUND);
-	ok(f, stele_store_zone_stub(write, (const uint8_t *)"\5other", &f->err));
+	two_stores_ok(f, stele_store_zone_stub(write, (const uint8_t *)"\5other", &f->err));
 	assert_int_equal(stele_zone_edit_begin(write, (const uint8_t *)"\5other",
 					       STELE_ZONE_EDIT_STRICT, source, &edit, &f->err),
 			 STELE_E_NOTFOUND);
 
 	/* What made a fault may go in the same session. */
-	ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_STRICT, source, &edit, &f->err));
-	ok(f, add_rr(edit, &cases[10].rr, &f->err));
+	two_stores_ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_STRICT, source, &edit,
+					       &f->err));
+	two_stores_ok(f, add_rr(edit, &cases[10].rr, &f->err));
 	assert_int_equal(stele_zone_edit_check(edit, &f->err), STELE_E_INPUT);
-	ok(f, stele_zone_edit_delete_name(edit, old[0].owner, &f->err));
+	two_stores_ok(f, stele_zone_edit_delete_name(edit, old[0].owner, &f->err));
 	struct stele_zone_info info;
-	ok(f, stele_zone_edit_apply(edit, &info, &f->err));
+	two_stores_ok(f, stele_zone_edit_apply(edit, &info, &f->err));
 	assert_int_equal(info.rr_cnt, 5);
 	assert_int_equal(stele_zone_edit_apply(edit, &info, &f->err), STELE_E_USAGE);
 	stele_zone_edit_end(edit);
-	ok(f, stele_store_commit(write, NULL, &f->err));
+	two_stores_ok(f, stele_store_commit(write, NULL, &f->err));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function)                                                                             \
+	cmocka_unit_test_setup_teardown(function, two_stores_setup, two_stores_teardown)
 
 int main(void)
 {
