@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every measurement reports: the machine it ran on, medians and spreads."""
+"""What every measurement reports: the machine that it ran on."""
 import json
 import os
 import pathlib
 import platform
 import re
-import statistics
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SPREAD_MAX = 0.25  # (slowest - fastest) / median; above it a median says little
 
 
 def first_line(*command):
@@ -43,22 +41,17 @@ def machine_facts(build, **peers):
     }
 
 
+def build_options(build):
+    options = json.loads((build / "meson-info" / "intro-buildoptions.json").read_text())
+    return {option["name"]: option["value"] for option in options}
+
+
 def build_type(build):
     """The build's optimisation; a sanitized build is refused, its times mean nothing."""
-    options = json.loads((build / "meson-info" / "intro-buildoptions.json").read_text())
-    values = {option["name"]: option["value"] for option in options}
+    values = build_options(build)
     if values.get("b_sanitize", "none") not in ("none", []):
         sys.exit("this build has sanitizers in it; give --build-dir another one")
     return values["buildtype"]
-
-
-def spread(values):
-    return (max(values) - min(values)) / statistics.median(values)
-
-
-def summarize(runs):
-    return {key: (statistics.median(values), spread(values) if min(values) > 0 else 0.0)
-            for key in runs[0] for values in [[run[key] for run in runs]]}
 
 
 def mib(size):

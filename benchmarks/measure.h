@@ -51,4 +51,23 @@ static inline double measure_median(double *values, size_t cnt)
 	return values[cnt / 2];
 }
 
+#define MEASURE_PROBE_STEPS 50000 /* about 0.1 ms */
+
+/*
+ * Ticks of fixed work that touches no memory: eight chains that do not wait for one another, so that they take all
+ * that the core can issue. A neighbour on the same core slows them, where one chain alone would not notice.
+ */
+static inline double measure_probe(void)
+{
+	uint64_t x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, t0 = measure_ticks();
+	for (unsigned i = 0; i < MEASURE_PROBE_STEPS; i++) {
+		for (unsigned k = 0; k < 8; k++)
+			x[k] = (x[k] << 3) + x[k] + i;
+		__asm__ volatile(""
+				 : "+r"(x[0]), "+r"(x[1]), "+r"(x[2]), "+r"(x[3]), "+r"(x[4]),
+				   "+r"(x[5]), "+r"(x[6]), "+r"(x[7]));
+	}
+	return (double)(measure_ticks() - t0);
+}
+
 #endif

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What measurements change about the machine, and how it is put back; programs that they start."""
 import contextlib
+import ctypes
 import itertools
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 END_S = 20
+CLONE_NEWNET = 0x40000000
 
 
 def end_on_signals():
@@ -48,6 +52,30 @@ def huge_pages(mib):
                 number.write_text(str(before))
 
 
+def two_processors(parser, chosen):
+    """Generator and server: `chosen` as "0,1", or the first two."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) < 2:
+        parser.error("needs two processors")
+    return tuple(map(int, chosen.split(","))) if chosen else tuple(processors[:2])
+
+
+@contextlib.contextmanager
+def turn(child):
+    """Lets a program that stands still (`stand_still`) run for the time of a `with`."""
+    os.killpg(child.pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        stand_still(child)
+
+
+def stand_still(child):
+    """So that several servers that poll can take turns on one processor."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGSTOP)
+
+
 def on_processors(processors, command):
     return ["taskset", "-c", str(processors), *map(str, command)]
 
@@ -63,6 +91,7 @@ def running(command, log, stdin=subprocess.DEVNULL):
     finally:
         if child.poll() is None:
             child.terminate()
+            os.killpg(child.pid, signal.SIGCONT)    # it may have been stopped to wait for its turn
             try:
                 child.wait(END_S)
             except subprocess.TimeoutExpired:
@@ -134,6 +163,23 @@ class Cable:
             self.__exit__()
             raise
         return self
+
+    def client_socket(self, port=53):
+        """A UDP socket at the client's end, connected to the server."""
+        made = []
+
+        def inside():
+            with open(f"/run/netns/{self.client}", "rb") as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) == 0:
+                    made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+
+        thread = threading.Thread(target=inside)    # the namespace is that of a thread
+        thread.start()
+        thread.join()
+        if not made:
+            sys.exit(f"the namespace {self.client} cannot be entered")
+        made[0].connect((self.SERVER4, port))
+        return made[0]
 
     def __exit__(self, *_):
         for namespace in (self.server, self.client):

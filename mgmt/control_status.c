@@ -48,8 +48,8 @@ static json_t *publisher_json(const struct stele_publisher *publisher)
 			 (json_int_t)(s.load_last_ns / 1000), "image_bytes", (json_int_t)s.image_sz,
 			 "garbage_bytes", (json_int_t)s.garbage_sz, "compactions",
 			 (json_int_t)s.compact_cnt, "compile_work_us",
-			 (json_int_t)(s.compile_work_ns / 1000), "compile_sync_us",
-			 (json_int_t)(s.compile_sync_ns / 1000), "open_last_us",
+			 (json_int_t)(s.compile_work_ns / 1000), "sync_last_us",
+			 (json_int_t)(s.sync_last_ns / 1000), "open_last_us",
 			 (json_int_t)(s.open_last_ns / 1000));
 }
 

@@ -83,8 +83,8 @@ static int load_keys(const struct stele_mgmtd_config *config, struct stele_tsig_
 /* The compiler beside this program, as built or as installed (sbin and bin); else PATH's. */
 static char *find_compiler(const struct stele_mgmtd_config *config)
 {
-	static const char *const places[] = {"%s/stele-compile", "%s/../bin/stele-compile",
-					     "%s/../zonecompiler/stele-compile"};
+	static const char *const places[] = {"stele-compile", "../bin/stele-compile",
+					     "../zonecompiler/stele-compile"};
 	char self[PATH_MAX], path[PATH_MAX + 64];
 	if (config->compiler != NULL)
 		return strdup(config->compiler);
@@ -93,7 +93,7 @@ static char *find_compiler(const struct stele_mgmtd_config *config)
 		self[len] = 0;
 		*strrchr(self, '/') = 0;
 		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-			snprintf(path, sizeof(path), places[i], self);
+			snprintf(path, sizeof(path), "%s/%s", self, places[i]);
 			if (access(path, X_OK) == 0)
 				return strdup(path);
 		}
@@ -157,7 +157,11 @@ static int open_service(struct stele_daemon *daemon, struct stele_error *reterr)
 
 static void on_commit(void *user, uint64_t generation)
 {
-	stele_daemon_store_changed(user, generation);
+	struct stele_daemon *daemon = user;
+	/* At the end, when zones have ended already, it is for the next start: a catalog would add zones, and
+	 * one that is made would be committed to nobody. */
+	if (daemon->awake)
+		stele_daemon_store_changed(daemon, generation);
 }
 
 /* All that touches no network. */

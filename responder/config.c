@@ -288,185 +288,16 @@ static const struct stele_config_option idle_options[] = {
 	{0},
 };
 
-static const struct stele_config_option chaos_options[] = {
-	{
-		.name = "version",
-		.type = STELE_CONFIG_STRING,
-		AT(chaos, version),
-		.word = "none",
-		.min = 1,
-		.max = 255,
-		.def = "none",
-		.help = "Reply to `version.bind` and `version.server` (CH TXT). `none`: refused.",
-	},
-	{
-		.name = "id",
-		.type = STELE_CONFIG_STRING,
-		AT(chaos, id),
-		.word = "none",
-		.min = 1,
-		.max = 255,
-		.def = "none",
-		.help = "Reply to `id.server` and `hostname.bind` (CH TXT). `none`: refused.",
-	},
-	{0},
-};
-
 static const struct stele_config_option answers_options[] = {
 	{
 		.name = "port",
 		.type = STELE_CONFIG_INTEGER,
-		AT(answers, port),
+		AT(responder_answers, port),
 		.min = 1,
 		.def = "53",
 		.help = "UDP port of queries.",
 	},
-	{
-		.name = "udp_size",
-		.type = STELE_CONFIG_INTEGER,
-		AT(answers, udp_size),
-		.min = 512,
-		.max = 9552,
-		.unit = "bytes",
-		.def = "1232",
-		.help = "Largest reply, however much the client allows (RFC 9715). Above the path's "
-			"MTU replies get lost, below 1232 more clients have to come by TCP.",
-	},
-	{
-		.name = "any_minimal",
-		.type = STELE_CONFIG_BOOL,
-		AT(answers, any_minimal),
-		.def = "true",
-		.help = "A query for ANY gets one RRset (RFC 8482) instead of all.",
-	},
-	{
-		.name = "nsid",
-		.type = STELE_CONFIG_STRING,
-		AT(answers, nsid),
-		.word = "none",
-		.min = 1,
-		.max = 128,
-		.def = "none",
-		.help = "Identifier of this node for clients that ask (RFC 5001). `none`: not told.",
-	},
-	{
-		.name = "chaos",
-		.type = STELE_CONFIG_MAP,
-		AT(answers, chaos),
-		.options = chaos_options,
-		.help = "What the server tells of itself in class CH (RFC 4892).",
-	},
-	{0},
-};
-
-static const struct stele_config_option cookies_options[] = {
-	{
-		.name = "enabled",
-		.type = STELE_CONFIG_BOOL,
-		AT(cookies, enabled),
-		.def = "true",
-		.help = "Answer DNS cookies (RFC 7873, RFC 9018). A client with a valid one is not "
-			"limited in its rate, since its address is not forged.",
-	},
-	{
-		.name = "secret_file",
-		.type = STELE_CONFIG_PATH,
-		AT(cookies, secret_file),
-		.word = "none",
-		.def = "none",
-		.help = "File with one or two secrets, a line of 32 hexadecimal digits each: the "
-			"first makes cookies, both check them. The same on all nodes of an "
-			"address. Only its owner, the `user`, may have access (mode 0600). Read "
-			"again on reload. `none`: a secret is made at start and known to nobody "
-			"else.",
-	},
-	{0},
-};
-
-#define RATE(field, what, rate)                                                                    \
-	{                                                                                          \
-		.name = #field, .type = STELE_CONFIG_INTEGER, AT(rrl, field), .word = "unlimited", \
-		.min = 1, .max = 1000000000, .unit = "replies/s", .def = rate, .help = what,       \
-	}
-
-static const struct stele_config_option rrl_options[] = {
-	{
-		.name = "enabled",
-		.type = STELE_CONFIG_BOOL,
-		AT(rrl, enabled),
-		.def = "false",
-		.help = "Limit replies. Off, since the right limits depend on who asks: large "
-			"resolvers send many thousand queries a second from one prefix.",
-	},
-	RATE(answers_per_second, "Limit of positive answers and of those without data.", "1000"),
-	RATE(referrals_per_second, "Limit of referrals.", "1000"),
-	RATE(nxdomains_per_second, "Limit of replies that a name does not exist.", "500"),
-	RATE(errors_per_second, "Limit of REFUSED, FORMERR, SERVFAIL and the like.", "100"),
-	{
-		.name = "window",
-		.type = STELE_CONFIG_DURATION,
-		AT(rrl, window),
-		.min = 100 * MS,
-		.max = 60 * S,
-		.def = "2s",
-		.help = "This much time's worth of replies may go at once to a prefix that was "
-			"silent before. Too short punishes honest bursts, too long lets short "
-			"attacks through.",
-	},
-	{
-		.name = "slip",
-		.type = STELE_CONFIG_INTEGER,
-		AT(rrl, slip),
-		.max = 100,
-		.def = "2",
-		.help = "Of the replies over the limit, every so many-th is sent empty with TC, so "
-			"that an honest client comes by TCP; the others are dropped. 1: all; "
-			"0: none.",
-	},
-	{
-		.name = "ipv4_prefixes",
-		.type = STELE_CONFIG_INTEGER,
-		LIST_AT(rrl, ipv4_prefixes, 0),
-		.list_min = 1,
-		.list_max = 2,
-		.min = 8,
-		.max = 32,
-		.unit = "bits",
-		.def = "[24, 32]",
-		.help = "Lengths of the prefixes that are counted, the shorter first. With two, "
-			"both limits hold.",
-	},
-	{
-		.name = "ipv6_prefixes",
-		.type = STELE_CONFIG_INTEGER,
-		LIST_AT(rrl, ipv6_prefixes, 0),
-		.list_min = 1,
-		.list_max = 2,
-		.min = 16,
-		.max = 128,
-		.unit = "bits",
-		.def = "[48, 64]",
-		.help = "The same for IPv6.",
-	},
-	{
-		.name = "table_size",
-		.type = STELE_CONFIG_SIZE,
-		AT(rrl, table_size),
-		.min = 64 * KIB,
-		.max = 4 * GIB,
-		.def = "4M",
-		.check = config_check_power_of_two_64,
-		.help = "Memory of each core to remember prefixes in, a power of two; 64 bytes "
-			"hold ten. Too small, and prefixes push one another out; too large, and "
-			"each look costs a cache miss.",
-	},
-	{
-		.name = "exempt",
-		.type = STELE_CONFIG_PREFIX,
-		LIST_AT(rrl, exempt, STELE_CONFIG_UNIQUE),
-		.list_max = 1024,
-		.help = "Prefixes of clients that are never limited.",
-	},
+	STELE_ANSWERS_OPTIONS,
 	{0},
 };
 
@@ -564,14 +395,14 @@ static const struct stele_config_option options[] = {
 		.name = "cookies",
 		.type = STELE_CONFIG_MAP,
 		AT(responder, cookies),
-		.options = cookies_options,
+		.options = stele_cookies_options,
 		.help = "DNS cookies, by which honest clients are told from forged addresses.",
 	},
 	{
 		.name = "rrl",
 		.type = STELE_CONFIG_MAP,
 		AT(responder, rrl),
-		.options = rrl_options,
+		.options = stele_rrl_options,
 		.help = "Response rate limiting. Replies to one prefix are counted by each core on "
 			"its own and by class.",
 	},

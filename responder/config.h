@@ -12,6 +12,7 @@
  */
 
 #include "lib/config/config.h"
+#include "lib/serving/options.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -87,37 +88,9 @@ struct stele_idle_config {
 	uint64_t max_delay; /* ns: no packet waits longer for the sake of idling */
 };
 
-struct stele_chaos_config {
-	const char *version; /* version.bind, version.server; NULL: refused */
-	const char *id;      /* id.server, hostname.bind; NULL: refused */
-};
-
-struct stele_answers_config {
-	uint16_t port; /* UDP port of queries */
-	uint16_t udp_size;
-	bool any_minimal;
-	const char *nsid; /* NULL: none */
-	struct stele_chaos_config chaos;
-};
-
-struct stele_cookies_config {
-	bool enabled;
-	const char *secret_file; /* see lib/config/secrets.h; NULL: random secret, made at start */
-};
-
-/* Rates are replies per second to one prefix; 0: no limit. */
-struct stele_rrl_config {
-	bool enabled;
-	uint32_t answers_per_second; /* NODATA counts as an answer */
-	uint32_t referrals_per_second;
-	uint32_t nxdomains_per_second;
-	uint32_t errors_per_second;
-	uint64_t window; /* ns: this much time's worth of replies may come at once */
-	uint8_t slip;    /* every slip-th reply over the limit is sent truncated; 0: none */
-	STELE_CONFIG_LIST(uint8_t) ipv4_prefixes; /* one or two lengths, the shorter first */
-	STELE_CONFIG_LIST(uint8_t) ipv6_prefixes;
-	uint64_t table_size; /* bytes for each core; a power of two */
-	STELE_CONFIG_LIST(struct stele_config_prefix) exempt;
+struct stele_responder_answers_config {
+	struct stele_answers_config common; /* first: STELE_ANSWERS_OPTIONS */
+	uint16_t port;                      /* UDP port of queries */
 };
 
 struct stele_drop_config {
@@ -133,7 +106,7 @@ struct stele_responder_config {
 	struct stele_memory_config memory;
 	STELE_CONFIG_LIST(struct stele_port_config) ports; /* 1 … STELE_PORTS_MAX */
 	struct stele_idle_config idle;
-	struct stele_answers_config answers;
+	struct stele_responder_answers_config answers;
 	struct stele_cookies_config cookies;
 	struct stele_rrl_config rrl;
 	struct stele_drop_config drop;

@@ -213,20 +213,10 @@ int config_check_eal_arg(const void *value, struct stele_error *reterr)
 	return 0;
 }
 
-static int check_power_of_two(uint64_t value, struct stele_error *reterr)
-{
-	if (value > 0 && (value & (value - 1)) == 0)
-		return 0;
-	return stele_fail(reterr, STELE_E_INPUT, "is %llu (expected a power of two)",
-			  (unsigned long long)value);
-}
-
 int config_check_power_of_two_16(const void *value, struct stele_error *reterr)
 {
-	return check_power_of_two(*(const uint16_t *)value, reterr);
-}
-
-int config_check_power_of_two_64(const void *value, struct stele_error *reterr)
-{
-	return check_power_of_two(*(const uint64_t *)value, reterr);
+	uint16_t number = *(const uint16_t *)value;
+	if (number > 0 && (number & (number - 1)) == 0)
+		return 0;
+	return stele_fail(reterr, STELE_E_INPUT, "is %u (expected a power of two)", number);
 }

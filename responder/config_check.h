@@ -16,7 +16,6 @@ int config_check_interface(const void *value, struct stele_error *reterr);
 int config_check_namespace(const void *value, struct stele_error *reterr);
 int config_check_eal_arg(const void *value, struct stele_error *reterr);
 int config_check_power_of_two_16(const void *value, struct stele_error *reterr);
-int config_check_power_of_two_64(const void *value, struct stele_error *reterr);
 
 /* The kind of a device that config_check_device has passed. */
 enum stele_port_kind config_port_kind(const char *device);

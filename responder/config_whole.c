@@ -101,11 +101,11 @@ static void check_port(struct stele_config *config, const struct stele_responder
 	for (size_t i = 0; i < port->addresses.cnt; i++)
 		ipv6 |= port->addresses.items[i].family == 6;
 	unsigned headers = ipv6 ? IPV6_UDP_SZ : IPV4_UDP_SZ;
-	if (root->answers.udp_size + headers > port->mtu)
-		stele_config_fault(config, &root->answers.udp_size,
+	if (root->answers.common.udp_size + headers > port->mtu)
+		stele_config_fault(config, &root->answers.common.udp_size,
 				   "udp_size is %u, but the mtu of port '%s' is %u (expected at "
 				   "most %u, replies are not fragmented)",
-				   root->answers.udp_size, port->name, port->mtu,
+				   root->answers.common.udp_size, port->name, port->mtu,
 				   port->mtu - headers);
 }
 
@@ -206,14 +206,6 @@ static void check_main_core(struct stele_config *config, const struct stele_resp
 						   root->main_core, root->ports.items[i].name);
 }
 
-static void check_lengths(struct stele_config *config, const uint8_t *lengths, size_t cnt)
-{
-	if (cnt == 2 && lengths[0] >= lengths[1])
-		stele_config_fault(config, &lengths[1],
-				   "length %u behind %u (expected the shorter prefix first)",
-				   lengths[1], lengths[0]);
-}
-
 void config_check_whole(struct stele_config *config, void *config_root)
 {
 	struct stele_responder_config *root = config_root;
@@ -232,6 +224,5 @@ void config_check_whole(struct stele_config *config, void *config_root)
 			check_pair(config, &ports[i], &ports[j]);
 	}
 	check_main_core(config, root);
-	check_lengths(config, root->rrl.ipv4_prefixes.items, root->rrl.ipv4_prefixes.cnt);
-	check_lengths(config, root->rrl.ipv6_prefixes.items, root->rrl.ipv6_prefixes.cnt);
+	stele_rrl_config_check(config, &root->rrl);
 }

@@ -6,6 +6,7 @@
 #include "responder/serve/findings_file.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,17 +132,55 @@ int stele_images_attach(struct stele_images *images, struct stele_worker *const 
 /* ---- loading ---- */
 
 /* `exact`: not what the compiler may have appended to the file since. */
-static void remember(const struct stele_images *images, bool exact)
+/* What a name stands for now: links are followed. */
+static void whole_path(const char *name, char path[PATH_MAX])
 {
-	struct stele_error error;
+	if (!realpath(name, path))
+		snprintf(path, PATH_MAX, "%s", name);
+}
 
-	if (images->current.fd >= 0 &&
-	    stele_state_remember(images->config->state_dir, images->current.fd,
-				 images->current.path, images->status.current.root_off, exact,
-				 &error) != 0)
+static void remember(struct stele_images *images, bool exact)
+{
+	uint64_t root_off = images->status.current.root_off;
+	struct stele_error error;
+	struct stat file;
+
+	if (images->current.fd < 0)
+		return;
+	images->remembered.path[0] = '\0';
+	if (stele_state_remember(images->config->state_dir, images->current.fd,
+				 images->current.path, root_off, exact, &error) != 0) {
 		stele_log(STELE_LOG_WARNING,
 			  "the image is served, but will not be remembered at the next start: %s",
 			  error.text);
+	} else if (fstat(images->current.fd, &file) == 0) {
+		whole_path(images->current.path, images->remembered.path);
+		images->remembered.exact = exact;
+		images->remembered.device = file.st_dev;
+		images->remembered.inode = file.st_ino;
+		images->remembered.root_off = root_off;
+	}
+}
+
+/* A start would serve something else than what is served. */
+static bool is_other_served(const struct stele_images *images)
+{
+	char path[PATH_MAX];
+
+	whole_path(images->current.path, path);
+	return images->remembered.exact || strcmp(images->remembered.path, path) != 0;
+}
+
+/* A start would serve this image, but not find it if its file is gone, or is damaged behind it. */
+static bool is_old_remembered(const struct stele_images *images)
+{
+	struct stat file;
+
+	return images->remembered.path[0] != '\0' && !images->remembered.exact &&
+	       fstat(images->current.fd, &file) == 0 &&
+	       (images->remembered.device != file.st_dev ||
+		images->remembered.inode != file.st_ino ||
+		images->remembered.root_off != images->status.current.root_off);
 }
 
 static void note_unsaved(struct stele_images *images, const struct stele_serve_load_info *info)
@@ -300,11 +339,16 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 {
 	int rc = load_until(images, fd, UINT64_MAX, name, ret_info, reterr);
 
-	if (!rc) {
+	if (!rc && is_other_served(images))
 		remember(images, false);
-		stele_images_save_findings(images);
-	}
 	return rc;
+}
+
+void stele_images_tidy(struct stele_images *images)
+{
+	if (images->current.fd >= 0 && is_old_remembered(images))
+		remember(images, false);
+	stele_images_save_findings(images);
 }
 
 int stele_images_rollback(struct stele_images *images, struct stele_serve_load_info *ret_info,

@@ -53,10 +53,16 @@ int stele_images_restore(struct stele_images *images, struct stele_error *reterr
 
 /*
  * Saves what the verification of the current image found out, for the next start, if what is saved is
- * about another file, or about too little of this one (lib/image/findings.h). Loads and rollbacks do so
- * themselves; after a restore somebody should who has the time.
+ * about another file, or about too little of this one (lib/image/findings.h). After a restore somebody
+ * should who has the time.
  */
 void stele_images_save_findings(struct stele_images *images);
+
+/*
+ * What loads leave undone since it waits for the disk, and a start is right without it: remembers where in its
+ * file the current image stands, and saves findings.
+ */
+void stele_images_tidy(struct stele_images *images);
 
 /* As of the last load or rollback. Any thread. */
 void stele_images_status(struct stele_images *images, struct stele_serve_status *ret_status);

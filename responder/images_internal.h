@@ -6,6 +6,7 @@
 
 #include "responder/images.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
@@ -37,6 +38,14 @@ struct stele_images {
 	struct images_zone_set *retired; /* workers may still look at it */
 	uint64_t *quiescent;             /* of each worker, when a load began */
 	struct images_file current, previous;
+	/* What the state directory says of it. Empty path: nothing was remembered since the start. */
+	struct {
+		char path[PATH_MAX];
+		bool exact;
+		dev_t device;
+		ino_t inode;
+		uint64_t root_off;
+	} remembered;
 	uint64_t unsaved_sz; /* bytes verified since findings were saved; UINT64_MAX: none were */
 	struct stat saved;   /* the file that it is about */
 

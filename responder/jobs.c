@@ -7,11 +7,17 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Twice as many as there can be clients, each of which has one request: results that are still
  * wanted are never the oldest. */
 #define SLOT_CNT 64
+
+/* See jobs.h. Less of the first, and it is in the way of the next load of many; more, and a program that is
+ * killed has remembered less. */
+#define TIDY_QUIET_S 1
+#define TIDY_MAX_S 60
 
 enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_RUNNING, SLOT_DONE };
 
@@ -32,6 +38,10 @@ struct stele_jobs {
 	bool stop;
 	int ended_fd; /* an eventfd */
 	uint64_t last_ticket;
+	void (*tidy)(void *user);
+	void *user;
+	bool is_untidy;      /* since a job has ended. These two are the loader's own */
+	time_t untidy_since; /* CLOCK_MONOTONIC, seconds */
 	struct slot slots[SLOT_CNT];
 };
 
@@ -55,6 +65,37 @@ static void forget(struct slot *slot)
 	slot->state = SLOT_FREE;
 }
 
+static struct timespec now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time;
+}
+
+/* With the lock, which is free meanwhile. */
+static void tidy(struct stele_jobs *jobs)
+{
+	if (!jobs->is_untidy)
+		return;
+	jobs->is_untidy = false;
+	pthread_mutex_unlock(&jobs->lock);
+	jobs->tidy(jobs->user);
+	pthread_mutex_lock(&jobs->lock);
+}
+
+/* Until there may be a job. */
+static void await_job(struct stele_jobs *jobs)
+{
+	struct timespec until = now();
+
+	until.tv_sec += TIDY_QUIET_S;
+	if (!jobs->is_untidy)
+		pthread_cond_wait(&jobs->submitted, &jobs->lock);
+	else if (pthread_cond_timedwait(&jobs->submitted, &jobs->lock, &until) == ETIMEDOUT)
+		tidy(jobs);
+}
+
 static void *run(void *arg)
 {
 	struct stele_jobs *jobs = arg;
@@ -65,9 +106,11 @@ static void *run(void *arg)
 		if (!slot) {
 			if (jobs->stop)
 				break;
-			pthread_cond_wait(&jobs->submitted, &jobs->lock);
+			await_job(jobs);
 			continue;
 		}
+		if (jobs->is_untidy && now().tv_sec > jobs->untidy_since + TIDY_MAX_S)
+			tidy(jobs);
 		slot->state = SLOT_RUNNING;
 		pthread_mutex_unlock(&jobs->lock);
 		slot->response = json_object();
@@ -75,24 +118,35 @@ static void *run(void *arg)
 		pthread_mutex_lock(&jobs->lock);
 		slot->state = SLOT_DONE;
 		(void)!write(jobs->ended_fd, &(uint64_t){1}, sizeof(uint64_t));
+		if (!jobs->is_untidy)
+			jobs->untidy_since = now().tv_sec;
+		jobs->is_untidy = true;
 	}
+	tidy(jobs);
 	pthread_mutex_unlock(&jobs->lock);
 	return NULL;
 }
 
-int stele_jobs_start(struct stele_jobs **ret_jobs, struct stele_error *reterr)
+int stele_jobs_start(void (*tidy_up)(void *user), void *user, struct stele_jobs **ret_jobs,
+		     struct stele_error *reterr)
 {
 	struct stele_jobs *jobs = calloc(1, sizeof(*jobs));
+	pthread_condattr_t clock;
 
 	if (!jobs)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the loader");
+	jobs->tidy = tidy_up;
+	jobs->user = user;
 	jobs->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (jobs->ended_fd < 0) {
 		free(jobs);
 		return stele_fail_errno(reterr, errno, "the loader's descriptor");
 	}
 	pthread_mutex_init(&jobs->lock, NULL);
-	pthread_cond_init(&jobs->submitted, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&jobs->submitted, &clock);
+	pthread_condattr_destroy(&clock);
 	int rc = rte_ctrl_thread_create(&jobs->thread, "stele-loader", NULL, run, jobs);
 	if (rc) {
 		close(jobs->ended_fd);

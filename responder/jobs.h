@@ -8,6 +8,9 @@
  * A job is a function and what it is to work on; its result is a JSON object. Whoever submits one
  * polls for the result with its ticket. A result that nobody fetches is forgotten when its place is
  * needed.
+ *
+ * What waits for the disk and concerns nobody who waits for a result is done by `tidy`: when there has been
+ * nothing to do for a second, once a minute if it never comes to that, and at the end.
  */
 
 #include "lib/base/error.h"
@@ -20,7 +23,9 @@ struct stele_jobs;
 /* Runs in the loader. `arg` is the job's; it frees it. */
 typedef int (*stele_job)(void *arg, json_t *response, struct stele_error *reterr);
 
-int stele_jobs_start(struct stele_jobs **ret_jobs, struct stele_error *reterr);
+/* `tidy` is called by the loader, and only if a job has ended since the last time. */
+int stele_jobs_start(void (*tidy)(void *user), void *user, struct stele_jobs **ret_jobs,
+		     struct stele_error *reterr);
 /* Waits for the job that runs; those that wait are run too. NULL is fine. */
 void stele_jobs_stop(struct stele_jobs *jobs);
 

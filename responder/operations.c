@@ -4,7 +4,7 @@
 #include "lib/dns/name.h"
 #include "lib/daemon/log.h"
 #include "responder/operations_internal.h"
-#include "responder/settings.h"
+#include "lib/serving/settings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -254,7 +254,8 @@ int stele_operations_reload(struct stele_responder *responder, struct stele_erro
 
 	if (rc)
 		return rc;
-	rc = stele_settings_answers(config, &responder->own_secret, &answers, reterr);
+	rc = stele_settings_answers(&config->answers.common, &config->cookies,
+				    &responder->own_secret, &answers, reterr);
 	if (!rc)
 		rc = replace_answers(responder, &answers, reterr);
 	if (!rc)

@@ -7,7 +7,7 @@
 #include "lib/daemon/log.h"
 #include "lib/daemon/privileges.h"
 #include "responder/log_dpdk.h"
-#include "responder/settings.h"
+#include "lib/serving/settings.h"
 #include "responder/telemetry.h"
 
 #include <rte_launch.h>
@@ -16,10 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Beside the control socket, or here if that is on no tmpfs; `status` says where. */
 #define STATS_SUFFIX ".stats"
 #define STATS_ELSEWHERE "/dev/shm/stele-%08x" STATS_SUFFIX
+
+/* How long the end waits for workers, as a load does: one that drains its queue is done after a second. */
+#define END_SECONDS 10
+#define END_PAUSE_MS 2
 
 /* Worker i runs on logical core 1 + i (eal_args.h). */
 static unsigned lcore_of(unsigned worker)
@@ -137,10 +142,11 @@ static int make_workers(struct stele_responder *responder, struct stele_error *r
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for workers");
 	rc = stele_own_secret_make(&responder->own_secret, reterr);
 	if (!rc)
-		rc = stele_settings_answers(responder->config, &responder->own_secret,
+		rc = stele_settings_answers(&responder->config->answers.common,
+					    &responder->config->cookies, &responder->own_secret,
 					    &responder->answers, reterr);
 	if (!rc)
-		rc = stele_settings_rrl(responder->config, cnt, &rrl, reterr);
+		rc = stele_settings_rrl(&responder->config->rrl, cnt, &rrl, reterr);
 	for (unsigned i = 0; i < responder->port_cnt && !rc; i++)
 		for (unsigned j = 0; j < responder->ports[i].queue_cnt && !rc; j++)
 			rc = make_worker(responder, i, j, &rrl, reterr);
@@ -168,6 +174,11 @@ static int save_findings(void *images, json_t *response, struct stele_error *ret
 	(void)reterr;
 	stele_images_save_findings(images);
 	return 0;
+}
+
+static void tidy(void *images)
+{
+	stele_images_tidy(images);
 }
 
 /* Without an image the responder is still of use: one can be loaded into it. */
@@ -232,7 +243,7 @@ int stele_responder_start(struct stele_responder *responder,
 		rc = stele_privileges_drop(config->user, keeps_net(responder) ? STELE_KEEP_NET : 0,
 					   reterr);
 	if (!rc)
-		rc = stele_jobs_start(&responder->jobs, reterr);
+		rc = stele_jobs_start(tidy, responder->images, &responder->jobs, reterr);
 	if (!rc) {
 		/* Before the workers: nobody has to wait for anybody. */
 		restore_image(responder);
@@ -245,13 +256,45 @@ int stele_responder_start(struct stele_responder *responder,
 	return rc;
 }
 
-void stele_responder_stop(struct stele_responder *responder)
+/*
+ * Ends the process although workers run: nothing that they may touch is taken away from them before the kernel
+ * takes all. What lies in files goes, as far as nobody but this thread uses it.
+ */
+static _Noreturn void end_without(struct stele_responder *responder)
 {
-	stele_jobs_stop(responder->jobs);
+	for (unsigned i = 0; i < responder->running_cnt; i++)
+		if (rte_eal_get_lcore_state(lcore_of(i)) == RUNNING)
+			stele_log(STELE_LOG_ERROR,
+				  "worker %u on core %u has not ended for %d s; ends without it", i,
+				  stele_worker_core(responder->workers[i]), END_SECONDS);
+	stele_ctl_server_free(responder->server);
+	unlink(stele_stats_path(responder->stats));
+	_exit(stele_exit_status(STELE_E_SYSTEM));
+}
+
+static void stop_workers(struct stele_responder *responder)
+{
+	const struct timespec pause = {.tv_nsec = END_PAUSE_MS * 1000000};
+
 	for (unsigned i = 0; i < responder->running_cnt; i++)
 		stele_worker_stop(responder->workers[i]);
+	for (unsigned tries = 0, i = 0; i < responder->running_cnt; tries++) {
+		if (rte_eal_get_lcore_state(lcore_of(i)) != RUNNING)
+			i++;
+		else if (tries < END_SECONDS * 1000 / END_PAUSE_MS)
+			nanosleep(&pause, NULL);
+		else
+			end_without(responder);
+	}
 	for (unsigned i = 0; i < responder->running_cnt; i++)
 		rte_eal_wait_lcore(lcore_of(i));
+}
+
+void stele_responder_stop(struct stele_responder *responder)
+{
+	/* First, so that no load waits for one that hangs. */
+	stop_workers(responder);
+	stele_jobs_stop(responder->jobs);
 	for (unsigned i = 0; i < responder->worker_cnt; i++) {
 		stele_worker_free(responder->workers[i]);
 		free(responder->old_answers[i]);

@@ -22,7 +22,7 @@
 #include "responder/jobs.h"
 #include "responder/ports.h"
 #include "responder/serve/grace.h"
-#include "responder/settings.h"
+#include "lib/serving/settings.h"
 #include "responder/worker.h"
 
 #include <stdbool.h>

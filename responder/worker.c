@@ -88,6 +88,8 @@ int stele_worker_new(const struct stele_worker_settings *settings, struct stele_
 	worker->takes_returns = settings->takes_returns && settings->exception;
 	worker->pool = settings->pool;
 	worker->frame = settings->frame;
+	worker->tx_cksum = (settings->frame->flags &
+			    (STELE_FRAME_TX_IP_CKSUM | STELE_FRAME_TX_UDP_CKSUM)) != 0;
 	worker->root = settings->root;
 	worker->exception = settings->exception;
 	worker->stats = settings->stats;
@@ -95,6 +97,7 @@ int stele_worker_new(const struct stele_worker_settings *settings, struct stele_
 	worker->hz = rte_get_tsc_hz();
 	worker->ns_per_cycle = 1e9 / (double)worker->hz;
 	init_buckets(worker, settings);
+	stele_stats_set(worker->stats, STELE_STAT_CYCLES_HZ, worker->hz);
 	stele_idle_init(&worker->idle, &settings->idle, worker->hz);
 
 	worker->answerer = stele_answerer_new();
@@ -151,16 +154,16 @@ uint64_t stele_worker_quiescent(const struct stele_worker *worker)
 	return __atomic_load_n(&worker->stats->values[STELE_STAT_QUIESCENT], __ATOMIC_RELAXED);
 }
 
-/* Whether there was anything to do. */
-static bool poll_once(struct stele_worker *worker)
+bool stele_worker_turn(struct stele_worker *worker)
 {
 	struct rte_mbuf *mbufs[STELE_BURST_MAX];
 	const struct stele_view *view = stele_serve_view(worker->root);
+	uint64_t polled = rte_rdtsc();
 	unsigned cnt = rte_eth_rx_burst(worker->port_id, worker->queue_id, mbufs, STELE_BURST_MAX);
 	bool busy = cnt > 0;
 
 	if (likely(cnt > 0))
-		stele_burst_process(worker, view, mbufs, cnt);
+		stele_burst_process(worker, view, mbufs, cnt, polled);
 	if (worker->takes_returns)
 		busy |= stele_burst_return(worker) > 0;
 	/* Gauges, and the empty poll: all in lines that this thread alone writes. */
@@ -197,7 +200,7 @@ int stele_worker_run(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	stele_serve_reader_begin();
 	for (;;) {
-		bool busy = poll_once(worker);
+		bool busy = stele_worker_turn(worker);
 		uint32_t orders = __atomic_load_n(&worker->orders, __ATOMIC_RELAXED);
 		if (unlikely(orders) && follow_orders(worker, orders, busy, &deadline))
 			break;

@@ -23,7 +23,7 @@ struct stele_idle {
 
 /* A burst on its way through. Lives in the worker, so that no stack grows with it. */
 struct stele_burst {
-	uint64_t began; /* cycles */
+	uint64_t began; /* cycles: when its packets had been taken from the port */
 
 	unsigned query_cnt;
 	struct rte_mbuf *query_mbufs[STELE_BURST_MAX];
@@ -31,15 +31,11 @@ struct stele_burst {
 	struct stele_query queries[STELE_BURST_MAX];
 	struct stele_reply replies[STELE_BURST_MAX];
 
-	/* What leaves, and how it will be counted. */
-	unsigned out_cnt;
+	/* What leaves: first local replies, then those to queries. Counted already. */
+	unsigned out_cnt, local_cnt;
 	struct rte_mbuf *out[STELE_BURST_MAX];
-	struct stele_leaving {
-		const struct stele_reply *reply; /* NULL: a local one */
-		uint16_t len;                    /* of the frame */
-		uint8_t stat;                    /* enum stele_stat */
-		bool truncated;
-	} leaving[STELE_BURST_MAX];
+	uint8_t local_stat[STELE_BURST_MAX]; /* enum stele_stat */
+	uint8_t out_query[STELE_BURST_MAX];  /* which query it replies to */
 
 	unsigned punt_cnt;
 	struct rte_mbuf *punts[STELE_BURST_MAX];
@@ -53,7 +49,7 @@ enum stele_worker_order {
 
 struct stele_worker {
 	uint16_t port_id, queue_id;
-	bool rx_cksum, takes_returns;
+	bool rx_cksum, tx_cksum, takes_returns;
 	uint32_t orders; /* atomic; enum stele_worker_order: looked at once a poll */
 	int node;
 	struct rte_mempool *pool;
@@ -78,9 +74,9 @@ struct stele_worker {
 	struct stele_burst burst;
 };
 
-/* Everything that becomes of `cnt` packets that were just received. */
+/* Everything that becomes of `cnt` packets that were just received, by a poll that began at `polled`. */
 void stele_burst_process(struct stele_worker *worker, const struct stele_view *view,
-			 struct rte_mbuf **mbufs, unsigned cnt);
+			 struct rte_mbuf **mbufs, unsigned cnt, uint64_t polled);
 
 /* Sends what the kernel has for the port. Returns how many frames there were. */
 unsigned stele_burst_return(struct stele_worker *worker);

@@ -9,13 +9,14 @@
 #include <stdio.h>
 
 static const struct stele_cmd_option options[] = {
+	{"no-sync", 'y', NULL, "do not wait for the disk at the end, as of 'update'"},
 	{"json", 'j', NULL, "print a summary as JSON"},
 	{NULL, 0, NULL, NULL},
 };
 
 static const struct stele_cmd_spec spec = {
 	.name = "compact",
-	.synopsis = "IMAGE",
+	.synopsis = "[--no-sync] IMAGE",
 	.about =
 		"Copies what the image serves into a new file and puts that in its place. What is served\n"
 		"stays the same; whoever has the old file open keeps it. Updates may go on meanwhile.",
@@ -28,19 +29,20 @@ int stele_cmd_compact(int argc, char **argv)
 	struct stele_progress clock;
 	struct stele_error err;
 	const char *value;
-	bool json = false;
+	bool json = false, no_sync = false;
 	int id, status = 0;
 	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &status)) != STELE_CMD_END) {
 		if (id == STELE_CMD_EXIT)
 			return status;
 		json |= id == 'j';
+		no_sync |= id == 'y';
 	}
 	if (argc - optind != 1)
 		return stele_cmd_usage(spec.name, "expected one image");
 	const char *image = argv[optind];
 
 	stele_progress_begin(&clock, "compacting", "names", 0);
-	int rc = stele_compact(image, &stats, &err);
+	int rc = stele_compact(image, no_sync, &stats, &err);
 	double seconds = stele_progress_end(&clock);
 	if (rc < 0)
 		return stele_cmd_fail(rc, &err);

@@ -17,20 +17,19 @@ static const struct stele_cmd_option options[] = {
 	{"store", 's', "DIR", "the store"},
 	{"jobs", 'J', "N", "threads where the image is built anew (default: one for each core)"},
 	{"no-compact", 'n', NULL, "leave garbage in the file, for 'compact' when nobody waits"},
-	{"sync-later", 'l', NULL,
-	 "print the summary when the change can be seen, and then wait for the disk"},
+	{"no-sync", 'y', NULL, "do not wait for the disk: see above"},
 	{"json", 'j', NULL, "print a summary as JSON"},
 	{NULL, 0, NULL, NULL},
 };
 
 static const struct stele_cmd_spec spec = {
 	.name = "update",
-	.synopsis = "--store DIR [--jobs N] [--no-compact] [--sync-later] IMAGE",
+	.synopsis = "--store DIR [--jobs N] [--no-compact] [--no-sync] IMAGE",
 	.about =
 		"Appends to the image what changed in the store since it was made: only shards with a changed\n"
 		"record. Where too much changed the image is built anew, with its seed, and replaced; where too\n"
-		"much of the file is not reached any more, it is compacted. With --sync-later an image has to be\n"
-		"verified, or built anew, after the machine has crashed in between.",
+		"much of the file is not reached any more, it is compacted. With --no-sync an image has to be\n"
+		"verified, or built anew, if the machine crashes before the disk has it all.",
 	.options = options,
 };
 
@@ -87,29 +86,12 @@ static void print_summary(const char *image, const struct stele_update_stats *st
 	}
 }
 
-struct report {
-	const char *image;
-	bool json, is_told;
-	struct stele_progress clock;
-};
-
-static void print_report(void *user, const struct stele_update_stats *stats)
-{
-	struct report *report = user;
-	double seconds = stele_progress_end(&report->clock);
-	if (report->json)
-		print_json(report->image, stats, seconds);
-	else
-		print_summary(report->image, stats, seconds);
-	fflush(stdout);
-	report->is_told = true;
-}
-
 int stele_cmd_update(int argc, char **argv)
 {
 	const char *store_dir = NULL, *value;
-	struct report report = {0};
-	struct stele_update_options update = {.user = &report};
+	struct stele_update_options update = {0};
+	struct stele_progress clock;
+	bool json = false;
 	cpu_set_t set;
 	uint64_t jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint64_t)CPU_COUNT(&set) :
 								       1;
@@ -122,33 +104,32 @@ int stele_cmd_update(int argc, char **argv)
 		else if (id == 'J' && !stele_cmd_number(value, 1, JOBS_MAX, &jobs))
 			return stele_cmd_usage(spec.name, "--jobs %s (expected 1 to %d)", value,
 					       JOBS_MAX);
-		report.json |= id == 'j';
+		json |= id == 'j';
 		update.no_compact |= id == 'n';
-		if (id == 'l')
-			update.written = print_report;
+		update.no_sync |= id == 'y';
 	}
 	if (store_dir == NULL)
 		return stele_cmd_usage(spec.name, "--store is missing");
 	if (argc - optind != 1)
 		return stele_cmd_usage(spec.name, "expected one image");
-	report.image = argv[optind];
+	const char *image = argv[optind];
 	update.jobs = (unsigned)jobs;
 
-	stele_progress_begin(&report.clock, "updating", "names", 0);
+	stele_progress_begin(&clock, "updating", "names", 0);
 	struct stele_error err;
 	struct stele_store *store = NULL;
 	struct stele_update_stats stats = {0};
 	int rc = stele_store_open(store_dir, STELE_STORE_READ, &store, &err);
 	if (rc == 0) {
-		rc = stele_update(store, report.image, &update, &stats, &err);
+		rc = stele_update(store, image, &update, &stats, &err);
 		stele_store_close(store);
 	}
-	if (rc < 0) {
-		if (!report.is_told)
-			stele_progress_end(&report.clock);
+	double seconds = stele_progress_end(&clock);
+	if (rc < 0)
 		return stele_cmd_fail(rc, &err);
-	}
-	if (!report.is_told)
-		print_report(&report, &stats);
+	if (json)
+		print_json(image, &stats, seconds);
+	else
+		print_summary(image, &stats, seconds);
 	return stele_cmd_close_output(0);
 }

@@ -19,6 +19,7 @@
  */
 
 #include "benchmarks/engine/sample.h"
+#include "benchmarks/measure.h"
 
 #include "lib/answer/answer.h"
 
@@ -28,19 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#define ticks() __rdtsc()
-#else
-static uint64_t ticks(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-#endif
 
 #define HOT_CNT 512 /* queries that stay in the first-level caches with what they touch */
 #define ROUNDS_MAX 31
@@ -49,7 +37,6 @@ static uint64_t ticks(void)
 /* Batches of a slice. Fewer, and the probes cool the caches for a larger part of it; more, and few
  * slices lie within one spell. */
 #define SLICE_BATCHES 256
-#define PROBE_STEPS 50000 /* about 0.1 ms */
 #define CLEAR_FACTOR 1.15
 
 struct bench_case {
@@ -69,19 +56,6 @@ struct slice {
 };
 
 static double ns_per_tick;
-
-static void calibrate(void)
-{
-	struct timespec a, b;
-	clock_gettime(CLOCK_MONOTONIC, &a);
-	uint64_t t0 = ticks();
-	do {
-		clock_gettime(CLOCK_MONOTONIC, &b);
-	} while ((b.tv_sec - a.tv_sec) * 1000000000L + (b.tv_nsec - a.tv_nsec) < 100000000L);
-	uint64_t t1 = ticks();
-	ns_per_tick = (double)((b.tv_sec - a.tv_sec) * 1000000000L + (b.tv_nsec - a.tv_nsec)) /
-		      (double)(t1 - t0);
-}
 
 /* The image in memory of its own, on huge pages if `huge`: what the responder will serve from. */
 static uint8_t *load(const char *path, bool huge, size_t *ret_sz)
@@ -112,35 +86,6 @@ static uint8_t *load(const char *path, bool huge, size_t *ret_sz)
 	return memory;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t cnt)
-{
-	qsort(values, cnt, sizeof(*values), compare_doubles);
-	return values[cnt / 2];
-}
-
-/*
- * Eight chains that do not wait for one another, so that they take all that the core can issue: a
- * neighbour on the same core slows them, where one chain alone would not notice.
- */
-static double probe(void)
-{
-	uint64_t x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, t0 = ticks();
-	for (unsigned i = 0; i < PROBE_STEPS; i++) {
-		for (unsigned k = 0; k < 8; k++)
-			x[k] = (x[k] << 3) + x[k] + i;
-		__asm__ volatile(""
-				 : "+r"(x[0]), "+r"(x[1]), "+r"(x[2]), "+r"(x[3]), "+r"(x[4]),
-				   "+r"(x[5]), "+r"(x[6]), "+r"(x[7]));
-	}
-	return (double)(ticks() - t0);
-}
-
 static void run_case(struct bench_case *c, unsigned round, struct stele_answerer *answerer,
 		     const struct stele_view *view, unsigned batch, size_t total, uint8_t *buffers,
 		     double *batch_ticks)
@@ -152,7 +97,7 @@ static void run_case(struct bench_case *c, unsigned round, struct stele_answerer
 	memset(queries, 0, sizeof(queries));
 	memset(replies, 0, sizeof(replies));
 	size_t next = 0, batch_cnt = 0, slice_at = 0;
-	double before = probe();
+	double before = measure_probe();
 	for (size_t done = 0; done < total; done += batch) {
 		for (unsigned i = 0; i < batch; i++) {
 			const struct sample_query *q = &c->queries[next];
@@ -164,24 +109,25 @@ static void run_case(struct bench_case *c, unsigned round, struct stele_answerer
 			replies[i].cap = 1472;
 			next = next + 1 == c->query_cnt ? 0 : next + 1;
 		}
-		uint64_t t0 = ticks();
+		uint64_t t0 = measure_ticks();
 		stele_answer_batch(answerer, view, &settings, 0, queries, replies, batch);
-		batch_ticks[batch_cnt++] = (double)(ticks() - t0);
+		batch_ticks[batch_cnt++] = (double)(measure_ticks() - t0);
 		if (round == 0) {
 			for (unsigned i = 0; i < batch; i++)
 				c->reply_bytes += replies[i].len;
 		}
 		if (batch_cnt - slice_at < SLICE_BATCHES)
 			continue;
-		double after = probe();
+		double after = measure_probe();
 		c->slices[c->slice_cnt++] = (struct slice){
-			.ns = median(batch_ticks + slice_at, SLICE_BATCHES) / batch * ns_per_tick,
+			.ns = measure_median(batch_ticks + slice_at, SLICE_BATCHES) / batch *
+			      ns_per_tick,
 			.probe = before > after ? before : after,
 		};
 		slice_at = batch_cnt;
 		before = after;
 	}
-	c->ns[round] = median(batch_ticks, batch_cnt) / batch * ns_per_tick;
+	c->ns[round] = measure_median(batch_ticks, batch_cnt) / batch * ns_per_tick;
 }
 
 /* As a lookup reads: one random place, then one more whose address depends on it, and its neighbour
@@ -194,7 +140,7 @@ static double random_reads(const uint8_t *memory, size_t sz, size_t total, doubl
 		size_t at[STELE_BATCH_MAX];
 		for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
 			at[i] = (sample_random(&state) % lines) * 64;
-		uint64_t t0 = ticks();
+		uint64_t t0 = measure_ticks();
 		for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
 			__builtin_prefetch(memory + at[i]);
 		for (unsigned i = 0; i < STELE_BATCH_MAX; i++) {
@@ -205,10 +151,10 @@ static double random_reads(const uint8_t *memory, size_t sz, size_t total, doubl
 		}
 		for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
 			sink += memory[at[i]] + memory[at[i] + 64];
-		batch_ticks[batch_cnt++] = (double)(ticks() - t0);
+		batch_ticks[batch_cnt++] = (double)(measure_ticks() - t0);
 	}
 	__asm__ volatile("" ::"r"(sink));
-	return median(batch_ticks, batch_cnt) / STELE_BATCH_MAX * ns_per_tick;
+	return measure_median(batch_ticks, batch_cnt) / STELE_BATCH_MAX * ns_per_tick;
 }
 
 /* What the probes of a core at full speed take: the fastest twentieth of all. */
@@ -224,7 +170,7 @@ static double fastest_probe(const struct bench_case *cases, unsigned case_cnt)
 	for (unsigned i = 0; i < case_cnt; i++)
 		for (size_t k = 0; k < cases[i].slice_cnt; k++)
 			probes[at++] = cases[i].slices[k].probe;
-	qsort(probes, cnt, sizeof(*probes), compare_doubles);
+	qsort(probes, cnt, sizeof(*probes), measure_compare);
 	double fastest = cnt > 0 ? probes[cnt / 20] : 0;
 	free(probes);
 	return fastest;
@@ -241,7 +187,7 @@ static double clear_slices(const struct bench_case *c, double fastest, double *r
 		if (c->slices[k].probe <= CLEAR_FACTOR * fastest)
 			ns[cnt++] = c->slices[k].ns;
 	*ret_share = c->slice_cnt > 0 ? (double)cnt / (double)c->slice_cnt : 0;
-	double middle = cnt > 0 ? median(ns, cnt) : 0;
+	double middle = cnt > 0 ? measure_median(ns, cnt) : 0;
 	free(ns);
 	return middle;
 }
@@ -255,7 +201,7 @@ struct figures {
 
 static void report(const char *name, const struct figures *f, bool csv)
 {
-	double middle = median(f->ns, f->rounds);
+	double middle = measure_median(f->ns, f->rounds);
 	double spread = (f->ns[f->rounds - 1] - f->ns[0]) / middle * 100;
 	double cycles = middle / ns_per_tick;
 	if (csv)
@@ -338,7 +284,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	query_cnt -= query_cnt % batch;
-	calibrate();
+	ns_per_tick = measure_ns_per_tick();
 
 	size_t sz;
 	uint8_t *memory = load(argv[optind], huge, &sz);

@@ -154,11 +154,20 @@ static void run(struct bench_case *c, unsigned round, unsigned burst_cnt, double
 	c->reply_ns[round] = measure_median(ticks[1], burst_cnt) / BURST * ns_per_tick;
 }
 
+/* Status of a program that was asked for its usage, or used wrongly. */
+static int usage(bool asked)
+{
+	fputs("usage: bench_frame [--rounds N] [--bursts N] [--only CASE]\n",
+	      asked ? stdout : stderr);
+	return asked ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
 						{"bursts", required_argument, NULL, 'b'},
 						{"only", required_argument, NULL, 'o'},
+						{"help", no_argument, NULL, 'h'},
 						{0}};
 	unsigned rounds = 9, burst_cnt = 4000;
 	const char *only = NULL;
@@ -170,10 +179,10 @@ int main(int argc, char **argv)
 		else if (opt == 'o')
 			only = optarg;
 		else
-			return 2;
+			return usage(opt == 'h');
 	}
 	if (rounds == 0 || rounds > ROUNDS_MAX || burst_cnt == 0)
-		return 2;
+		return usage(false);
 	double *ticks[2] = {malloc(burst_cnt * sizeof(double)), malloc(burst_cnt * sizeof(double))};
 	if (ticks[0] == NULL || ticks[1] == NULL)
 		abort();

@@ -364,15 +364,26 @@ static void give_up_lost(struct loop_generator *generator, uint64_t now)
 
 /* ---- the whole ---- */
 
+static void take_turn(const struct loop_generator *generator)
+{
+	if (generator->settings.turn)
+		generator->settings.turn(generator->settings.turn_user);
+}
+
 /* Until `end`; looks at the clock now and then. */
 static void keep_busy(struct loop_generator *generator, uint64_t end)
 {
 	uint64_t next_sweep = rte_rdtsc() + generator->lost_ticks / 4;
 
 	while (generator->last_poll < end) {
+		take_turn(generator);
 		poll_once(generator);
-		if (generator->in_flight + LOOP_BURST <= generator->settings.window)
+		/* Where the server has to wait for its turn, the window is filled at once. */
+		bool more = true;
+		while (more && generator->in_flight + LOOP_BURST <= generator->settings.window) {
 			send_burst(generator);
+			more = generator->settings.turn != NULL;
+		}
 		if (generator->last_poll > next_sweep) {
 			give_up_lost(generator, generator->last_poll);
 			next_sweep = generator->last_poll + generator->lost_ticks / 4;
@@ -395,6 +406,7 @@ int loop_generator_run(void *arg)
 	result->counted = result->received;
 	result->seconds = (double)(rte_rdtsc() - began) / hz;
 	while (generator->in_flight > 0) {
+		take_turn(generator);
 		poll_once(generator);
 		give_up_lost(generator, generator->last_poll);
 	}

@@ -46,6 +46,9 @@ struct loop_settings {
 	const struct loop_checker *checker; /* of LOOP_SERVER */
 	unsigned check_every;               /* replies; 0: no bytes are checked */
 	double warm_seconds, seconds;       /* not counted, counted */
+	/* The server's turn, between sending and receiving, where both share a thread; NULL: it has its own. */
+	void (*turn)(void *user);
+	void *turn_user;
 };
 
 /* The server's addresses, and the MACs of both. */

@@ -2,6 +2,7 @@
 #include "benchmarks/loop/mirror.h"
 
 #include <netinet/in.h>
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
@@ -60,6 +61,7 @@ int loop_mirror_run(void *arg)
 	struct rte_mbuf *mbufs[BURST];
 
 	while (!__atomic_load_n(&mirror->stop, __ATOMIC_RELAXED)) {
+		uint64_t polled = rte_rdtsc();
 		uint16_t cnt = rte_eth_rx_burst(mirror->port_id, 0, mbufs, BURST);
 		if (cnt == 0) {
 			mirror->empty_cnt++;
@@ -77,6 +79,7 @@ int loop_mirror_run(void *arg)
 			rte_pktmbuf_free(mbufs[sent]);
 		mirror->packet_cnt += cnt;
 		mirror->burst_cnt++;
+		mirror->busy_cycles += rte_rdtsc() - polled;
 	}
 	return 0;
 }

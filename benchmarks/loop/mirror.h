@@ -13,7 +13,8 @@ struct loop_mirror {
 	uint16_t port_id; /* queue 0 */
 	int stop;         /* atomic */
 	uint64_t packet_cnt, burst_cnt, empty_cnt;
-	uint64_t unsent_cnt; /* freed, since the port was full */
+	uint64_t busy_cycles; /* of polls that found packets */
+	uint64_t unsent_cnt;  /* freed, since the port was full */
 };
 
 /* For rte_eal_remote_launch(): runs until it is told to stop; returns 0. */

@@ -10,6 +10,9 @@
  * and a mirror that does what testpmd's 5tswap does. The generator alone, on rings that lead back to it, is
  * the limit of the measurement. The thread that loads images (lcore 0) shares the generator's
  * processor unless it is given one of its own.
+ *
+ * With --together, generator and server take turns in one thread on the server's processor: on a machine with
+ * two, loads have the other one then, and no time is that of a thread which the system did not run.
  */
 
 #include "benchmarks/loop/eal.h"
@@ -56,6 +59,7 @@ struct options {
 	unsigned rounds, family;
 	uint32_t client_cnt;
 	int cpus[3];
+	bool together;
 	size_t arena_sz;
 };
 
@@ -99,6 +103,7 @@ static void usage(FILE *to)
 		"                     given several times\n"
 		"  --swap-every MS    (default 100)\n"
 		"  --cpus C,G,S       processors of control, generator, server (default 0,0,1)\n"
+		"  --together         generator and server take turns in one thread, on S\n"
 		"  --arena MB         memory for images (default: by their size)\n"
 		"%s"
 		"\n"
@@ -122,7 +127,18 @@ static bool parse_cpus(const char *text, int cpus[3])
 
 static void parse_options(int argc, char **argv, struct options *o)
 {
-	enum { CASE = LOOP_OPTION_OWN, ROUNDS, CLIENTS, FAMILY, SWAP, EVERY, CPUS, ARENA, HELP };
+	enum {
+		CASE = LOOP_OPTION_OWN,
+		ROUNDS,
+		CLIENTS,
+		FAMILY,
+		SWAP,
+		EVERY,
+		CPUS,
+		TOGETHER,
+		ARENA,
+		HELP
+	};
 	static const struct option longs[] = {
 		{"case", required_argument, NULL, CASE},
 		{"rounds", required_argument, NULL, ROUNDS},
@@ -131,6 +147,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		{"swap", required_argument, NULL, SWAP},
 		{"swap-every", required_argument, NULL, EVERY},
 		{"cpus", required_argument, NULL, CPUS},
+		{"together", no_argument, NULL, TOGETHER},
 		{"arena", required_argument, NULL, ARENA},
 		{"help", no_argument, NULL, HELP},
 		LOOP_OPTION_ROWS,
@@ -175,6 +192,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			break;
 		case CPUS:
 			ok &= parse_cpus(optarg, o->cpus);
+			break;
+		case TOGETHER:
+			o->together = true;
 			break;
 		case ARENA:
 			o->arena_sz = strtoul(optarg, NULL, 10) << 20;
@@ -334,20 +354,34 @@ static void wait_for_generator(struct bench *bench, bool swapping, struct swaps 
 
 static void print_head(void)
 {
-	puts("round,case,server,swapping,qps,ns,sent,lost,wrong,checked,idle_percent,p50_us,p99_us,"
+	puts("round,case,server,swapping,qps,ns,sent,lost,wrong,checked,idle_percent,busy_ns,p50_us,p99_us,"
 	     "p999_us,steady_p50_us,steady_p99_us,steady_p999_us,pauses,server_p50_us,"
 	     "server_p99_us,server_p999_us,swaps,swap_ms_mean,swap_ms_longest,swap_bytes");
 }
 
+/* What the server had to do for a packet, in nanoseconds: without the time in which it found nothing. */
+static double busy_ns(const struct stele_stats_worker *counters, const struct loop_mirror *mirror)
+{
+	uint64_t cycles = mirror->busy_cycles, packets = mirror->packet_cnt;
+
+	if (counters) {
+		packets = counters->values[STELE_STAT_RX_PACKETS];
+		for (unsigned i = STELE_STAT_CYCLES_RX; i <= STELE_STAT_CYCLES_TX; i++)
+			cycles += counters->values[i];
+	}
+	return packets ? (double)cycles * 1e9 / (double)rte_get_tsc_hz() / (double)packets : 0;
+}
+
 static void print_run(const struct loop_result *result, const char *round_case_server, double idle,
-		      const struct stele_stats_worker *counters, const struct swaps *swaps)
+		      double busy, const struct stele_stats_worker *counters,
+		      const struct swaps *swaps)
 {
 	const double fractions[] = {0.5, 0.99, 0.999};
 	double qps = (double)result->counted / result->seconds;
 
-	printf("%s,%.0f,%.2f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.1f",
+	printf("%s,%.0f,%.2f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.1f,%.1f",
 	       round_case_server, qps, 1e9 / qps, result->sent, result->lost, result->wrong,
-	       result->checked, idle * 100);
+	       result->checked, idle * 100, busy);
 	for (unsigned i = 0; i < 3; i++)
 		printf(",%.1f", loop_quantile_us(&result->times, fractions[i]));
 	for (unsigned i = 0; i < 3; i++)
@@ -378,6 +412,20 @@ static void launch(lcore_function_t *function, void *argument, unsigned lcore)
 		loop_fail(3, "a core does not start", strerror(-rc));
 }
 
+static void take_turn(void *worker)
+{
+	stele_worker_turn(worker);
+}
+
+/* The generator's thread, with the worker's turns in it. */
+static int run_together(void *generator)
+{
+	stele_serve_reader_begin();
+	loop_generator_run(generator);
+	stele_serve_reader_end();
+	return 0;
+}
+
 static void run_one(struct bench *bench, unsigned round, unsigned case_index, enum server_kind kind,
 		    bool swapping)
 {
@@ -394,7 +442,8 @@ static void run_one(struct bench *bench, unsigned round, unsigned case_index, en
 	for (unsigned i = 0; i < o->image_cnt; i++)
 		checker.views[i] = &bench->views[i];
 	loop_server_answers(kind == SERVER_STELE_LIMITS, &checker.settings);
-	const struct loop_settings settings = {
+	bool together = stele && o->together;
+	struct loop_settings settings = {
 		.port_id = kind == SERVER_NONE ? bench->alone_port : bench->generator_port,
 		.pool = bench->pool,
 		.peer = stele                 ? LOOP_SERVER :
@@ -409,7 +458,6 @@ static void run_one(struct bench *bench, unsigned round, unsigned case_index, en
 		.warm_seconds = o->loop.warm_seconds,
 		.seconds = o->loop.seconds,
 	};
-	struct loop_generator *generator = loop_generator_new(&settings);
 	if (stele) {
 		const struct loop_server_settings server_settings = {
 			.lcore = LCORE_SERVER,
@@ -419,13 +467,17 @@ static void run_one(struct bench *bench, unsigned round, unsigned case_index, en
 			.limits = kind == SERVER_STELE_LIMITS,
 		};
 		check(loop_server_open(&server_settings, &server, &error), &error);
-		launch(stele_worker_run, server.worker, LCORE_SERVER);
+		settings.turn = together ? take_turn : NULL;
+		settings.turn_user = server.worker;
+		if (!together)
+			launch(stele_worker_run, server.worker, LCORE_SERVER);
 	} else if (kind == SERVER_MIRROR) {
 		launch(loop_mirror_run, &mirror, LCORE_SERVER);
 	}
-	launch(loop_generator_run, generator, LCORE_GENERATOR);
+	struct loop_generator *generator = loop_generator_new(&settings);
+	launch(together ? run_together : loop_generator_run, generator, LCORE_GENERATOR);
 	wait_for_generator(bench, swapping, &swaps);
-	if (stele)
+	if (stele && !together)
 		stele_worker_stop(server.worker);
 	__atomic_store_n(&mirror.stop, 1, __ATOMIC_RELAXED);
 	rte_eal_wait_lcore(LCORE_SERVER);
@@ -441,8 +493,9 @@ static void run_one(struct bench *bench, unsigned round, unsigned case_index, en
 	char name[128];
 	snprintf(name, sizeof(name), "%u,%s,%s,%s", round, bench->cases[case_index].name,
 		 server_names[kind], swapping ? "yes" : "no");
+	const struct stele_stats_worker *counters = stele ? server.counters : NULL;
 	print_run(result, name, empty + bursts > 0 ? empty / (empty + bursts) : 0,
-		  stele ? server.counters : NULL, &swaps);
+		  busy_ns(counters, &mirror), counters, &swaps);
 	if (stele)
 		loop_server_close(&server);
 	loop_generator_free(generator);
@@ -474,7 +527,8 @@ int main(int argc, char **argv)
 	parse_options(argc, argv, &bench.options);
 	const int *cpus = bench.options.cpus;
 	snprintf(lcores, sizeof(lcores), "%d@%d,%d@%d,%d@%d", LCORE_CONTROL, cpus[0],
-		 LCORE_GENERATOR, cpus[1], LCORE_SERVER, cpus[2]);
+		 LCORE_GENERATOR, bench.options.together ? cpus[2] : cpus[1], LCORE_SERVER,
+		 cpus[2]);
 	loop_eal_start("bench_rings", lcores, NULL, bench.options.loop.huge);
 	make_ports(&bench);
 	open_images(&bench);

@@ -98,11 +98,20 @@ static void run(struct bench_case *c, unsigned round, unsigned burst_cnt, double
 	c->ns[round] = measure_median(ticks, burst_cnt) / BURST * ns_per_tick;
 }
 
+/* Status of a program that was asked for its usage, or used wrongly. */
+static int usage(bool asked)
+{
+	fputs("usage: bench_rrl [--rounds N] [--bursts N] [--only SOURCES]\n",
+	      asked ? stdout : stderr);
+	return asked ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
 						{"bursts", required_argument, NULL, 'b'},
 						{"only", required_argument, NULL, 'o'},
+						{"help", no_argument, NULL, 'h'},
 						{0}};
 	unsigned rounds = 9, burst_cnt = 20000;
 	uint32_t only = 0;
@@ -114,10 +123,10 @@ int main(int argc, char **argv)
 		else if (opt == 'o')
 			only = (uint32_t)strtoul(optarg, NULL, 10);
 		else
-			return 2;
+			return usage(opt == 'h');
 	}
 	if (rounds == 0 || rounds > ROUNDS_MAX || burst_cnt == 0)
-		return 2;
+		return usage(false);
 	double *ticks = malloc(burst_cnt * sizeof(double));
 	if (ticks == NULL)
 		return 3;

@@ -93,6 +93,7 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"threads", required_argument, NULL, 't'},
 					      {"rounds", required_argument, NULL, 'r'},
+					      {"help", no_argument, NULL, 'h'},
 					      {0}};
 	unsigned threads = 0, rounds = 3;
 	for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -101,7 +102,7 @@ int main(int argc, char **argv)
 		else if (option == 'r')
 			rounds = (unsigned)strtoul(optarg, NULL, 10);
 		else
-			return fputs(usage, stderr), 2;
+			return fputs(usage, option == 'h' ? stdout : stderr), option == 'h' ? 0 : 2;
 	}
 	if (optind + 1 != argc)
 		return fputs(usage, stderr), 2;

@@ -11,49 +11,38 @@ static const struct stele_zone *zone_of(const struct work *w)
 	return (const struct stele_zone *)(const void *)w->zone_record;
 }
 
-bool stele_absent_fits(const struct work *w)
-{
-	const struct stele_zone *zone = zone_of(w);
-	if (zone == NULL || !w->edns.dnssec_ok || w->probe_depth != w->apex_depth + 1u ||
-	    w->qclass != STELE_CLASS_IN || !stele_zone_has_nsec3(zone) ||
-	    (zone->flags & STELE_ZONE_EXPIRED) != 0)
-		return false;
-	unsigned apex_at = w->sname.starts[w->sname.depth - w->apex_depth];
-	if (zone->apex_len != w->sname.len - apex_at ||
-	    !stele_equal((const uint8_t *)(zone + 1), w->sname.wire + apex_at, zone->apex_len))
-		return false;
-	const uint8_t *apex = lookup_apex_record(w);
-	if (apex == NULL)
-		return false;
-	unsigned flags = ((const struct stele_name *)(const void *)apex)->flags;
-	return (flags & (STELE_NAME_HAS_WILDCARD | STELE_NAME_HAS_DNAME)) == 0 &&
-	       stele_memo_is_whole(stele_memo_at(w->shared->memos, zone));
-}
-
-static void hash_all(struct work **works, unsigned cnt)
+/* Asks for what covers the next closer names. The hashes stay the caller's. */
+static void begin_searches(struct work **works, unsigned cnt, struct fetch *fetches,
+			   uint8_t hashes[][STELE_NSEC3_HASH_SZ])
 {
 	struct stele_nsec3_job jobs[STELE_BATCH_MAX];
+	if (cnt == 0)
+		return;
 	for (unsigned i = 0; i < cnt; i++) {
 		struct work *w = works[i];
-		w->zone = zone_of(w);
-		w->fetches[0].hash = w->hashes[0];
+		const struct stele_zone *zone = zone_of(w);
 		const uint8_t *next_closer = sname_suffix(w, w->probe_depth);
+		w->zone = zone;
+		_Static_assert(STELE_NSEC3_JOB_SLACK <= NAME_SLACK, "behind sname");
 		jobs[i] = (struct stele_nsec3_job){
 			.name = next_closer,
 			.name_len = (uint8_t)(w->sname.wire + w->sname.len - next_closer),
-			.salt = (const uint8_t *)(w->zone + 1) + w->zone->apex_len,
-			.salt_len = w->zone->salt_len,
-			.iterations = stele_le16(w->zone->iterations),
-			.hash = w->hashes[0],
+			.salt = (const uint8_t *)(zone + 1) + zone->apex_len,
+			.salt_len = zone->salt_len,
+			.iterations = stele_le16(zone->iterations),
+			.hash = hashes[i],
 		};
 	}
 	stele_nsec3_hash_jobs(jobs, cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		fetches[i].hash = hashes[i];
+		stele_nsec3_stage_table(works[i], &fetches[i]);
+	}
 }
 
 /* False: nothing is written that the general way would not write again. */
-static bool write_reply(struct work *w)
+static bool write_reply(struct work *w, const struct fetch *f)
 {
-	const struct fetch *f = &w->fetches[0];
 	/* Two batch mates may share a memo's place; the later one has it. */
 	const struct memo *memo = stele_memo_at(w->shared->memos, w->zone);
 	const struct stele_nsec3_entry *entry = (const void *)f->result;
@@ -77,16 +66,16 @@ static bool write_reply(struct work *w)
 
 unsigned stele_absent_answer(struct work **works, unsigned cnt)
 {
-	hash_all(works, cnt);
+	struct fetch fetches[STELE_BATCH_MAX];
+	uint8_t hashes[STELE_BATCH_MAX][STELE_NSEC3_HASH_SZ];
+	begin_searches(works, cnt, fetches, hashes);
 	for (unsigned i = 0; i < cnt; i++)
-		stele_nsec3_stage_table(works[i], &works[i]->fetches[0]);
+		stele_nsec3_stage_prefixes(&fetches[i]);
 	for (unsigned i = 0; i < cnt; i++)
-		stele_nsec3_stage_prefixes(&works[i]->fetches[0]);
-	for (unsigned i = 0; i < cnt; i++)
-		stele_nsec3_stage_pick(&works[i]->fetches[0]);
+		stele_nsec3_stage_pick(&fetches[i]);
 	unsigned left = 0;
 	for (unsigned i = 0; i < cnt; i++)
-		if (!write_reply(works[i]))
+		if (!write_reply(works[i], &fetches[i]))
 			works[left++] = works[i];
 	return left;
 }

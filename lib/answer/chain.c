@@ -16,57 +16,70 @@ static inline uint64_t leading(uint64_t v, unsigned bits)
 void stele_nsec3_stage_table(const struct work *w, struct fetch *f)
 {
 	const struct stele_zone *zone = w->zone;
+	struct stele_view_nsec3 inlined;
+	const struct stele_view_nsec3 *block;
 	f->key = stele_get_be64(f->hash);
 	if (zone->chain_kind == STELE_CHAIN_NSEC3_INLINE) {
 		f->at = (const uint8_t *)zone + stele_le32(zone->chain_off);
+		inlined = stele_nsec3_block_parts(f->at);
+		block = &inlined;
 	} else {
 		uint64_t index = stele_le32(zone->chain_first) + leading(f->key, zone->chain_bits);
-		f->at = w->shared->view->shards[index].base;
+		const struct stele_view_shard *shard = &w->shared->view->shards[index];
+		f->at = shard->base;
+		block = &shard->nsec3;
 	}
-	__builtin_prefetch(f->at);
-	const struct stele_nsec3_block *block = f->at;
-	f->lo = (uint32_t)leading(f->key << block->skip_bits, block->table_bits);
-	__builtin_prefetch((const uint8_t *)f->at + stele_le32(block->table_off) +
-			   4 * (size_t)f->lo);
+	f->table = block->table + 4 * leading(f->key << block->skip_bits, block->table_bits);
+	f->prefixes = block->prefixes;
+	f->offsets = block->offsets;
+	__builtin_prefetch(f->table);
 }
 
 void stele_nsec3_stage_prefixes(struct fetch *f)
 {
-	const struct stele_nsec3_block *block = f->at;
-	const uint8_t *table = (const uint8_t *)f->at + stele_le32(block->table_off);
-	uint32_t bucket = f->lo;
-	f->lo = stele_get_le32(table + 4 * (size_t)bucket);
-	f->hi = stele_get_le32(table + 4 * (size_t)bucket + 4);
-	const uint8_t *prefixes = (const uint8_t *)f->at + stele_le32(block->prefixes_off);
-	const uint8_t *offsets = (const uint8_t *)f->at + stele_le32(block->offsets_off);
-	__builtin_prefetch(prefixes + 8 * (size_t)f->lo);
+	f->lo = stele_get_le32(f->table);
+	f->hi = stele_get_le32(f->table + 4);
+	__builtin_prefetch(f->prefixes + 8 * (size_t)f->lo);
 	if (f->hi > f->lo)
-		__builtin_prefetch(prefixes + 8 * (size_t)(f->hi - 1));
-	__builtin_prefetch(offsets + 4 * (size_t)f->lo);
+		__builtin_prefetch(f->prefixes + 8 * (size_t)(f->hi - 1));
+	__builtin_prefetch(f->offsets + 4 * (size_t)f->lo);
+}
+
+/*
+ * How many of the `cnt` prefixes at `p`, which ascend, are less than `key`. Eight are compared, whatever
+ * `cnt` is and whatever comes after them: how many a bucket has is what nothing can predict, and
+ * seldom it has more.
+ */
+static inline uint32_t less_in_bucket(const uint8_t *p, uint32_t cnt, uint64_t key)
+{
+	_Static_assert(8 * sizeof(uint64_t) <= STELE_VIEW_SLACK, "stays in the image");
+	uint32_t less = 0; /* bit i: prefix i is */
+#pragma GCC unroll 8
+	for (unsigned i = 8; i > 0; i--)
+		less = less + less + (stele_get_le64(p + 8 * (i - 1)) < key);
+	uint32_t first = (uint32_t)__builtin_ctz(~less);
+	if (first < cnt && first < 8)
+		return first;
+	uint32_t i = cnt < 8 ? cnt : 8;
+	while (i < cnt && stele_get_le64(p + 8 * (size_t)i) < key)
+		i++;
+	return i;
 }
 
 void stele_nsec3_stage_pick(struct fetch *f)
 {
-	const struct stele_nsec3_block *block = f->at;
-	const uint8_t *prefixes = (const uint8_t *)f->at + stele_le32(block->prefixes_off);
-	const uint8_t *offsets = (const uint8_t *)f->at + stele_le32(block->offsets_off);
-	uint32_t i = f->hi;
+	const uint8_t *prefixes = f->prefixes, *offsets = f->offsets;
+	uint32_t i = f->lo + less_in_bucket(prefixes + 8 * (size_t)f->lo, f->hi - f->lo, f->key);
 	f->matched = false;
-	while (i > f->lo) {
-		uint64_t prefix = stele_get_le64(prefixes + 8 * (size_t)(i - 1));
-		if (prefix < f->key)
+	while (i < f->hi && stele_get_le64(prefixes + 8 * (size_t)i) == f->key) {
+		/* Either the hash itself or one that shares 64 bits with it. */
+		const uint8_t *entry = (const uint8_t *)f->at +
+				       stele_get_le32(offsets + 4 * (size_t)i);
+		int c = memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ);
+		f->matched = c == 0;
+		if (c > 0)
 			break;
-		if (prefix == f->key) {
-			/* Either the hash itself or one that shares 64 bits with it. */
-			const uint8_t *entry = (const uint8_t *)f->at +
-					       stele_get_le32(offsets + 4 * (size_t)(i - 1));
-			int c = memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ);
-			if (c <= 0) {
-				f->matched = c == 0;
-				break;
-			}
-		}
-		i--;
+		i++;
 	}
 	f->lo = i - 1; /* the carry, entry 0, if no own entry is less */
 	f->result = (const uint8_t *)f->at + stele_get_le32(offsets + 4 * (size_t)f->lo);

@@ -3,20 +3,6 @@
 
 #include "lib/answer/work.h"
 
-struct memo *stele_memo_at(struct memo memos[MEMO_CNT], const void *key)
-{
-	/* Records lie at any offset; the product's upper bits depend on all of the address. */
-	uint64_t h = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
-	struct memo *memo = &memos[h >> 32 & (MEMO_CNT - 1)];
-	if (memo->key != key) {
-		memo->key = key;
-		memo->encloser = NULL;
-		memo->star = NULL;
-		memo->body_len = 0;
-	}
-	return memo;
-}
-
 void stele_memo_clear(struct memo memos[MEMO_CNT])
 {
 	for (unsigned i = 0; i < MEMO_CNT; i++)
@@ -35,7 +21,8 @@ bool stele_memo_replay(struct work *w, const struct memo *memo)
 	uint8_t *out = w->reply->buf + w->pos;
 	memcpy(out, memo->body, memo->body_len);
 	unsigned distance = (unsigned)w->qname_len - memo->qname_len;
-	for (unsigned i = 0; i < memo->pointer_cnt; i++) {
+	/* Names of a flood often have one length. */
+	for (unsigned i = 0; distance != 0 && i < memo->pointer_cnt; i++) {
 		uint8_t *p = out + memo->pointers[i];
 		stele_put_be16(p, (uint16_t)(stele_get_be16(p) + distance));
 	}

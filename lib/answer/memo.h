@@ -45,7 +45,19 @@ struct memo {
 };
 
 /* The place for an encloser's memo, cleared if it was another's. */
-struct memo *stele_memo_at(struct memo memos[MEMO_CNT], const void *key);
+static inline struct memo *stele_memo_at(struct memo memos[MEMO_CNT], const void *key)
+{
+	/* Records lie at any offset; the product's upper bits depend on all of the address. */
+	uint64_t h = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
+	struct memo *memo = &memos[h >> 32 & (MEMO_CNT - 1)];
+	if (memo->key != key) {
+		memo->key = key;
+		memo->encloser = NULL;
+		memo->star = NULL;
+		memo->body_len = 0;
+	}
+	return memo;
+}
 
 /* Whether all of the encloser's proof is there. A body may be without the records: while a query waited for
  * what it lacks, another one's encloser may have had the place. */

@@ -33,13 +33,19 @@ _Static_assert(sizeof(struct line) == LINE_SZ, "a miss a reply");
 enum { NARROW, WIDE, WIDTH_CNT };
 
 /* What one class may have, in microseconds: a reply's price, and how far ahead a counter may be
- * for one more to pass. A price of 0: no limit. */
+ * for one more to pass. A price of 0: no limit, however far it is. */
 struct limit {
 	uint32_t price;
 	uint32_t slack;
 };
 
-/* A prefix as two words; IPv4 in the upper half of the first. */
+/* What one class may have of both prefixes, and what its tags differ by from those of other classes. */
+struct class_limits {
+	struct limit widths[WIDTH_CNT];
+	uint64_t mix;
+};
+
+/* A prefix or mask as two words in the order of the packet; IPv4 is the first four bytes. */
 struct prefix {
 	uint64_t high, low;
 };
@@ -50,8 +56,10 @@ struct exempt {
 };
 
 struct stele_rrl {
-	struct limit limits[STELE_REPLY_CLASS_CNT][WIDTH_CNT];
-	struct prefix masks4[WIDTH_CNT], masks6[WIDTH_CNT];
+	struct class_limits classes[STELE_REPLY_CLASS_CNT];
+	struct prefix wide4, wide6; /* masks */
+	struct prefix between4,
+		between6; /* of the bits that the narrow prefix has and the wide one not */
 	uint64_t seed[2];
 	uint32_t now;
 	uint32_t horizon; /* further ahead of now no counter in use can be */
@@ -146,7 +154,7 @@ static int check_settings(const struct stele_rrl_settings *settings, struct stel
 static struct limit make_limit(const struct stele_rrl_settings *settings, uint32_t rate)
 {
 	if (rate == 0)
-		return (struct limit){0, 0};
+		return (struct limit){0, UINT32_MAX};
 	uint64_t price = (UINT64_C(1000000) * settings->worker_cnt + rate / 2) / rate;
 	uint64_t burst = UINT64_C(1000) * settings->burst_ms;
 	/* Rates so low that a burst holds not even one reply. */
@@ -162,14 +170,23 @@ static struct prefix mask_of(unsigned len)
 		mask.high = UINT64_MAX << (len < 64 ? 64 - len : 0);
 	if (len > 64)
 		mask.low = UINT64_MAX << (128 - len);
-	return mask;
+	uint8_t bytes[16];
+	stele_put_be64(bytes, mask.high);
+	stele_put_be64(bytes + 8, mask.low);
+	return (struct prefix){stele_get_le64(bytes), stele_get_le64(bytes + 8)};
+}
+
+static struct prefix mask_between(unsigned wide, unsigned narrow)
+{
+	struct prefix outer = mask_of(wide), inner = mask_of(narrow);
+	return (struct prefix){inner.high & ~outer.high, inner.low & ~outer.low};
 }
 
 static inline struct prefix prefix_of(const struct stele_client *client)
 {
 	if (client->family == 4)
-		return (struct prefix){(uint64_t)stele_get_be32(client->addr) << 32, 0};
-	return (struct prefix){stele_get_be64(client->addr), stele_get_be64(client->addr + 8)};
+		return (struct prefix){stele_get_le32(client->addr), 0};
+	return (struct prefix){stele_get_le64(client->addr), stele_get_le64(client->addr + 8)};
 }
 
 static inline struct prefix masked(struct prefix prefix, struct prefix mask)
@@ -186,18 +203,20 @@ int stele_rrl_init(void *memory, const struct stele_rrl_settings *settings,
 	struct stele_rrl *rrl = memory;
 	memset(rrl, 0, stele_rrl_sz(settings));
 	for (unsigned i = 0; i < STELE_REPLY_CLASS_CNT; i++) {
-		rrl->limits[i][NARROW] = make_limit(settings, settings->rates[i].narrow);
-		rrl->limits[i][WIDE] = make_limit(settings, settings->rates[i].wide);
+		struct limit *limits = rrl->classes[i].widths;
+		rrl->classes[i].mix = i * UINT64_C(0xd6e8feb86659fd93);
+		limits[NARROW] = make_limit(settings, settings->rates[i].narrow);
+		limits[WIDE] = make_limit(settings, settings->rates[i].wide);
 		for (unsigned w = 0; w < WIDTH_CNT; w++) {
-			uint32_t ahead = rrl->limits[i][w].slack + rrl->limits[i][w].price;
-			if (ahead > rrl->horizon)
+			uint32_t ahead = limits[w].slack + limits[w].price;
+			if (limits[w].price > 0 && ahead > rrl->horizon)
 				rrl->horizon = ahead;
 		}
 	}
-	rrl->masks4[NARROW] = mask_of(settings->narrow4);
-	rrl->masks4[WIDE] = mask_of(settings->wide4);
-	rrl->masks6[NARROW] = mask_of(settings->narrow6);
-	rrl->masks6[WIDE] = mask_of(settings->wide6);
+	rrl->wide4 = mask_of(settings->wide4);
+	rrl->wide6 = mask_of(settings->wide6);
+	rrl->between4 = mask_between(settings->wide4, settings->narrow4);
+	rrl->between6 = mask_between(settings->wide6, settings->narrow6);
 	/* A factor of 0 would send all to one line. */
 	rrl->seed[0] = settings->seed[0] ^ UINT64_C(0x9e3779b97f4a7c15);
 	rrl->seed[1] = settings->seed[1] ^ UINT64_C(0xd6e8feb86659fd93);
@@ -227,30 +246,34 @@ const struct stele_rrl_counters *stele_rrl_counters(const struct stele_rrl *rrl)
 /* ---- Finding counters ---- */
 
 /* Both halves of the product: without the seed, nobody knows which addresses meet. */
-static inline uint64_t hash_of(const struct stele_rrl *rrl, struct prefix prefix, unsigned what)
+static inline uint64_t wide_hash(const struct stele_rrl *rrl, unsigned family,
+				 struct prefix address)
 {
-	unsigned __int128 product = (unsigned __int128)(prefix.high ^ rrl->seed[0]) *
-				    (prefix.low ^ rrl->seed[1] ^ what);
+	struct prefix wide = masked(address, family == 4 ? rrl->wide4 : rrl->wide6);
+	unsigned __int128 product =
+		(unsigned __int128)(wide.high ^ rrl->seed[0]) * (wide.low ^ rrl->seed[1] ^ family);
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* What tells the counters of a line apart. 0 is that of a line that was never written. */
-static inline uint32_t tag_of(uint64_t hash, unsigned what)
+/* Of the narrow prefix, from that of the wide one: nothing but the line's own tags have to differ. */
+static inline uint64_t narrow_hash(const struct stele_rrl *rrl, unsigned family,
+				   struct prefix address, uint64_t wide)
 {
-	uint32_t tag = (uint32_t)((hash + what * UINT64_C(0xd6e8feb86659fd93)) >> 48);
-	return tag != 0 ? tag : 1;
+	struct prefix rest = masked(address, family == 4 ? rrl->between4 : rrl->between6);
+	return wide + UINT64_C(0xa0761d6478bd642f) + rest.high * UINT64_C(0x9e3779b97f4a7c15) +
+	       rest.low * UINT64_C(0xe7037ed1a0b428db);
 }
 
-static inline uint64_t wide_hash(const struct stele_rrl *rrl, const struct stele_client *client,
-				 struct prefix address)
+/* What tells the counters of a line apart. 0 is that of a line that was never written. */
+static inline uint32_t tag_of(uint64_t hash, const struct class_limits *limits)
 {
-	const struct prefix *masks = client->family == 4 ? rrl->masks4 : rrl->masks6;
-	return hash_of(rrl, masked(address, masks[WIDE]), client->family);
+	uint32_t tag = (uint32_t)((hash + limits->mix) >> 48);
+	return tag + (tag == 0);
 }
 
 uint64_t stele_rrl_prefetch(const struct stele_rrl *rrl, const struct stele_client *client)
 {
-	uint64_t hash = wide_hash(rrl, client, prefix_of(client));
+	uint64_t hash = wide_hash(rrl, client->family, prefix_of(client));
 	__builtin_prefetch(&rrl->lines[hash & rrl->line_mask], 1);
 	return hash;
 }
@@ -277,8 +300,9 @@ static inline unsigned with_tag(const struct line *line, uint32_t tag)
 /* How far a time is ahead of now; 0 if it is past. */
 static inline uint32_t ahead_of(const struct stele_rrl *rrl, uint32_t time)
 {
+	/* No branch: whether it is past is what no predictor knows. */
 	uint32_t ahead = time - rrl->now;
-	return ahead <= rrl->horizon ? ahead : 0;
+	return ahead & -(uint32_t)(ahead <= rrl->horizon);
 }
 
 /* A bit for each counter whose time is past. */
@@ -317,37 +341,14 @@ static __attribute__((noinline)) unsigned nearest(const struct stele_rrl *rrl,
 	return best;
 }
 
-/* A counter on its way: where it is, if it is in the line, and how far ahead. */
-struct counter {
-	const struct limit *limit;
-	unsigned at; /* COUNTER_CNT: not there */
-	uint32_t ahead;
-	uint32_t tag;
-};
-
-static inline struct counter look(const struct stele_rrl *rrl, const struct line *line,
-				  const struct limit *limit, uint32_t tag)
+/* Where a counter is that is not there yet: in the place of one of `free_ones`, or if there is none, of any but
+ * `keep`. */
+static inline unsigned place(const struct stele_rrl *rrl, struct line *line, uint32_t tag,
+			     unsigned free_ones, unsigned keep)
 {
-	struct counter c = {.limit = limit, .at = COUNTER_CNT, .tag = tag};
-	unsigned found = with_tag(line, tag);
-	if (found != 0) {
-		c.at = (unsigned)__builtin_ctz(found);
-		c.ahead = ahead_of(rrl, line->times[c.at]);
-	}
-	return c;
-}
-
-/* Moves a counter on; one that is not in the line takes the place of one of `free_ones`, or if there is none, of
- * any but `keep`. Returns where it is. */
-static inline unsigned charge(const struct stele_rrl *rrl, struct line *line,
-			      const struct counter *c, unsigned free_ones, unsigned keep)
-{
-	unsigned at = c->at;
-	if (at == COUNTER_CNT) {
-		at = free_ones != 0 ? (unsigned)__builtin_ctz(free_ones) : nearest(rrl, line, keep);
-		line->tags[at] = (uint16_t)c->tag;
-	}
-	line->times[at] = rrl->now + c->ahead + c->limit->price;
+	unsigned at = free_ones != 0 ? (unsigned)__builtin_ctz(free_ones) :
+				       nearest(rrl, line, keep);
+	line->tags[at] = (uint16_t)tag;
 	return at;
 }
 
@@ -386,34 +387,46 @@ static inline enum stele_policy_verdict check(struct stele_rrl *rrl,
 					      const struct stele_client *client, uint64_t hash,
 					      enum stele_reply_class reply_class)
 {
-	const struct limit *limits = rrl->limits[reply_class];
-	if ((limits[NARROW].price | limits[WIDE].price) == 0)
+	const struct class_limits *class = &rrl->classes[reply_class];
+	const struct limit *narrow = &class->widths[NARROW], *wide = &class->widths[WIDE];
+	if ((narrow->price | wide->price) == 0)
 		return STELE_POLICY_PASS;
-	if (client->family != 4 && client->family != 6)
+	unsigned family = client->family;
+	if (family != 4 && family != 6)
 		return STELE_POLICY_PASS;
 
-	const struct prefix *masks = client->family == 4 ? rrl->masks4 : rrl->masks6;
 	struct prefix address = prefix_of(client);
 	if (hash == 0)
-		hash = wide_hash(rrl, client, address);
+		hash = wide_hash(rrl, family, address);
 	struct line *line = &rrl->lines[hash & rrl->line_mask];
-	uint64_t narrow = hash_of(rrl, masked(address, masks[NARROW]), client->family + 8u);
-
-	/* A reply is charged to both prefixes or to none: what one of them holds back does not
-	 * cost the other. */
-	struct counter n = look(rrl, line, &limits[NARROW], tag_of(narrow, reply_class));
-	struct counter w = look(rrl, line, &limits[WIDE], tag_of(hash, reply_class));
-	if ((n.limit->price > 0 && n.ahead > n.limit->slack) ||
-	    (w.limit->price > 0 && w.ahead > w.limit->slack))
+	uint32_t narrow_tag = tag_of(narrow_hash(rrl, family, address, hash), class);
+	uint32_t wide_tag = tag_of(hash, class);
+	/* A bit where each of them is, if it is there. A prefix without a limit has no counter. */
+	unsigned narrows = with_tag(line, narrow_tag), wides = with_tag(line, wide_tag);
+	uint32_t narrow_ahead = narrows ? ahead_of(rrl, line->times[__builtin_ctz(narrows)]) : 0;
+	uint32_t wide_ahead = wides ? ahead_of(rrl, line->times[__builtin_ctz(wides)]) : 0;
+	/* A reply is charged to both prefixes or to none: what one of them holds back does not cost the
+	 * other. */
+	if (narrow_ahead > narrow->slack || wide_ahead > wide->slack)
 		return limited(rrl, line, client, address, reply_class);
+	uint32_t narrow_time = rrl->now + narrow_ahead + narrow->price;
+	uint32_t wide_time = rrl->now + wide_ahead + wide->price;
 	unsigned free_ones = 0;
-	if (n.at == COUNTER_CNT || w.at == COUNTER_CNT)
-		free_ones = past(rrl, line) & ~(1u << n.at | 1u << w.at);
-	unsigned keep = COUNTER_CNT;
-	if (w.limit->price > 0)
-		keep = charge(rrl, line, &w, free_ones, n.at);
-	if (n.limit->price > 0)
-		charge(rrl, line, &n, free_ones & ~(1u << keep), keep);
+	if (narrows == 0 || wides == 0)
+		free_ones = past(rrl, line) & ~(narrows | wides);
+	unsigned keep = narrows ? (unsigned)__builtin_ctz(narrows) : COUNTER_CNT;
+	if (wide->price > 0) {
+		unsigned at = wides ? (unsigned)__builtin_ctz(wides) :
+				      place(rrl, line, wide_tag, free_ones, keep);
+		line->times[at] = wide_time;
+		free_ones &= ~(1u << at);
+		keep = at;
+	}
+	if (narrow->price > 0) {
+		unsigned at = narrows ? (unsigned)__builtin_ctz(narrows) :
+					place(rrl, line, narrow_tag, free_ones, keep);
+		line->times[at] = narrow_time;
+	}
 	return STELE_POLICY_PASS;
 }
 

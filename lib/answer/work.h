@@ -72,7 +72,10 @@ struct fetch {
 	uint64_t key;          /* or the first 8 bytes of the hash */
 	const void *at;        /* stages: shard or block */
 	const uint8_t *result; /* record or entry; NULL: not there. Its name is not yet compared. */
-	const uint8_t *hash;   /* FETCH_NSEC3: 20 bytes */
+
+	/* ---- FETCH_NSEC3 ---- */
+	const uint8_t *hash;                        /* 20 bytes */
+	const uint8_t *table, *prefixes, *offsets; /* stages: the bucket's; the block's */
 };
 #define FETCH_MAX 16
 

@@ -190,38 +190,3 @@ int stele_name_from_text(const char *text, size_t text_len, uint8_t name[STELE_N
 	memcpy(name, out, at);
 	return (int)at;
 }
-
-/* Eight digits at once: this runs up to three times a negative answer. */
-void stele_base32hex_encode(const uint8_t hash[STELE_NSEC3_HASH_SZ],
-			    uint8_t digits[STELE_NSEC3_LABEL_SZ])
-{
-	const uint64_t each = UINT64_C(0x0101010101010101);
-	for (unsigned i = 0; i < 4; i++) {
-		/* Five bytes are eight groups of five bits: spread them, half by half, to a byte each. */
-		uint64_t v = (uint64_t)hash[5 * i] << 32 | stele_get_be32(hash + 5 * i + 1);
-		v = (v & UINT64_C(0xfffff00000)) << 12 | (v & 0xfffff);
-		v = (v & UINT64_C(0x000ffc00000ffc00)) << 6 | (v & UINT64_C(0x000003ff000003ff));
-		v = (v & UINT64_C(0x03e003e003e003e0)) << 3 | (v & UINT64_C(0x001f001f001f001f));
-		uint64_t letters = (v + each * (128 - 10)) >> 7 &
-				   each; /* 1 where the digit is over 9 */
-		stele_put_be64(digits + 8 * i, v + each * '0' + letters * ('a' - 10 - '0'));
-	}
-}
-
-bool stele_base32hex_decode(const uint8_t digits[STELE_NSEC3_LABEL_SZ],
-			    uint8_t hash[STELE_NSEC3_HASH_SZ])
-{
-	for (unsigned i = 0; i < 4; i++) {
-		uint64_t five = 0;
-		for (unsigned k = 0; k < 8; k++) {
-			uint8_t c = lower(digits[8 * i + k]);
-			uint8_t v = c >= 'a' ? (uint8_t)(c - 'a' + 10) : (uint8_t)(c - '0');
-			if (v > 31 || (c > '9' && c < 'a'))
-				return false;
-			five = five << 5 | v;
-		}
-		for (unsigned k = 0; k < 5; k++)
-			hash[5 * i + k] = (uint8_t)(five >> (32 - 8 * k));
-	}
-	return true;
-}

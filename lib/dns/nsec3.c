@@ -62,11 +62,13 @@ static void compress_portable(uint32_t h[5], const uint8_t *p, size_t block_cnt)
 #include <immintrin.h>
 
 #define SHA_NI __attribute__((target("sha,sse4.1,ssse3")))
+#define SHA_NI_INLINE SHA_NI static inline __attribute__((always_inline))
 #define STREAM_MAX 2
 
 /* One message under way. */
 struct stream {
 	__m128i abcd, before; /* before: abcd as it was four rounds ago, from which e follows */
+	__m128i e;            /* at the begin of the block */
 	__m128i w[4];         /* message words, the last sixteen */
 };
 
@@ -81,7 +83,7 @@ struct stream {
 				_mm_xor_si128(_mm_sha1msg1_epu32(w[(g) % 4], w[((g) + 1) % 4]),    \
 					      w[((g) + 2) % 4]),                                   \
 				w[((g) + 3) % 4]);                                                 \
-		__m128i e = (g) == 0 ? _mm_add_epi32(e_in[i], w[0]) :                              \
+		__m128i e = (g) == 0 ? _mm_add_epi32(s->e, w[0]) :                                 \
 				       _mm_sha1nexte_epu32(s->before, w[(g) % 4]);                 \
 		s->before = s->abcd;                                                               \
 		s->abcd = _mm_sha1rnds4_epu32(s->abcd, e, k);                                      \
@@ -95,58 +97,94 @@ struct stream {
 	FOUR_ROUNDS(5 * (k) + 4, k)
 
 /*
- * The instructions have to wait for one another within a stream, about 140 cycles a block. Two
- * streams side by side take hardly longer than one; more do not fit into the registers.
+ * A block of each stream. The instructions have to wait for one another within a stream, about 140 cycles
+ * a block. Two streams side by side take hardly longer than one; more do not fit into the registers.
  */
-SHA_NI static inline __attribute__((always_inline)) void
-compress_streams(unsigned cnt, uint32_t h[][5], const uint8_t *const p[], size_t block_cnt)
+SHA_NI_INLINE void compress_streams(struct stream *streams, unsigned cnt)
 {
-	const __m128i big_endian = _mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL);
-	struct stream streams[STREAM_MAX];
-	__m128i e_in[STREAM_MAX];
+	__m128i abcd_in[STREAM_MAX];
+	for (unsigned i = 0; i < cnt; i++)
+		abcd_in[i] = streams[i].before = streams[i].abcd;
+	TWENTY_ROUNDS(0)
+	TWENTY_ROUNDS(1)
+	TWENTY_ROUNDS(2)
+	TWENTY_ROUNDS(3)
 	for (unsigned i = 0; i < cnt; i++) {
-		streams[i].abcd = _mm_shuffle_epi32(
-			_mm_loadu_si128((const __m128i *)(const void *)h[i]), 0x1b);
-		e_in[i] = _mm_set_epi32((int)h[i][4], 0, 0, 0);
+		streams[i].e = _mm_sha1nexte_epu32(streams[i].before, streams[i].e);
+		streams[i].abcd = _mm_add_epi32(streams[i].abcd, abcd_in[i]);
 	}
-	for (size_t block = 0; block < block_cnt; block++) {
-		__m128i abcd_in[STREAM_MAX];
-		for (unsigned i = 0; i < cnt; i++) {
-			abcd_in[i] = streams[i].abcd;
-			streams[i].before = streams[i].abcd;
-			for (unsigned k = 0; k < 4; k++) {
-				const uint8_t *words = p[i] + BLOCK_SZ * block + 16 * k;
-				streams[i].w[k] = _mm_shuffle_epi8(
-					_mm_loadu_si128((const __m128i *)(const void *)words),
-					big_endian);
-			}
-		}
-		TWENTY_ROUNDS(0)
-		TWENTY_ROUNDS(1)
-		TWENTY_ROUNDS(2)
-		TWENTY_ROUNDS(3)
-		for (unsigned i = 0; i < cnt; i++) {
-			e_in[i] = _mm_sha1nexte_epu32(streams[i].before, e_in[i]);
-			streams[i].abcd = _mm_add_epi32(streams[i].abcd, abcd_in[i]);
-		}
-	}
-	for (unsigned i = 0; i < cnt; i++) {
-		_mm_storeu_si128((__m128i *)(void *)h[i], _mm_shuffle_epi32(streams[i].abcd, 0x1b));
-		h[i][4] = (uint32_t)_mm_extract_epi32(e_in[i], 3);
-	}
+}
+
+SHA_NI_INLINE __m128i load(const uint8_t *p)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* The words of a message are big-endian, and the first of four stands in the highest place. */
+SHA_NI_INLINE __m128i reversed(__m128i bytes)
+{
+	return _mm_shuffle_epi8(bytes,
+				_mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL));
 }
 
 SHA_NI static void compress_sha_ni(uint32_t h[5], const uint8_t *p, size_t block_cnt)
 {
-	uint32_t one[1][5];
-	memcpy(one[0], h, sizeof(one[0]));
-	compress_streams(1, one, &p, block_cnt);
-	memcpy(h, one[0], sizeof(one[0]));
+	struct stream s = {
+		.abcd = _mm_shuffle_epi32(load((const uint8_t *)h), 0x1b),
+		.e = _mm_set_epi32((int)h[4], 0, 0, 0),
+	};
+	for (; block_cnt > 0; block_cnt--, p += BLOCK_SZ) {
+		for (unsigned k = 0; k < 4; k++)
+			s.w[k] = reversed(load(p + 16 * k));
+		compress_streams(&s, 1);
+	}
+	_mm_storeu_si128((__m128i *)(void *)h, _mm_shuffle_epi32(s.abcd, 0x1b));
+	h[4] = (uint32_t)_mm_extract_epi32(s.e, 3);
 }
 
-SHA_NI static void compress_pair_sha_ni(uint32_t h[2][5], const uint8_t *const p[2])
+/* Whether a job has one block, which is made in registers: without salt, as RFC 9276 wants it. */
+static inline bool is_short(const struct stele_nsec3_job *job)
 {
-	compress_streams(2, h, p, 1);
+	return job->salt_len == 0 && job->name_len + 9u <= BLOCK_SZ && job->iterations == 0;
+}
+
+/* keep + BLOCK_SZ - n: as many ones as a name of n bytes has. mark + BLOCK_SZ - n: the bit behind it. */
+static const uint8_t keep[2 * BLOCK_SZ] = {
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+};
+static const uint8_t mark[2 * BLOCK_SZ] = {[BLOCK_SZ] = 0x80};
+
+SHA_NI_INLINE void begin_short(struct stream *s, const struct stele_nsec3_job *job)
+{
+	const uint8_t *job_keep = keep + BLOCK_SZ - job->name_len;
+	const uint8_t *job_mark = mark + BLOCK_SZ - job->name_len;
+	for (unsigned k = 0; k < 4; k++) {
+		unsigned at = 16 * k;
+		__m128i bytes = _mm_and_si128(load(job->name + at), load(job_keep + at));
+		s->w[k] = reversed(_mm_or_si128(bytes, load(job_mark + at)));
+	}
+	s->w[3] = _mm_or_si128(s->w[3], _mm_cvtsi32_si128(8 * job->name_len));
+	s->abcd = _mm_set_epi32((int)initial[0], (int)initial[1], (int)initial[2], (int)initial[3]);
+	s->e = _mm_set_epi32((int)initial[4], 0, 0, 0);
+}
+
+SHA_NI_INLINE void end_short(const struct stream *s, const struct stele_nsec3_job *job)
+{
+	_mm_storeu_si128((__m128i *)(void *)job->hash, reversed(s->abcd));
+	stele_put_be32(job->hash + 16, (uint32_t)_mm_extract_epi32(s->e, 3));
+}
+
+SHA_NI static void hash_pair(const struct stele_nsec3_job *a, const struct stele_nsec3_job *b)
+{
+	struct stream streams[2];
+	begin_short(&streams[0], a);
+	begin_short(&streams[1], b);
+	compress_streams(streams, 2);
+	end_short(&streams[0], a);
+	end_short(&streams[1], b);
 }
 #endif
 
@@ -214,36 +252,12 @@ static void hash_one(const struct stele_nsec3_job *job)
 			 job->hash);
 }
 
-#if defined(__x86_64__)
-static bool fits_a_block(const struct stele_nsec3_job *job)
-{
-	return job->name_len + job->salt_len + 9u <= BLOCK_SZ && job->iterations == 0;
-}
-
-static void hash_pair(const struct stele_nsec3_job *a, const struct stele_nsec3_job *b)
-{
-	const struct stele_nsec3_job *const jobs[2] = {a, b};
-	uint8_t blocks[2][BLOCK_SZ];
-	uint32_t h[2][5];
-	for (unsigned i = 0; i < 2; i++) {
-		memcpy(blocks[i], jobs[i]->name, jobs[i]->name_len);
-		memcpy(blocks[i] + jobs[i]->name_len, jobs[i]->salt, jobs[i]->salt_len);
-		pad(blocks[i], (size_t)jobs[i]->name_len + jobs[i]->salt_len);
-		memcpy(h[i], initial, sizeof(initial));
-	}
-	compress_pair_sha_ni(h, (const uint8_t *const[2]){blocks[0], blocks[1]});
-	for (unsigned i = 0; i < 2; i++)
-		for (unsigned k = 0; k < 5; k++)
-			stele_put_be32(jobs[i]->hash + 4 * k, h[i][k]);
-}
-#endif
-
 void stele_nsec3_hash_jobs(const struct stele_nsec3_job *jobs, unsigned cnt)
 {
 #if defined(__x86_64__)
 	const struct stele_nsec3_job *waiting = NULL;
 	for (unsigned i = 0; i < cnt; i++) {
-		if (!have_sha_ni || !fits_a_block(&jobs[i])) {
+		if (!have_sha_ni || !is_short(&jobs[i])) {
 			hash_one(&jobs[i]);
 		} else if (waiting == NULL) {
 			waiting = &jobs[i];

@@ -45,6 +45,17 @@ static bool decode_hash_shard(const uint8_t *base, uint64_t size, uint32_t item_
 	return true;
 }
 
+/* The same of a shard of an NSEC3 chain. */
+static bool decode_nsec3_shard(const uint8_t *base, uint64_t size, struct stele_view_shard *ret)
+{
+	const struct stele_nsec3_block *head = (const void *)base;
+	if (size < sizeof(*head) || stele_le32(head->table_off) > size ||
+	    stele_le32(head->prefixes_off) > size || stele_le32(head->offsets_off) > size)
+		return false;
+	ret->nsec3 = stele_nsec3_block_parts(base);
+	return true;
+}
+
 static int decode_shard(struct stele_view *view, uint32_t index, const uint8_t *base,
 			struct stele_error *reterr)
 {
@@ -57,8 +68,9 @@ static int decode_shard(struct stele_view *view, uint32_t index, const uint8_t *
 		sane = decode_hash_shard(base, size, stele_le32(ref->item_cnt),
 					 view->shards + index);
 	} else {
-		sane = size >= (ref->kind == STELE_SHARD_NSEC3 ? sizeof(struct stele_nsec3_block) :
-								 sizeof(struct stele_nsec_block));
+		sane = ref->kind == STELE_SHARD_NSEC3 ?
+			       decode_nsec3_shard(base, size, view->shards + index) :
+			       size >= sizeof(struct stele_nsec_block);
 		view->shards[index].base = base;
 	}
 	if (!sane)

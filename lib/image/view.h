@@ -29,15 +29,29 @@
 #define STELE_VIEW_SLACK 64
 _Static_assert(STELE_VIEW_SLACK <= sizeof(struct stele_root), "behind every shard");
 
-/* A shard in memory: what a lookup needs of it, side by side in a cache line. For chain shards only
+/* A block of an NSEC3 chain (struct stele_nsec3_block), taken apart. */
+struct stele_view_nsec3 {
+	const uint8_t *table;
+	const uint8_t *prefixes;
+	const uint8_t *offsets;
+	uint8_t table_bits;
+	uint8_t skip_bits;
+};
+
+/* A shard in memory: what a lookup needs of it, side by side in a cache line. For NSEC chain shards only
  * `base` is set; for an absent shard nothing is. */
 struct stele_view_shard {
 	const uint8_t *base;
-	const uint8_t *pilots;
-	const uint8_t *slots;
-	uint64_t seed;
-	uint32_t bucket_cnt;
-	uint32_t slot_cnt;
+	union {
+		struct { /* of names or zones */
+			const uint8_t *pilots;
+			const uint8_t *slots;
+			uint64_t seed;
+			uint32_t bucket_cnt;
+			uint32_t slot_cnt;
+		};
+		struct stele_view_nsec3 nsec3;
+	};
 };
 
 struct stele_view {
@@ -224,6 +238,18 @@ static inline const uint8_t *stele_name_body(const struct stele_name_parts *name
 static inline const uint8_t *stele_zone_soa_body(const struct stele_zone *zone)
 {
 	return (const uint8_t *)(zone + 1) + zone->apex_len + zone->salt_len;
+}
+
+static inline struct stele_view_nsec3 stele_nsec3_block_parts(const uint8_t *block)
+{
+	const struct stele_nsec3_block *head = (const struct stele_nsec3_block *)(const void *)block;
+	return (struct stele_view_nsec3){
+		.table = block + stele_le32(head->table_off),
+		.prefixes = block + stele_le32(head->prefixes_off),
+		.offsets = block + stele_le32(head->offsets_off),
+		.table_bits = head->table_bits,
+		.skip_bits = head->skip_bits,
+	};
 }
 
 static inline const uint8_t *stele_nsec3_body(const struct stele_nsec3_entry *entry)

@@ -131,90 +131,8 @@ static const struct stele_config_option tls_options[] = {
 	{0},
 };
 
-/* ---- answers, worded as in the responder's file: one text may serve both ---- */
-
-static const struct stele_config_option chaos_options[] = {
-	{
-		.name = "version",
-		.type = STELE_CONFIG_STRING,
-		AT(mgmtd_answers, chaos_version),
-		.word = "none",
-		.min = 1,
-		.max = 255,
-		.def = "none",
-		.help = "Reply to `version.bind` and `version.server` (CH TXT). `none`: refused.",
-	},
-	{
-		.name = "id",
-		.type = STELE_CONFIG_STRING,
-		AT(mgmtd_answers, chaos_id),
-		.word = "none",
-		.min = 1,
-		.max = 255,
-		.def = "none",
-		.help = "Reply to `id.server` and `hostname.bind` (CH TXT). `none`: refused.",
-	},
-	{0},
-};
-
 static const struct stele_config_option answers_options[] = {
-	{
-		.name = "udp_size",
-		.type = STELE_CONFIG_INTEGER,
-		AT(mgmtd_answers, udp_size),
-		.min = 512,
-		.max = 9552,
-		.unit = "bytes",
-		.def = "1232",
-		.help = "Largest reply over UDP, however much the client allows (RFC 9715).",
-	},
-	{
-		.name = "any_minimal",
-		.type = STELE_CONFIG_BOOL,
-		AT(mgmtd_answers, any_minimal),
-		.def = "true",
-		.help = "A query for ANY over UDP gets one RRset (RFC 8482) instead of all.",
-	},
-	{
-		.name = "nsid",
-		.type = STELE_CONFIG_STRING,
-		AT(mgmtd_answers, nsid),
-		.word = "none",
-		.min = 1,
-		.max = 128,
-		.def = "none",
-		.help = "Identifier of this node for clients that ask (RFC 5001). `none`: not told.",
-	},
-	{
-		.name = "chaos",
-		.type = STELE_CONFIG_MAP,
-		/* Its values stand in the struct around it. */
-		.off = 0,
-		.elem_sz = sizeof(struct stele_mgmtd_answers_config),
-		.options = chaos_options,
-		.help = "What the server tells of itself in class CH (RFC 4892).",
-	},
-	{0},
-};
-
-static const struct stele_config_option cookies_options[] = {
-	{
-		.name = "enabled",
-		.type = STELE_CONFIG_BOOL,
-		AT(mgmtd_answers, cookies),
-		.def = "true",
-		.help = "Answer DNS cookies (RFC 7873, RFC 9018).",
-	},
-	{
-		.name = "secret_file",
-		.type = STELE_CONFIG_PATH,
-		AT(mgmtd_answers, cookie_secret_file),
-		.word = "none",
-		.def = "none",
-		.help = "File with one or two secrets, the responder's, so that both take the same "
-			"cookies. Only its owner, the `user`, may have access (mode 0600). Read "
-			"again on reload. `none`: a secret is made at start.",
-	},
+	STELE_ANSWERS_OPTIONS,
 	{0},
 };
 
@@ -432,9 +350,17 @@ static const struct stele_config_option options[] = {
 	{
 		.name = "cookies",
 		.type = STELE_CONFIG_MAP,
-		AT(mgmtd, answers),
-		.options = cookies_options,
-		.help = "DNS cookies.",
+		AT(mgmtd, cookies),
+		.options = stele_cookies_options,
+		.help = "DNS cookies. With the responder's secrets both take the same cookies.",
+	},
+	{
+		.name = "rrl",
+		.type = STELE_CONFIG_MAP,
+		AT(mgmtd, rrl),
+		.options = stele_rrl_options,
+		.help = "Limits for replies over UDP, where no responder stands in front. Replies to one "
+			"prefix are counted by each thread on its own and by class.",
 	},
 	{
 		.name = "remotes",

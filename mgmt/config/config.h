@@ -17,6 +17,7 @@
 
 #include "lib/config/config.h"
 #include "lib/dns/name.h"
+#include "lib/serving/options.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -62,6 +63,7 @@ struct stele_remote_config {
 	const char *id;
 	STELE_CONFIG_LIST(struct stele_config_address) addresses; /* tried in this order */
 	uint16_t port;                                            /* 0: 53, or 853 with TLS */
+	uint16_t notify_port; /* of UDP; 0: `port`, over TLS where that is spoken */
 	/* Family 0: the kernel chooses, as it does for addresses of the other family. */
 	struct stele_config_address source;
 	const char *key; /* TSIG key's id; NULL: none */
@@ -70,6 +72,8 @@ struct stele_remote_config {
 	/* Derived. */
 	const uint8_t *key_name; /* `key` in wire format, lower case; NULL where it is */
 	uint16_t connect_port;   /* `port`, or what it stands for */
+	uint16_t told_port;      /* where NOTIFY goes */
+	bool is_told_by_tls;
 };
 
 enum stele_access {
@@ -179,15 +183,6 @@ struct stele_zone_config {
 	const struct stele_template_config *options; /* never NULL */
 };
 
-struct stele_mgmtd_answers_config {
-	uint16_t udp_size;
-	bool any_minimal;
-	const char *nsid;                     /* NULL: none */
-	const char *chaos_version, *chaos_id; /* NULL: REFUSED */
-	bool cookies;
-	const char *cookie_secret_file; /* NULL: made at start */
-};
-
 enum stele_log_format { STELE_LOG_FORMAT_TEXT, STELE_LOG_FORMAT_JSON };
 
 struct stele_log_config {
@@ -215,7 +210,9 @@ struct stele_mgmtd_config {
 	STELE_CONFIG_LIST(struct stele_listen_config) listen;
 	struct stele_tcp_config tcp;
 	struct stele_tls_config tls;
-	struct stele_mgmtd_answers_config answers;
+	struct stele_answers_config answers;
+	struct stele_cookies_config cookies;
+	struct stele_rrl_config rrl;
 	STELE_CONFIG_LIST(struct stele_remote_config) remotes;
 	STELE_CONFIG_LIST(struct stele_acl_config) acls;
 	STELE_CONFIG_LIST(struct stele_update_policy_config) update_policies;

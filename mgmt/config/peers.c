@@ -95,6 +95,17 @@ const struct stele_config_option mgmtd_remote_options[] = {
 		.help = "Its port. `auto`: 53, or 853 with TLS.",
 	},
 	{
+		.name = "notify_port",
+		.type = STELE_CONFIG_INTEGER,
+		AT(remote, notify_port),
+		.word = "auto",
+		.min = 1,
+		.def = "auto",
+		.help = "UDP port at which it hears NOTIFY. `auto`: its port; with TLS, NOTIFY goes over "
+			"TLS to that. Give one to tell servers in the clear that take NOTIFY over UDP "
+			"alone.",
+	},
+	{
 		.name = "source",
 		.type = STELE_CONFIG_ADDRESS,
 		AT(remote, source),

@@ -193,6 +193,9 @@ void mgmtd_resolve(struct stele_config *config, struct stele_mgmtd_config *root)
 		remote->connect_port = remote->port != 0   ? remote->port :
 				       remote->tls.enabled ? 853 :
 							     53;
+		remote->is_told_by_tls = remote->tls.enabled && remote->notify_port == 0;
+		remote->told_port = remote->notify_port != 0 ? remote->notify_port :
+							       remote->connect_port;
 	}
 	for (size_t i = 0; i < root->acls.cnt; i++) {
 		struct stele_acl_config *acl = FILL(&root->acls, i);

@@ -220,6 +220,7 @@ void mgmtd_check_whole(struct stele_config *config, void *config_root)
 	mgmtd_resolve(config, root);
 	if (root->default_template == NULL)
 		return;
+	stele_rrl_config_check(config, &root->rrl);
 	check_listen(config, root);
 	check_pair_of_files(config, &root->tls.certificate, &root->tls.key);
 	check_keys_file(config, root);

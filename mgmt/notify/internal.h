@@ -2,11 +2,12 @@
 #ifndef STELE_MGMT_NOTIFY_INTERNAL_H
 #define STELE_MGMT_NOTIFY_INTERNAL_H
 
-/* What in.c (the set of zones that wait), sockets.c and out.c (remotes to be told) share. */
+/* What in.c (the set of zones that wait), sockets.c, encrypted.c and out.c (remotes to be told) share. */
 
 #include "mgmt/notify/notify.h"
 
 #include "lib/tsig/tsig.h"
+#include "mgmt/transfer/client.h"
 
 #include <event2/event_struct.h>
 #include <pthread.h>
@@ -40,6 +41,11 @@ struct target {
 	struct stele_tsig tsig;
 	uint8_t *msg; /* malloc'ed */
 	size_t len;
+	/* Over TLS: the client signs, and the answer stays here until it has ended. */
+	const struct stele_tsig_key *key; /* of the keys that `out` holds; NULL: none */
+	struct stele_client *client;      /* NULL: none */
+	uint8_t answer[512];
+	size_t answer_len;
 };
 
 struct stele_notify_out {
@@ -68,6 +74,8 @@ struct stele_notify {
 
 	struct notify_socket *sockets;
 	struct target *by_id[BUCKET_CNT];
+	struct stele_tls_contexts *contexts; /* NULL until something is told over TLS */
+	unsigned client_cnt;
 	uint64_t next_slot_ns;  /* when the next first try may go out */
 	unsigned first_wait_ms; /* before the second; tests have less patience */
 };
@@ -92,10 +100,14 @@ void notify_sockets_close(struct stele_notify *notify);
 void notify_answered(struct stele_notify *notify, const struct stele_config_address *from,
 		     uint16_t port, uint8_t *msg, size_t len);
 
-/* The port at which a remote hears NOTIFY. */
-static inline uint16_t notify_port(const struct stele_remote_config *remote)
-{
-	return remote->tls.enabled ? 53 : remote->connect_port;
-}
+/* The answer to the message of a target, whose signature has been seen to. False: it is none. */
+bool notify_take_answer(struct target *target, const uint8_t *msg, size_t len);
+
+/* ---- encrypted.c ---- */
+
+/* Tells the remote at `address` over TLS. False: too many are being told; nothing was done. */
+bool notify_send_encrypted(struct target *target, const struct stele_config_address *address);
+/* Closes the connection, if there is one. */
+void notify_end_encrypted(struct target *target);
 
 #endif

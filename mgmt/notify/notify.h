@@ -14,9 +14,10 @@
  * answer that comes late still counts. What is told is spread over time: no more than a thousand first
  * tries a second.
  *
- * NOTIFY goes in the clear, also to remotes from which zones are transferred over TLS: RFC 9103 has
- * nothing else, and all that it tells is that something changed. Port 853 stands for TLS, so such a remote is
- * notified at port 53; where that is not right, name a remote of its own in `notify`.
+ * A remote that speaks TLS is told over TLS, as Knot and BIND do it: whoever hides what zones say may want to
+ * hide when they change, and at its port nobody listens for datagrams. RFC 9103 leaves that open; for
+ * secondaries that take NOTIFY over UDP alone there is `notify_port`. The tries are the same; few
+ * connections are open at once, and each is for one message.
  */
 
 #include "mgmt/daemon.h"

@@ -25,6 +25,8 @@
  * together; slower, and the last of many zones waits. */
 #define SLOT_NS 1000000u
 #define ID_TRY_CNT 32
+/* Until it is looked again whether a connection may be opened. */
+#define TURN_MS 20
 
 static uint64_t now_ns(void)
 {
@@ -85,6 +87,7 @@ static void finish(struct target *target, enum stele_notify_state state)
 	target->state = state;
 	target->at = time(NULL);
 	event_del(&target->timer);
+	notify_end_encrypted(target);
 	give_id_back(target);
 	if (target->is_signed)
 		stele_tsig_end(&target->tsig);
@@ -104,7 +107,7 @@ static void fail(struct target *target)
 	stele_log_event(STELE_LOG_WARNING, "notify-out-failed", STELE_LOG_ZONE(target->zone->name),
 			STELE_LOG_SERIAL(target->serial),
 			STELE_LOG_PEER(stele_address_to_text(address_of(target, last),
-							     notify_port(target->remote), address)),
+							     target->remote->told_port, address)),
 			STELE_LOG_TEXT("remote", target->remote->id),
 			STELE_LOG_NUMBER("tries", target->try_cnt),
 			STELE_LOG_REASON(target->error));
@@ -120,7 +123,7 @@ static void send_to(struct target *target, const struct stele_config_address *ad
 {
 	struct stele_error err;
 	union stele_sockaddr to;
-	socklen_t to_len = stele_address_to_sockaddr(address, notify_port(target->remote), &to);
+	socklen_t to_len = stele_address_to_sockaddr(address, target->remote->told_port, &to);
 	struct notify_socket *sock =
 		notify_socket_for(target->notify, target->remote, address, &err);
 	if (sock == NULL) {
@@ -148,16 +151,21 @@ static void due(evutil_socket_t fd, short what, void *user)
 	}
 	const struct stele_config_address *address = address_of(target, target->try_cnt);
 	unsigned round = target->try_cnt / address_cnt;
+	if (target->remote->is_told_by_tls && !notify_send_encrypted(target, address)) {
+		wait_ms(target, TURN_MS);
+		return;
+	}
 	target->try_cnt++;
 	target->at = time(NULL);
-	send_to(target, address);
+	if (!target->remote->is_told_by_tls)
+		send_to(target, address);
 	wait_ms(target, (uint64_t)target->notify->first_wait_ms << round);
 }
 
 static bool is_of_remote(const struct stele_remote_config *remote,
 			 const struct stele_config_address *from, uint16_t port)
 {
-	if (port != notify_port(remote))
+	if (port != remote->told_port)
 		return false;
 	for (size_t i = 0; i < remote->addresses.cnt; i++)
 		if (stele_address_equal(&remote->addresses.items[i], from))
@@ -171,7 +179,8 @@ void notify_answered(struct stele_notify *notify, const struct stele_config_addr
 	if (len < STELE_HEADER_SZ)
 		return;
 	struct target *target = find_id(notify, (uint16_t)(msg[0] << 8 | msg[1]));
-	if (target == NULL || !is_of_remote(target->remote, from, port))
+	if (target == NULL || target->remote->is_told_by_tls ||
+	    !is_of_remote(target->remote, from, port))
 		return;
 	if (target->is_signed) {
 		struct stele_error err;
@@ -181,19 +190,25 @@ void notify_answered(struct stele_notify *notify, const struct stele_config_addr
 			return;
 		}
 	}
+	notify_take_answer(target, msg, len);
+}
+
+bool notify_take_answer(struct target *target, const uint8_t *msg, size_t len)
+{
 	int rcode = stele_notify_answer(msg, len, target->id, target->zone->apex,
 					target->zone->apex_len);
 	if (rcode < 0)
-		return;
+		return false;
 	/* NOTIMP is how a server answers that asks by its timers alone (RFC 1996 section 4.8). */
 	if (rcode == STELE_RCODE_NOERROR || rcode == STELE_RCODE_NOTIMP) {
 		target->error[0] = '\0';
 		finish(target, STELE_NOTIFY_ACKNOWLEDGED);
-		stele_count(&notify->daemon->counters.notify_out_acknowledged);
-		return;
+		stele_count(&target->notify->daemon->counters.notify_out_acknowledged);
+		return true;
 	}
 	snprintf(target->error, sizeof(target->error), "answered with rcode %d", rcode);
 	fail(target);
+	return true;
 }
 
 /* ---- a zone's remotes ---- */
@@ -215,6 +230,9 @@ static int make_message(struct target *target, const struct stele_tsig_keys *key
 	const struct stele_tsig_key *key = stele_tsig_keys_find_text(keys, remote->key);
 	if (key == NULL)
 		return stele_fail(reterr, STELE_E_INPUT, "there is no key %s", remote->key);
+	target->key = key;
+	if (remote->is_told_by_tls)
+		return 0;
 	int status = stele_tsig_sign_request(key, target->msg, &target->len, MESSAGE_MAX,
 					     (uint64_t)time(NULL), &target->tsig);
 	target->is_signed = status == 0;
@@ -344,6 +362,7 @@ void stele_notify_free(struct stele_notify *notify)
 		return;
 	notify_forget_waiting(notify);
 	notify_sockets_close(notify);
+	stele_tls_contexts_free(notify->contexts);
 	pthread_mutex_destroy(&notify->lock);
 	free(notify);
 }

@@ -85,8 +85,6 @@ static void on_output(evutil_socket_t fd, short events, void *user)
 	(void)events;
 	if (!read_output(child))
 		event_del(child->output_event);
-	else if (child->settings.output)
-		child->settings.output(child->settings.user, child->output, child->output_len);
 }
 
 static void on_errors(evutil_socket_t fd, short events, void *user)

@@ -28,9 +28,6 @@ struct stele_child_settings {
 		*argv;   /* argv[0] is the path, or a name to be found in PATH; ends with NULL */
 	uint64_t max_ns; /* longer, and it is killed */
 
-	/* More of standard output has come: all of it until now. May be NULL. Must not kill the child. */
-	void (*output)(void *user, const char *text, size_t len);
-
 	/*
 	 * It has ended; the child is freed afterwards. `error` is empty if it exited with 0, else the last line
 	 * that it said, or how it ended. `exit_status` is -1 if it was killed.

@@ -5,6 +5,7 @@
 /* The publisher's inside: publish.c is what is called, rounds.c runs the compiler. */
 
 #include "mgmt/publish/child.h"
+#include "mgmt/publish/flush.h"
 #include "mgmt/publish/link.h"
 #include "mgmt/publish/pause.h"
 #include "mgmt/publish/publish.h"
@@ -32,11 +33,13 @@ struct stele_publisher {
 	bool is_first; /* no round has come to an end: whether the image is the store's is not known */
 	bool build_anew; /* the image is of no use */
 	bool is_suspect; /* the machine crashed: it is not opened before it is verified */
-	bool may_sync_later, was_marked; /* a crash would be noticed; whether that was tried */
-	bool is_taken;                 /* what the child does has taken effect, and it only syncs */
-	uint64_t taken_ns;             /* when */
-	unsigned refused_cnt;          /* updates in a row that ended with exit status 1 */
-	bool compile_told, image_told; /* trouble that was told, and has not ended */
+	bool may_not_sync, was_marked;  /* a crash would be noticed; whether that was tried */
+	bool is_unsynced;               /* the disk may not have all of the image */
+	bool appends_unsynced;          /* so does the round that goes on */
+	struct stele_flush *flush;      /* NULL: none goes on */
+	uint64_t unsynced_ns, flush_ns; /* since when; when the flush was begun */
+	unsigned refused_cnt;           /* updates in a row that ended with exit status 1 */
+	bool compile_told, image_told;  /* trouble that was told, and has not ended */
 	struct stele_pause pause;
 	/* Copies the image beside the rounds, which go on meanwhile. NULL: none runs. */
 	struct stele_child *compactor;

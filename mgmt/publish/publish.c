@@ -189,7 +189,8 @@ void stele_publisher_free(struct stele_publisher *publisher)
 		return;
 	stele_child_kill(publisher->child);
 	stele_child_kill(publisher->compactor);
-	if (publisher->may_sync_later && !publisher->build_anew)
+	stele_flush_free(publisher->flush);
+	if (publisher->may_not_sync && !publisher->build_anew)
 		stele_boot_unmark(publisher->image);
 	stele_link_free(publisher->link);
 	if (publisher->timer)

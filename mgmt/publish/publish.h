@@ -14,9 +14,9 @@
  * lost by that, since what is to be served stands in the store. A responder that comes back
  * gets the image again. Where no responder is configured the mapping is all that is served.
  *
- * A change is served before the disk has the image with it: what is acknowledged stands in the store. So
- * after a crash of the machine the image is verified (boot.h). One that is not there, is damaged, or is
- * refused by the responder as damaged, is built anew.
+ * A change is served without any wait for the disk: what is acknowledged stands in the store. The image is
+ * synced when nobody waits (flush.h), and after a crash of the machine it is verified (boot.h). One that
+ * is not there, is damaged, or is refused by the responder as damaged, is built anew.
  *
  * The image is compacted by a process beside the rounds: when nobody waits, or when garbage is several
  * times the image; changes that come meanwhile are served as ever. Belongs to the main loop.
@@ -38,6 +38,7 @@ struct stele_publisher_settings {
 	const char *responder;   /* its control socket; NULL: none */
 	uint64_t compile_max_ns; /* longer, and the compiler is taken to hang */
 	uint64_t quiet_ns; /* without a change, and the image may be compacted; 0: ten seconds */
+	uint64_t sync_quiet_ns; /* without a change, and the image is synced; 0: one second */
 
 	/* Called in the main loop when `generation` is served by every core of the responder and by
 	 * this daemon. */
@@ -58,9 +59,10 @@ struct stele_publisher_status {
 	uint64_t compact_cnt;
 	uint64_t compile_last_ns, load_last_ns; /* how long they took */
 	/* Parts of compile_last_ns: the compiler's own work, and for the view in this process; the rest is to
-	 * start it. How long it waited for the disk, which nobody waits for. */
-	uint64_t compile_work_ns, open_last_ns, compile_sync_ns;
-	uint64_t image_sz, garbage_sz; /* bytes */
+	 * start it. */
+	uint64_t compile_work_ns, open_last_ns;
+	uint64_t sync_cnt, sync_last_ns; /* of the image, which nobody waits for */
+	uint64_t image_sz, garbage_sz;   /* bytes */
 };
 
 int stele_publisher_new(struct stele_loop *main, struct stele_images *images,

@@ -27,6 +27,15 @@
  */
 #define QUIET_NS UINT64_C(10000000000)
 
+/*
+ * The image is synced if nothing was wanted for so long. Sooner, and the disk is busy with it when the next change
+ * has to be stored. Later, and a crash of the machine is more likely to cost a build.
+ */
+#define SYNC_QUIET_NS UINT64_C(1000000000)
+
+/* If it never gets quiet. The system itself writes what is older than half of that. */
+#define SYNC_MAX_NS UINT64_C(60000000000)
+
 /* After a copy that failed. */
 #define COMPACT_AGAIN_NS UINT64_C(60000000000)
 
@@ -69,6 +78,21 @@ static uint64_t compact_in_ns(const struct stele_publisher *publisher)
 	return at > now ? at - now : 0;
 }
 
+/* The time until the image is to be synced; UINT64_MAX: there is no reason to. */
+static uint64_t sync_in_ns(const struct stele_publisher *publisher)
+{
+	uint64_t now = stele_pause_now();
+	uint64_t quiet_ns = publisher->settings.sync_quiet_ns ? publisher->settings.sync_quiet_ns :
+								SYNC_QUIET_NS;
+	uint64_t at = publisher->wanted_ns + quiet_ns;
+
+	if (!publisher->is_unsynced)
+		return UINT64_MAX;
+	if (at > publisher->unsynced_ns + SYNC_MAX_NS)
+		at = publisher->unsynced_ns + SYNC_MAX_NS;
+	return at > now ? at - now : 0;
+}
+
 static void set_timer(struct stele_publisher *publisher, uint64_t ns)
 {
 	struct timeval time = stele_pause_time(ns);
@@ -85,6 +109,13 @@ static uint64_t ns_of(const json_t *summary, const char *member)
 	return seconds > 0 ? (uint64_t)(seconds * 1e9) : 0;
 }
 
+static void note_unsynced(struct stele_publisher *publisher)
+{
+	if (!publisher->is_unsynced)
+		publisher->unsynced_ns = stele_pause_now();
+	publisher->is_unsynced = true;
+}
+
 /* What the compiler says that it did; false if that makes no sense. */
 static bool take_summary(struct stele_publisher *publisher, const char *output, size_t len)
 {
@@ -94,6 +125,8 @@ static bool take_summary(struct stele_publisher *publisher, const char *output, 
 	bool is_sound = json_is_integer(json_object_get(summary, "generation"));
 
 	if (is_sound) {
+		if (publisher->appends_unsynced && result && strcmp(result, "appended") == 0)
+			note_unsynced(publisher);
 		if (publisher->round == ROUND_BUILD || (result && strcmp(result, "rebuilt") == 0)) {
 			status->compile_rebuilt_cnt++;
 			publisher->epoch++;
@@ -149,19 +182,6 @@ static void succeed(struct stele_publisher *publisher)
 	publish_check_served(publisher);
 }
 
-/* The whole summary has come, though the compiler may still wait for the disk. */
-static void on_output(void *user, const char *output, size_t len)
-{
-	struct stele_publisher *publisher = user;
-
-	if (publisher->is_taken || publisher->round == ROUND_VERIFY ||
-	    !take_summary(publisher, output, len))
-		return;
-	publisher->is_taken = true;
-	publisher->taken_ns = stele_pause_now();
-	succeed(publisher);
-}
-
 static void end_verify(struct stele_publisher *publisher, int exit_status, const char *error)
 {
 	/* Anything but a verdict (no memory, killed) is tried again. */
@@ -182,19 +202,11 @@ static void on_done(void *user, int exit_status, const char *output, size_t outp
 		    const char *error)
 {
 	struct stele_publisher *publisher = user;
-	bool is_taken = publisher->is_taken;
 
 	publisher->child = NULL;
-	publisher->status.compiling = publisher->is_taken = false;
+	publisher->status.compiling = false;
 	if (publisher->round == ROUND_VERIFY) {
 		end_verify(publisher, exit_status, error);
-	} else if (is_taken) {
-		publisher->status.compile_sync_ns = stele_pause_now() - publisher->taken_ns;
-		if (*error) {
-			/* What the system still has is right, what the disk has may not be. */
-			publisher->build_anew = true;
-			fail(publisher, error);
-		}
 	} else if (*error) {
 		/* What an update finds wrong may be the image, or the store, and only a build tells. */
 		if (publisher->round == ROUND_UPDATE && exit_status == 1 &&
@@ -211,13 +223,13 @@ static void on_done(void *user, int exit_status, const char *output, size_t outp
 
 /* ---- how a round begins ---- */
 
-/* From now on updates may be served before they are synced. */
+/* From now on updates are not synced. */
 static void mark_boot(struct stele_publisher *publisher)
 {
 	if (publisher->was_marked)
 		return;
 	publisher->was_marked = true;
-	publisher->may_sync_later = stele_boot_mark(publisher->image, NULL) == 0;
+	publisher->may_not_sync = stele_boot_mark(publisher->image, NULL) == 0;
 }
 
 static void start(struct stele_publisher *publisher, enum publish_round round)
@@ -236,7 +248,7 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 		publisher->store,
 		"--json",
 		"--no-compact",
-		publisher->may_sync_later ? "--sync-later" : "--no-compact",
+		publisher->may_not_sync ? "--no-sync" : "--no-compact",
 		publisher->image,
 		NULL,
 	};
@@ -245,13 +257,13 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 	struct stele_child_settings settings = {
 		.argv = argvs[round],
 		.max_ns = publisher->settings.compile_max_ns,
-		.output = on_output,
 		.done = on_done,
 		.user = publisher,
 	};
 	struct stele_error err;
 
 	publisher->round = round;
+	publisher->appends_unsynced = round == ROUND_UPDATE && publisher->may_not_sync;
 	publisher->began_ns = stele_pause_now();
 	if (stele_child_start(publisher->loop, &settings, &publisher->child, &err) != 0) {
 		publisher->child = NULL;
@@ -269,6 +281,45 @@ static enum publish_round round_due(const struct stele_publisher *publisher)
 	/* Somebody may have taken it away. */
 	return publisher->build_anew || access(publisher->image, F_OK) != 0 ? ROUND_BUILD :
 									      ROUND_UPDATE;
+}
+
+/* ---- syncs ---- */
+
+static void on_flushed(void *user, int error_number)
+{
+	struct stele_publisher *publisher = user;
+	struct stele_publisher_status *status = &publisher->status;
+
+	stele_flush_free(publisher->flush);
+	publisher->flush = NULL;
+	status->sync_last_ns = stele_pause_now() - publisher->flush_ns;
+	if (error_number) {
+		/* What the system still has is right, what the disk has may not be. */
+		struct stele_error err;
+
+		stele_fail_errno(&err, error_number, "syncing %s", publisher->image);
+		publisher->build_anew = true;
+		fail(publisher, err.text);
+	} else {
+		status->sync_cnt++;
+	}
+	publish_go_on(publisher);
+}
+
+static void start_flush(struct stele_publisher *publisher)
+{
+	struct stele_error err;
+
+	/* What is appended from here on is for the next one. */
+	publisher->is_unsynced = false;
+	publisher->flush_ns = stele_pause_now();
+	if (stele_flush_start(publisher->loop, publisher->image, on_flushed, publisher,
+			      &publisher->flush, &err) != 0) {
+		/* There is the mark; and the next try is at the next quiet moment. */
+		publisher->flush = NULL;
+		publisher->wanted_ns = publisher->unsynced_ns = publisher->flush_ns;
+		publisher->is_unsynced = access(publisher->image, F_OK) == 0;
+	}
 }
 
 /* ---- copies without garbage ---- */
@@ -300,6 +351,8 @@ static void on_compacted(void *user, int exit_status, const char *output, size_t
 		fail_compact(publisher, err.text);
 	} else {
 		publisher->status.compact_cnt++;
+		if (publisher->may_not_sync)
+			note_unsynced(publisher);
 		publish_check_served(publisher);
 	}
 	publish_go_on(publisher);
@@ -307,8 +360,15 @@ static void on_compacted(void *user, int exit_status, const char *output, size_t
 
 static void start_compact(struct stele_publisher *publisher)
 {
-	const char *const argv[] = {publisher->compiler, "compact", "--json", publisher->image,
-				    NULL};
+	/* The last option twice is the last option. */
+	const char *const argv[] = {
+		publisher->compiler,
+		"compact",
+		"--json",
+		publisher->may_not_sync ? "--no-sync" : "--json",
+		publisher->image,
+		NULL,
+	};
 	struct stele_child_settings settings = {
 		.argv = argv,
 		.max_ns = publisher->settings.compile_max_ns,
@@ -342,6 +402,13 @@ void publish_go_on(struct stele_publisher *publisher)
 		uint64_t compact_ns = publisher->compactor ? UINT64_MAX : compact_in_ns(publisher);
 		if (compact_ns < wake_ns)
 			wake_ns = compact_ns;
+	}
+	if (!publisher->flush && !publisher->build_anew) {
+		if (sync_in_ns(publisher) == 0)
+			start_flush(publisher);
+		uint64_t sync_ns = publisher->flush ? UINT64_MAX : sync_in_ns(publisher);
+		if (sync_ns < wake_ns)
+			wake_ns = sync_ns;
 	}
 	if (wake_ns != UINT64_MAX)
 		set_timer(publisher, wake_ns);

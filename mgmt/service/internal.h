@@ -10,6 +10,7 @@
  *   worker.c       one loop: its image, its tick
  *   listen.c       sockets
  *   udp.c          datagrams, in batches
+ *   limit.c        whether their replies may be sent: the rates of each client
  *   accept.c       connections that come, and whether there is room for them (clients.c)
  *   connection.c   a connection's life: what it waits for, when it ends
  *   exchange.c     its bytes: messages in, answers in batches, one write for many replies
@@ -27,6 +28,8 @@
 #include "mgmt/service/service.h"
 
 #include "lib/answer/answer.h"
+#include "lib/answer/rrl.h"
+#include "lib/serving/settings.h"
 #include "lib/tsig/tsig.h"
 
 #include <event2/event.h>
@@ -56,15 +59,18 @@
 struct service_settings {
 	atomic_uint holder_cnt;
 	struct stele_answer_settings answers[TRANSPORT_CNT];
+	bool is_rate_limited; /* replies over UDP, by `rrl` */
+	struct stele_rrl_settings rrl;
 	struct stele_tcp_config limits;
 	struct stele_tsig_keys *keys; /* held; NULL: none */
 	SSL_CTX *tls;                 /* NULL: no TLS */
 };
 
-/* `own_secret` makes cookies where no file is named. STELE_E_INPUT, STELE_E_SYSTEM. */
+/* `own` makes cookies where no file is named; `worker_cnt` workers share the rates. STELE_E_INPUT,
+ * STELE_E_SYSTEM. */
 int service_settings_new(const struct stele_mgmtd_config *config, struct stele_tsig_keys *keys,
-			 const uint8_t own_secret[16], struct service_settings **ret_settings,
-			 struct stele_error *reterr);
+			 unsigned worker_cnt, const struct stele_own_secret *own,
+			 struct service_settings **ret_settings, struct stele_error *reterr);
 static inline struct service_settings *service_settings_hold(struct service_settings *settings)
 {
 	atomic_fetch_add_explicit(&settings->holder_cnt, 1, memory_order_relaxed);
@@ -98,8 +104,10 @@ struct listener {
 struct worker {
 	struct stele_service *service;
 	struct stele_loop *loop;
-	struct service_settings *settings; /* held */
-	struct stele_mapped_image *image;  /* held; NULL: none yet */
+	struct service_settings *settings;        /* held */
+	struct stele_answer_settings udp_answers; /* of the settings, with the policy */
+	struct rate_limit *limit;                 /* NULL: none */
+	struct stele_mapped_image *image;         /* held; NULL: none yet */
 	uint64_t image_version;
 	struct stele_answerer *answerer;
 	struct listener *listeners;
@@ -124,7 +132,7 @@ struct stele_service {
 	struct clients *clients;
 	struct worker *workers;
 	unsigned worker_cnt;
-	uint8_t own_secret[16];
+	struct stele_own_secret own_secret;
 	atomic_uint connection_cnt;
 	atomic_uint transfer_cnt; /* transfers out that are under way */
 };
@@ -167,14 +175,31 @@ uint64_t monotonic_ns(void);
 void worker_answer(struct worker *worker, enum stele_transport transport,
 		   const struct stele_query *queries, struct stele_reply *replies, unsigned cnt);
 
+/* ---- limit.c ---- */
+
+/* Takes over new settings, held. Without memory for another table, limits stay as they are. */
+void worker_set(struct worker *worker, struct service_settings *settings);
+void worker_unset(struct worker *worker); /* settings and limit */
+/* Before a batch over UDP; and behind it: counts what did not pass. */
+void limit_begin(struct worker *worker);
+void limit_end(struct worker *worker);
+/* Whether an error over UDP that no image has answered may be sent. Counts it if not. */
+bool limit_passes_error(struct worker *worker, const struct stele_client *client);
+
 /* ---- listen.c ---- */
 
+/*
+ * `may_come`: an address that is not here is no mistake. The responder brings those of its exception
+ * interface, so they are missing while it is down; sockets that wait for them answer when they are there.
+ */
+
 /* Whether nobody else has the address; sockets of our own with SO_REUSEPORT would share it with
- * another process silently. */
-int listen_probe(const struct stele_listen_config *config, struct stele_error *reterr);
+ * another process silently. `*ret_absent` says that it is not here. */
+int listen_probe(const struct stele_listen_config *config, bool may_come, bool *ret_absent,
+		 struct stele_error *reterr);
 bool listen_is_wildcard(const struct stele_listen_config *config);
 int listen_open(const struct stele_listen_config *config, enum stele_transport transport,
-		int *ret_fd, struct stele_error *reterr);
+		bool may_come, int *ret_fd, struct stele_error *reterr);
 
 /* ---- udp.c ---- */
 

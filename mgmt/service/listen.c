@@ -11,6 +11,8 @@
 #define UDP_BUFFER_SZ (4 << 20)
 /* Handshakes of TCP that wait to be accepted; cut to net.core.somaxconn. */
 #define BACKLOG 4096
+/* How a socket is opened: beside others of our own; to an address that may be missing. */
+enum { SHARE = 1, ABSENT = 2 };
 /* Connections that may bring data with their SYN (RFC 7413) and have not finished the handshake. */
 #define FASTOPEN_QUEUE 256
 
@@ -48,14 +50,18 @@ static int set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static int set_options(int fd, bool is_udp, bool is_v4, bool is_wildcard, bool share)
+static int set_options(int fd, bool is_udp, bool is_v4, bool is_wildcard, unsigned how)
 {
 	int status = 0;
 
 	if (!is_v4)
 		status |= set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (share)
+	if (how & SHARE)
 		status |= set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (how & ABSENT && is_v4)
+		status |= set(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	else if (how & ABSENT)
+		status |= set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 	if (!is_udp) {
 		status |= set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		status |= set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* writes are whole as they are */
@@ -87,7 +93,7 @@ bool listen_is_wildcard(const struct stele_listen_config *config)
 	return memcmp(config->address.addr, zero, sizeof(zero)) == 0;
 }
 
-static int open_socket(const struct stele_listen_config *config, bool is_udp, bool share,
+static int open_socket(const struct stele_listen_config *config, bool is_udp, unsigned how,
 		       int *ret_fd, struct stele_error *reterr)
 {
 	struct sockaddr_storage address;
@@ -99,7 +105,7 @@ static int open_socket(const struct stele_listen_config *config, bool is_udp, bo
 		return fail(config, is_udp, errno, "no socket", reterr);
 	const char *what = "an option of the socket";
 	int failed = set_options(fd, is_udp, address.ss_family == AF_INET,
-				 listen_is_wildcard(config), share);
+				 listen_is_wildcard(config), how);
 	if (!failed) {
 		what = "bind";
 		failed = bind(fd, (struct sockaddr *)&address, address_len);
@@ -117,23 +123,46 @@ static int open_socket(const struct stele_listen_config *config, bool is_udp, bo
 	return 0;
 }
 
-int listen_probe(const struct stele_listen_config *config, struct stele_error *reterr)
+/* Whether bind() says that no interface has it. */
+static bool is_absent(const struct stele_listen_config *config)
 {
-	int fd, status = open_socket(config, false, false, &fd, reterr);
+	struct sockaddr_storage address;
+	socklen_t address_len = make_address(config, &address);
+	int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	/* At whatever port: both families have theirs in the same place. */
+	((struct sockaddr_in *)&address)->sin_port = 0;
+	bool absent = bind(fd, (struct sockaddr *)&address, address_len) != 0 &&
+		      errno == EADDRNOTAVAIL;
+	close(fd);
+	return absent;
+}
+
+int listen_probe(const struct stele_listen_config *config, bool may_come, bool *ret_absent,
+		 struct stele_error *reterr)
+{
+	unsigned how = may_come ? ABSENT : 0;
+	int fd, status = open_socket(config, false, how, &fd, reterr);
 
 	if (status != 0)
 		return status;
 	close(fd);
-	if (config->tls)
-		return 0;
-	status = open_socket(config, true, false, &fd, reterr);
-	if (status == 0)
+	if (!config->tls) {
+		status = open_socket(config, true, how, &fd, reterr);
+		if (status != 0)
+			return status;
 		close(fd);
-	return status;
+	}
+	*ret_absent = may_come && is_absent(config);
+	return 0;
 }
 
 int listen_open(const struct stele_listen_config *config, enum stele_transport transport,
-		int *ret_fd, struct stele_error *reterr)
+		bool may_come, int *ret_fd, struct stele_error *reterr)
 {
-	return open_socket(config, transport == STELE_UDP, true, ret_fd, reterr);
+	unsigned how = may_come ? SHARE | ABSENT : SHARE;
+
+	return open_socket(config, transport == STELE_UDP, how, ret_fd, reterr);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/service/internal.h"
 
-#include <errno.h>
+#include "lib/daemon/log.h"
+
+#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 
 /* Descriptors besides those of connections. */
@@ -31,15 +32,30 @@ static void raise_file_limit(rlim_t wanted)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void warn_of_absence(const struct stele_listen_config *listen)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(listen->address.family == 4 ? AF_INET : AF_INET6, listen->address.addr, text,
+		  sizeof(text));
+	stele_log(STELE_LOG_WARNING,
+		  "%s port %u is not here yet: answered when the responder brings it", text,
+		  listen->port);
+}
+
 static int check_addresses(const struct stele_mgmtd_config *config, struct stele_error *reterr)
 {
 	for (size_t i = 0; i < config->listen.cnt; i++) {
 		if (config->listen.items[i].tls && !config->tls.certificate)
 			return stele_fail(reterr, STELE_E_INPUT,
 					  "an address for TLS needs a certificate");
-		int status = listen_probe(&config->listen.items[i], reterr);
+		bool absent = false;
+		int status = listen_probe(&config->listen.items[i], config->responder != NULL,
+					  &absent, reterr);
 		if (status != 0)
 			return status;
+		if (absent)
+			warn_of_absence(&config->listen.items[i]);
 	}
 	return 0;
 }
@@ -74,12 +90,11 @@ int stele_service_new(const struct stele_service_settings *given,
 	int status = 0;
 	if (!service->clients || !service->workers)
 		status = stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	else if (getrandom(service->own_secret, sizeof(service->own_secret), 0) !=
-		 sizeof(service->own_secret))
-		status = stele_fail_errno(reterr, errno, "the kernel gives no random numbers");
+	else
+		status = stele_own_secret_make(&service->own_secret, reterr);
 	if (status == 0)
-		status = service_settings_new(config, given->keys, service->own_secret, &settings,
-					      reterr);
+		status = service_settings_new(config, given->keys, worker_cnt, &service->own_secret,
+					      &settings, reterr);
 	if (status == 0)
 		status = check_addresses(config, reterr);
 	if (status == 0) {
@@ -117,7 +132,7 @@ void stele_service_free(struct stele_service *service)
 		worker_end(&service->workers[i]);
 	free(service->workers);
 	clients_free(service->clients);
-	OPENSSL_cleanse(service->own_secret, sizeof(service->own_secret));
+	OPENSSL_cleanse(&service->own_secret, sizeof(service->own_secret));
 	free(service);
 }
 
@@ -133,8 +148,7 @@ static void apply(struct stele_task *task)
 	struct change *change = (struct change *)(void *)task;
 	struct worker *worker = change->worker;
 
-	service_settings_release(worker->settings);
-	worker->settings = change->settings;
+	worker_set(worker, change->settings);
 	free(change);
 }
 
@@ -142,7 +156,8 @@ int stele_service_reload(struct stele_service *service, const struct stele_mgmtd
 			 struct stele_tsig_keys *keys, struct stele_error *reterr)
 {
 	struct service_settings *settings;
-	int status = service_settings_new(config, keys, service->own_secret, &settings, reterr);
+	int status = service_settings_new(config, keys, service->worker_cnt, &service->own_secret,
+					  &settings, reterr);
 
 	if (status != 0)
 		return status;

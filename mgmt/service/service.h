@@ -59,6 +59,8 @@ int stele_service_reload(struct stele_service *service, const struct stele_mgmtd
 	X(tcp_replies, "replies over TCP")                                                         \
 	X(tls_replies, "replies over TLS")                                                         \
 	X(dropped, "messages that got no reply")                                                   \
+	X(rrl_dropped, "replies over UDP that a rate limit kept back")                             \
+	X(rrl_slipped, "replies over UDP that a rate limit made empty, with TC")                   \
 	X(tcp_accepted, "TCP connections accepted")                                                \
 	X(tls_accepted, "TLS connections accepted")                                                \
 	X(tls_failed, "TLS handshakes that failed")                                                \

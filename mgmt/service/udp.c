@@ -183,6 +183,13 @@ static void send_batch(struct listener *listener, struct udp_buffers *b, unsigne
 
 void udp_send(struct listener *listener, const struct udp_route *route, uint8_t *msg, size_t len)
 {
+	struct stele_client client = {0};
+
+	/* Whoever has been refused may not have asked. */
+	set_client(route, &client);
+	if (len >= STELE_HEADER_SZ && (msg[3] & 15) != 0 &&
+	    !limit_passes_error(listener->worker, &client))
+		return;
 	struct iovec vector = {msg, len};
 	union control control;
 	struct msghdr head;
@@ -212,7 +219,9 @@ static void answer(struct listener *listener, struct udp_buffers *b, unsigned cn
 		b->replies[query_cnt].cap = STELE_MESSAGE_MAX;
 		b->which[query_cnt++] = (uint8_t)i;
 	}
+	limit_begin(worker);
 	worker_answer(worker, STELE_UDP, b->queries, b->replies, query_cnt);
+	limit_end(worker);
 	for (unsigned i = 0; i < query_cnt; i++) {
 		struct udp_route *route = &b->routes[b->which[i]];
 		switch (b->replies[i].verdict) {

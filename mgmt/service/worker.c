@@ -35,7 +35,9 @@ void worker_answer(struct worker *worker, enum stele_transport transport,
 		   const struct stele_query *queries, struct stele_reply *replies, unsigned cnt)
 {
 	static const struct stele_view no_zones;
-	const struct stele_answer_settings *settings = &worker->settings->answers[transport];
+	const struct stele_answer_settings *settings =
+		transport == STELE_UDP ? &worker->udp_answers :
+					 &worker->settings->answers[transport];
 	const struct stele_view *view = worker_view(worker);
 	struct stele_answer_settings not_ready;
 
@@ -67,11 +69,11 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
 }
 
 static int add_listener(struct worker *worker, const struct stele_listen_config *config,
-			enum stele_transport transport, struct stele_error *reterr)
+			enum stele_transport transport, bool may_come, struct stele_error *reterr)
 {
 	struct listener *listener = &worker->listeners[worker->listener_cnt];
 
-	int status = listen_open(config, transport, &listener->fd, reterr);
+	int status = listen_open(config, transport, may_come, &listener->fd, reterr);
 	if (status != 0)
 		return status;
 	listener->worker = worker;
@@ -90,17 +92,18 @@ static int add_listener(struct worker *worker, const struct stele_listen_config 
 static int open_listeners(struct worker *worker, const struct stele_mgmtd_config *config,
 			  struct stele_error *reterr)
 {
+	bool may_come = config->responder != NULL;
 	int status = 0;
 
 	for (size_t i = 0; i < config->listen.cnt && status == 0; i++) {
 		const struct stele_listen_config *listen = &config->listen.items[i];
 		if (listen->tls) {
-			status = add_listener(worker, listen, STELE_TLS, reterr);
+			status = add_listener(worker, listen, STELE_TLS, may_come, reterr);
 			continue;
 		}
-		status = add_listener(worker, listen, STELE_UDP, reterr);
+		status = add_listener(worker, listen, STELE_UDP, may_come, reterr);
 		if (status == 0)
-			status = add_listener(worker, listen, STELE_TCP, reterr);
+			status = add_listener(worker, listen, STELE_TCP, may_come, reterr);
 	}
 	return status;
 }
@@ -112,7 +115,7 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
 	char name[16];
 
 	worker->service = service;
-	worker->settings = service_settings_hold(settings);
+	worker_set(worker, service_settings_hold(settings));
 	snprintf(name, sizeof(name), "service-%u", index % 1000);
 	int status = stele_loop_new(name, &worker->loop, reterr);
 	if (status != 0)
@@ -123,6 +126,8 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
 	worker->scratch = malloc(MESSAGE_STRIDE);
 	worker->udp = udp_buffers_new();
 	worker->listeners = calloc(2 * config->listen.cnt + 1, sizeof(*worker->listeners));
+	if (worker->settings->is_rate_limited && !worker->limit)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for a table of rates");
 	if (!worker->answerer || !worker->replies || !worker->scratch || !worker->udp ||
 	    !worker->listeners)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
@@ -166,5 +171,5 @@ void worker_end(struct worker *worker)
 	free(worker->scratch);
 	stele_answerer_free(worker->answerer);
 	stele_images_put(worker->image);
-	service_settings_release(worker->settings);
+	worker_unset(worker);
 }

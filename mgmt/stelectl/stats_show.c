@@ -101,6 +101,36 @@ static void print_histograms(const struct stele_stats_worker *sum)
 	table_print(&table, "");
 }
 
+/* What a packet costs, stage by stage, and how much of their time the cores had something to do. */
+static void print_cycles(const struct stats_view *view, const struct stele_stats_worker *sum)
+{
+	static const enum stele_stat stages[] = {STELE_STAT_CYCLES_RX, STELE_STAT_CYCLES_PARSE,
+						 STELE_STAT_CYCLES_ANSWER,
+						 STELE_STAT_CYCLES_COMPOSE, STELE_STAT_CYCLES_TX};
+	enum { STAGE_CNT = sizeof(stages) / sizeof(stages[0]) };
+	uint64_t packets = sum->values[STELE_STAT_RX_PACKETS], cycles = 0;
+	double there = 0;
+	if (packets == 0)
+		return;
+	struct table table;
+	table_begin(&table, "lrrrrrrr");
+	static const char *const heads[] = {"",        "rx", "parse", "answer",
+					    "compose", "tx", "all",   "busy"};
+	for (size_t i = 0; i < STAGE_CNT + 3; i++)
+		table_add(&table, "%s", heads[i]);
+	table_add(&table, "cycles a packet");
+	for (size_t i = 0; i < STAGE_CNT; i++) {
+		cycles += sum->values[stages[i]];
+		table_add(&table, "%.0f", (double)sum->values[stages[i]] / (double)packets);
+	}
+	table_add(&table, "%.0f", (double)cycles / (double)packets);
+	for (uint32_t w = 0; w < view->now->worker_cnt; w++)
+		there += (double)view->now->workers[w].values[STELE_STAT_CYCLES_HZ] * seconds(view);
+	table_add(&table, "%.1f %%", there > 0 ? 100 * (double)cycles / there : 0);
+	putchar('\n');
+	table_print(&table, "");
+}
+
 static void print_cores(const struct stats_view *view)
 {
 	struct table table;
@@ -175,6 +205,7 @@ void stats_print(const struct stats_view *view)
 	       seconds(view));
 	print_packets(&sum);
 	print_histograms(&sum);
+	print_cycles(view, &sum);
 	struct table table;
 	table_begin(&table, "lrl");
 	for (unsigned i = 0; i < STELE_GLOBAL_CNT; i++) {

@@ -118,13 +118,20 @@ static void show_served(const json_t *list)
 	table_print(&table, "");
 }
 
+/* It had data, which is too old to be served. */
+static bool is_expired(const json_t *zone)
+{
+	return json_is_true(json_object_get(zone, "expired")) &&
+	       json_is_true(json_object_get(zone, "loaded"));
+}
+
 static const char *problem_of(const json_t *zone)
 {
 	const char *error = stelectl_text(zone, "last_error");
 	if (*error != 0)
 		return error;
 	if (json_is_true(json_object_get(zone, "expired")))
-		return json_is_true(json_object_get(zone, "loaded")) ? "expired" : "not loaded";
+		return is_expired(zone) ? "expired" : "not loaded";
 	return "";
 }
 
@@ -147,7 +154,8 @@ static void show_managed(const json_t *list)
 		table_add(&table, "%s", stelectl_text(zone, "role"));
 		table_add(&table, "%s", stelectl_text(zone, "signed"));
 		table_add(&table, "%s", show_when(zone, "next_refresh_at", text));
-		table_add(&table, "%s", show_when(zone, "expires_at", text));
+		table_add(&table, "%s",
+			  is_expired(zone) ? "expired" : show_when(zone, "expires_at", text));
 		table_add(&table, "%s", problem_of(zone));
 	}
 	table_print(&table, "");

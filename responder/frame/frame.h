@@ -151,7 +151,13 @@ enum { STELE_FRAME_SLOT_CNT = 4 * STELE_FRAME_ADDRESSES_MAX };
  * Read by every worker, written by none: made once by stele_frame_port_init(). Members are for the
  * code of this folder, except those marked public. About 32 KiB, of which a query touches few lines.
  */
+struct stele_frame;
 struct stele_frame_port {
+	/* The code for this processor. */
+	void (*parse)(const struct stele_frame_port *port, const uint8_t *frame, uint32_t len,
+		      uint32_t cap, uint32_t offload, struct stele_frame *ret);
+	uint32_t (*reply)(const struct stele_frame_port *port, const struct stele_frame *f,
+			  uint8_t *frame, const struct stele_reply *reply);
 	uint64_t mac_word; /* the first 8 bytes of a frame for us, as little-endian, upper 16 bits 0 */
 	uint32_t flags;    /* public */
 	uint16_t mtu;      /* public */
@@ -160,8 +166,10 @@ struct stele_frame_port {
 	uint32_t udp_port_cnt;
 	uint32_t reflector_max; /* the highest port in `reflectors` */
 	uint32_t slot4_mask, slot6_mask;
-	uint8_t mac[6];                                                  /* public */
-	uint32_t address_cnt;                                            /* public */
+	uint64_t first4;       /* the first IPv4 address, as a key; UINT64_MAX: none */
+	uint64_t suspects4[4]; /* bit set: some source with this first byte is forged */
+	uint8_t mac[6];        /* public */
+	uint32_t address_cnt;  /* public */
 	struct stele_frame_address addresses[STELE_FRAME_ADDRESSES_MAX]; /* public */
 	/* Open addressing. A key is an address in the byte order of the packet, 0 for none. */
 	struct stele_frame_slot4 {
@@ -215,8 +223,12 @@ struct stele_frame {
  * stele_frame_offload. Fills the members of `ret` that belong to the verdict, and touches nothing else.
  * Cannot fail.
  */
-void stele_frame_parse(const struct stele_frame_port *port, const uint8_t *frame, uint32_t len,
-		       uint32_t cap, uint32_t offload, struct stele_frame *ret);
+static inline void stele_frame_parse(const struct stele_frame_port *port, const uint8_t *frame,
+				     uint32_t len, uint32_t cap, uint32_t offload,
+				     struct stele_frame *ret)
+{
+	port->parse(port, frame, len, cap, offload, ret);
+}
 
 /* The query and where its reply goes: over it. `ret_reply` gets `buf` and `cap` only. */
 static inline void stele_frame_query(const struct stele_frame *f, uint8_t *frame,
@@ -247,8 +259,12 @@ static inline void stele_frame_query(const struct stele_frame *f, uint8_t *frame
  * sum is known. With STELE_FRAME_TX_…_CKSUM it is the pseudo-header's, and the IPv4 header's is 0,
  * as DPDK wants both.
  */
-uint32_t stele_frame_reply(const struct stele_frame_port *port, const struct stele_frame *f,
-			   uint8_t *frame, const struct stele_reply *reply);
+static inline uint32_t stele_frame_reply(const struct stele_frame_port *port,
+					 const struct stele_frame *f, uint8_t *frame,
+					 const struct stele_reply *reply)
+{
+	return port->reply(port, f, frame, reply);
+}
 
 /*
  * Answers the LOCAL frame `f` in place. Returns the length of the frame to send. All checksums are

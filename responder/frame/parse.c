@@ -8,11 +8,13 @@
 
 #include <string.h>
 
+#if !defined(__AVX2__)
 const uint8_t stele_frame_tail_mask[64] = {
 	[32] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 	0xff,        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 	0xff,        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 };
+#endif
 
 /* Words of the frame as little-endian. */
 enum {
@@ -51,8 +53,7 @@ FRAME_INLINE bool udp_is_plain(const struct stele_frame_port *port, uint64_t hea
 	       len >= UDP_SZ && len <= room;
 }
 
-static inline bool udp_sum_is_right(const uint8_t *addresses, uint32_t addresses_sz,
-				    uint64_t header)
+FRAME_INLINE bool udp_sum_is_right(const uint8_t *addresses, uint32_t addresses_sz, uint64_t header)
 {
 	uint32_t len = __builtin_bswap16((uint16_t)(header >> 32));
 	return sum_fold(sum_bytes(addresses, addresses_sz + len) + sum_pseudo(PROTO_UDP, len)) ==
@@ -68,12 +69,13 @@ FRAME_INLINE bool ipv4_is_plain(const struct stele_frame_port *port, const uint8
 	if (total > len || total > port->mtu || total < IPV4_SZ + UDP_SZ ||
 	    (stele_get_le32(ip + 6) & IPV4_UDP_MASK) != IPV4_UDP ||
 	    !udp_is_plain(port, header, total - IPV4_SZ) ||
-	    find4(port, stele_get_le32(ip + 16)) != SLOT_SERVICE ||
-	    source4_is_forged(port, ip + 12))
+	    (!FRAME_LIKELY(stele_get_le32(ip + 16) == port->first4) &&
+	     find4(port, stele_get_le32(ip + 16)) != SLOT_SERVICE) ||
+	    (FRAME_UNLIKELY(source4_may_be_forged(port, ip[12])) &&
+	     source4_is_forged(port, ip + 12)))
 		return false;
 	if ((offload & STELE_FRAME_RX_IP_GOOD) == 0) {
-		uint64_t sum = sum_16(ip) + stele_get_le32(ip + 16);
-		if (sum_fold(sum) != 0xffff)
+		if (sum_fold(sum_ipv4(ip)) != 0xffff)
 			return false;
 	}
 	return (offload & STELE_FRAME_RX_UDP_GOOD) != 0 || header >> 48 == 0 ||
@@ -134,8 +136,9 @@ FRAME_INLINE bool parse_plain(const struct stele_frame_port *port, const uint8_t
 	       parse_ip(port, frame, ETH_SZ + VLAN_TAG_SZ, len, cap, offload, ret);
 }
 
-void stele_frame_parse(const struct stele_frame_port *port, const uint8_t *frame, uint32_t len,
-		       uint32_t cap, uint32_t offload, struct stele_frame *ret)
+void FRAME_VARIANT(stele_frame_parse)(const struct stele_frame_port *port, const uint8_t *frame,
+				      uint32_t len, uint32_t cap, uint32_t offload,
+				      struct stele_frame *ret)
 {
 	if (!FRAME_LIKELY(parse_plain(port, frame, len, cap, offload, ret)))
 		return stele_frame_classify(port, frame, len, cap, offload, ret);

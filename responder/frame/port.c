@@ -53,6 +53,12 @@ static int set_udp_ports(struct stele_frame_port *port, const struct stele_frame
 	return 0;
 }
 
+/* `first` is the first byte of an address that no query may come from. */
+static void suspect4(struct stele_frame_port *port, uint32_t first)
+{
+	port->suspects4[first / 64] |= UINT64_C(1) << first % 64;
+}
+
 static void insert4(struct stele_frame_port *port, uint32_t address, enum slot_kind kind)
 {
 	uint32_t i = slot4_of(address);
@@ -60,6 +66,7 @@ static void insert4(struct stele_frame_port *port, uint32_t address, enum slot_k
 		i++;
 	port->slots4[i & port->slot4_mask].address = address;
 	port->slots4[i & port->slot4_mask].kind = kind;
+	suspect4(port, address & 0xff);
 }
 
 static int add_ipv4(struct stele_frame_port *port, const struct stele_frame_address *a,
@@ -76,6 +83,8 @@ static int add_ipv4(struct stele_frame_port *port, const struct stele_frame_addr
 			"%u.%u.%u.%u is there already, or the broadcast address of another",
 			bytes[0], bytes[1], bytes[2], bytes[3]);
 	insert4(port, address, SLOT_SERVICE);
+	if (port->first4 == UINT64_MAX)
+		port->first4 = address;
 	return 0;
 }
 
@@ -147,6 +156,11 @@ static int set_addresses(struct stele_frame_port *port, const struct stele_frame
 	/* Each IPv4 address may bring a broadcast address. */
 	port->slot4_mask = slot_mask(2 * cnt4);
 	port->slot6_mask = slot_mask(cnt6);
+	port->first4 = UINT64_MAX;
+	suspect4(port, 0);
+	suspect4(port, 127);
+	for (uint32_t first = 224; first < 256; first++)
+		suspect4(port, first);
 	for (unsigned i = 0; i < settings->address_cnt; i++) {
 		const struct stele_frame_address *a = &settings->addresses[i];
 		int status = a->address.family == 4 ? add_ipv4(port, a, reterr) :
@@ -165,10 +179,24 @@ static int set_addresses(struct stele_frame_port *port, const struct stele_frame
 	return 0;
 }
 
+static void choose_code(struct stele_frame_port *port)
+{
+	port->parse = stele_frame_parse_portable;
+	port->reply = stele_frame_reply_portable;
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+	    __builtin_cpu_supports("bmi2")) {
+		port->parse = stele_frame_parse_avx2;
+		port->reply = stele_frame_reply_avx2;
+	}
+#endif
+}
+
 int stele_frame_port_init(struct stele_frame_port *port,
 			  const struct stele_frame_settings *settings, struct stele_error *reterr)
 {
 	memset(port, 0, sizeof(*port));
+	choose_code(port);
 	int status = set_link(port, settings, reterr);
 	if (status == 0)
 		status = set_udp_ports(port, settings, reterr);

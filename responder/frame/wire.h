@@ -14,6 +14,16 @@
 #include "responder/frame/frame.h"
 
 #include <assert.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+/* parse.c and reply.c are built twice (meson.build). */
+#if defined(__AVX2__)
+#define FRAME_VARIANT(name) name##_avx2
+#else
+#define FRAME_VARIANT(name) name##_portable
+#endif
 
 #define FRAME_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FRAME_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -76,14 +86,78 @@ enum {
 
 /* ---- The Internet checksum ---- */
 
-/* To 16 bits, with end-around carry. */
+/* To 16 bits, with end-around carry: the upper half of the sum of both halves in both orders, which gets the carry
+ * of the lower one. */
 static inline uint16_t sum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+	sum += sum << 32 | sum >> 32;
+	uint32_t half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
+
+/* With end-around carry too. */
+static inline uint64_t sum_words(uint64_t a, uint64_t b)
+{
+	uint64_t sum = a + b;
+	return sum + (sum < a);
+}
+
+/* The sum of the IPv4 header without options at `p`. */
+static inline uint64_t sum_ipv4(const uint8_t *p)
+{
+	return sum_words(sum_words(stele_get_le64(p), stele_get_le64(p + 8)),
+			 stele_get_le32(p + 16));
+}
+
+/* Keeps the last bytes of a piece of 32: read from the place that is their number. */
+extern const uint8_t stele_frame_tail_mask[64];
+
+/*
+ * sum_bytes(): the sum of `len` bytes from `p` on, below 2^48 for what fits into a packet. The 32 bytes in
+ * front of p + len must be readable, though `len` may be less: what is not a multiple of 32 is read as the last
+ * 32 bytes, without what is not part of it. Lengths are what no branch predictor knows, so there is one branch in
+ * 32 bytes.
+ *
+ * sum_few_bytes(): the same for at most 16 bytes, with 16 readable in front of p + len.
+ *
+ * The bytes of such a tail are in the other halves of their words if it begins at an odd place.
+ */
+#if defined(__AVX2__)
+
+static inline __m256i sum_load_32(const uint8_t *p)
+{
+	return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+/* Adds the 32-bit halves of four words. */
+static inline __m256i sum_add_32(__m256i sum, __m256i words)
+{
+	const __m256i lower = _mm256_set1_epi64x(UINT32_MAX);
+	return _mm256_add_epi64(_mm256_add_epi64(sum, _mm256_and_si256(words, lower)),
+				_mm256_srli_epi64(words, 32));
+}
+
+static inline uint64_t sum_finish_16(__m128i sum)
+{
+	return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(sum, _mm_unpackhi_epi64(sum, sum)));
+}
+
+FRAME_INLINE uint64_t sum_bytes(const uint8_t *p, uint32_t len)
+{
+	const uint8_t *last = p + len - 32;
+	uint32_t left = len % 32;
+	__m256i tail =
+		_mm256_and_si256(sum_load_32(last), sum_load_32(stele_frame_tail_mask + left));
+	__m256i sum = _mm256_sll_epi64(sum_add_32(_mm256_setzero_si256(), tail),
+				       _mm_cvtsi32_si128((int)(8 * (left & 1))));
+	for (; p <= last; p += 32)
+		sum = sum_add_32(sum, sum_load_32(p));
+	return sum_finish_16(
+		_mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)));
+}
+
+#endif /* __AVX2__ */
 
 /* Two 64-bit words; SSE2 and NEON have them everywhere. */
 typedef uint64_t sum_lanes __attribute__((vector_size(16)));
@@ -111,22 +185,8 @@ static inline uint64_t sum_finish(sum_lanes lanes)
 	return sum;
 }
 
-/* The sum of the 16 bytes at `p`. */
-static inline uint64_t sum_16(const uint8_t *p)
-{
-	return sum_finish(sum_add((sum_lanes){0, 0}, sum_load(p)));
-}
-
-/* Keeps the last bytes of a piece of 32: read from the place that is their number. */
-extern const uint8_t stele_frame_tail_mask[64];
-
-/*
- * The sum of `len` bytes from `p` on; up to 2^16 of these may be added before folding. The 32 bytes in front of
- * p + len must be readable, though `len` may be less: what is not a multiple of 32 is read as the
- * last 32 bytes, without what is not part of it. Lengths are what no branch predictor knows, so there is one
- * branch in 32 bytes.
- */
-static inline uint64_t sum_bytes(const uint8_t *p, uint32_t len)
+#if !defined(__AVX2__)
+FRAME_INLINE uint64_t sum_bytes(const uint8_t *p, uint32_t len)
 {
 	sum_lanes a = {0, 0}, b = {0, 0};
 	const uint8_t *last = p + len - 32;
@@ -138,11 +198,10 @@ static inline uint64_t sum_bytes(const uint8_t *p, uint32_t len)
 	const uint8_t *mask = stele_frame_tail_mask + left;
 	sum_lanes tail = sum_add((sum_lanes){0, 0}, sum_load(last) & sum_load(mask));
 	tail = sum_add(tail, sum_load(last + 16) & sum_load(mask + 16));
-	/* Its bytes are in the other halves of their words if it begins at an odd place. */
 	return sum_finish(a + b) + (sum_finish(tail) << 8 * (left & 1));
 }
+#endif
 
-/* The same for at most 16 bytes, with 16 readable in front of p + len. */
 static inline uint64_t sum_few_bytes(const uint8_t *p, uint32_t len)
 {
 	const uint8_t *mask = stele_frame_tail_mask + 16 + len;
@@ -208,6 +267,12 @@ FRAME_INLINE bool source4_is_forged(const struct stele_frame_port *port, const u
 	       find4(port, stele_get_le32(address)) != SLOT_NONE;
 }
 
+/* The same, for nearly all who are not, from the first byte alone. */
+FRAME_INLINE bool source4_may_be_forged(const struct stele_frame_port *port, uint8_t first)
+{
+	return (port->suspects4[first / 64] >> first % 64 & 1) != 0;
+}
+
 /* Multicast, our own, and ::/64: unspecified, loopback, IPv4 in IPv6. */
 FRAME_INLINE bool source6_is_forged(const struct stele_frame_port *port, const uint8_t *address)
 {
@@ -261,6 +326,18 @@ static inline void frame_query(struct stele_frame *ret, const struct packet *p, 
 	ret->payload_max = (uint16_t)(reply_max - ip_sz - UDP_SZ);
 	ret->client_port = from;
 }
+
+/* parse.c and reply.c, for any processor and for those with AVX2 and BMI2. */
+void stele_frame_parse_portable(const struct stele_frame_port *port, const uint8_t *frame,
+				uint32_t len, uint32_t cap, uint32_t offload,
+				struct stele_frame *ret);
+void stele_frame_parse_avx2(const struct stele_frame_port *port, const uint8_t *frame, uint32_t len,
+			    uint32_t cap, uint32_t offload, struct stele_frame *ret);
+uint32_t stele_frame_reply_portable(const struct stele_frame_port *port,
+				    const struct stele_frame *f, uint8_t *frame,
+				    const struct stele_reply *reply);
+uint32_t stele_frame_reply_avx2(const struct stele_frame_port *port, const struct stele_frame *f,
+				uint8_t *frame, const struct stele_reply *reply);
 
 /* classify.c: what stele_frame_parse() does, for any frame. */
 void stele_frame_classify(const struct stele_frame_port *port, const uint8_t *frame, uint32_t len,

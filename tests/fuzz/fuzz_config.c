@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Configuration files and files of secrets. Whatever the bytes are: a configuration or faults with
+ * Configuration files, files of TSIG keys and of secrets. Whatever the bytes are: a configuration or faults with
  * places, in order, on one line each; the same again for the same bytes; and nothing that a filled
  * struct points to is out of bounds.
  */
 #include "lib/config/secrets.h"
+#include "lib/tsig/keys.h"
 #include "mgmt/config/config.h"
 #include "responder/config.h"
 
@@ -141,12 +142,39 @@ static void exercise(const uint8_t *data, size_t size, const struct stele_config
 		require(strcmp(again.items[i].text, faults.items[i].text) == 0);
 }
 
+/* Keys, found by name in any case and without the last dot; or one fault on one line. */
+static void exercise_keys(const uint8_t *data, size_t size)
+{
+	struct stele_tsig_keys *keys = NULL;
+	struct stele_error err = {""};
+	int status = stele_tsig_keys_parse("f", (const char *)data, size, &keys, &err);
+	require(status == 0 || status == STELE_E_INPUT);
+	require((status == 0) == (keys != NULL));
+	if (status != 0) {
+		require(strncmp(err.text, "f:", 2) == 0 && strchr(err.text, '\n') == NULL);
+		return;
+	}
+	static const uint8_t upper[] = "\1A";
+	const struct stele_tsig_key *key = stele_tsig_keys_find(keys, upper, sizeof(upper));
+	require(key == stele_tsig_keys_find_text(keys, "a."));
+	require(key == stele_tsig_keys_find_text(keys, "a"));
+	if (key != NULL) {
+		size_t len;
+		const uint8_t *name = stele_tsig_key_name(key, &len);
+		require(len == 3 && memcmp(name, "\1a", 3) == 0);
+		require(stele_tsig_key_room(key) >= STELE_TSIG_MAC_MIN);
+		require(stele_tsig_key_algorithm(key) < STELE_TSIG_ALGORITHM_CNT);
+	}
+	stele_tsig_keys_unref(keys);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct stele_error err;
 	struct stele_secrets secrets;
 	exercise(data, size, &stele_responder_schema);
 	exercise(data, size, &stele_mgmtd_schema);
+	exercise_keys(data, size);
 	if (stele_secrets_parse("f", (const char *)data, size, &secrets, &err) == 0)
 		require(secrets.cnt == 1 || secrets.cnt == 2);
 	return 0;

@@ -6,6 +6,7 @@
  * The first byte of the input says how the port is set up and whether checksums are to be made right
  * first, so that more than their check is reached; the second shapes the reply; the rest is the frame.
  */
+#include "responder/frame/wire.h"
 #include "tests/unit/frame_model.h"
 
 #include <stdio.h>
@@ -86,14 +87,16 @@ static struct stele_frame parse(const struct stele_frame_settings *settings,
 				uint32_t len, uint32_t cap, uint32_t offload)
 {
 	/* In memory of exactly its size: what is read behind it is seen. */
-	struct stele_frame f, expected;
+	struct stele_frame f, portable, expected;
 	memset(&f, 0xa5, sizeof(f));
-	expected = f;
+	portable = expected = f;
 	uint8_t *exact = malloc(len > 0 ? len : 1);
 	require(exact != NULL, "out of memory");
 	memcpy(exact, frame, len);
 	stele_frame_parse(port, exact, len, cap, offload, &f);
+	stele_frame_parse_portable(port, exact, len, cap, offload, &portable);
 	free(exact);
+	require(memcmp(&f, &portable, sizeof(f)) == 0, "the portable code reads it otherwise");
 	frame_model_parse(settings, frame, len, cap, offload, &expected);
 	require(memcmp(&f, &expected, sizeof(f)) == 0, "the two readings differ");
 	return f;

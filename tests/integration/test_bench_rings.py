@@ -62,8 +62,9 @@ def test_every_byte_is_right(images, family):
                                                "stele with limits"]
 
 
-def test_images_are_swapped_under_load(images):
-    rows = bench("--case", "random positive", "--case", "random NXDOMAIN DO", "--swap", images[1],
+@pytest.mark.parametrize("how", [[], ["--together"]])
+def test_images_are_swapped_under_load(images, how):
+    rows = bench(*how, "--case", "random positive", "--case", "random NXDOMAIN DO", "--swap", images[1],
                  "--swap", images[2], "--swap-every", "10", images[0])
     assert [row["swapping"] for row in rows] == ["no", "yes"] * 2
     assert all((int(row["swaps"]) > 0) == (row["swapping"] == "yes") for row in rows)

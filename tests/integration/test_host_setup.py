@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+import documents
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NIC, SECOND, MELLANOX, BRIDGE = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0", "0000:00:01.0"
 HUGE_2M = "sys/kernel/mm/hugepages/hugepages-2048kB"
@@ -162,6 +164,25 @@ def test_half_of_a_core(machine):
 
 
 # ---- what it does ----
+
+def test_as_the_page_says(machine):
+    """docs/operation.md: first what would be done, then the same with --apply, then back."""
+    lines = [documents.commands(line)[0][1:] for kind, body in documents.blocks("docs/operation.md")
+             for line in documents.lines(body) if line.startswith("scripts/host-setup --")]
+    assert [words[-1] for words in lines] == ["2-5", "--apply"] and lines[1][:-1] == lines[0]
+    pages = "sys/kernel/mm/hugepages/hugepages-1048576kB/"
+    for name in "nr_hugepages", "free_hugepages":
+        machine.write(pages + name, "0")
+    before = machine.snapshot()
+    status, text = machine.run(*lines[0])
+    assert status == 0 and machine.snapshot() == before and "nothing was changed" in text
+    status, text = machine.run(*lines[1])
+    assert status == 0, text
+    assert machine.read(pages + "nr_hugepages") == "4" and machine.bound(NIC) == "vfio-pci"
+    status, text = machine.run("--undo", "--apply")
+    assert status == 0, text
+    assert machine.bound(NIC) == "ixgbe"
+
 
 def test_apply_and_undo(machine):
     before = machine.snapshot()

@@ -7,9 +7,12 @@ import signal
 import socket
 import stat
 
+import dns.message
+import dns.query
 import pytest
 
 import mgmtd
+import netns
 import stele
 
 ZONE = """$TTL 300
@@ -68,6 +71,30 @@ def test_no_start(change, words):
         assert not os.path.exists(daemon.control)
     finally:
         daemon.stop()
+
+
+@pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
+def test_address_that_the_responder_brings():
+    """The addresses are those of its exception interface, so they go when it dies, and come with it."""
+    namespace, address = netns.Namespace("late"), "192.0.2.53"
+    try:
+        daemon = mgmtd.Daemon({"zones": zones("example.test"), "responder": "/nonexistent/responder.sock"},
+                              data={"example.test": ZONE % 1}, start=False, wrap=namespace.command())
+        with daemon:
+            daemon.config["listen"] = [{"address": address, "port": 53}, {"address": "2001:db8::53", "port": 53}]
+            daemon.write_config()
+            daemon.start()
+            assert daemon.log_text().count("is not here yet") == 2
+            namespace.ip("link", "add", "kernel0", "type", "veth", "peer", "name", "other0")
+            namespace.ip("addr", "add", address + "/24", "dev", "kernel0")
+            namespace.ip("addr", "add", "2001:db8::53/64", "dev", "kernel0", "nodad")
+            namespace.ip("link", "set", "kernel0", "up")
+            for host in address, "2001:db8::53":
+                message = dns.message.make_query("example.test", "SOA")
+                for ask in dns.query.udp, dns.query.tcp:
+                    assert namespace.call(ask, message, host, 20).answer
+    finally:
+        namespace.remove()
 
 
 def test_key_that_is_not_there():

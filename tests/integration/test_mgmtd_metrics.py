@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What monitoring sees: Prometheus' text, and a health check that asks a real question."""
+import os
 import re
+import shutil
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -10,7 +13,9 @@ import pytest
 import mgmtd
 import netns
 import peers
+import stele
 
+RULES = os.path.join(stele.ROOT, "config/alerts.example.yaml")
 ZONE = "metrics.test"
 TEXT = "$TTL 60\n@ SOA ns hostmaster 7 3600 600 86400 60\n@ NS ns\nns A 192.0.2.1\n"
 NO_RESPONDER = netns.why_not()
@@ -126,6 +131,32 @@ def test_health_asks_for_a_name():
         assert status == 503 and "rcode" in text
 
 
+def check_rules(values):
+    """config/alerts.example.yaml speaks of nothing that is not there."""
+    with open(RULES, encoding="utf-8") as file:
+        text = re.sub(r"#.*", "", file.read())
+    expressions = re.findall(r"expr:(.*?)\n +(?:for|annotations):", text, re.S)
+    assert len(expressions) == text.count("- alert:") > 10
+    names = {re.sub("{.*", "", name) for name in values}
+    named = set(re.findall(r"\bstele_\w+", " ".join(expressions)))
+    # A zone of our own has no primary, and does not expire.
+    assert named - names == {"stele_zone_expires_timestamp_seconds", "stele_zone_primary_serial"}
+    for counter in re.findall(r"[a-z_]+", " ".join(re.findall(r'counter=~?"([^"]*)"', text))):
+        assert any('counter="%s"' % counter in name for name in values), counter
+
+
+def test_rules_of_secondaries(daemon):
+    """What is not there for a zone of our own has its families all the same."""
+    text = daemon.get("/metrics")[1]
+    for name in "stele_zone_expires_timestamp_seconds", "stele_zone_primary_serial":
+        assert "# TYPE %s gauge" % name in text
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="not installed: promtool")
+def test_rules_as_prometheus_reads_them():
+    subprocess.run(["promtool", "check", "rules", RULES], check=True, stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.skipif(bool(NO_RESPONDER), reason=str(NO_RESPONDER))
 def test_a_responder():
     import responder
@@ -142,6 +173,7 @@ def test_a_responder():
                 values = daemon.metrics()
                 assert values["stele_responder_up"] == 1
                 assert values['stele_responder_zone_answer_total{zone="%s."}' % ZONE] >= 1
+                check_rules(values)
                 received = sum(value for name, value in values.items()
                                if name.startswith("stele_responder_received_total"))
                 gone = sum(value for name, value in values.items() if re.match(

@@ -63,6 +63,22 @@ def test_not_loaded():
         assert daemon.zones()["a.test"]["serial"] == 4
 
 
+def why(daemon, name):
+    """Rcode of the reply, and the code of its extended error (RFC 8914)."""
+    response = daemon.query(name, use_edns=0)
+    codes = [int.from_bytes(option.to_wire()[:2], "big") for option in response.options if option.otype == 15]
+    return (response.rcode(), *codes)
+
+
+def test_refusals_say_why():
+    with mgmtd.Daemon({"zones": zones("a.test", "b.test")}, data={"b.test": ZONE % 1}) as daemon:
+        daemon.wait("b.test", 1)
+        assert why(daemon, "www.b.test") == (0,)
+        assert why(daemon, "elsewhere.test") == (REFUSED, 20)     # not authoritative
+        assert why(daemon, "www.a.test") == (SERVFAIL, 14)        # not ready
+        assert not daemon.query("elsewhere.test").options         # nor where there is no EDNS
+
+
 def test_no_zones():
     with mgmtd.Daemon() as daemon:
         daemon.wait_for(lambda: daemon.query("a.test").rcode() == REFUSED)
@@ -171,6 +187,24 @@ def test_from_secondary_to_primary():
             daemon.wait("a.test", 5)
 
 
+def test_expired_and_then_ours():
+    """Expired it is answered with SERVFAIL; made ours it is served at once, with the data that it has."""
+    short = (ZONE % 1).replace("3600 600 86400", "1 1 1")
+    with primary("a.test") as source:
+        source.load("a.test", short.replace(" 1 1 1 1 ", " 2 1 1 1 "))
+        source.wait("a.test", 2)
+        with secondary(source.port, "a.test") as daemon:
+            daemon.wait("a.test", 2)
+            source.end()
+            daemon.wait_for(lambda: daemon.zone("a.test")["expired"])
+            daemon.wait_for(lambda: daemon.query("a.test").rcode() == SERVFAIL)
+            assert why(daemon, "a.test")[0] == SERVFAIL and len(why(daemon, "a.test")) == 2
+            assert "expired" in daemon.ctl("zones").stdout
+            daemon.reload(zones=zones("a.test"))
+            daemon.wait_for(lambda: daemon.serial("a.test") == 2)
+            assert not daemon.zone("a.test")["expired"]
+
+
 def test_other_primaries():
     """After a reload that names another primary, that one is asked without waiting for the refresh."""
     with primary("a.test") as first, primary("a.test") as second:
@@ -271,6 +305,8 @@ def test_full_disk(tmp_path):
         with mgmtd.Daemon({"zones": zones("a.test")}, folder=str(folder), start=False) as daemon:
             daemon.log = str(tmp_path / "log")
             daemon.start()
+            # Before there is an image, every name gets SERVFAIL.
+            daemon.wait_for(lambda: daemon.query("elsewhere.test").rcode() == REFUSED)
             daemon.wait_for(lambda: daemon.query("a.test").rcode() == SERVFAIL)
             filler = os.open(folder / "filler", os.O_CREAT | os.O_WRONLY)
             with pytest.raises(OSError):

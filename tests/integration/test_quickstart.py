@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import documents
 import netns
 import peers
 import responder
@@ -153,6 +154,19 @@ def test_what_it_says_to_type_next(quickstart):
     assert done.returncode == 0, done.stdout
     assert quickstart.dig("@10.53.0.2", "example", "SOA").split()[2] == "2030010102"
     assert "moving.test." in done.stdout and "secondary" in done.stdout
+
+
+def test_what_the_readme_says_to_type_next(quickstart):
+    quickstart.run("--detach")
+    script = next(body for kind, body in documents.blocks("README.md") if "stele-quickstart/env" in body)
+    for word, instead in (("/run/stele-quickstart", quickstart.dir), ("--watch", "--watch --count 1"),
+                          ("dig ", "ip netns exec %s-host dig " % quickstart.name)):
+        assert word in script
+        script = script.replace(word, instead)
+    done = subprocess.run(["sh", "-e", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "status: NXDOMAIN" in done.stdout and "NSEC3" in done.stdout and "moving.test." in done.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -188,6 +189,36 @@ def test_the_last_good_image_is_served_again(images, node):
 
 
 @needs_namespaces
+def test_a_load_does_not_wait_for_the_memory_of_it(images, node, tmp_path):
+    """Another file of the same name is what a start would serve anyhow: that is noted later. What a link stands
+    for is not."""
+    def noted():
+        return os.stat(os.path.join(node.config["state_dir"], "last-image.json")).st_ino
+
+    name, link, new = (str(tmp_path / each) for each in ("image", "link", "new"))
+    shutil.copy(images[0], name)
+    assert node.load(name)["ok"]
+    before = noted()
+    shutil.copy(images[1], new)
+    os.replace(new, name)
+    assert node.load(name)["ok"]
+    assert noted() == before
+    end = time.monotonic() + 30
+    while noted() == before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+    os.symlink(images[0], link)
+    assert node.load(link)["ok"]
+    os.symlink(images[1], new)
+    os.replace(new, link)
+    assert node.load(link)["ok"]
+    node.kill()
+    node.start()
+    assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+
+
+@needs_namespaces
 def test_what_was_verified_is_not_verified_again(images, node):
     """After a start, an update and a damaged memory of it: always the same answers."""
     def restart(change=None):
@@ -321,8 +352,8 @@ def worker_thread(pid):
 
 
 @contextlib.contextmanager
-def stopped(thread):
-    """One thread of a process stands still: as a debugger does it."""
+def stopped(thread, ends=False):
+    """One thread of a process stands still: as a debugger does it. `ends`: it is gone afterwards."""
     seize, interrupt, detach = 0x4206, 0x4207, 17
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -340,7 +371,8 @@ def stopped(thread):
     try:
         yield
     finally:
-        trace(detach)
+        if not ends:
+            trace(detach)
 
 
 @needs_namespaces
@@ -467,6 +499,58 @@ def test_it_ends_when_it_is_told_to(images):
         node.ask([QUERY] * 10)
         assert node.end() == 0
         assert not os.path.exists(node.control)
+
+
+@needs_namespaces
+def test_what_the_service_manager_is_told(images):
+    """Each start waits for READY=1; here is the rest of sd_notify(3)."""
+    def heard(line):
+        """All that is said up to this line, the watchdog's word left out unless it is that."""
+        words = []
+        while not words or words[-1] != line:
+            word = notify.recv(4096).decode()
+            if word != "WATCHDOG=1" or word == line:
+                words.append(word)
+        return words
+
+    with responder.Node(images[0]) as node, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.settimeout(30)
+        notify.bind(os.path.join(node.folder, "notify"))
+        assert heard("WATCHDOG=1") == ["WATCHDOG=1"]
+        node.process.send_signal(signal.SIGHUP)
+        assert heard("READY=1") == ["RELOADING=1", "READY=1"]
+        node.process.terminate()
+        assert heard("STOPPING=1") == ["STOPPING=1"]
+        assert node.end() == 0
+
+
+def test_the_unit_waits_for_its_words():
+    """What it says is asked for, and what it takes to end fits into the time that it has."""
+    with open(os.path.join(responder.ROOT, "config/systemd/stele-responder.service"),
+              encoding="ascii") as file:
+        unit = dict(line.strip().split("=", 1) for line in file if "=" in line and line[0] != "#")
+    assert unit["Type"] == "notify" and int(unit["WatchdogSec"]) > 1
+    assert int(unit["TimeoutStopSec"]) > 10
+
+
+@needs_namespaces
+def test_it_ends_without_a_worker_that_hangs(images):
+    """Also while a load waits for that worker."""
+    def change(config):
+        config["idle"] = {"mode": "busy"}
+
+    with responder.Node(images[0], change=change) as node:
+        thread = worker_thread(node.process.pid)
+        loading = threading.Thread(target=load_quietly, args=(node, images[1]))
+        with stopped(thread, ends=True):
+            loading.start()
+            node.process.terminate()
+            os.waitpid(thread, 0x40000000)    # __WALL: it goes with the process
+        assert node.process.wait(30) == 3
+        loading.join()
+        assert "worker 0 on core %d has not ended for 10 s" % responder.last_core() in node.log_text()
+        assert not os.path.exists(node.control) and not os.path.exists(node.control + ".stats")
 
 
 @needs_namespaces

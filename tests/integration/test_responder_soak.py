@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Minutes of queries, swaps, floods and damaged frames at once: nothing is lost from the count, no memory grows.
 
-STELE_SOAK_S says how long (600 seconds), STELE_RESPONDER which responder: scripts/soak builds one with
-AddressSanitizer for it.
+STELE_SOAK_S says how long (60 seconds), STELE_RESPONDER which responder, best one with AddressSanitizer. The whole system
+is soaked by scripts/soak; here it is images of other kinds: damaged, rolled back, of changing sizes.
 """
 import os
 import random
@@ -19,7 +19,7 @@ import responder
 import stele
 import test_frames
 
-SECONDS = int(os.environ.get("STELE_SOAK_S", 600))
+SECONDS = int(os.environ.get("STELE_SOAK_S", 60))
 QUERY = dnswire.query("www.example.", "A")
 # What an allocator may still take after the first tenth of the run; a leak of one buffer a swap is far more.
 GROWTH_KB = 16 << 10

@@ -338,20 +338,20 @@ def test_compacting_is_put_off(tmp_path):
     assert missing.returncode == 3 and "none" in missing.stderr
 
 
-def test_sync_later_makes_the_same_file(tmp_path):
-    world = World(str(tmp_path), "later", [40], ("nsec3",))
+def test_no_sync_makes_the_same_file(tmp_path):
+    world = World(str(tmp_path), "unsynced", [40], ("nsec3",))
     other = str(tmp_path / "other")
     for _ in range(4):
         shutil.copy(world.image, other)
         world.zones[0].edit()
         world.load(world.zones[0])
         now = stele.run("update", "--store", world.store, "--json", world.image)
-        later = stele.run("update", "--store", world.store, "--json", "--sync-later", other)
-        now, later = (json.loads(done.stdout) for done in (now, later))
-        assert later["result"] == now["result"] == "appended"
-        assert later["sync_seconds"] == 0 < now["sync_seconds"]
+        unsynced = stele.run("update", "--store", world.store, "--json", "--no-sync", other)
+        now, unsynced = (json.loads(done.stdout) for done in (now, unsynced))
+        assert unsynced["result"] == now["result"] == "appended"
+        assert unsynced["sync_seconds"] == 0 < now["sync_seconds"]
         assert open(world.image, "rb").read() == open(other, "rb").read()
-    again = stele.run("update", "--store", world.store, "--sync-later", other)
+    again = stele.run("update", "--store", world.store, "--no-sync", other)
     assert again.stdout.count("nothing to do") == 1
 
 

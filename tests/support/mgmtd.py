@@ -117,16 +117,19 @@ class Daemon:
         return config
 
     def write_config(self):
-        with open(self.path("mgmtd.yaml"), "w", encoding="utf-8") as file:
-            for key, value in self.config.items():
-                file.write("%s: %s\n" % (key, yaml(value)))
-        if not self.keys:
-            return
-        with open(os.open(self.path("keys.yaml"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w",
-                  encoding="utf-8") as file:
-            file.write("keys:\n" + "".join(
+        self._write("mgmtd.yaml", 0o644, "".join("%s: %s\n" % (key, yaml(value))
+                                                 for key, value in self.config.items()))
+        if self.keys:
+            self._write("keys.yaml", 0o600, "keys:\n" + "".join(
                 '  - {id: "%s", algorithm: %s, secret: "%s"}\n' % (name, algorithm, SECRET)
                 for name, algorithm in self.keys.items()))
+
+    def _write(self, name, mode, text):
+        """Whole at any time, for a daemon that starts meanwhile."""
+        with open(os.open(self.path(name + ".new"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode), "w",
+                  encoding="utf-8") as file:
+            file.write(text)
+        os.rename(self.path(name + ".new"), self.path(name))
 
     def load(self, zone, text):
         """As an operator does it: a zone file by `stele-compile import`, whether the daemon runs or not."""

@@ -41,17 +41,31 @@ unsigned get16(const uint8_t *p)
 
 struct stele_frame parse(uint32_t len, uint32_t cap, uint32_t offload)
 {
-	struct stele_frame found = {0}, expected = {0};
+	struct stele_frame found = {0}, portable = {0}, expected = {0};
 	uint8_t *exact = malloc(len > 0 ? len : 1);
 	assert_non_null(exact);
 	memcpy(exact, frame, len);
 	stele_frame_parse(&port, exact, len, cap, offload, &found);
+	stele_frame_parse_portable(&port, exact, len, cap, offload, &portable);
 	free(exact);
+	assert_memory_equal(&portable, &found, sizeof(found));
 	frame_model_parse(&settings, frame, len, cap, offload, &expected);
 	if (memcmp(&found, &expected, sizeof(found)) != 0)
 		fail_msg("verdict %d reason %d, the model says %d %d", found.verdict, found.reason,
 			 expected.verdict, expected.reason);
 	return found;
+}
+
+uint32_t make_reply(const struct stele_frame *f, const struct stele_reply *reply)
+{
+	uint8_t portable[sizeof(frame)];
+	memcpy(portable, frame, sizeof(frame));
+	struct stele_reply there = *reply;
+	there.buf = portable + (reply->buf - frame);
+	uint32_t len = stele_frame_reply(&port, f, frame, reply);
+	assert_int_equal(stele_frame_reply_portable(&port, f, portable, &there), len);
+	assert_memory_equal(portable, frame, sizeof(frame));
+	return len;
 }
 
 void expect(uint32_t len, enum stele_frame_verdict verdict, unsigned reason)

@@ -4,7 +4,7 @@
 
 /*
  * What the tests of frames share: one port, one frame, and what is expected of it. Every frame is parsed in memory of
- * exactly its size, and by the slow reading of frame_model.c too, which has to agree.
+ * exactly its size, by the portable code too, and by the slow reading of frame_model.c too, which has to agree.
  */
 
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "responder/frame/wire.h"
 #include "tests/unit/frame_model.h"
 
 enum {
@@ -34,6 +35,8 @@ unsigned get16(const uint8_t *p);
 
 /* What becomes of the first `len` bytes of `frame`. */
 struct stele_frame parse(uint32_t len, uint32_t cap, uint32_t offload);
+/* Of the query in `frame`, by the code of this processor and by the portable one. */
+uint32_t make_reply(const struct stele_frame *f, const struct stele_reply *reply);
 void expect(uint32_t len, enum stele_frame_verdict verdict, unsigned reason);
 
 #define expect_query(len) expect(len, STELE_FRAME_QUERY, 0)

@@ -143,6 +143,7 @@ void world_start_publisher(struct publish_world *world)
 		.responder = world->has_responder ? world->socket : NULL,
 		.compile_max_ns = world->compile_max_ns,
 		.quiet_ns = 1000000000,
+		.sync_quiet_ns = world->sync_quiet_ns,
 		.served = on_served,
 		.trouble = on_trouble,
 		.user = world,

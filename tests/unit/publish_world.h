@@ -28,7 +28,7 @@ struct publish_world {
 	char dir[64], store_dir[96], image[96], socket[96];
 	char compiler[256];
 	bool has_responder;
-	uint64_t compile_max_ns;
+	uint64_t compile_max_ns, sync_quiet_ns;
 	struct stele_store *store;
 	struct stele_loop *loop;
 	struct stele_images *images;

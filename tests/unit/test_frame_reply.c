@@ -55,7 +55,7 @@ static void test_random_replies(void **state)
 			reply.body_sum = (uint16_t)frame_model_sum(0, reply.buf + reply.body_off,
 								   reply.body_len);
 		}
-		uint32_t reply_len = stele_frame_reply(&port, &f, frame, &reply);
+		uint32_t reply_len = make_reply(&f, &reply);
 		const char *fault = frame_model_fault(&settings, frame, reply_len);
 		if (fault != NULL)
 			fail_msg("%s (reply %u, body %u at %u)", fault, reply.len, reply.body_len,
@@ -88,7 +88,7 @@ static void test_reply_checksum_never_zero(void **state)
 			reply.len = 12;
 			memset(reply.buf, 0, 12);
 			put16(reply.buf, v);
-			len = stele_frame_reply(&port, &f, frame, &reply);
+			len = make_reply(&f, &reply);
 			assert_null(frame_model_fault(&settings, frame, len));
 			seen += get16(frame + L3 + header_sz(family) + 6) == 0xffff;
 		}
@@ -111,7 +111,7 @@ static void test_reply_offload(void **state)
 		struct stele_reply reply = {0};
 		stele_frame_query(&f, frame, &query, &reply);
 		reply.len = 33;
-		len = stele_frame_reply(&port, &f, frame, &reply);
+		len = make_reply(&f, &reply);
 		uint8_t *ip = frame + L3, *udp = ip + header_sz(family);
 		uint32_t pseudo =
 			frame_model_sum(17 + 41, ip + (family == 4 ? 12 : 8), family == 4 ? 8 : 32);

@@ -282,8 +282,8 @@ static void test_nodes(void **state)
 static void test_nsec3(void **state)
 {
 	(void)state;
-	const char *good = "@ NSEC3PARAM 1 0 0 -\n"
-			   "%s NSEC3 1 0 0 - %s NS SOA NSEC3PARAM\n";
+	static const char good[] = "@ NSEC3PARAM 1 0 0 -\n"
+				   "%s NSEC3 1 0 0 - %s NS SOA NSEC3PARAM\n";
 	char text[400];
 	snprintf(text, sizeof(text), good, "2vptu5timamqttgl4luu9kg21e0aor3s",
 		 "2vptu5timamqttgl4luu9kg21e0aor3s");

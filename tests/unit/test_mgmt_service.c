@@ -327,7 +327,8 @@ static void make_config(struct stele_mgmtd_config *config)
 			.idle_ns = 60000000000,
 			.handshake_ns = 60000000000,
 			.transfers = 100},
-		.answers = {.udp_size = 1232, .cookies = true},
+		.answers = {.udp_size = 1232},
+		.cookies = {.enabled = true},
 	};
 }
 

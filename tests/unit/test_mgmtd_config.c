@@ -84,11 +84,11 @@ static void test_least(void **state)
 	assert_null(c->tls.client_ca);
 	assert_int_equal(c->answers.udp_size, 1232);
 	assert_true(c->answers.any_minimal);
-	assert_true(c->answers.cookies);
+	assert_true(c->cookies.enabled);
 	assert_null(c->answers.nsid);
-	assert_null(c->answers.chaos_version);
-	assert_null(c->answers.chaos_id);
-	assert_null(c->answers.cookie_secret_file);
+	assert_null(c->answers.chaos.version);
+	assert_null(c->answers.chaos.id);
+	assert_null(c->cookies.secret_file);
 	assert_int_equal(c->zones.cnt, 0);
 	assert_int_equal(c->metrics.address.family, 0);
 	assert_int_equal(c->log.format, STELE_LOG_FORMAT_TEXT);
@@ -108,6 +108,7 @@ static void test_references(void **state)
 		"keys: /keys\n"
 		"answers: {chaos: {id: x}, nsid: n}\n"
 		"cookies: {enabled: no, secret_file: /s}\n"
+		"rrl: {enabled: yes, slip: 3, ipv6_prefixes: [56]}\n"
 		"remotes:\n"
 		"- {id: a, addresses: [192.0.2.1], key: K.Example}\n"
 		"- {id: b, addresses: ['2001:db8::1'], tls: {enabled: true}, source: '2001:db8::2'}\n"
@@ -129,10 +130,14 @@ static void test_references(void **state)
 		"- {name: own.example, template: prim}\n"
 		"- {name: other.example.}\n");
 	const struct stele_template_config *t = c->templates.items;
-	assert_string_equal(c->answers.chaos_id, "x");
+	assert_string_equal(c->answers.chaos.id, "x");
 	assert_string_equal(c->answers.nsid, "n");
-	assert_false(c->answers.cookies);
-	assert_string_equal(c->answers.cookie_secret_file, "/s");
+	assert_false(c->cookies.enabled);
+	assert_true(c->rrl.enabled);
+	assert_int_equal(c->rrl.slip, 3);
+	assert_int_equal(c->rrl.ipv6_prefixes.cnt, 1);
+	assert_int_equal(c->rrl.ipv4_prefixes.items[0], 24);
+	assert_string_equal(c->cookies.secret_file, "/s");
 	assert_int_equal(c->listen.items[0].port, 853);
 	assert_memory_equal(c->remotes.items[0].key_name, "\1k\7example", 11);
 	assert_null(c->remotes.items[1].key_name);

@@ -69,11 +69,11 @@ static void test_least(void **state)
 	assert_int_equal(c->idle.mode, STELE_IDLE_PAUSE);
 	assert_true(c->idle.max_delay == 50000);
 	assert_int_equal(c->answers.port, 53);
-	assert_int_equal(c->answers.udp_size, 1232);
-	assert_true(c->answers.any_minimal);
-	assert_null(c->answers.nsid);
-	assert_null(c->answers.chaos.version);
-	assert_null(c->answers.chaos.id);
+	assert_int_equal(c->answers.common.udp_size, 1232);
+	assert_true(c->answers.common.any_minimal);
+	assert_null(c->answers.common.nsid);
+	assert_null(c->answers.common.chaos.version);
+	assert_null(c->answers.common.chaos.id);
 	assert_true(c->cookies.enabled);
 	assert_null(c->cookies.secret_file);
 	assert_false(c->rrl.enabled);
@@ -140,8 +140,8 @@ static void test_whole(void **state)
 	assert_string_equal(ports[1].exception.interface, "x0");
 	assert_string_equal(ports[1].exception.namespace, "n");
 	assert_string_equal(ports[2].exception.interface, "x0");
-	assert_string_equal(c->answers.nsid, "n1");
-	assert_string_equal(c->answers.chaos.id, "n1");
+	assert_string_equal(c->answers.common.nsid, "n1");
+	assert_string_equal(c->answers.common.chaos.id, "n1");
 	assert_int_equal(c->rrl.nxdomains_per_second, 0);
 	assert_int_equal(c->rrl.ipv4_prefixes.cnt, 1);
 	assert_int_equal(c->rrl.exempt.items[0].len, 8);

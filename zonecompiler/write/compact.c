@@ -142,7 +142,7 @@ static int with_lock(struct stele_image_file *file, const char *path, const stru
 	return rc;
 }
 
-int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
+int stele_compact(const char *path, bool no_sync, struct stele_compact_stats *ret_stats,
 		  struct stele_error *reterr)
 {
 	struct stele_compact_stats stats = {0};
@@ -158,6 +158,7 @@ int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
 	rc = stele_image_create(&file, path, superblock(&view), reterr);
 	if (rc == 0)
 		rc = copy_ahead(&file, &view, reterr);
+	file.no_sync = no_sync;
 	if (rc == 0)
 		rc = with_lock(&file, path, &before, &stats, reterr);
 	/* Not before: while it is mapped, no other file gets its inode. */

@@ -309,7 +309,7 @@ static int put_root(struct stele_image_file *file, const struct stele_root *numb
 	if (rc < 0)
 		return rc;
 	/* All that the root reaches is on disk before the root is. */
-	if (!file->sync_later)
+	if (!file->no_sync)
 		rc = sync_file(file, reterr);
 	if (rc < 0)
 		return rc;
@@ -328,7 +328,7 @@ static int put_root(struct stele_image_file *file, const struct stele_root *numb
 	root.top_crc = stele_to_le32(stele_crc32c(0, file->pages, top_sz));
 	root.crc = stele_to_le32(stele_crc32c(0, &root, sizeof(root)));
 	rc = write_at(file, off, &root, sizeof(root), reterr);
-	if (rc == 0 && !file->sync_later)
+	if (rc == 0 && !file->no_sync)
 		rc = sync_file(file, reterr);
 	if (rc < 0)
 		return rc;
@@ -370,7 +370,7 @@ int stele_image_finish(struct stele_image_file *file, const struct stele_root *r
 		stele_image_abort(file);
 		return rc;
 	}
-	if (file->temporary != NULL)
+	if (file->temporary != NULL && !file->no_sync)
 		rc = sync_directory_of(file, reterr);
 	if (rc == 0)
 		*ret_size = (struct stele_image_size){file->end, live_size(file), file->sync_s};

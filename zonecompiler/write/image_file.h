@@ -27,9 +27,9 @@ struct stele_image_file {
 	uint8_t identity[STELE_IDENTITY_SZ]; /* of its superblock */
 	uint64_t written_sz;                 /* shards, pages and root written so far */
 	double sync_s;                       /* waited for the disk so far */
-	/* The caller sees to it that what was appended gets to the disk, after finish. Until then a crash of
-	 * the machine may leave a root without what it reaches; one of the program does not. */
-	bool sync_later;
+	/* What was appended gets to the disk some time. Until then a crash of the machine may leave a root
+	 * without what it reaches; one of the program does not. */
+	bool no_sync;
 
 	struct stele_shard_ref *refs; /* the directory */
 	uint32_t shard_cnt;

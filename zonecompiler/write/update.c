@@ -176,7 +176,7 @@ static int by_shards(struct update *update, const char *path, int fd)
 	if (own < 0)
 		return stele_fail_errno(update->reterr, errno, "%s", path);
 	rc = stele_image_append(&update->file, path, own, &update->view, update->reterr);
-	update->file.sync_later = update->sync_later;
+	update->file.no_sync = update->no_sync;
 	if (rc == 0)
 		rc = update_find_zones(update);
 	if (rc == 0)
@@ -299,18 +299,6 @@ static bool is_compaction_due(const struct stele_image_size *size)
 	return garbage > GARBAGE_MIN && garbage * 100 > GARBAGE_PERCENT * size->file_sz;
 }
 
-/* The file that was appended to is the one that `fd` holds the lock of. */
-static int sync_written(const char *path, int fd, const struct stele_update_options *options,
-			struct stele_update_stats *stats, struct stele_error *reterr)
-{
-	double begin = now();
-	options->written(options->user, stats);
-	if (fdatasync(fd) != 0)
-		return stele_fail_errno(reterr, errno, "%s", path);
-	stats->sync_s += now() - begin;
-	return 0;
-}
-
 int stele_update(struct stele_store *store, const char *path,
 		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,
 		 struct stele_error *reterr)
@@ -331,7 +319,7 @@ int stele_update(struct stele_store *store, const char *path,
 	update->stats = &stats;
 	update->reterr = &error;
 	update->file.fd = -1;
-	update->sync_later = options->written != NULL;
+	update->no_sync = options->no_sync;
 	rc = stele_store_read_begin(store, &update->read, &error);
 	if (rc == 0) {
 		rc = by_shards(update, path, fd);
@@ -349,8 +337,6 @@ int stele_update(struct stele_store *store, const char *path,
 		stats.sync_s += size.sync_s;
 	}
 	stats.work_s = now() - begin - stats.sync_s;
-	if (rc == 0 && options->written != NULL && stats.kind == STELE_UPDATE_APPENDED)
-		rc = sync_written(path, fd, options, &stats, &error);
 	close(fd);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);

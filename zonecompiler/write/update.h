@@ -47,12 +47,11 @@ struct stele_update_options {
 	bool no_compact; /* somebody waits for the change: garbage stays, for stele_compact() */
 
 	/*
-	 * Not NULL: called when the change is in the file, for every process to see, and before it is waited
-	 * for that the disk has it too. Whoever wants that has to verify the image, or build it anew,
-	 * after the machine has crashed meanwhile. Not called where nothing was appended.
+	 * What is appended is in the file for every process to see, and the disk gets it when the system has
+	 * the time. Whoever wants that has to verify the image, or build it anew, if the machine
+	 * crashes before somebody has synced it. An image that is copied or built anew is always synced.
 	 */
-	void (*written)(void *user, const struct stele_update_stats *stats);
-	void *user;
+	bool no_sync;
 };
 
 /*
@@ -74,9 +73,9 @@ struct stele_compact_stats {
  * Copies what the last root of the image reaches into a new file, which takes its name: same seed, same
  * shards, same generation. Takes as long as copying does, and may be ended at any moment without harm.
  * Updates may go on meanwhile; the image is locked at the end alone, for as long as it takes to copy what they
- * added. STELE_E_INPUT, STELE_E_SYSTEM.
+ * added. With `no_sync` nothing is synced during that, as of an update. STELE_E_INPUT, STELE_E_SYSTEM.
  */
-int stele_compact(const char *path, struct stele_compact_stats *ret_stats,
+int stele_compact(const char *path, bool no_sync, struct stele_compact_stats *ret_stats,
 		  struct stele_error *reterr);
 
 #endif

@@ -64,7 +64,7 @@ struct update {
 	struct stele_error damage_error;
 	struct stele_hash_seed seed;
 	bool is_partial;
-	bool sync_later; /* of `file` */
+	bool no_sync; /* of `file` */
 	struct stele_image_file file;
 	struct stele_update_stats *stats;
 	struct stele_error *reterr;

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The targets, each with the raw numbers that it is about, and what became of it in one folder of results."""
+import dataclasses
+import json
+import pathlib
+import statistics
+
+import engines
+import noise
+import tables
+from stats import NONE, percentile, spread, verdict
+
+
+class Missing(Exception):
+    """There are no numbers for it."""
+
+
+class Results:
+    """A folder of results: tables by their names, read once."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self._tables = {}
+        path = self.folder / "run.json"
+        self.about = json.loads(path.read_text()) if path.exists() else {}
+
+    @property
+    def quick(self):
+        return self.about.get("size") == "quick"
+
+    def has(self, name):
+        return (self.folder / f"{name}.csv").exists()
+
+    def rows(self, name, **wanted):
+        """Rows with these values. Missing if there are none."""
+        if name not in self._tables:
+            if not self.has(name):
+                raise Missing(name)
+            self._tables[name] = tables.read(self.folder / f"{name}.csv")
+        rows = tables.pick(self._tables[name], **wanted)
+        if not rows:
+            raise Missing(f"{name}: {wanted}")
+        return rows
+
+    def values(self, name, column, **wanted):
+        return [row[column] for row in self.rows(name, **wanted)]
+
+    def fault(self, case):
+        """Why no verdict may be given on anything of this case, or an empty string."""
+        if self.quick:
+            return "quick run"
+        return noise.fault(self.rows("noise"), case) if self.has("noise") else ""
+
+
+def best_of_rounds(rows):
+    """Of several rates in a round the most replies: one value a round."""
+    by_round = {}
+    for row in rows:
+        by_round[row["round"]] = max(row["replied"], by_round.get(row["round"], 0))
+    return list(by_round.values())
+
+
+# --- formulas: a value, and the spreads of what it is made of ---
+
+def ratio(ours, theirs):
+    return statistics.median(ours) / statistics.median(theirs), [spread(ours), spread(theirs)]
+
+
+def engine(case, names):
+    """Nanoseconds in the largest image that has at most so many names."""
+    def measure(results):
+        size = max((row["names"] for row in results.rows("growth", case=case) if row["names"] <= names),
+                   default=None)
+        values = [engines.at_reference(row) for row in results.rows("growth", case=case, names=size)]
+        return statistics.median(values), [spread(values)]
+    return measure
+
+
+def grows(results):
+    """How much dearer a random query is in the largest image than in the smallest, where it is most."""
+    worst, spreads = 0, []
+    for case in dict.fromkeys(results.values("growth", "case")):
+        if not case.startswith("random ") or case in engines.LIMITS:
+            continue
+        rows = results.rows("growth", case=case)
+        ends = [[engines.at_reference(row) for row in rows if row["names"] == size]
+                for size in (max(row["names"] for row in rows), min(row["names"] for row in rows))]
+        value, widths = ratio(*ends)
+        worst, spreads = max(worst, value), spreads + widths
+    return worst, spreads
+
+
+def rings(case):
+    def measure(results):
+        values = results.values("rings", "qps", case=case, server="stele", swapping="no")
+        return statistics.median(values) / 1e6, [spread(values)]
+    return measure
+
+
+def limits_cost(results):
+    off, on = (results.values("rings", "qps", case="hot positive cookie", server=server, swapping="no")
+               for server in ("stele", "stele with limits"))
+    value, spreads = ratio(on, off)
+    return 1 - value, spreads
+
+
+def swap_faults(results):
+    return sum(row["lost"] + row["wrong"] for row in results.rows("rings", swapping="yes")), []
+
+
+def memif(case):
+    def measure(results):
+        return ratio(*(results.values("memif", "qps", case=case, server=server)
+                       for server in ("stele", "5tswap")))
+    return measure
+
+
+def veth(other, mix="uniform"):
+    def measure(results):
+        return ratio(*(best_of_rounds(results.rows("veth-hosts", server=server, mix=mix))
+                       for server in ("stele", other)))
+    return measure
+
+
+def own_time(results):
+    """The highest median of all kinds of changes, in milliseconds."""
+    by_kind = {}
+    for row in results.rows("update", measure="work_s"):
+        by_kind.setdefault((row["zone"], row["change"]), []).append(row["value"] * 1000)
+    return max(statistics.median(values) for values in by_kind.values()), []
+
+
+def served(part):
+    return lambda results: (percentile(results.values("update-to-served", "both_ms", server="stele"), part), [])
+
+
+def flood_lost(results):
+    row, = results.rows("update-to-served-flood")
+    return 2 * row["sent"] - row["stored"] - row["journal"], []
+
+
+def flood_behind(results):
+    return results.rows("update-to-served-flood")[0]["behind_most_ms"], []
+
+
+def load(measure):
+    """Of the start with a million delegations."""
+    return lambda results, what="stele": [
+        row["value"] for row in results.rows("load-tld", what=what, measure=measure)]
+
+
+def load_ratio(measure, other="knot"):
+    return lambda results: ratio(load(measure)(results), load(measure)(results, other))
+
+
+def records_per_core(results):
+    values = [results.rows("load-tld")[0]["records"] / seconds / 1e6 for seconds in load("cpu_s")(results)]
+    return statistics.median(values), [spread(values)]
+
+
+def image_bytes(results):
+    return load("served")(results)[0] / results.rows("load-tld")[0]["zone_names"], []
+
+
+def build_memory(results):
+    return ratio(load("build_rss")(results), load("served")(results))
+
+
+def beside(name, key, column, other, **more):
+    """Ours beside another server's, of the same column."""
+    return lambda results: ratio(*(results.values(name, column, **{key: server}, **more)
+                                   for server in ("stele", other)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    case: str         # of cases.py, for its noise
+    name: str
+    against: str
+    measure: object   # of Results: (value, spreads)
+    limit: float
+    at_most: bool
+    unit: str = ""
+    digits: int = 2
+
+
+AT_MOST, AT_LEAST = True, False
+GHZ = f"ns at {engines.REFERENCE_GHZ} GHz"
+TARGETS = [
+    Target("growth", "engine, hot positive, 100 K names", "the loop without lookups",
+           engine("hot positive", 100_000), 60, AT_MOST, GHZ, 1),
+    Target("growth", "engine, random positive, 10 M names", "random reads of the same memory",
+           engine("random positive", 10_000_000), 110, AT_MOST, GHZ, 1),
+    Target("growth", "engine, NXDOMAIN with NSEC3 and DO, 10 M names", "the same",
+           engine("random NXDOMAIN DO", 10_000_000), 200, AT_MOST, GHZ, 1),
+    Target("growth", "growth of a random query, smallest to largest image", "itself", grows, 2.5, AT_MOST,
+           "times"),
+    Target("rings", "whole loop, rings, hot", "5tswap on the same rings", rings("hot positive"), 10, AT_LEAST,
+           "Mq/s a core"),
+    Target("rings", "whole loop, rings, random", "the same", rings("random positive"), 6.5, AT_LEAST,
+           "Mq/s a core"),
+    Target("rings", "whole loop, rings, NXDOMAIN with DO", "the same", rings("random NXDOMAIN DO"), 4,
+           AT_LEAST, "Mq/s a core"),
+    Target("rings", "rate limits and cookies", "the same run without", limits_cost, 0.15, AT_MOST, "of the rate"),
+    Target("rings", "queries lost or wrong while images are swapped", "none", swap_faults, 0, AT_MOST, "", 0),
+    *(Target("memif", f"whole loop, memif, {case}", "testpmd 5tswap", memif(case), 0.6, AT_LEAST, "of it")
+      for case in ("hot positive", "random positive", "random NXDOMAIN DO")),
+    Target("veth-hosts", "real sockets, veth and AF_XDP", "testpmd 5tswap", veth("5tswap"), 0.95, AT_LEAST,
+           "of it"),
+    Target("veth-hosts", "real sockets, veth and AF_XDP", "Knot XDP", veth("knot-xdp"), 2.5, AT_LEAST, "times"),
+    Target("update", "one change, own time, dearest kind", "itself", own_time, 50, AT_MOST, "ms", 1),
+    Target("update-to-served", "UPDATE to served, median", "Knot, NSD", served(0.5), 50, AT_MOST, "ms", 1),
+    Target("update-to-served", "UPDATE to served, 99th percentile", "Knot, NSD", served(0.99), 100, AT_MOST,
+           "ms", 1),
+    Target("update-to-served", "200 UPDATEs a second: lost", "none", flood_lost, 0, AT_MOST, "", 0),
+    Target("update-to-served", "200 UPDATEs a second: most behind", "itself", flood_behind, 1000, AT_MOST, "ms", 0),
+    Target("axfr-in", "1 M delegations by AXFR until served", "Knot",
+           beside("axfr-in", "secondary", "wall_s", "knot"), 1, AT_MOST, "times its time"),
+    Target("axfr-out", "AXFR out", "Knot", beside("axfr-out", "server", "seconds", "knot"), 1, AT_MOST,
+           "times its time"),
+    Target("tcp", "TCP, pipelined", "Knot", beside("tcp", "server", "queries_a_second", "knot", case="tcp"), 1,
+           AT_LEAST, "times"),
+    Target("tcp", "TCP, one query at a time", "Knot",
+           beside("tcp", "server", "queries_a_second", "knot", case="tcp-1"), 1, AT_LEAST, "times"),
+    Target("tls", "TLS, pipelined", "NSD (Knot 3.2 has none)",
+           beside("tls", "server", "queries_a_second", "nsd", case="tls"), 1, AT_LEAST, "times"),
+    Target("load-tld", "zone file to answers, 1 M delegations", "Knot", load_ratio("wall_s"), 1, AT_MOST,
+           "times its time"),
+    Target("load-tld", "records compiled", "itself", records_per_core, 1, AT_LEAST, "M a second and core"),
+    Target("load-tld", "memory when served", "Knot", load_ratio("served"), 0.5, AT_MOST, "times its memory"),
+    Target("load-tld", "image, 1 M delegations", "itself", image_bytes, 120, AT_MOST, "bytes a delegated name", 1),
+    Target("load-tld", "peak memory of build", "the image", build_memory, 2, AT_MOST, "times"),
+]
+
+
+def evaluate(results, targets=None):
+    """One dictionary a target: its name, against, limit, measured and verdict, as text."""
+    rows = []
+    for target in TARGETS if targets is None else targets:
+        sign = "at most" if target.at_most else "at least"
+        row = {"name": target.name, "against": target.against,
+               "limit": f"{sign} {target.limit:g} {target.unit}".strip()}
+        try:
+            value, spreads = target.measure(results)
+        except Missing:
+            rows.append({**row, "measured": "", "verdict": "not measured"})
+            continue
+        word, why = verdict(value, target.limit, target.at_most, spreads, results.fault(target.case))
+        rows.append({**row, "measured": f"{value:,.{target.digits}f}",
+                     "verdict": f"{word} ({why})" if word == NONE else word})
+    return rows
+
+
+def table(results, targets=None):
+    """As lines of Markdown."""
+    return ["| what | against | target | measured | |", "|---|---|---|--:|---|",
+            *("| {name} | {against} | {limit} | {measured} | {verdict} |".format(**row)
+              for row in evaluate(results, targets))]
+
+
+BEGIN, END = "<!-- targets: begin -->", "<!-- targets: end -->"
+
+
+def rewrite(readme, results, link):
+    """Puts the table between the two marks of a document. ValueError if it has none."""
+    text = readme.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"{readme} has no section between '{BEGIN}' and '{END}'")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    lines = [BEGIN, f"Measured by `benchmarks/run` on {results.about.get('date', 'an unknown day')} "
+             f"([the whole report]({link})); written by `benchmarks/run --targets`.", "", *table(results), END]
+    readme.write_text(before + "\n".join(lines) + after)

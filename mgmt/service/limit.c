@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rates of replies over UDP (lib/answer/rrl.h). Where no responder stands in front, anybody may send queries with the
+ * address of somebody else. Each worker has a table of its own; the kernel spreads clients over them.
+ */
+#include "mgmt/service/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct rate_limit {
+	struct stele_rrl *rrl;
+	void *memory;
+	struct stele_rrl_settings settings;
+	uint64_t dropped, slipped; /* as counted */
+};
+
+/* But for the seed, of which each is as good. */
+static bool is_same(const struct stele_rrl_settings *a, const struct stele_rrl_settings *b)
+{
+	struct stele_rrl_settings copy;
+
+	memcpy(&copy, b, sizeof(copy));
+	memcpy(copy.seed, a->seed, sizeof(copy.seed));
+	return memcmp(a, &copy, sizeof(copy)) == 0;
+}
+
+static void free_limit(struct rate_limit *limit)
+{
+	if (!limit)
+		return;
+	free(limit->memory);
+	free(limit);
+}
+
+static struct rate_limit *new_limit(const struct stele_rrl_settings *settings)
+{
+	struct rate_limit *limit = calloc(1, sizeof(*limit));
+
+	if (!limit)
+		return NULL;
+	memcpy(&limit->settings, settings, sizeof(*settings));
+	limit->memory = aligned_alloc(64, (stele_rrl_sz(settings) + 63) / 64 * 64);
+	/* The configuration keeps to all ranges. */
+	if (!limit->memory || stele_rrl_init(limit->memory, settings, &limit->rrl, NULL) != 0) {
+		free_limit(limit);
+		return NULL;
+	}
+	return limit;
+}
+
+void worker_set(struct worker *worker, struct service_settings *settings)
+{
+	struct rate_limit *limit = worker->limit;
+
+	service_settings_release(worker->settings);
+	worker->settings = settings;
+	/* Who is over a rate stays so, whatever else is new. */
+	if (!settings->is_rate_limited) {
+		free_limit(limit);
+		worker->limit = NULL;
+	} else if (!limit || !is_same(&limit->settings, &settings->rrl)) {
+		struct rate_limit *other = new_limit(&settings->rrl);
+		if (other) {
+			free_limit(limit);
+			worker->limit = other;
+		}
+	}
+	worker->udp_answers = settings->answers[STELE_UDP];
+	worker->udp_answers.policy = worker->limit ? stele_rrl_policy : NULL;
+	worker->udp_answers.policy_user = worker->limit ? worker->limit->rrl : NULL;
+}
+
+void worker_unset(struct worker *worker)
+{
+	free_limit(worker->limit);
+	worker->limit = NULL;
+	service_settings_release(worker->settings);
+	worker->settings = NULL;
+}
+
+void limit_begin(struct worker *worker)
+{
+	if (worker->limit)
+		stele_rrl_tick(worker->limit->rrl, monotonic_ns() / 1000);
+}
+
+void limit_end(struct worker *worker)
+{
+	struct rate_limit *limit = worker->limit;
+	uint64_t dropped = 0, slipped = 0;
+
+	if (!limit)
+		return;
+	const struct stele_rrl_counters *counters = stele_rrl_counters(limit->rrl);
+	for (unsigned i = 0; i < STELE_REPLY_CLASS_CNT; i++) {
+		dropped += counters->dropped[i];
+		slipped += counters->truncated[i];
+	}
+	count_many(worker, COUNT_rrl_dropped, dropped - limit->dropped);
+	count_many(worker, COUNT_rrl_slipped, slipped - limit->slipped);
+	limit->dropped = dropped;
+	limit->slipped = slipped;
+}
+
+bool limit_passes_error(struct worker *worker, const struct stele_client *client)
+{
+	if (!worker->limit)
+		return true;
+	limit_begin(worker);
+	/* No larger than what it answers: to make it empty would save nothing. */
+	bool passes = stele_rrl_check(worker->limit->rrl, client, STELE_CLASS_ERROR) !=
+		      STELE_POLICY_DROP;
+	limit_end(worker);
+	if (!passes)
+		count(worker, COUNT_dropped);
+	return passes;
+}

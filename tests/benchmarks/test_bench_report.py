@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Targets and the report, of a folder of made-up results; and how benchmarks/run takes its command line."""
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as etree
+
+import pytest
+
+import canned
+import cases
+import tables
+import targets
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+RUN = os.path.join(ROOT, "benchmarks", "run")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    canned.write(tmp_path / "results")
+    return tmp_path / "results"
+
+
+def verdicts(folder):
+    return {(row["name"], row["against"]): (row["measured"], row["verdict"])
+            for row in targets.evaluate(targets.Results(folder))}
+
+
+# --- targets ---
+
+def test_each_target_is_judged_by_its_own_numbers(folder):
+    found = verdicts(folder)
+    assert found["engine, hot positive, 100 K names", "the loop without lookups"] == ("50.0", "reached")
+    assert found["engine, random positive, 10 M names", "random reads of the same memory"] == (
+        "160.0", "missed")
+    assert found["growth of a random query, smallest to largest image", "itself"] == ("2.00", "reached")
+    assert found["whole loop, rings, hot", "5tswap on the same rings"] == ("8.00", "missed")
+    assert found["whole loop, rings, random", "the same"] == ("8.00", "reached")
+    assert found["rate limits and cookies", "the same run without"] == ("0.12", "reached")
+    assert found["queries lost or wrong while images are swapped", "none"] == ("0", "reached")
+    assert found["whole loop, memif, hot positive", "testpmd 5tswap"] == ("0.62", "reached")
+    assert found["real sockets, veth and AF_XDP", "testpmd 5tswap"] == ("0.98", "reached")
+    assert found["real sockets, veth and AF_XDP", "Knot XDP"] == ("3.27", "reached")
+    assert found["one change, own time, dearest kind", "itself"] == ("10.0", "reached")
+    assert found["UPDATE to served, median", "Knot, NSD"] == ("60.0", "missed")
+    assert found["UPDATE to served, 99th percentile", "Knot, NSD"] == ("109.0", "missed")
+    assert found["200 UPDATEs a second: lost", "none"] == ("1", "missed")
+    assert found["200 UPDATEs a second: most behind", "itself"] == ("900", "reached")
+    assert found["AXFR out", "Knot"] == ("1.11", "missed")
+    assert found["TCP, pipelined", "Knot"] == ("1.80", "reached")
+    assert found["TLS, pipelined", "NSD (Knot 3.2 has none)"] == ("2.25", "reached")
+    assert found["zone file to answers, 1 M delegations", "Knot"] == ("0.33", "reached")
+    assert found["records compiled", "itself"] == ("1.15", "reached")
+    assert found["image, 1 M delegations", "itself"] == ("104.5", "reached")
+    assert found["peak memory of build", "the image"] == ("1.36", "reached")
+    assert len(found) == len(targets.TARGETS)
+
+
+def test_several_rates_of_a_round_count_with_the_best_one():
+    rows = [{"round": 1, "replied": 5}, {"round": 1, "replied": 9}, {"round": 2, "replied": 7}]
+    assert targets.best_of_rounds(rows) == [9, 7]
+
+
+def test_no_verdict_where_rounds_differ_too_much(folder):
+    rows = tables.read(folder / "memif.csv")
+    rows[0]["qps"] *= 2
+    tables.write(folder / "memif.csv", rows)
+    assert verdicts(folder)["whole loop, memif, hot positive", "testpmd 5tswap"][1].startswith(
+        "no verdict (spread ")
+    assert verdicts(folder)["whole loop, memif, random positive", "testpmd 5tswap"][1] == "reached"
+
+
+def test_no_verdict_on_a_busy_machine(folder):
+    rows = tables.read(folder / "noise.csv")
+    rows[0].update(before_ns=180, after_ns=190)
+    tables.write(folder / "noise.csv", rows)
+    assert "busy machine" in verdicts(folder)["engine, hot positive, 100 K names", "the loop without lookups"][1]
+    assert verdicts(folder)["whole loop, rings, hot", "5tswap on the same rings"][1] == "missed"
+
+
+def test_no_verdict_of_a_quick_run(tmp_path):
+    canned.write(tmp_path / "quick", "quick")
+    assert {word for _, word in verdicts(tmp_path / "quick").values()} == {"no verdict (quick run)"}
+
+
+def test_what_was_not_measured_is_told(folder):
+    (folder / "tls.csv").unlink()
+    assert verdicts(folder)["TLS, pipelined", "NSD (Knot 3.2 has none)"] == ("", "not measured")
+
+
+def test_each_target_belongs_to_a_case():
+    assert {target.case for target in targets.TARGETS} <= set(cases.BY_NAME)
+
+
+def test_targets_go_into_a_document(folder, tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{targets.BEGIN}\nold\n{targets.END}\nafter\n")
+    for _ in range(2):      # a second time changes nothing
+        targets.rewrite(page, targets.Results(folder), "results/x/report.md")
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith(f"{targets.END}\nafter\n") and "old" not in text
+    assert text.count("| what | against |") == 1 and "2026-01-02" in text and "results/x/report.md" in text
+    page.write_text("nothing")
+    with pytest.raises(ValueError):
+        targets.rewrite(page, targets.Results(folder), "x")
+
+
+def test_the_readme_has_a_place_for_them():
+    with open(os.path.join(ROOT, "benchmarks", "README.md"), encoding="utf-8") as file:
+        text = file.read()
+    assert text.count(targets.BEGIN) == text.count(targets.END) == 1
+
+
+# --- the report ---
+
+def command(*arguments):
+    return subprocess.run([sys.executable, RUN, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path_factory.mktemp("report") / "results"
+    canned.write(folder)
+    done = command("--report", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_report_has_all_sections(written):
+    text = (written / "report.md").read_text()
+    assert "Abacus, 2 cores" in text and "2026-01-02" in text
+    for name in ("engine", "growth", "rings", "memif", "veth-hosts", "tcp", "tls", "load-tld", "axfr-in", "axfr-out",
+                 "update-to-served", "update"):
+        title = cases.BY_NAME[name].title
+        assert f"## {title[0].upper()}{title[1:]}\n" in text, name
+    assert "| Knot XDP | 150,000 (±10%) |" in text
+    assert "- veth-root: exit status 1" in text
+    assert text.rindex("## ") == text.index("## Targets")
+    assert "\n\n\n" not in text
+
+
+def test_each_picture_of_the_report_is_there_and_well_formed(written):
+    names = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (written / "report.md").read_text())
+    assert len(names) == len(set(names)) >= 12
+    for name in names:
+        root = etree.parse(written / name).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        words = "".join(root.itertext())
+        assert "Stele" in words or name in ("engine.svg", "growth.svg", "update.svg"), name
+    assert "ns a query" in (written / "growth.svg").read_text()
+
+
+def test_the_same_numbers_give_the_same_bytes(written):
+    before = {path.name: path.read_bytes() for path in written.iterdir()}
+    assert command("--report", written).returncode == 0
+    assert {path.name: path.read_bytes() for path in written.iterdir()} == before
+    assert not re.search(rb"<dc:date>|\d{4}-\d\d-\d\dT", before["growth.svg"])
+
+
+def test_a_quick_report_says_so(tmp_path):
+    pytest.importorskip("matplotlib")
+    canned.write(tmp_path / "quick", "quick")
+    assert command("--report", tmp_path / "quick").returncode == 0
+    text = (tmp_path / "quick" / "report.md").read_text()
+    assert "Quick, no verdicts" in text and "reached" not in text.split("## Targets")[1]
+
+
+# --- the command line ---
+
+def test_list_names_all_cases():
+    done = command("--list")
+    assert done.returncode == 0 and done.stderr == ""
+    for case in cases.CASES:
+        assert re.search(rf"^{case.name} ", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--only", "engine,nothing"], "no case 'nothing'"), (["--quick", "--long"], "not allowed with"),
+    (["--report", "/nonexistent"], "no folder of results"), (["--root-zone", "/nonexistent"], "is not there"),
+    (["--nothing"], "unrecognized")])
+def test_wrong_usage_is_told(arguments, words):
+    done = command(*arguments)
+    assert done.returncode == 2 and words in done.stderr and done.stdout == ""
+
+
+def test_cases_are_chosen_by_name_or_beginning():
+    assert [case.name for case in cases.chosen("full", ["tcp", "axfr"])] == ["tcp", "axfr-in", "axfr-out"]
+    assert [case.name for case in cases.chosen("full", ["update"])] == ["update"]
+    assert all(not case.only_long for case in cases.chosen("full"))
+    assert len(cases.chosen("long")) == len(cases.CASES)
+    with pytest.raises(ValueError):
+        cases.chosen("full", ["axf"])
+
+
+def test_a_build_with_sanitizers_is_refused(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, which is asked for first")
+    build = tmp_path / "build" / "meson-info"
+    build.mkdir(parents=True)
+    for options, words in (({"b_sanitize": "address", "buildtype": "release"}, "sanitizers"),
+                           ({"b_sanitize": "none", "buildtype": "debug"}, "'debug', not 'release'")):
+        (build / "intro-buildoptions.json").write_text(json.dumps(
+            [{"name": name, "value": value} for name, value in options.items()]))
+        done = command("--no-build", "--only", "growth", "--build-dir", tmp_path / "build", "--results",
+                       tmp_path / "results")
+        assert done.returncode == 3 and words in done.stderr
+    assert not (tmp_path / "results").exists()

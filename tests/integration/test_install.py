@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `meson install` puts where, as docs/operation.md has it, and whether systemd can read the units."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import documents
+
+BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(documents.ROOT, "build")
+FILES = [
+    "bin/stele-compile", "bin/stelectl", "sbin/stele-responder", "sbin/stele-mgmtd",
+    "lib/systemd/system/stele-responder.service", "lib/systemd/system/stele-mgmtd.service",
+    "lib/sysusers.d/stele.conf", "lib/tmpfiles.d/stele.conf",
+    "share/man/man1/stele-compile.1", "share/man/man1/stelectl.1",
+    "share/man/man8/stele-responder.8", "share/man/man8/stele-mgmtd.8",
+    "share/doc/stele/responder.example.yaml", "share/doc/stele/mgmtd.example.yaml",
+    "share/doc/stele/alerts.example.yaml",
+    *("share/doc/stele/" + name for name in ("operation.md", "runbooks.md", "configuration.md", "architecture.md",
+                                             "conformance.md", "control-protocol.md", "image-format.md")),
+]
+UNITS = [name for name in FILES if name.endswith(".service")]
+
+
+def run(*words, **more):
+    done = subprocess.run([str(word) for word in words], text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module", name="installed")
+def is_installed(tmp_path_factory):
+    """The folder of the prefix, of an installation into an empty one."""
+    if not os.path.exists(BUILD + "/build.ninja"):
+        pytest.skip("there is no build directory to install from")
+    root = tmp_path_factory.mktemp("root")
+    run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root)
+    prefix = root / "usr/local"
+    if not prefix.is_dir():
+        pytest.skip("the build directory has another prefix than /usr/local")
+    return prefix
+
+
+def tree(folder):
+    return sorted(os.path.relpath(os.path.join(at, name), folder)
+                  for at, _, names in os.walk(folder) for name in names)
+
+
+def test_everything_is_in_its_place_and_nothing_else(installed):
+    assert tree(installed) == sorted(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_modes(installed, name):
+    mode = os.stat(installed / name).st_mode & 0o7777
+    assert mode == (0o755 if "bin/" in name else 0o644)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if "bin/" in name])
+def test_programs_run_from_there(installed, name):
+    """Also without the build directory's libraries: none has a path into it."""
+    assert re.search(r"^stele\S* \d+\.\d+\.\d+$", run(installed / name, "--version"), re.M)
+    dynamic = run("readelf", "-d", installed / name)
+    assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_units(installed, tmp_path, name):
+    """As systemd reads them, with the programs where the units look for them."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("not installed: systemd-analyze")
+    text = (installed / name).read_text()
+    programs = set(re.findall(r"/usr/sbin/(\S+)", text))
+    assert programs == {os.path.basename(name).removesuffix(".service")}
+    unit = tmp_path / os.path.basename(name)
+    unit.write_text(text.replace("/usr/sbin/", "%s/sbin/" % installed))
+    said = run("systemd-analyze", "verify", "--man=no", unit)
+    assert said == ""
+    page = re.search(r"^Documentation=man:([a-z-]+)\((\d)\)$", text, re.M)
+    assert (installed / "share/man" / ("man" + page[2]) / ("%s.%s" % (page[1], page[2]))).exists()
+
+
+def test_user_and_folders(installed, tmp_path):
+    """What systemd makes of the two files, in a root of their own."""
+    for name in "systemd-sysusers", "systemd-tmpfiles":
+        if not shutil.which(name):
+            pytest.skip("not installed: " + name)
+    if os.geteuid():
+        pytest.skip("needs root, to give folders away")
+    (tmp_path / "etc").mkdir()
+    run("systemd-sysusers", "--root=%s" % tmp_path, installed / "lib/sysusers.d/stele.conf")
+    user = re.search(r"^stele:[^:]*:(\d+):(\d+):", (tmp_path / "etc/passwd").read_text(), re.M)
+    assert user
+    run("systemd-tmpfiles", "--create", "--root=%s" % tmp_path, installed / "lib/tmpfiles.d/stele.conf")
+    for name in "run/stele", "var/lib/stele", "var/lib/stele/store", "var/lib/stele/mgmtd":
+        found = os.stat(tmp_path / name)
+        assert (found.st_uid, found.st_gid) == (int(user[1]), int(user[2]))
+        assert found.st_mode & 0o7777 == 0o750
+
+
+def test_as_the_page_says(tmp_path):
+    """The prefix of the page leads to the paths of the units. Nothing is built: what is configured tells."""
+    body = next(body for kind, body in documents.blocks("docs/operation.md") if "meson install" in body)
+    lines = [line.split() for line in documents.lines(body) if line.startswith("meson ")]
+    assert [words[1] for words in lines] == ["setup", "compile", "install"]
+    build = tmp_path / "build"
+    run(*(str(build) if word == "build" else word for word in lines[0]), cwd=documents.ROOT)
+    for words in lines[1:]:
+        assert words[2:] == ["-C", "build"]
+    plan = run("meson", "introspect", "--installed", build)
+    for path in "/usr/sbin/stele-responder", "/usr/sbin/stele-mgmtd", "/usr/bin/stelectl", \
+            "/usr/bin/stele-compile", "/usr/lib/systemd/system/stele-responder.service":
+        assert '"%s"' % path in plan
