@@ -36,6 +36,7 @@ KEY, ALGORITHM = "change.test.", "hmac-sha256"
 MAC, CLIENT_MAC = "02:00:5e:10:00:01", "02:00:5e:10:00:c1"
 RING = 512            # frames that a queue of AF_PACKET holds
 BURST = 32
+DRAIN_S = 20
 AFTERMATH_S = 3       # connections notice a death as late as this
 UPDATED, SIGNED, IMPORTED, RECEIVED, RECEIVED_SIGNED = (
     "updated.test.", "signed.test.", "imported.test.", "received.test.", "received-signed.test.")
@@ -241,7 +242,13 @@ class World:
         then()
 
     def end_responder(self):
-        """In order, when nothing is sent any more."""
+        """In order, when nothing is sent any more and it has read what there was."""
+        end = time.monotonic() + DRAIN_S
+        while time.monotonic() < end:
+            self.rings.look()
+            if self.node.counters_of(self.stats_path)["rx_packets"] >= self.rings.seen - self.rings.full:
+                break
+            time.sleep(0.2)
         self._end_epoch(False)
         return self.node.end()
 
