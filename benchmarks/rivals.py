@@ -13,6 +13,8 @@ import shutil
 import sqlite3
 import subprocess
 
+import cycles
+
 PACKETS_MIB = 256  # of huge pages, for the buffers of a program on DPDK
 
 
@@ -270,7 +272,7 @@ def testpmd(device, main_cpu, cpu, huge, *more):
     vdev = ",".join([f"{driver}0", *(f"{key}={value}" for key, value in arguments.items())])
     return ["dpdk-testpmd", "--no-pci", "--no-telemetry", f"--file-prefix=bench-{os.getpid()}", *memory,
             f"--lcores=0@{main_cpu},1@{cpu}", f"--vdev={vdev}", "--", "--forward-mode=5tswap", "--auto-start",
-            "--total-num-mbufs=16384", "--burst=32", *more]
+            "--total-num-mbufs=16384", "--burst=32", cycles.TESTPMD_OPTION, *more]
 
 
 TESTPMD_READY = "Checking link statuses"
