@@ -29,6 +29,7 @@ class Place:
     key: pathlib.Path = None
     certificate: pathlib.Path = None
     loaders: int = os.cpu_count()
+    transfers: bool = False    # whether 127.0.0.1 gets zones by AXFR; Knot and NSD
 
     def write(self, name, text):
         path = self.folder / name
@@ -39,6 +40,7 @@ class Place:
 def knot(place):
     listen = f'xdp:\n    listen: "{place.xdp}@{place.port}"\n' if place.xdp else ""
     zones = "".join(f'  - domain: "{apex}"\n    file: "{path}"\n' for apex, path in place.zones)
+    acl = "acl:\n  - id: local\n    address: 127.0.0.1\n    action: transfer\n" if place.transfers else ""
     config = place.write("config", f"""
 server:
     rundir: "{place.folder}"
@@ -53,9 +55,10 @@ log:
     any: warning
 database:
     storage: "{place.folder}"
-template:
+{acl}template:
   - id: default
     storage: "{place.folder}"
+    {"acl: local" if place.transfers else ""}
     zonefile-sync: -1
     journal-content: none
     semantic-checks: off
@@ -70,7 +73,9 @@ def nsd(place):
     tls-service-key: "{place.key}"
     tls-service-pem: "{place.certificate}"
 """ if place.tls_port else ""
-    zones = "".join(f'zone:\n    name: "{apex}"\n    zonefile: "{path}"\n' for apex, path in place.zones)
+    transfers = "    provide-xfr: 127.0.0.1 NOKEY\n" if place.transfers else ""
+    zones = "".join(f'zone:\n    name: "{apex}"\n    zonefile: "{path}"\n{transfers}'
+                    for apex, path in place.zones)
     config = place.write("config", f"""
 server:
     server-count: 1

@@ -329,11 +329,15 @@ void stele_daemon_served(void *user, uint64_t generation)
 		struct stele_managed_zone *next = zone->next_unserved;
 		zone->unserved = false;
 		learn_served(image, zone);
+		bool due = zone->notify_due;
 		/* One that changes all the time is told of whenever something new of it is served. */
-		if (zone->notify_due)
+		if (due)
 			tell_secondaries(daemon, zone);
-		if (zone->generation > generation)
+		if (zone->generation > generation) {
+			/* Who was told now finds a serial before the last one, and has to be told again. */
+			zone->notify_due = due;
 			put_unserved(daemon, zone);
+		}
 		zone = next;
 	}
 	stele_images_put(image);

@@ -46,6 +46,25 @@ struct stele_rdata_shape stele_rdata_shape_of(uint16_t type)
 	}
 }
 
+unsigned stele_rdata_compressible_cnt(uint16_t type)
+{
+	/* MX is the last type with names of RFC 1035; of those before it each name may be. */
+	return type <= STELE_TYPE_MX ? stele_rdata_shape_of(type).name_cnt : 0;
+}
+
+unsigned stele_rdata_compressible_names(uint16_t type, const uint8_t *rdata, size_t rdata_len,
+					uint16_t pos[2])
+{
+	unsigned cnt = stele_rdata_compressible_cnt(type);
+	size_t at = stele_rdata_shape_of(type).fixed_sz;
+	for (unsigned i = 0; i < cnt; i++) {
+		pos[i] = (uint16_t)at;
+		if (i + 1 < cnt)
+			at += stele_name_length(rdata + at, rdata_len - at);
+	}
+	return cnt;
+}
+
 bool stele_rdata_canonical(uint16_t type, const uint8_t *rdata, size_t len, uint8_t *ret_rdata)
 {
 	struct stele_rdata_shape shape = stele_rdata_shape_of(type);

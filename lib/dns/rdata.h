@@ -6,8 +6,8 @@
  * Where names stand in an rdata.
  *
  * An rdata with names that matter is: some fixed bytes, some character strings, some names, and a tail.
- * One table of that serves who expands names of a message that came in (RFC 3597 section 4) and who
- * lowers them for the canonical form (RFC 4034 section 6.2, without NSEC and HINFO as RFC 6840 section
+ * One table of that serves who expands names of a message that came in (RFC 3597 section 4), who
+ * compresses those that go out, and who lowers them for the canonical form (RFC 4034 section 6.2, without NSEC and HINFO as RFC 6840 section
  * 5.1 has it): both lists name the same types. A6, a third shape that nobody serves, is left out.
  *
  * All functions are pure and thread safe.
@@ -28,6 +28,19 @@ struct stele_rdata_shape {
 
 /* The shape of the rdata of `type`; with no names at all for a type that is not in the table. */
 struct stele_rdata_shape stele_rdata_shape_of(uint16_t type);
+
+/*
+ * How many names of `type` may be compressed (RFC 3597 section 4): those of the types that RFC 1035 has
+ * with names, which are NS, MD, MF, CNAME, SOA, MB, MG, MR, PTR, MINFO, MX. 0 to 2.
+ */
+unsigned stele_rdata_compressible_cnt(uint16_t type);
+
+/*
+ * Where these stand: writes their offsets to `pos` and returns how many there are. `rdata` must be valid and
+ * not compressed.
+ */
+unsigned stele_rdata_compressible_names(uint16_t type, const uint8_t *rdata, size_t rdata_len,
+					uint16_t pos[2]);
 
 /*
  * The canonical form of an rdata (RFC 4034 section 6.2): copies `len` bytes with the names of the

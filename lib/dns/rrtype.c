@@ -144,33 +144,6 @@ int stele_rrtype_from_text(const char *text, size_t text_len)
 	return value <= 65535 ? (int)value : -1;
 }
 
-unsigned stele_rdata_compressible_names(uint16_t type, const uint8_t *rdata, size_t rdata_len,
-					uint16_t pos[2])
-{
-	switch (type) {
-	case STELE_TYPE_NS:
-	case STELE_TYPE_MD:
-	case STELE_TYPE_MF:
-	case STELE_TYPE_CNAME:
-	case STELE_TYPE_MB:
-	case STELE_TYPE_MG:
-	case STELE_TYPE_MR:
-	case STELE_TYPE_PTR:
-		pos[0] = 0;
-		return 1;
-	case STELE_TYPE_MX:
-		pos[0] = 2;
-		return 1;
-	case STELE_TYPE_SOA:
-	case STELE_TYPE_MINFO:
-		pos[0] = 0;
-		pos[1] = (uint16_t)stele_name_length(rdata, rdata_len);
-		return 2;
-	default:
-		return 0;
-	}
-}
-
 int stele_rdata_additional_name(uint16_t type)
 {
 	switch (type) {

@@ -62,15 +62,6 @@ const char *stele_rrtype_to_text(uint16_t type, char text[STELE_RRTYPE_TEXT_MAX]
 int stele_rrtype_from_text(const char *text, size_t text_len);
 
 /*
- * Where names stand in an rdata: the one list from which compression, lower-casing and additional
- * processing follow. Writes the byte offsets of the names to `pos` and returns how many there are
- * (0 … 2). Only for the types of RFC 1035 whose names may be compressed (RFC 3597 section 4): NS, MD,
- * MF, CNAME, SOA, MB, MG, MR, PTR, MINFO, MX. `rdata` must be valid.
- */
-unsigned stele_rdata_compressible_names(uint16_t type, const uint8_t *rdata, size_t rdata_len,
-					uint16_t pos[2]);
-
-/*
  * Offset in the rdata of the name whose addresses belong into the additional section (NS: 0, MX: 2,
  * SRV: 6); -1 for types without.
  */

@@ -2,6 +2,7 @@
 #include "lib/dns/writer.h"
 
 #include "lib/base/bytes.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 
 #include <stdbool.h>

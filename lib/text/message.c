@@ -2,6 +2,7 @@
 #include "lib/text/message.h"
 
 #include "lib/base/bytes.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 
 #include <stdlib.h>
@@ -134,35 +135,12 @@ void stele_message_free(struct stele_message *message)
 	message->rrs = NULL;
 }
 
-/* How many names of a type may be compressed, and how many bytes stand before the first of them
- * (RFC 3597 section 4). */
-static unsigned compressible(uint16_t type, size_t *ret_before)
-{
-	*ret_before = type == STELE_TYPE_MX ? 2 : 0;
-	switch (type) {
-	case STELE_TYPE_NS:
-	case STELE_TYPE_MD:
-	case STELE_TYPE_MF:
-	case STELE_TYPE_CNAME:
-	case STELE_TYPE_MB:
-	case STELE_TYPE_MG:
-	case STELE_TYPE_MR:
-	case STELE_TYPE_PTR:
-	case STELE_TYPE_MX:
-		return 1;
-	case STELE_TYPE_SOA:
-	case STELE_TYPE_MINFO:
-		return 2;
-	default:
-		return 0;
-	}
-}
-
 long stele_message_rdata(const struct stele_message *message, const struct stele_message_rr *rr,
 			 uint8_t *rdata, size_t max)
 {
-	size_t end = rr->rdata_off + rr->rdata_len, at = rr->rdata_off, before;
-	unsigned name_cnt = compressible(rr->type, &before);
+	size_t end = rr->rdata_off + rr->rdata_len, at = rr->rdata_off;
+	unsigned name_cnt = stele_rdata_compressible_cnt(rr->type);
+	size_t before = stele_rdata_shape_of(rr->type).fixed_sz;
 	size_t out = 0;
 	if (name_cnt > 0) {
 		if (rr->rdata_len < before)

@@ -2,7 +2,7 @@
 #include "lib/zone/rdata.h"
 
 #include "lib/dns/name.h"
-#include "lib/dns/rrtype.h"
+#include "lib/dns/rdata.h"
 
 #include <string.h>
 
@@ -22,44 +22,16 @@ static size_t name_end(const uint8_t *rdata, size_t len, size_t at)
 
 static struct names_run names_of(uint16_t type, const uint8_t *rdata, size_t len)
 {
-	size_t at = 0;
-	switch (type) {
-	case STELE_TYPE_NS:
-	case STELE_TYPE_MD:
-	case STELE_TYPE_MF:
-	case STELE_TYPE_CNAME:
-	case STELE_TYPE_MB:
-	case STELE_TYPE_MG:
-	case STELE_TYPE_MR:
-	case STELE_TYPE_PTR:
-	case STELE_TYPE_DNAME:
-		return (struct names_run){0, len};
-	case STELE_TYPE_SOA:
-	case STELE_TYPE_MINFO:
-	case 17: /* RP */
-		return (struct names_run){0, name_end(rdata, len, name_end(rdata, len, 0))};
-	case STELE_TYPE_MX:
-	case 18: /* AFSDB */
-	case 21: /* RT */
-	case 36: /* KX */
-		return (struct names_run){2, name_end(rdata, len, 2)};
-	case 26: /* PX */
-		return (struct names_run){2, name_end(rdata, len, name_end(rdata, len, 2))};
-	case STELE_TYPE_SRV:
-		return (struct names_run){6, name_end(rdata, len, 6)};
-	case STELE_TYPE_SIG:
-	case STELE_TYPE_RRSIG:
-		return (struct names_run){18, name_end(rdata, len, 18)};
-	case 30: /* NXT */
-		return (struct names_run){0, name_end(rdata, len, 0)};
-	case 35: /* NAPTR: two numbers, three strings, a name */
-		at = 4;
-		for (unsigned i = 0; i < 3 && at < len; i++)
-			at += 1u + rdata[at];
-		return (struct names_run){at, name_end(rdata, len, at)};
-	default:
+	struct stele_rdata_shape shape = stele_rdata_shape_of(type);
+	if (shape.name_cnt == 0)
 		return (struct names_run){0, 0};
-	}
+	size_t at = shape.fixed_sz;
+	for (unsigned i = 0; i < shape.string_cnt && at < len; i++)
+		at += 1u + rdata[at];
+	struct names_run run = {at, at};
+	for (unsigned i = 0; i < shape.name_cnt; i++)
+		run.end = name_end(rdata, len, run.end);
+	return run;
 }
 
 static uint8_t lower(uint8_t c)

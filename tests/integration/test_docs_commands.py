@@ -33,6 +33,7 @@ HELD = [
     ("scripts/test", "runs this"),
     ("scripts/check-style", "a check of its own, step of .ci/run"),
     ("scripts/check-headers", "a check of its own, step of .ci/run"),
+    ("scripts/soak", "runs for minutes; tests/soak/test_soak.py in short"),
     ("scripts/install-deps", "installs packages; here only its options"),
     ("meson setup build --prefix=/usr", "tests/integration/test_install.py::test_as_the_page_says"),
     ("meson compile -C build", "tests/integration/test_install.py::test_as_the_page_says"),

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """UPDATE through the whole daemon: nsupdate at one end, answers and secondaries at the other."""
+import contextlib
+import socket
 import subprocess
 import threading
 
+import dns.message
+import dns.opcode
 import dns.query
 import dns.update
 import pytest
 
 import mgmtd
 import peers
+import stele
 from conftest import need
 
 ZONE = """$TTL 300
@@ -83,6 +88,60 @@ def test_reaches_a_secondary():
             assert nsupdate(daemon, "add new.a.test 60 A 192.0.2.2").returncode == 0
             secondary.wait("a.test", 2)
             assert secondary.query("new.a.test", "A").answer[0][0].address == "192.0.2.2"
+
+
+class Told(threading.Thread):
+    """A secondary that asks for the serial whenever it is notified, and never else."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.port, self.primary, self.seen = self.sock.getsockname()[1], None, []
+
+    def run(self):
+        while True:
+            wire, peer = self.sock.recvfrom(4096)
+            notify = dns.message.from_wire(wire)
+            if notify.opcode() != dns.opcode.NOTIFY:
+                return
+            self.sock.sendto(dns.message.make_response(notify).to_wire(), peer)
+            self.seen.append(self.primary.serial("a.test"))
+
+    def end(self):
+        message = dns.message.make_query("a.test", "SOA")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(message.to_wire(), ("127.0.0.1", self.port))
+        self.join(20)
+        self.sock.close()
+
+
+def test_told_of_the_last_change(tmp_path):
+    """Of one that comes while the one before it is compiled, too: told of that one, a secondary does not see it yet."""
+    told = Told()
+    compiled = tmp_path / "compiled"
+    slow = tmp_path / "slow-compiler"
+    # What it says is what the daemon waits for.
+    slow.write_text('#!/bin/sh\nsaid=$("%s" "$@")\nstatus=$?\ntouch "%s"\nsleep 1\nprintf "%%s\\n" "$said"\n'
+                    'exit $status\n' % (stele.binary(), compiled))
+    slow.chmod(0o755)
+    with primary(remotes=[{"id": "s", "addresses": ["127.0.0.1"], "port": told.port}], compiler=str(slow),
+                 templates=[{"id": "default", "allow_update": ["changer"], "notify": ["s"]}]) as daemon:
+        told.primary = daemon
+        told.start()
+        try:
+            daemon.wait("a.test", 1)
+            for round in range(3):
+                with contextlib.suppress(FileNotFoundError):
+                    compiled.unlink()
+                assert nsupdate(daemon, "add first%d.a.test 60 TXT x" % round).returncode == 0
+                daemon.wait_for(compiled.exists)
+                assert nsupdate(daemon, "add second%d.a.test 60 TXT x" % round).returncode == 0
+                serial = 3 + 2 * round
+                daemon.wait("a.test", serial)
+                daemon.wait_for(lambda serial=serial: told.seen and told.seen[-1] == serial, 10)
+        finally:
+            told.end()
 
 
 def test_many_at_once():

@@ -49,6 +49,7 @@ class Soak:
             load.StreamChecker(world, histories, seed, "tcp", "tcp", 0.1),
             load.StreamChecker(world, histories, seed, "tcp too", "tcp", 0.2)]
         self.flooder = flood.Flooder(world, [soak_world.UPDATED, soak_world.SIGNED], seed, asked.flood)
+        world.kept = lambda: self.flooder.kept
         self.watch, self.faults = watch.Watch(world), faults.Faults(world, seed, self.changers)
         self.balance = Balance(seed=seed, seconds=asked.length, build=asked.sanitized or asked.build,
                                sanitized=bool(asked.sanitized))
@@ -116,13 +117,14 @@ class Soak:
                 if isinstance(value, int):
                     total[name] = total.get(name, 0) + value
         self.total = total
-        bound = sum(epoch["bound"] for epoch in self.world.epochs)
+        nobody, unsure, kept = (sum(epoch[key] for epoch in world.epochs) for key in ("nobody", "unsure", "kept"))
         add = self.balance.add
         seen, full = (sum(epoch[key] for epoch in world.epochs) for key in ("seen", "full"))
         unread = sum(epoch["seen"] - epoch["full"] - epoch["counters"]["rx_packets"] for epoch in world.epochs
                      if epoch["killed"])
-        add(Line("frames that came to the port", wire["rx"] - self.offset["rx"], {"for the responder": seen, "fragments, which the kernel keeps": self.flooder.kept},
-                 -bound, bound, why="nobody there, in %d deaths of the responder" % kills))
+        add(Line("frames that came to the port", wire["rx"] - self.offset["rx"], {"for the responder": seen, "fragments, which the kernel keeps": self.flooder.kept,
+                  "with nobody there, in %d deaths" % kills: nobody}, -kept, unsure,
+                 "while it was looked whether somebody is there"))
         # The counters of one that died are read from shared memory; only its last burst may be missing.
         add(Line("frames for the responder", seen,
                  {"counted as received": total["rx_packets"], "found the ring full": full,
@@ -142,7 +144,7 @@ class Soak:
         add(Nothing("laws that a living responder broke", [
             "%d left over" % epoch["counters"]["balance"] for epoch in self.world.epochs
             if epoch["counters"]["balance"] and not epoch["killed"]]))
-        self.add_questions(bound + unread + full)
+        self.add_questions(nobody + unsure + unread + full)
         flooded = sum(self.flooder.sent.values())
         add(Limit("frames of floods", flooded, 1, wire["rx"], "frames"))
         for kind, value in self.flooder.sent.items():

@@ -45,6 +45,9 @@ def prepare(asked):
     subprocess.run(["ninja", "-C", build, *PROGRAMS.values()], check=True, stdout=subprocess.DEVNULL)
     for variable, program in PROGRAMS.items():
         os.environ[variable] = os.path.join(build, program)
+    libraries = subprocess.run(["ldd", os.environ["STELE_MGMTD"]], check=True, stdout=subprocess.PIPE, text=True).stdout
+    if asked.sanitized and "libasan" not in libraries and "libtsan" not in libraries:
+        sys.exit("soak: the programs in %s are without a sanitizer" % build)
     # What the sanitizer holds back of freed memory would look like a leak.
     os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=1:thread_local_quarantine_size_kb=64")
     os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")

@@ -36,6 +36,7 @@ KEY, ALGORITHM = "change.test.", "hmac-sha256"
 MAC, CLIENT_MAC = "02:00:5e:10:00:01", "02:00:5e:10:00:c1"
 RING = 512            # frames that a queue of AF_PACKET holds
 BURST = 32
+DRAIN_S = 20
 AFTERMATH_S = 3       # connections notice a death as late as this
 UPDATED, SIGNED, IMPORTED, RECEIVED, RECEIVED_SIGNED = (
     "updated.test.", "signed.test.", "imported.test.", "received.test.", "received-signed.test.")
@@ -116,6 +117,7 @@ class World:
         self.mounted, self.epochs, self.troubles = False, [], []
         self.lock = threading.Lock()
         self.deaths = {"responder": 0, "daemon": 0}
+        self.kept = lambda: 0      # frames that the kernel kept, by who sends them
         try:
             self._build(zones, disk_mb)
         except BaseException:
@@ -210,30 +212,44 @@ class World:
         self.stats_path = self.node.request("stats")["path"]
         self.rings = Rings(self.node.process.pid)
 
-    def _end_epoch(self, bound, killed):
-        """`bound`: of the frames for which there was no ring."""
+    def _end_epoch(self, killed):
         self.rings.close()
         counters = self.node.counters_of(self.stats_path)
-        self.epochs.append({"counters": counters, "bound": bound, "killed": killed, "seen": self.rings.seen,
-                            "full": self.rings.full})
+        self.epochs.append({"counters": counters, "killed": killed, "seen": self.rings.seen, "full": self.rings.full,
+                            "nobody": 0, "unsure": 0, "kept": 0})
 
-    def kill_responder(self):
-        before = self.node.wire_counts()
+    def _received(self):
+        return self.node.wire_counts()["rx"]
+
+    def kill_responder(self, meanwhile=lambda: None, then=lambda: None):
+        """And start it again. Frames that come while there is no ring are counted at the cable; those that come while
+        cable and ring are looked at, one after the other, are those of which one cannot be sure."""
+        kept = self.kept()
         self.node.kill()
+        first = self._received()
         # Its counters are in a file of shared memory, which nobody has removed.
-        self._end_epoch(None, True)
+        self._end_epoch(True)
+        gone = self._received()
+        meanwhile()
         self.node.start()
-        self._began_again(before)
-
-    def _began_again(self, before):
-        self.deaths["responder"] += 1
         self.begin_epoch()
-        after = self.node.wire_counts()
-        self.epochs[-1]["bound"] = after["rx"] - before["rx"]
+        back = self._received()
+        self.rings.look()
+        last = self._received()
+        self.epochs[-1].update(nobody=back - gone - self.rings.seen, unsure=gone - first + last - back,
+                               kept=self.kept() - kept)
+        self.deaths["responder"] += 1
+        then()
 
     def end_responder(self):
-        """In order, when nothing is sent any more."""
-        self._end_epoch(0, False)
+        """In order, when nothing is sent any more and it has read what there was."""
+        end = time.monotonic() + DRAIN_S
+        while time.monotonic() < end:
+            self.rings.look()
+            if self.node.counters_of(self.stats_path)["rx_packets"] >= self.rings.seen - self.rings.full:
+                break
+            time.sleep(0.2)
+        self._end_epoch(False)
         return self.node.end()
 
     # ---- what is hurt ----
@@ -266,15 +282,12 @@ class World:
 
     def kill_both(self, daemon_first):
         """The addresses that the daemon listens on are gone with the responder, and come with it."""
-        before = self.node.wire_counts()
         self.daemon.end(signal.SIGKILL)
-        self.node.kill()
-        self._end_epoch(None, True)
-        starts = [self.daemon.start, self.node.start]
-        for start in starts if daemon_first else reversed(starts):
-            start()
+        if daemon_first:
+            self.kill_responder(meanwhile=self.daemon.start)
+        else:
+            self.kill_responder(then=self.daemon.start)
         self.deaths["daemon"] += 1
-        self._began_again(before)
 
     def compilers(self):
         """The processes that the daemon runs: {pid: state}"""

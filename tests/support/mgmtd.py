@@ -125,11 +125,12 @@ class Daemon:
                 for name, algorithm in self.keys.items()))
 
     def _write(self, name, mode, text):
-        """Whole at any time, for a daemon that starts meanwhile."""
-        with open(os.open(self.path(name + ".new"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode), "w",
+        """Whole at any time, for a daemon that starts meanwhile. A link leads to where there is room."""
+        path = os.path.realpath(self.path(name))
+        with open(os.open(path + ".new", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode), "w",
                   encoding="utf-8") as file:
             file.write(text)
-        os.rename(self.path(name + ".new"), self.path(name))
+        os.rename(path + ".new", path)
 
     def load(self, zone, text):
         """As an operator does it: a zone file by `stele-compile import`, whether the daemon runs or not."""

@@ -8,6 +8,7 @@
 
 #include "lib/base/error.h"
 #include "lib/dns/name.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 
 #include <errno.h>

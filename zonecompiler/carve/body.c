@@ -3,6 +3,7 @@
 
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 
 /* Owner pointer, type, class, TTL, rdata length. */

@@ -2,6 +2,7 @@
 #include "zonecompiler/inspect/walk.h"
 
 #include "lib/dns/message.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
 #include "zonecompiler/reference/reference.h"
 
 #include "lib/base/bytes.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 #include "lib/text/rdata_text.h"
 
