@@ -258,24 +258,35 @@ def axfr_out(results):
     return seconds_table(results, "axfr-out", "server", "seconds")
 
 
-@section("update-to-served")
-def update_to_served(results):
-    rows = results.rows("update-to-served")
+def served_table(results, name, title):
+    """Of each server, with a picture; lines."""
+    rows = results.rows(name)
     by_server = {}
     for row in rows:
         by_server.setdefault(rivals.TITLES[row["server"]], []).append(row["both_ms"])
-    lines, path = picture(results, "update-to-served", "From UPDATE to answer")
-    plots.shares(path, f"From an UPDATE until it is served, {rows[0]['names']:,} names", "milliseconds",
+    lines, path = picture(results, name, title)
+    plots.shares(path, f"{title}, {rows[0]['names']:,} names", "milliseconds",
                  by_server, [(0.5, 50, "target, median"), (0.99, 100, "target, 99 %")])
     lines += ["| server | median ms | 90 % | 99 % | most |", "|---|--:|--:|--:|--:|"]
     lines += [f"| {server} | {statistics.median(values):.1f} | {percentile(values, 0.9):.1f} | "
               f"{percentile(values, 0.99):.1f} | {max(values):.1f} |" for server, values in by_server.items()]
+    return lines
+
+
+@section("update-to-served")
+def update_to_served(results):
+    lines = served_table(results, "update-to-served", "From an UPDATE until it is served")
     if results.has("update-to-served-flood"):
         row, = results.rows("update-to-served-flood")
         lines += ["", f"{row['rate']} UPDATEs a second for {row['seconds']} s: of {row['sent']:,} {row['stored']:,} are stored, "
                   f"{row['journal']:,} in the journal; what is served was {row['behind_median_ms']:.0f} ms behind "
                   f"(median), {row['behind_most_ms']:.0f} ms at most."]
     return lines
+
+
+@section("update-to-served-signed")
+def update_to_served_signed(results):
+    return served_table(results, "update-to-served-signed", "From an UPDATE of a signed name until it is served")
 
 
 @section("update")

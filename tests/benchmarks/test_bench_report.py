@@ -135,7 +135,7 @@ def test_the_report_has_all_sections(written):
     text = (written / "report.md").read_text()
     assert "Abacus, 2 cores" in text and "2026-01-02" in text
     for name in ("engine", "growth", "rings", "memif", "veth-hosts", "tcp", "tls", "load-tld", "axfr-in", "axfr-out",
-                 "update-to-served", "update"):
+                 "update-to-served", "update-to-served-signed", "update"):
         title = cases.BY_NAME[name].title
         assert f"## {title[0].upper()}{title[1:]}\n" in text, name
     assert "| Knot XDP | 150,000 (±10%) |" in text
