@@ -122,8 +122,9 @@ class Soak:
         seen, full = (sum(epoch[key] for epoch in world.epochs) for key in ("seen", "full"))
         unread = sum(epoch["seen"] - epoch["full"] - epoch["counters"]["rx_packets"] for epoch in world.epochs
                      if epoch["killed"])
-        add(Line("frames that came to the port", wire["rx"] - self.offset["rx"], {"for the responder": seen, "fragments, which the kernel keeps": self.flooder.kept,
-                  "with nobody there, in %d deaths" % kills: nobody}, -kept, unsure,
+        add(Line("frames that came to the port", wire["rx"] - self.offset["rx"], {
+            "for the responder": seen, "fragments, which the kernel keeps": self.flooder.kept,
+            "with nobody there, in %d deaths" % kills: nobody}, -kept, unsure,
                  "while it was looked whether somebody is there"))
         # The counters of one that died are read from shared memory; only its last burst may be missing.
         add(Line("frames for the responder", seen,
