@@ -73,8 +73,8 @@ void stele_nsec3_stage_pick(struct fetch *f)
 	f->matched = false;
 	while (i < f->hi && stele_get_le64(prefixes + 8 * (size_t)i) == f->key) {
 		/* Either the hash itself or one that shares 64 bits with it. */
-		const uint8_t *entry = (const uint8_t *)f->at +
-				       stele_get_le32(offsets + 4 * (size_t)i);
+		const uint8_t *entry =
+			(const uint8_t *)f->at + stele_get_le32(offsets + 4 * (size_t)i);
 		int c = memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ);
 		f->matched = c == 0;
 		if (c > 0)

@@ -74,7 +74,7 @@ struct fetch {
 	const uint8_t *result; /* record or entry; NULL: not there. Its name is not yet compared. */
 
 	/* ---- FETCH_NSEC3 ---- */
-	const uint8_t *hash;                        /* 20 bytes */
+	const uint8_t *hash;                       /* 20 bytes */
 	const uint8_t *table, *prefixes, *offsets; /* stages: the bucket's; the block's */
 };
 #define FETCH_MAX 16

@@ -123,8 +123,7 @@ SHA_NI_INLINE __m128i load(const uint8_t *p)
 /* The words of a message are big-endian, and the first of four stands in the highest place. */
 SHA_NI_INLINE __m128i reversed(__m128i bytes)
 {
-	return _mm_shuffle_epi8(bytes,
-				_mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL));
+	return _mm_shuffle_epi8(bytes, _mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL));
 }
 
 SHA_NI static void compress_sha_ni(uint32_t h[5], const uint8_t *p, size_t block_cnt)

@@ -22,7 +22,7 @@ void stele_nsec3_hash(const uint8_t *name, size_t name_len, const uint8_t *salt,
 #define STELE_NSEC3_JOB_SLACK 64
 struct stele_nsec3_job {
 	const uint8_t *name; /* in a buffer that goes on for STELE_NSEC3_JOB_SLACK bytes from here */
-	const uint8_t *salt; /* not NULL, even if it has no bytes */
+	const uint8_t *salt;        /* not NULL, even if it has no bytes */
 	uint8_t *hash;              /* STELE_NSEC3_HASH_SZ bytes, where the result goes */
 	uint8_t name_len, salt_len; /* name_len: 1 ... 255 */
 	uint16_t iterations;

@@ -242,7 +242,8 @@ static inline const uint8_t *stele_zone_soa_body(const struct stele_zone *zone)
 
 static inline struct stele_view_nsec3 stele_nsec3_block_parts(const uint8_t *block)
 {
-	const struct stele_nsec3_block *head = (const struct stele_nsec3_block *)(const void *)block;
+	const struct stele_nsec3_block *head =
+		(const struct stele_nsec3_block *)(const void *)block;
 	return (struct stele_view_nsec3){
 		.table = block + stele_le32(head->table_off),
 		.prefixes = block + stele_le32(head->prefixes_off),
