@@ -15,7 +15,7 @@ static bool datagram_is_sound(const uint8_t *addresses, uint32_t addresses_sz, u
 #endif
 
 /* Below, adding up a body costs less than what its two ends cost. */
-#if defined(__AVX2__)
+#if defined(FRAME_AVX2)
 enum { KNOWN_SUM_MIN = 160 };
 #else
 enum { KNOWN_SUM_MIN = 96 };
@@ -47,7 +47,7 @@ static inline uint64_t payload_sum(const uint8_t *payload, const struct stele_re
 /* The frame's destination was this port. */
 FRAME_INLINE void put_ethernet(const struct stele_frame_port *port, uint8_t *frame)
 {
-#if defined(__AVX2__)
+#if defined(FRAME_AVX2)
 	(void)port;
 	const __m128i swapped = _mm_setr_epi8(6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 12, 13, 14, 15);
 	__m128i start = _mm_loadu_si128((const __m128i *)(const void *)frame);

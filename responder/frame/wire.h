@@ -14,12 +14,12 @@
 #include "responder/frame/frame.h"
 
 #include <assert.h>
-#if defined(__AVX2__)
+#if defined(FRAME_AVX2)
 #include <immintrin.h>
 #endif
 
 /* parse.c and reply.c are built twice (meson.build). */
-#if defined(__AVX2__)
+#if defined(FRAME_AVX2)
 #define FRAME_VARIANT(name) name##_avx2
 #else
 #define FRAME_VARIANT(name) name##_portable
@@ -123,7 +123,7 @@ extern const uint8_t stele_frame_tail_mask[64];
  *
  * The bytes of such a tail are in the other halves of their words if it begins at an odd place.
  */
-#if defined(__AVX2__)
+#if defined(FRAME_AVX2)
 
 static inline __m256i sum_load_32(const uint8_t *p)
 {
@@ -157,7 +157,7 @@ FRAME_INLINE uint64_t sum_bytes(const uint8_t *p, uint32_t len)
 		_mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)));
 }
 
-#endif /* __AVX2__ */
+#endif /* FRAME_AVX2 */
 
 /* Two 64-bit words; SSE2 and NEON have them everywhere. */
 typedef uint64_t sum_lanes __attribute__((vector_size(16)));
@@ -185,7 +185,7 @@ static inline uint64_t sum_finish(sum_lanes lanes)
 	return sum;
 }
 
-#if !defined(__AVX2__)
+#if !defined(FRAME_AVX2)
 FRAME_INLINE uint64_t sum_bytes(const uint8_t *p, uint32_t len)
 {
 	sum_lanes a = {0, 0}, b = {0, 0};
