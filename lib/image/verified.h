@@ -49,7 +49,4 @@ int stele_view_verify_with(const struct stele_view *view,
 /* NULL is fine. */
 void stele_verified_free(struct stele_verified *verified);
 
-/* Bytes of memory that it takes, what it shares with others included. */
-size_t stele_verified_sz(const struct stele_verified *verified);
-
 #endif

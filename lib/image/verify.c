@@ -339,15 +339,3 @@ void stele_verified_free(struct stele_verified *verified)
 	free(verified->zones);
 	free(verified);
 }
-
-size_t stele_verified_sz(const struct stele_verified *verified)
-{
-	size_t size = sizeof(*verified) + verified->zone_cnt * sizeof(*verified->zones) +
-		      verified->shard_cnt * sizeof(*verified->chains) +
-		      verified->name_shard_cnt * sizeof(*verified->counts);
-	for (uint64_t i = 0; i < verified->name_shard_cnt; i++)
-		if (verified->counts[i] != NULL)
-			size += sizeof(struct verify_counts) +
-				verified->counts[i]->slot_cnt * sizeof(uint32_t);
-	return size;
-}

@@ -164,11 +164,6 @@ static void on_timer(evutil_socket_t fd, short events, void *user)
 	pidfd_send_signal(child->pid_fd, SIGKILL, NULL, 0);
 }
 
-void stele_child_end(struct stele_child *child)
-{
-	pidfd_send_signal(child->pid_fd, SIGKILL, NULL, 0);
-}
-
 void stele_child_kill(struct stele_child *child)
 {
 	siginfo_t info;

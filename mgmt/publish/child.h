@@ -42,9 +42,6 @@ struct stele_child_settings {
 int stele_child_start(struct stele_loop *loop, const struct stele_child_settings *settings,
 		      struct stele_child **ret_child, struct stele_error *reterr);
 
-/* Kills it without waiting: `done` is called when it has ended. */
-void stele_child_end(struct stele_child *child);
-
 /* Kills it, waits for its end, frees it; `done` is not called. NULL is fine. */
 void stele_child_kill(struct stele_child *child);
 
