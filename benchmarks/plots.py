@@ -39,10 +39,10 @@ def _save(figure, path):
     pyplot.close(figure)
 
 
-def bars(path, title, unit, panels, log=False):
+def bars(path, title, unit, panels, one_scale=True):
     """
     Panels beside one another, {panel: {label: [values of the rounds]}}: a bar for the median, a whisker from
-    the smallest to the largest, the number at its end.
+    the smallest to the largest, the number at its end. `one_scale`: of all panels, which then can be compared.
     """
     labels = list(dict.fromkeys(label for values in panels.values() for label in values))
     columns = min(len(panels), 2)
@@ -67,9 +67,8 @@ def bars(path, title, unit, panels, log=False):
                           fontsize=8)
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.4, -0.6)
-        if log:
-            axes.set_xscale("log")
-        axes.set_xlim(None if log else 0, highest * (4 if log else 1.18))
+        own = max((max(values) for values in by_label.values()), default=1)
+        axes.set_xlim(0, (highest if one_scale else own) * 1.18 or 1)
         axes.xaxis.set_major_formatter(lambda value, _: short(value))
         axes.set_xlabel(unit)
         axes.grid(axis="x", color="#e6e6e6")
@@ -86,9 +85,8 @@ def _label_ends(axes, ends):
     last = -math.inf
     for x, y, text, each in sorted(ends, key=lambda end: end[1]):
         place = max(y, last + height * 0.055)
-        axes.annotate(text, (x, y), (8, 0), textcoords="offset points", va="center", color=each,
-                      fontsize=8) if place == y else axes.annotate(
-                          text, (x, place), (8, 0), textcoords="offset points", va="center", color=each, fontsize=8)
+        axes.annotate(text, (x, place), (8, 0), textcoords="offset points", va="center", color=each,
+                      fontsize=8)
         last = place
 
 
@@ -116,7 +114,10 @@ def curve(path, title, x_label, y_label, series):
 
 
 def shares(path, title, x_label, series, limits=()):
-    """{label: [values]}: which share of the values is at most so large. `limits`: (share, value, text) that are asked for."""
+    """
+    {label: [values]}: which share of the values is at most so large. `limits`: (share, value, text) that are
+    asked for.
+    """
     figure, axes = pyplot.subplots(figsize=(8, 3.8), layout="constrained")
     for label, values in series.items():
         ordered = sorted(values)

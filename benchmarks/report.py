@@ -173,7 +173,7 @@ def memory_of_all(results):
             if row["server"] != "5tswap"}
     lines, path = picture(results, "memory", "Memory a name")
     plots.bars(path, "Resident memory a name, when all is loaded", "bytes a name (a record, of the root zone)",
-               panels, log=True)
+               panels, one_scale=False)
     return ["", "Memory in all sets of zones; what a program needs whatever its zones counts too, and Stele's has "
             "room for one update beside the image.", *lines]
 
@@ -215,10 +215,10 @@ def load(results, name):
                       "bytes a name": [value / rows[0]["zone_names"] for value in by["served"]]}
              for server, by in table.items()}
     lines, path = picture(results, name, "From zone files to answers")
-    plots.bars(path, f"From zone files to answers: {zone_title([{**rows[0], 'names': rows[0]['zone_names']}], rows[0]['zones'])}",
-               "", {
+    of_what = zone_title([{**rows[0], "names": rows[0]["zone_names"]}], rows[0]["zones"])
+    plots.bars(path, f"From zone files to answers: {of_what}", "", {
         "seconds to the first answer": {server: by["wall s"] for server, by in shown.items()},
-        "MiB when served": {server: by["served MiB"] for server, by in shown.items()}})
+        "MiB when served": {server: by["served MiB"] for server, by in shown.items()}}, one_scale=False)
     return [f"{rows[0]['records']:,} records. Stele: `import` and `build`, its image as memory; the others: from start to "
             "first answer, their processes' memory.", *lines,
             *pivot("server", list(next(iter(shown.values()))), shown, "{:,.2f}")]

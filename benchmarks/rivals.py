@@ -160,7 +160,7 @@ version-string=anonymous
         # `pdnsutil set-meta` would load all zones for each word.
         with contextlib.closing(sqlite3.connect(keys)) as table, table:
             table.executemany("INSERT INTO domainmetadata (domain, kind, content) VALUES (?, ?, ?)", [
-                (apex.rstrip("."), *pair) for apex, path in place.zones for pair in _presigned(path)])
+                (apex.rstrip(".") or ".", *pair) for apex, path in place.zones for pair in _presigned(path)])
     return ["pdns_server", f"--config-dir={place.folder}"]
 
 
