@@ -291,11 +291,19 @@ void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation
 		stele_log_event(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err.text));
 		return;
 	}
-	if (daemon->publisher != NULL)
+	if (daemon->publisher != NULL && !daemon->holds)
 		stele_publisher_want(daemon->publisher, daemon->generation);
 	stele_daemon_read_catalogs(daemon);
 	if (stele_catalog_produce(daemon, &err) < 0)
 		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_REASON(err.text));
+}
+
+void stele_daemon_release(struct stele_daemon *daemon)
+{
+	if (!daemon->holds || !daemon->awake)
+		return;
+	daemon->holds = false;
+	stele_publisher_want(daemon->publisher, daemon->generation);
 }
 
 /* ---- served ---- */

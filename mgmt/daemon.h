@@ -52,6 +52,7 @@ struct stele_daemon {
 	unsigned event_cnt;
 	char *compiler; /* path */
 	bool awake;     /* zones may be asked for: all parts are there */
+	bool holds;     /* nothing is published before the store has all zones; see wake() */
 
 	/* changes.c's: zones with changes that are not served yet. */
 	struct stele_managed_zone *unserved;
@@ -124,6 +125,9 @@ void stele_daemon_zone_set_options(struct stele_daemon *daemon, struct stele_man
 /* The store has reached `generation` with a change of this process, or perhaps of another one:
  * brings zones, publisher, notifies and catalogs up to date. In the main loop. */
 void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation);
+
+/* What was held back at the start (`holds`) is published. Does nothing afterwards. In the main loop. */
+void stele_daemon_release(struct stele_daemon *daemon);
 
 /* The publisher's word: every core serves this generation. */
 void stele_daemon_served(void *daemon, uint64_t generation);

@@ -266,9 +266,14 @@ static int wake(struct stele_daemon *daemon, struct stele_error *reterr)
 	if (status < 0)
 		return status;
 	daemon->awake = true;
-	/* Of a store without any generation, too: what is not ours is refused, not failed. */
+	/* Zones that the store does not know yet get their stubs first: an image without them would have them refused as
+	 * if they were not ours. What there is from the last time answers meanwhile. */
+	daemon->holds = true;
 	stele_daemon_store_changed(daemon, 0);
 	stele_daemon_begin_refreshes(daemon);
+	/* Of a store without any generation, too: what is not ours is refused, not failed. */
+	if (daemon->work == NULL)
+		stele_daemon_release(daemon);
 	if (stele_catalog_produce(daemon, &err) < 0)
 		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_REASON(err.text));
 	return 0;

@@ -64,6 +64,7 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 {
 	struct stele_daemon_work *work = (struct stele_daemon_work *)commit;
 	(void)generation;
+	stele_daemon_release(work->daemon);
 	if (status < 0)
 		stele_log_event(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err->text),
 				STELE_LOG_NUMBER("zones", work->cnt));

@@ -283,6 +283,8 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	if (list) /* as few as tell whether there are any: a small image is drawn from for long */
+		query_cnt = STELE_BATCH_MAX;
 	query_cnt -= query_cnt % batch;
 	ns_per_tick = measure_ns_per_tick();
 
@@ -314,7 +316,7 @@ int main(int argc, char **argv)
 			if (only != NULL && !is_wanted(c->name, only))
 				continue;
 			c->lookups = true;
-			c->query_cnt = hot ? HOT_CNT : query_cnt;
+			c->query_cnt = hot && !list ? HOT_CNT : query_cnt;
 			c->queries = malloc(c->query_cnt * sizeof(*c->queries));
 			if (c->queries == NULL)
 				abort();

@@ -109,6 +109,7 @@ def test_many_zones(authority):
     names = ["a.test"] + ["z%d.test" % i for i in range(60)]
     with Pair(authority, lambda pair: {}, names=names) as pair:
         for name in names:
+            pair.primary.wait(name, 1)  # it looks once a second at what others store
             pair.primary.ctl("notify", name)
         for name in names:
             pair.primary.wait_for(lambda: pair.told(name)["state"] == "acknowledged")
