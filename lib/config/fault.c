@@ -13,8 +13,8 @@ static bool is_before(struct config_mark a, struct config_mark b)
 }
 
 /* The faults are kept by place; those that find no room are the last ones. */
-static void tell(struct stele_config *config, struct config_mark mark, const char *format,
-		 va_list args)
+__attribute__((format(printf, 3, 0))) static void
+tell(struct stele_config *config, struct config_mark mark, const char *format, va_list args)
 {
 	struct stele_config_faults *faults = &config->faults;
 	unsigned at = faults->cnt;

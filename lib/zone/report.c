@@ -20,8 +20,10 @@ static const char *const kind_texts[STELE_WARN_KIND_CNT] = {
 	[STELE_WARN_SERIAL] = "serials that do not increase",
 };
 
-static void emit(struct stele_report *report, const char *prefix, const struct stele_place *place,
-		 const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void emit(struct stele_report *report,
+						       const char *prefix,
+						       const struct stele_place *place,
+						       const char *format, va_list args)
 {
 	char text[STELE_ERROR_MAX];
 	int head;
