@@ -6,11 +6,6 @@
 #include "lib/answer/lookup.h"
 #include "lib/dns/nsec3.h"
 
-static const struct stele_zone *zone_of(const struct work *w)
-{
-	return (const struct stele_zone *)(const void *)w->zone_record;
-}
-
 /* Asks for what covers the next closer names. The hashes stay the caller's. */
 static void begin_searches(struct work **works, unsigned cnt, struct fetch *fetches,
 			   uint8_t hashes[][STELE_NSEC3_HASH_SZ])
@@ -20,7 +15,7 @@ static void begin_searches(struct work **works, unsigned cnt, struct fetch *fetc
 		return;
 	for (unsigned i = 0; i < cnt; i++) {
 		struct work *w = works[i];
-		const struct stele_zone *zone = zone_of(w);
+		const struct stele_zone *zone = (const void *)w->zone_record;
 		const uint8_t *next_closer = sname_suffix(w, w->probe_depth);
 		w->zone = zone;
 		_Static_assert(STELE_NSEC3_JOB_SLACK <= NAME_SLACK, "behind sname");

@@ -76,9 +76,9 @@ void stele_nsec3_stage_pick(struct fetch *f)
 		const uint8_t *entry =
 			(const uint8_t *)f->at + stele_get_le32(offsets + 4 * (size_t)i);
 		int c = memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ);
-		f->matched = c == 0;
 		if (c > 0)
 			break;
+		f->matched = c == 0;
 		i++;
 	}
 	f->lo = i - 1; /* the carry, entry 0, if no own entry is less */
