@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One report of a folder of results: what is in report.md comes from the CSV files beside it, and from run.json."""
+import functools
 import statistics
 
 import cases
@@ -21,6 +22,13 @@ def section(case):
         SECTIONS.append((case, function))
         return function
     return add
+
+
+def sections_of(command, lines_of):
+    """The same for each case of a command; `lines_of` also gets the name of the case."""
+    for case in cases.CASES:
+        if case.command == command:
+            section(case.name)(functools.partial(lines_of, name=case.name))
 
 
 def cell(values, form):
@@ -151,15 +159,7 @@ def veth(results, name):
     return lines
 
 
-def veth_section(name):
-    @section(name)
-    def one(results):
-        return veth(results, name)
-
-
-for _case in cases.CASES:
-    if _case.command == "veth":
-        veth_section(_case.name)
+sections_of("veth", veth)
 
 
 @section("veth-hosts")
@@ -224,15 +224,7 @@ def load(results, name):
             *pivot("server", list(next(iter(shown.values()))), shown, "{:,.2f}")]
 
 
-def load_section(name):
-    @section(name)
-    def one(results):
-        return load(results, name)
-
-
-for _case in cases.CASES:
-    if _case.command == "compare-load":
-        load_section(_case.name)
+sections_of("compare-load", load)
 
 
 def seconds_table(results, name, key, column):

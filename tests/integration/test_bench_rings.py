@@ -22,15 +22,7 @@ $GENERATE 1-2000 host$ A 192.0.2.%(serial)d
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Three images in which every address and the SOA differ."""
-    folder = tmp_path_factory.mktemp("rings")
-    paths = []
-    for serial in (1, 2, 3):
-        (folder / "zone").write_text(ZONE % {"serial": serial})
-        path = folder / ("%d.image" % serial)
-        stele.run("import", "--store", folder / "store", "--zone", "example.", folder / "zone")
-        stele.run("build", "--store", folder / "store", "-o", path)
-        paths.append(path)
-    return paths
+    return stele.images_of_serials(tmp_path_factory.mktemp("rings"), ZONE, (1, 2, 3))
 
 
 def bench(*arguments):

@@ -33,15 +33,7 @@ needs_cores = pytest.mark.skipif(len(CORES) < 2, reason="needs two processors")
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("queues")
-    paths = []
-    for serial in (1, 2):
-        (folder / "zone").write_text(ZONE % {"serial": serial})
-        path = folder / ("%d.image" % serial)
-        stele.run("import", "--store", folder / "store", "--zone", "example.", folder / "zone")
-        stele.run("build", "--store", folder / "store", "-o", path)
-        paths.append(path)
-    return paths
+    return stele.images_of_serials(tmp_path_factory.mktemp("queues"), ZONE, (1, 2))
 
 
 def two_cores(config):

@@ -34,6 +34,18 @@ def run(*arguments, check=True):
     return done
 
 
+def images_of_serials(folder, zone, serials):
+    """An image for each serial: `zone` is the text of the zone example., with %(serial)d where that goes."""
+    paths = []
+    for serial in serials:
+        (folder / "zone").write_text(zone % {"serial": serial})
+        path = folder / ("%d.image" % serial)
+        run("import", "--store", folder / "store", "--zone", "example.", folder / "zone")
+        run("build", "--store", folder / "store", "-o", path)
+        paths.append(path)
+    return paths
+
+
 class Answerer:
     """A running `stele-compile answer`. ask() gives the replies in order, None where none is sent."""
 
