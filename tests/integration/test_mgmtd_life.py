@@ -89,8 +89,10 @@ def test_address_that_the_responder_brings():
             namespace.ip("addr", "add", address + "/24", "dev", "kernel0")
             namespace.ip("addr", "add", "2001:db8::53/64", "dev", "kernel0", "nodad")
             namespace.ip("link", "set", "kernel0", "up")
+            message = dns.message.make_query("example.test", "SOA")
+            # The first image may still be in the making.
+            daemon.wait_for(lambda: namespace.call(dns.query.udp, message, address, 20).answer)
             for host in address, "2001:db8::53":
-                message = dns.message.make_query("example.test", "SOA")
                 for ask in dns.query.udp, dns.query.tcp:
                     assert namespace.call(ask, message, host, 20).answer
     finally:
