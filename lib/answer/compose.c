@@ -66,6 +66,24 @@ size_t stele_body_name(const struct stele_zone *zone, const uint8_t *body, unsig
 	}
 }
 
+struct owner stele_compose_owner(const struct work *w, const struct stele_name_parts *name)
+{
+	uint16_t at = sname_suffix_at(w, w->sname.depth);
+	struct owner owner = {
+		.at = at, .suffix_at = at, .rel = name->rel, .rel_len = name->head->rel_len};
+	if (w->lo != 0xff) {
+		/* Made from a wildcard: its suffix begins behind "*", as the encloser's name does. */
+		uint16_t encloser_at = sname_suffix_at(w, w->lo);
+		owner.suffix_at = (uint16_t)(encloser_at - 2);
+		if (at == 0 || encloser_at == 0) {
+			owner.at = 0;
+			owner.rel = w->sname.wire;
+			owner.rel_len = (uint8_t)sname_suffix_rel_len(w, w->sname.depth);
+		}
+	}
+	return owner;
+}
+
 /* An owner written out: its labels and a pointer to the apex in the question. */
 static uint8_t *write_owner(const struct work *w, uint8_t *p, const struct owner *owner)
 {
@@ -132,16 +150,39 @@ static bool compose_expanded(struct work *w, const uint8_t *body, size_t from, u
 	return true;
 }
 
-/* Moves the pointers of a body that stands at its new place. False if one would not reach. */
-static bool move_pointers(const struct work *w, uint8_t *first_rr, uint8_t *body_at,
-			  size_t body_len, unsigned rr_cnt, const uint8_t *body,
-			  const struct stele_rrset_trailer *trailer, const struct owner *owner,
-			  unsigned owner_at, unsigned suffix_at)
+/* Makes the owners of records whose owner is a pointer point to the message offset `owner_at`. */
+static void point_owners(uint8_t *first_rr, unsigned rr_cnt, unsigned owner_at)
 {
 	uint8_t *p = first_rr;
 	for (; rr_cnt > 0; rr_cnt--) {
 		stele_put_be16(p, (uint16_t)(POINTER_TAG | owner_at));
 		p += RDATA_AT + stele_get_be16(p + RDLENGTH_AT);
+	}
+}
+
+/*
+ * Moves the pointers in the rdata of a body whose first `body_len` bytes stand at `body_at` now. False
+ * if one would not reach.
+ */
+static bool move_pointers(const struct work *w, uint8_t *body_at, size_t body_len,
+			  const uint8_t *body, const struct stele_rrset_trailer *trailer,
+			  const struct owner *owner, unsigned owner_at, unsigned suffix_at)
+{
+	if (owner_at == suffix_at && owner_at + owner->rel_len == w->apex_at) {
+		/* The whole owner stands in one piece, as a cut in the question: two distances do. */
+		unsigned base = STELE_HEADER_SZ + owner->rel_len + w->zone->apex_len + 4u;
+		unsigned new_base = (unsigned)(body_at - w->reply->buf);
+		for (unsigned i = 0; i < trailer->patch_cnt; i++) {
+			unsigned off = stele_get_le16(trailer->patches + 2 * i);
+			if (off >= body_len)
+				break;
+			unsigned v = stele_get_be16(body + off) & STELE_POINTER_MAX;
+			v += v < base ? owner_at - STELE_HEADER_SZ : new_base - base;
+			if (v > STELE_POINTER_MAX)
+				return false;
+			stele_put_be16(body_at + off, (uint16_t)(POINTER_TAG | v));
+		}
+		return true;
 	}
 	for (unsigned i = 0; i < trailer->patch_cnt; i++) {
 		unsigned off = stele_get_le16(trailer->patches + 2 * i);
@@ -162,6 +203,17 @@ static bool move_pointers(const struct work *w, uint8_t *first_rr, uint8_t *body
 	return true;
 }
 
+/* True if the pointers in the rdata mean what they say: the owner and its suffixes stand where they were
+ * carved for, and so does the body, if it is pointed to. */
+static bool is_carved_for(const struct stele_rrset *rrset, const struct owner *owner,
+			  bool carved_place)
+{
+	if ((rrset->flags & STELE_RRSET_HAS_PATCHES) == 0)
+		return true;
+	return owner->at == STELE_HEADER_SZ && owner->suffix_at == STELE_HEADER_SZ &&
+	       (carved_place || (rrset->flags & STELE_RRSET_SELF_POINTERS) == 0);
+}
+
 bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele_rrset *rrset,
 			 enum compose_what what, const struct owner *owner, uint16_t *section_cnt,
 			 struct composed *ret)
@@ -174,18 +226,17 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 			  (what == COMPOSE_RECORDS ? 0u : rrset->sig_cnt);
 	uint32_t pos = w->pos;
 	uint8_t *out = w->reply->buf + pos;
-	bool carved_owner = owner->at == STELE_HEADER_SZ;
 	bool carved_place = pos == STELE_HEADER_SZ + w->qname_len + 4u && from == 0;
 
-	if (carved_owner && ((rrset->flags & STELE_RRSET_HAS_PATCHES) == 0 ||
-			     (owner->suffix_at == STELE_HEADER_SZ &&
-			      (carved_place || (rrset->flags & STELE_RRSET_SELF_POINTERS) == 0)))) {
+	if (owner->at != 0 && is_carved_for(rrset, owner, carved_place)) {
 		if (pos + len > w->limit)
 			return false;
-		memcpy(out, body + from, len);
+		stele_copy(out, body + from, len);
 		w->pos = pos + (uint32_t)len;
 		*section_cnt = (uint16_t)(*section_cnt + rr_cnt);
-		if (carved_place) {
+		if (owner->at != STELE_HEADER_SZ) {
+			point_owners(out, rr_cnt, owner->at);
+		} else if (carved_place) {
 			w->reply->body_off = (uint16_t)pos;
 			w->reply->body_len = (uint16_t)len;
 			w->reply->body_sum = what == COMPOSE_RECORDS ?
@@ -194,7 +245,9 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 		}
 		if (ret != NULL) {
 			ret->body_at = (uint16_t)(pos - from);
-			ret->rdata_at = (uint16_t)(pos + RDATA_AT);
+			ret->rdata_at = pos + RDATA_AT <= STELE_POINTER_MAX ?
+						(uint16_t)(pos + RDATA_AT) :
+						0;
 		}
 		return true;
 	}
@@ -213,8 +266,8 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 		unsigned owner_at = written_out ? pos : owner->at;
 		unsigned suffix_at = written_out ? pos : owner->suffix_at;
 		memcpy(body_at + from, body + from, len);
-		done = move_pointers(w, body_at + from, body_at, to, rr_cnt, body, &trailer, owner,
-				     owner_at, suffix_at);
+		point_owners(body_at + from, rr_cnt, owner_at);
+		done = move_pointers(w, body_at, to, body, &trailer, owner, owner_at, suffix_at);
 		if (done && written_out)
 			write_owner(w, out, owner);
 		if (done) {

@@ -29,6 +29,14 @@ enum compose_what {
 	COMPOSE_SIGS_ONLY,
 };
 
+static inline enum compose_what compose_with_sigs(const struct work *w)
+{
+	return w->edns.dnssec_ok ? COMPOSE_WITH_SIGS : COMPOSE_RECORDS;
+}
+
+/* The owner of w->record's RRsets in this reply: the search name, or the wildcard that stands for it. */
+struct owner stele_compose_owner(const struct work *w, const struct stele_name_parts *name);
+
 /* Where it went. */
 struct composed {
 	uint16_t body_at; /* message offset of carved body offset 0; 0: offsets do not carry over */

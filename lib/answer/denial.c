@@ -8,14 +8,6 @@
 
 static const uint8_t star_label[] = {1, '*'};
 
-static const struct stele_rrset *find_rrset(const struct stele_name_parts *name, uint16_t type)
-{
-	for (unsigned i = 0; i < name->rrset_cnt; i++)
-		if (stele_le16(name->rrsets[i].type) == type)
-			return &name->rrsets[i];
-	return NULL;
-}
-
 /* A part, unless the same RRset is there already: one record may prove two things, and an NSEC3
  * record may stand in its own shard and as the carry of the next. */
 static void add_part(struct work *w, const struct part *part)
@@ -37,7 +29,7 @@ static void add_part(struct work *w, const struct part *part)
 static bool add_own_nsec(struct work *w, const uint8_t *record, uint16_t at)
 {
 	struct stele_name_parts name = stele_name_parts(record);
-	const struct stele_rrset *nsec = find_rrset(&name, STELE_TYPE_NSEC);
+	const struct stele_rrset *nsec = stele_name_rrset(&name, STELE_TYPE_NSEC);
 	if (nsec == NULL)
 		return false;
 	add_part(w, &(struct part){.body = stele_name_body(&name, nsec),

@@ -92,4 +92,15 @@ static inline void lookup_remember_apex(const struct work *w, const uint8_t *ape
 		memo->apex = apex;
 }
 
+/* True if `record` is the zone's name whose relative owner is `rel`. */
+static inline bool lookup_is_name(const struct work *w, const uint8_t *record, const uint8_t *rel,
+				  unsigned rel_len)
+{
+	if (record == NULL)
+		return false;
+	const struct stele_name *head = (const void *)record;
+	return head->rel_len == rel_len && memcmp(record + sizeof(*head), rel, rel_len) == 0 &&
+	       stele_le32(head->zone_id) == stele_le32(w->zone->zone_id);
+}
+
 #endif

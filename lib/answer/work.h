@@ -11,6 +11,8 @@
  *   absent.c    names that are not there, in the case that floods consist of
  *   request.c   any other message: stele_request_parse()
  *   resolve.c   the algorithm of RFC 1034 section 4.3.2 as a state machine: stele_resolve_step()
+ *   alias.h/.c  CNAME and DNAME
+ *   tail.h/.c   the authority and additional sections
  *   denial.c    chooses the proofs that something is not there
  *   memo.h/.c   what proofs have in common
  *   chain.h/.c  covering searches in NSEC3 and NSEC blocks
@@ -253,6 +255,13 @@ static inline void stele_work_begin_reply(struct work *w)
 	reply->body_off = 0;
 	reply->body_len = 0;
 	reply->body_sum = 0;
+}
+
+/* No more goes into the reply: it ends here, with TC. */
+static inline void stele_work_truncate(struct work *w)
+{
+	w->tc = true;
+	w->state = WORK_DONE;
 }
 
 /* Asks for something; NULL if there is no room (then it is left out). */

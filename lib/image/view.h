@@ -184,6 +184,16 @@ static inline struct stele_name_parts stele_name_parts(const uint8_t *record)
 	return parts;
 }
 
+/* The name's RRset of this type, or NULL. */
+static inline const struct stele_rrset *stele_name_rrset(const struct stele_name_parts *name,
+							 uint16_t type)
+{
+	for (unsigned i = 0; i < name->rrset_cnt; i++)
+		if (stele_le16(name->rrsets[i].type) == type)
+			return &name->rrsets[i];
+	return NULL;
+}
+
 /* What stands behind a body. */
 struct stele_rrset_trailer {
 	const uint8_t *patches; /* patch_cnt le16 */
