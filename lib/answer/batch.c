@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/answer/absent.h"
 #include "lib/answer/chain.h"
+#include "lib/answer/cut.h"
 #include "lib/answer/lookup.h"
 #include "lib/answer/plain.h"
+#include "lib/answer/probe.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_LINE 64
 #define INLINE static inline __attribute__((always_inline))
 
 /*
@@ -77,59 +78,6 @@ static void stage_record(struct fetch *f)
 }
 
 /*
- * The first lookup of a query: its name and, if that is not at hand, its zone. What all queries need
- * takes the stages in a small array of its own; only what is left over becomes a struct fetch.
- */
-struct probe {
-	uint64_t key;
-	const struct stele_view_shard *shard;
-	uint32_t at; /* bucket, then slot */
-	uint8_t query;
-	bool is_zone;
-};
-
-INLINE void probe_shard(struct probe *probe, const struct stele_view_shard *shard, uint64_t key,
-			unsigned query, bool is_zone)
-{
-	*probe = (struct probe){
-		.key = key, .shard = shard, .query = (uint8_t)query, .is_zone = is_zone};
-	__builtin_prefetch(shard);
-}
-
-INLINE void probe_pilot(struct probe *probe)
-{
-	const struct stele_view_shard *shard = probe->shard;
-	/* An absent shard has no buckets: then this is nobody's address, and never read. */
-	probe->at = stele_shard_bucket(stele_shard_mix(probe->key, shard->seed), shard->bucket_cnt);
-	__builtin_prefetch(shard->pilots + probe->at);
-}
-
-INLINE void probe_slot(struct probe *probe)
-{
-	const struct stele_view_shard *shard = probe->shard;
-	if (shard->bucket_cnt == 0)
-		return;
-	probe->at = stele_shard_slot(stele_shard_mix(probe->key, shard->seed),
-				     shard->pilots[probe->at], shard->slot_cnt);
-	__builtin_prefetch(shard->slots + 8 * (size_t)probe->at);
-}
-
-INLINE const uint8_t *probe_record(const struct probe *probe)
-{
-	const struct stele_view_shard *shard = probe->shard;
-	if (shard->bucket_cnt == 0)
-		return NULL;
-	uint64_t slot = stele_get_le64(shard->slots + 8 * (size_t)probe->at);
-	if (slot == 0 || slot >> STELE_SLOT_OFF_BITS != stele_key_fingerprint(probe->key))
-		return NULL;
-	const uint8_t *record = shard->base + (slot & STELE_SLOT_OFF_MASK);
-	__builtin_prefetch(record);
-	__builtin_prefetch(record + CACHE_LINE);
-	__builtin_prefetch(record + 2 * CACHE_LINE);
-	return record;
-}
-
-/*
  * A batch on its way. Reading a query and writing its reply take processor time and no memory to speak of;
  * the stages of its lookup take hardly any time, but each waits for a cache line from somewhere in a
  * gigabyte. One after the other, the first would leave the memory idle, and the second the processor. So
@@ -139,6 +87,7 @@ INLINE const uint8_t *probe_record(const struct probe *probe)
  */
 #define GROUP 8
 #define GROUPS_MAX ((STELE_BATCH_MAX + GROUP - 1) / GROUP)
+enum { PROBE_NAME, PROBE_ZONE };
 struct batch {
 	const struct stele_query *queries;
 	struct stele_reply *replies;
@@ -151,7 +100,8 @@ struct batch {
 	uint8_t found_ends[GROUPS_MAX + 1];
 	struct work *active[STELE_BATCH_MAX]; /* for the general way */
 	struct work *absent[STELE_BATCH_MAX];
-	unsigned active_cnt, absent_cnt;
+	struct work *cuts[STELE_BATCH_MAX];
+	unsigned active_cnt, absent_cnt, cut_cnt;
 };
 
 /* Reads the queries of a group, and begins the lookups of those that are for a zone of ours. */
@@ -179,10 +129,10 @@ INLINE void read_group(struct stele_answerer *a, struct batch *b, unsigned group
 		if (!lookup_candidate(w, depth)) {
 			uint64_t key = stele_key_zone(view->seed, w->apex_hash);
 			probe_shard(&b->probes[probe_cnt++], stele_view_zone_shard(view, key), key,
-				    found_cnt, true);
+				    found_cnt, PROBE_ZONE);
 		}
 		probe_shard(&b->probes[probe_cnt++], stele_view_name_shard(view, w->name_key),
-			    w->name_key, found_cnt, false);
+			    w->name_key, found_cnt, PROBE_NAME);
 		b->found[found_cnt++] = w;
 	}
 	b->probe_cnt = probe_cnt;
@@ -237,6 +187,8 @@ INLINE void answer_group(struct batch *b, unsigned group)
 			continue;
 		if (record == NULL && stele_absent_fits(w))
 			b->absent[b->absent_cnt++] = w;
+		else if (record != NULL && stele_cut_fits(w, record))
+			b->cuts[b->cut_cnt++] = w;
 		else if (starts(w, record))
 			b->active[b->active_cnt++] = w;
 	}
@@ -249,7 +201,7 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 	b.queries = queries;
 	b.replies = replies;
 	b.cnt = cnt;
-	b.probe_cnt = b.found_cnt = b.active_cnt = b.absent_cnt = 0;
+	b.probe_cnt = b.found_cnt = b.active_cnt = b.absent_cnt = b.cut_cnt = 0;
 	b.probe_ends[0] = b.found_ends[0] = 0;
 	unsigned group_cnt = (cnt + GROUP - 1) / GROUP;
 	enum { STAGES = 4 }; /* behind reading */
@@ -268,7 +220,7 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 		if (group < group_cnt)
 			for (unsigned i = b.probe_ends[group]; i < b.probe_ends[group + 1]; i++) {
 				const uint8_t *record = probe_record(&b.probes[i]);
-				if (b.probes[i].is_zone)
+				if (b.probes[i].what == PROBE_ZONE)
 					b.found[b.probes[i].query]->zone_record = record;
 				else
 					b.records[b.probes[i].query] = record;
@@ -282,6 +234,12 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 		for (unsigned i = 0; i < b.absent_cnt; i++)
 			if (starts(b.absent[i], NULL))
 				b.active[b.active_cnt++] = b.absent[i];
+	}
+	if (b.cut_cnt > 0) {
+		b.cut_cnt = stele_cut_answer(b.cuts, b.cut_cnt);
+		for (unsigned i = 0; i < b.cut_cnt; i++)
+			if (starts(b.cuts[i], b.cuts[i]->record))
+				b.active[b.active_cnt++] = b.cuts[i];
 	}
 	run_rounds(b.active, b.active_cnt);
 }

@@ -9,6 +9,8 @@
  *               steps until none is left
  *   plain.h     what nearly all queries are: read, and answered where the name has the type
  *   absent.c    names that are not there, in the case that floods consist of
+ *   cut.c       referrals of a zone of delegations
+ *   probe.h     the stages of a lookup, for these
  *   request.c   any other message: stele_request_parse()
  *   resolve.c   the algorithm of RFC 1034 section 4.3.2 as a state machine: stele_resolve_step()
  *   alias.h/.c  CNAME and DNAME

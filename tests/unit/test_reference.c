@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every name of an image's zones, and names around it, with every type that matters: what the image
- * answers is what the store says. All differences are printed.
+ * answers is what the store says, and the same bytes come from an answerer that has met nothing yet, so that
+ * short ways and what is remembered change no reply. All differences are printed.
  *
  *   test_reference IMAGE STORE
  */
@@ -13,6 +14,7 @@
 
 #include "lib/answer/answer.h"
 #include "lib/base/bytes.h"
+#include "lib/dns/name.h"
 #include "lib/dns/rrtype.h"
 #include "zonecompiler/reference/reference.h"
 
@@ -23,10 +25,10 @@
 enum { DIFFERENCES_SHOWN = 40 };
 
 static const char *image_path, *store_dir;
-static struct stele_view view;
+static struct stele_view view, strange_view; /* of the same image */
 static struct stele_store *store;
 static struct stele_store_read *store_read;
-static struct stele_answerer *answerer;
+static struct stele_answerer *answerer, *stranger;
 
 static int setup(void **state)
 {
@@ -34,10 +36,12 @@ static int setup(void **state)
 	struct stele_error err;
 	if (stele_view_open_file(image_path, &view, &err) == 0 &&
 	    stele_view_verify(&view, &err) == 0 &&
+	    stele_view_open_file(image_path, &strange_view, &err) == 0 &&
 	    stele_store_open(store_dir, STELE_STORE_READ, &store, &err) == 0 &&
 	    stele_store_read_begin(store, &store_read, &err) == 0) {
 		answerer = stele_answerer_new();
-		return answerer == NULL;
+		stranger = stele_answerer_new();
+		return answerer == NULL || stranger == NULL;
 	}
 	print_error("%s\n", err.text);
 	return 1;
@@ -47,6 +51,8 @@ static int teardown(void **state)
 {
 	(void)state;
 	stele_answerer_free(answerer);
+	stele_answerer_free(stranger);
+	stele_view_close(&strange_view);
 	stele_store_read_end(store_read);
 	stele_store_close(store);
 	stele_view_close(&view);
@@ -98,8 +104,22 @@ static void ask(const uint8_t *name, size_t len, uint16_t type, unsigned how, st
 	struct stele_reply reply = {.buf = buf, .cap = sizeof(buf)};
 	stele_answer_batch(answerer, &view, &settings, 0, &query, &reply, 1);
 	counts->asked++;
+
+	static uint8_t strange_buf[STELE_MESSAGE_MAX];
+	struct stele_reply strange = {.buf = strange_buf, .cap = sizeof(strange_buf)};
+	stele_view_renew(&strange_view); /* forgets everything */
+	stele_answer_batch(stranger, &strange_view, &settings, 0, &query, &strange, 1);
+	assert_int_equal(strange.verdict, reply.verdict);
 	if (reply.verdict != STELE_VERDICT_REPLY)
 		return;
+	if (strange.len != reply.len || memcmp(strange_buf, buf, reply.len) != 0 ||
+	    strange.reply_class != reply.reply_class || strange.zone_id != reply.zone_id) {
+		char text[STELE_NAME_TEXT_MAX];
+		stele_name_to_text(name, text);
+		if (counts->differing++ < DIFFERENCES_SHOWN)
+			print_error("%s type %u how %u: not what a stranger says\n", text, type,
+				    how);
+	}
 	counts->truncated += (buf[2] & STELE_FLAG_TC >> 8) != 0;
 	struct reference_check check = {.read = store_read,
 					.any_minimal = settings.any_minimal,
