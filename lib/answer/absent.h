@@ -23,7 +23,7 @@ static inline __attribute__((always_inline)) bool stele_absent_fits(const struct
 		return false;
 	unsigned apex_at = w->sname.starts[w->sname.depth - w->apex_depth];
 	if (zone->apex_len != w->sname.len - apex_at ||
-	    !stele_equal((const uint8_t *)(zone + 1), w->sname.wire + apex_at, zone->apex_len))
+	    !stele_equal_apex((const uint8_t *)(zone + 1), w->sname.wire + apex_at, zone->apex_len))
 		return false;
 	const uint8_t *apex = lookup_apex_record(w);
 	if (apex == NULL)

@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) bool stele_cut_fits(struct work *w,
 	const uint8_t *wire = w->sname.wire;
 	w->record = record;
 	return zone->apex_len == w->sname.len - apex_at && name->rel_len == apex_at - cut_at &&
-	       stele_equal((const uint8_t *)(zone + 1), wire + apex_at, zone->apex_len) &&
+	       stele_equal_apex((const uint8_t *)(zone + 1), wire + apex_at, zone->apex_len) &&
 	       stele_equal((const uint8_t *)(name + 1), wire + cut_at, name->rel_len) &&
 	       stele_le32(name->zone_id) == stele_le32(zone->zone_id);
 }

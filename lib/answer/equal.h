@@ -28,6 +28,35 @@ static inline void stele_vector_store(uint8_t *to, stele_vector v)
 	memcpy(to, &v, sizeof(v));
 }
 
+/* Names are compared in pieces. */
+typedef uint64_t stele_piece __attribute__((vector_size(32)));
+enum { STELE_PIECE_SZ = sizeof(stele_piece) };
+
+/* Adds to `*difference` the bits in which the first `len` bytes of two pieces differ; `len` is at most
+ * STELE_PIECE_SZ. By pointers: what returns a piece has another ABI on each processor. */
+static inline __attribute__((always_inline)) void
+stele_piece_compare(stele_piece *difference, const uint8_t *a, const uint8_t *b, unsigned len)
+{
+	/* masks + STELE_PIECE_SZ - n keeps the first n bytes of a piece. */
+	static const uint8_t masks[64] = {
+		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	};
+	stele_piece x, y, mask;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	memcpy(&mask, masks + STELE_PIECE_SZ - len, sizeof(mask));
+	*difference |= (x ^ y) & mask;
+}
+
+static inline __attribute__((always_inline)) bool stele_piece_is_zero(const stele_piece *v)
+{
+	typedef uint64_t half __attribute__((vector_size(16)));
+	half both = (half)__builtin_shufflevector(*v, *v, 0, 1) |
+		    (half)__builtin_shufflevector(*v, *v, 2, 3);
+	return (both[0] | both[1]) == 0;
+}
+
 /*
  * Whether `len` bytes are the same. Reads up to STELE_VIEW_SLACK bytes of both, whatever `len` is:
  * behind a name in a record there is more of the image.
@@ -35,30 +64,28 @@ static inline void stele_vector_store(uint8_t *to, stele_vector v)
 static inline __attribute__((always_inline)) bool stele_equal(const uint8_t *a, const uint8_t *b,
 							      unsigned len)
 {
-	/* Two pieces of 32 bytes, always: how many a name has is what nothing can predict. */
-	typedef uint64_t piece __attribute__((vector_size(32)));
-	/* masks + PIECE_SZ - n keeps the first n bytes of a piece. */
-	static const uint8_t masks[64] = {
-		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-	};
-	enum { PIECE_SZ = sizeof(piece) };
-	_Static_assert(2 * PIECE_SZ <= STELE_VIEW_SLACK, "stays in the image");
-	unsigned first = len < PIECE_SZ ? len : PIECE_SZ;
-	unsigned second = len - first < PIECE_SZ ? len - first : PIECE_SZ;
-	piece x, y, mask, difference;
-	memcpy(&x, a, PIECE_SZ);
-	memcpy(&y, b, PIECE_SZ);
-	memcpy(&mask, masks + PIECE_SZ - first, PIECE_SZ);
-	difference = (x ^ y) & mask;
-	memcpy(&x, a + PIECE_SZ, PIECE_SZ);
-	memcpy(&y, b + PIECE_SZ, PIECE_SZ);
-	memcpy(&mask, masks + PIECE_SZ - second, PIECE_SZ);
-	difference |= (x ^ y) & mask;
-	if ((difference[0] | difference[1] | difference[2] | difference[3]) != 0)
+	_Static_assert(2 * STELE_PIECE_SZ <= STELE_VIEW_SLACK, "stays in the image");
+	/* Two pieces, always: how many a name has is what nothing can predict. */
+	unsigned first = len < STELE_PIECE_SZ ? len : STELE_PIECE_SZ;
+	unsigned second = len - first < STELE_PIECE_SZ ? len - first : STELE_PIECE_SZ;
+	stele_piece difference = {0};
+	stele_piece_compare(&difference, a, b, first);
+	stele_piece_compare(&difference, a + STELE_PIECE_SZ, b + STELE_PIECE_SZ, second);
+	if (!stele_piece_is_zero(&difference))
 		return false;
 	unsigned done = first + second;
 	return len == done || memcmp(a + done, b + done, len - done) == 0;
+}
+
+/* The same for the names of zones, which seldom take more than one piece. */
+static inline __attribute__((always_inline)) bool stele_equal_apex(const uint8_t *a,
+								   const uint8_t *b, unsigned len)
+{
+	if (__builtin_expect(len > STELE_PIECE_SZ, 0))
+		return memcmp(a, b, len) == 0;
+	stele_piece difference = {0};
+	stele_piece_compare(&difference, a, b, len);
+	return stele_piece_is_zero(&difference);
 }
 
 /* memcpy() of runs that are mostly 16 to 200 bytes long. */

@@ -92,7 +92,7 @@ PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 	if (rel_len + apex_len != sname->len || name->kind != STELE_NAME_AUTHORITATIVE ||
 	    (zone->flags & STELE_ZONE_EXPIRED) != 0 || w->qtype == STELE_TYPE_DS ||
 	    w->qclass != STELE_CLASS_IN ||
-	    !stele_equal(w->zone_record + sizeof(*zone), sname->wire + rel_len, apex_len) ||
+	    !stele_equal_apex(w->zone_record + sizeof(*zone), sname->wire + rel_len, apex_len) ||
 	    !stele_equal(record + sizeof(*name), sname->wire, rel_len) ||
 	    stele_le32(name->zone_id) != stele_le32(zone->zone_id))
 		return false;

@@ -71,17 +71,20 @@ static inline __attribute__((always_inline)) bool stele_question_read(struct wor
 
 	struct search_name *sname = &w->sname;
 	uint32_t at = 0;
-	unsigned depth = 0;
+	unsigned depth = 0, lens = 0; /* bits of all length bytes */
 	for (;;) {
 		uint8_t label = qname[at];
 		sname->starts[depth] = (uint8_t)at;
 		if (label == 0)
 			break;
+		lens |= label;
 		at += label + 1u;
-		if (label > STELE_LABEL_MAX || at >= max)
+		if (at >= max)
 			return false;
 		depth++;
 	}
+	if (lens > STELE_LABEL_MAX) /* which has all bits below it */
+		return false;
 	uint32_t name_len = at + 1;
 	sname->len = (uint8_t)name_len;
 	sname->depth = (uint8_t)depth;
