@@ -65,7 +65,7 @@ unsigned stele_absent_answer(struct work **works, unsigned cnt)
 	uint8_t hashes[STELE_BATCH_MAX][STELE_NSEC3_HASH_SZ];
 	begin_searches(works, cnt, fetches, hashes);
 	for (unsigned i = 0; i < cnt; i++)
-		stele_nsec3_stage_prefixes(&fetches[i]);
+		stele_nsec3_stage_places(&fetches[i]);
 	for (unsigned i = 0; i < cnt; i++)
 		stele_nsec3_stage_pick(&fetches[i]);
 	unsigned left = 0;

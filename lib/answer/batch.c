@@ -48,7 +48,7 @@ static void stage_pilot(const struct work *w, struct fetch *f)
 static void stage_slot(struct fetch *f)
 {
 	if (f->kind == FETCH_NSEC3) {
-		stele_nsec3_stage_prefixes(f);
+		stele_nsec3_stage_places(f);
 		return;
 	}
 	const struct stele_view_shard *shard = f->at;

@@ -18,42 +18,41 @@ void stele_nsec3_stage_table(const struct work *w, struct fetch *f)
 	const struct stele_zone *zone = w->zone;
 	struct stele_view_nsec3 inlined;
 	const struct stele_view_nsec3 *block;
-	f->key = stele_get_be64(f->hash);
+	uint64_t prefix = stele_get_be64(f->hash);
 	if (zone->chain_kind == STELE_CHAIN_NSEC3_INLINE) {
 		f->at = (const uint8_t *)zone + stele_le32(zone->chain_off);
 		inlined = stele_nsec3_block_parts(f->at);
 		block = &inlined;
 	} else {
-		uint64_t index = stele_le32(zone->chain_first) + leading(f->key, zone->chain_bits);
+		uint64_t index = stele_le32(zone->chain_first) + leading(prefix, zone->chain_bits);
 		const struct stele_view_shard *shard = &w->shared->view->shards[index];
 		f->at = shard->base;
 		block = &shard->nsec3;
 	}
-	f->table = block->table + 4 * leading(f->key << block->skip_bits, block->table_bits);
-	f->prefixes = block->prefixes;
-	f->offsets = block->offsets;
+	f->table = block->table + 4 * leading(prefix << block->skip_bits, block->table_bits);
+	f->key = stele_nsec3_tag(prefix, block->skip_bits, block->table_bits);
+	f->places = block->places;
 	__builtin_prefetch(f->table);
 }
 
-void stele_nsec3_stage_prefixes(struct fetch *f)
+void stele_nsec3_stage_places(struct fetch *f)
 {
 	f->lo = stele_get_le32(f->table);
 	f->hi = stele_get_le32(f->table + 4);
-	__builtin_prefetch(f->prefixes + 8 * (size_t)f->lo);
-	if (f->hi > f->lo)
-		__builtin_prefetch(f->prefixes + 8 * (size_t)(f->hi - 1));
-	__builtin_prefetch(f->offsets + 4 * (size_t)f->lo);
+	/* The place before the bucket may be what covers. */
+	__builtin_prefetch(f->places + 8 * (size_t)(f->lo - 1));
+	__builtin_prefetch(f->places + 8 * (size_t)(f->hi - 1));
 }
 
 /*
- * How many of the `cnt` prefixes at `p`, which ascend, are less than `key`. Eight are compared, whatever
+ * How many of the `cnt` places at `p`, which ascend, have a tag less than `key`'s. Eight are compared, whatever
  * `cnt` is and whatever comes after them: how many a bucket has is what nothing can predict, and
  * seldom it has more.
  */
 static inline uint32_t less_in_bucket(const uint8_t *p, uint32_t cnt, uint64_t key)
 {
 	_Static_assert(8 * sizeof(uint64_t) <= STELE_VIEW_SLACK, "stays in the image");
-	uint32_t less = 0; /* bit i: prefix i is */
+	uint32_t less = 0; /* bit i: place i is */
 #pragma GCC unroll 8
 	for (unsigned i = 8; i > 0; i--)
 		less = less + less + (stele_get_le64(p + 8 * (i - 1)) < key);
@@ -68,13 +67,12 @@ static inline uint32_t less_in_bucket(const uint8_t *p, uint32_t cnt, uint64_t k
 
 void stele_nsec3_stage_pick(struct fetch *f)
 {
-	const uint8_t *prefixes = f->prefixes, *offsets = f->offsets;
-	uint32_t i = f->lo + less_in_bucket(prefixes + 8 * (size_t)f->lo, f->hi - f->lo, f->key);
+	const uint8_t *places = f->places;
+	uint32_t i = f->lo + less_in_bucket(places + 8 * (size_t)f->lo, f->hi - f->lo, f->key);
 	f->matched = false;
-	while (i < f->hi && stele_get_le64(prefixes + 8 * (size_t)i) == f->key) {
-		/* Either the hash itself or one that shares 64 bits with it. */
-		const uint8_t *entry =
-			(const uint8_t *)f->at + stele_get_le32(offsets + 4 * (size_t)i);
+	while (i < f->hi && (stele_get_le64(places + 8 * (size_t)i) ^ f->key) >> 32 == 0) {
+		/* Either the hash itself or one that shares the bucket and 32 bits with it. */
+		const uint8_t *entry = (const uint8_t *)f->at + stele_nsec3_entry_off(places, i);
 		int c = memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ);
 		if (c > 0)
 			break;
@@ -82,7 +80,7 @@ void stele_nsec3_stage_pick(struct fetch *f)
 		i++;
 	}
 	f->lo = i - 1; /* the carry, entry 0, if no own entry is less */
-	f->result = (const uint8_t *)f->at + stele_get_le32(offsets + 4 * (size_t)f->lo);
+	f->result = (const uint8_t *)f->at + stele_nsec3_entry_off(places, f->lo);
 	for (unsigned line = 0; line < 4; line++)
 		__builtin_prefetch(f->result + line * CACHE_LINE);
 }

@@ -7,11 +7,11 @@
 /*
  * Covering searches: the last record of a denial chain that is not after a given place.
  *
- * NSEC3 searches wait for memory several times (table, prefixes, entry), so they come in stages
+ * NSEC3 searches wait for memory several times (table, places, entry), so they come in stages
  * that batch.c interleaves over the queries of a batch. Each stage prefetches what the next reads.
  */
 void stele_nsec3_stage_table(const struct work *w, struct fetch *f);
-void stele_nsec3_stage_prefixes(struct fetch *f);
+void stele_nsec3_stage_places(struct fetch *f);
 void stele_nsec3_stage_pick(struct fetch *f);
 
 /*

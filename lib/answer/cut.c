@@ -96,7 +96,7 @@ static void look_up(struct referrals *all)
 		probe_pilot(&all->probes[i]);
 	for (unsigned i = 0; i < all->cnt; i++)
 		if (all->all[i].about_ds == DS_NSEC3)
-			stele_nsec3_stage_prefixes(&all->all[i].search);
+			stele_nsec3_stage_places(&all->all[i].search);
 	for (unsigned i = 0; i < all->probe_cnt; i++)
 		probe_slot(&all->probes[i]);
 	for (unsigned i = 0; i < all->cnt; i++)

@@ -264,14 +264,16 @@ struct stele_zone {
 _Static_assert(sizeof(struct stele_zone) == 64, "docs/image-format.md");
 
 /*
- * A block of an NSEC3 chain: head | table | prefixes | offsets | entries.
+ * A block of an NSEC3 chain: head | table | places | entries.
  *
  * Entry 0 is the *carry*: a copy of the last record before this block in the circular order of
- * hashes. Entries 1 … entry_cnt - 1 are the block's own, ascending. A prefix is the first 8 bytes of
+ * hashes. Entries 1 … entry_cnt - 1 are the block's own, ascending. The *prefix* is the first 8 bytes of
  * a hash as a big-endian number. The search: x = prefix << skip_bits; bucket = x >> (64 -
  * table_bits); own entries of that bucket are [table[bucket], table[bucket + 1]); an entry whose
  * hash is equal matches; otherwise the last own entry that is less covers, and the carry if none is.
  * All own entries of a bucket before it are less, so the one before table[bucket] may be the one.
+ * What tells entries of a bucket apart, the 32 bits of the hash behind those of the bucket, stands with the
+ * entry's offset in one number: a search reads one line for both.
  */
 struct stele_nsec3_block {
 	struct stele_le32 size;      /*  0 */
@@ -280,8 +282,8 @@ struct stele_nsec3_block {
 	uint8_t skip_bits;           /*  9 leading hash bits that all hashes here share */
 	struct stele_le16 reserved;  /* 10 */
 	struct stele_le32 table_off; /* 12 */
-	struct stele_le32 prefixes_off; /* 16 le64 each */
-	struct stele_le32 offsets_off;  /* 20 le32 each: of the entry in the block */
+	struct stele_le32 places_off; /* 16 le64 each: tag << 32 | offset of the entry in the block */
+	struct stele_le32 reserved1;  /* 20 */
 };
 _Static_assert(sizeof(struct stele_nsec3_block) == 24, "docs/image-format.md");
 

@@ -26,7 +26,7 @@ struct block {
 	const uint8_t *base;
 	uint64_t size;
 	uint32_t entry_cnt;
-	const uint8_t *table, *prefixes, *offsets;
+	const uint8_t *table, *places;
 	uint64_t entries_off;
 	uint64_t rr_cnt;             /* of the own entries */
 	struct span carry, last_own; /* own: only if entry_cnt > 1 */
@@ -39,13 +39,12 @@ static int take_apart(struct verify *v, const uint8_t *base, uint64_t size, unsi
 	if (size < sizeof(*head) || stele_le32(head->size) != size)
 		return stele_verify_fault(v, base, "NSEC3 block: head reaches too far");
 	uint64_t table_off = stele_le32(head->table_off);
-	uint64_t prefixes_off = stele_le32(head->prefixes_off);
-	uint64_t offsets_off = stele_le32(head->offsets_off);
+	uint64_t places_off = stele_le32(head->places_off);
 	uint64_t entry_cnt = stele_le32(head->entry_cnt);
 	if (entry_cnt == 0 || head->table_bits > 31 || head->skip_bits != skip_bits ||
 	    table_off < sizeof(*head) ||
-	    prefixes_off < table_off + 4 * ((UINT64_C(1) << head->table_bits) + 1) ||
-	    offsets_off < prefixes_off + 8 * entry_cnt || offsets_off + 4 * entry_cnt > size)
+	    places_off < table_off + 4 * ((UINT64_C(1) << head->table_bits) + 1) ||
+	    places_off + 8 * entry_cnt > size)
 		return stele_verify_fault(v, base, "NSEC3 block: its parts do not fit");
 	*b = (struct block){
 		.head = head,
@@ -53,9 +52,8 @@ static int take_apart(struct verify *v, const uint8_t *base, uint64_t size, unsi
 		.size = size,
 		.entry_cnt = (uint32_t)entry_cnt,
 		.table = base + table_off,
-		.prefixes = base + prefixes_off,
-		.offsets = base + offsets_off,
-		.entries_off = offsets_off + 4 * entry_cnt,
+		.places = base + places_off,
+		.entries_off = places_off + 8 * entry_cnt,
 	};
 	return 0;
 }
@@ -118,17 +116,19 @@ static int check_entries(struct verify *v, const struct verify_zone *zone, struc
 	struct span before = {NULL, 0};
 	for (uint32_t i = 0; i < b->entry_cnt; i++) {
 		struct span entry;
-		if (stele_get_le32(b->offsets + 4 * (size_t)i) != off)
-			return stele_verify_fault(v, b->offsets + 4 * (size_t)i,
-						  "NSEC3 block: offset of entry %" PRIu32, i);
+		const uint8_t *place = b->places + 8 * (size_t)i;
+		if (stele_get_le32(place) != off)
+			return stele_verify_fault(v, place, "NSEC3 block: offset of entry %" PRIu32,
+						  i);
 		int rc = check_entry(v, zone, b, off, &entry);
 		if (rc != 0)
 			return rc;
 		off += entry.size;
 		uint64_t prefix = stele_get_be64(entry.p);
-		if (stele_get_le64(b->prefixes + 8 * (size_t)i) != prefix)
-			return stele_verify_fault(v, b->prefixes + 8 * (size_t)i,
-						  "NSEC3 block: prefix of entry %" PRIu32, i);
+		uint64_t tag = stele_nsec3_tag(prefix, b->head->skip_bits, b->head->table_bits);
+		if (stele_get_le32(place + 4) != tag >> 32)
+			return stele_verify_fault(v, place + 4,
+						  "NSEC3 block: tag of entry %" PRIu32, i);
 		if (i == 0) {
 			b->carry = entry;
 			continue;
@@ -154,7 +154,7 @@ static int check_table(struct verify *v, const struct block *b)
 	uint32_t own = 1;
 	for (uint64_t bucket = 0; bucket <= bucket_cnt; bucket++) {
 		while (own < b->entry_cnt) {
-			uint64_t x = stele_get_le64(b->prefixes + 8 * (size_t)own)
+			uint64_t x = stele_get_be64(b->base + stele_nsec3_entry_off(b->places, own))
 				     << b->head->skip_bits;
 			if ((x >> 1) >> (63 - bits) >= bucket)
 				break;
@@ -211,12 +211,12 @@ static void find_ends(const struct verify *v, uint32_t index, struct block *b)
 {
 	const uint8_t *base = v->view->shards[index].base;
 	const struct stele_nsec3_block *head = (const void *)base;
-	const uint8_t *offsets = base + stele_le32(head->offsets_off);
+	const uint8_t *places = base + stele_le32(head->places_off);
 	uint32_t size = stele_le32(head->size);
 	uint32_t cnt = stele_le32(head->entry_cnt);
-	uint32_t first = stele_get_le32(offsets);
-	uint32_t last = stele_get_le32(offsets + 4 * (size_t)(cnt - 1));
-	uint32_t second = cnt > 1 ? stele_get_le32(offsets + 4) : size;
+	uint32_t first = stele_nsec3_entry_off(places, 0);
+	uint32_t last = stele_nsec3_entry_off(places, cnt - 1);
+	uint32_t second = cnt > 1 ? stele_nsec3_entry_off(places, 1) : size;
 	*b = (struct block){
 		.base = base,
 		.entry_cnt = cnt,

@@ -50,7 +50,7 @@ static bool decode_nsec3_shard(const uint8_t *base, uint64_t size, struct stele_
 {
 	const struct stele_nsec3_block *head = (const void *)base;
 	if (size < sizeof(*head) || stele_le32(head->table_off) > size ||
-	    stele_le32(head->prefixes_off) > size || stele_le32(head->offsets_off) > size)
+	    stele_le32(head->places_off) > size)
 		return false;
 	ret->nsec3 = stele_nsec3_block_parts(base);
 	return true;

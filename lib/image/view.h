@@ -32,8 +32,7 @@ _Static_assert(STELE_VIEW_SLACK <= sizeof(struct stele_root), "behind every shar
 /* A block of an NSEC3 chain (struct stele_nsec3_block), taken apart. */
 struct stele_view_nsec3 {
 	const uint8_t *table;
-	const uint8_t *prefixes;
-	const uint8_t *offsets;
+	const uint8_t *places;
 	uint8_t table_bits;
 	uint8_t skip_bits;
 };
@@ -256,11 +255,22 @@ static inline struct stele_view_nsec3 stele_nsec3_block_parts(const uint8_t *blo
 		(const struct stele_nsec3_block *)(const void *)block;
 	return (struct stele_view_nsec3){
 		.table = block + stele_le32(head->table_off),
-		.prefixes = block + stele_le32(head->prefixes_off),
-		.offsets = block + stele_le32(head->offsets_off),
+		.places = block + stele_le32(head->places_off),
 		.table_bits = head->table_bits,
 		.skip_bits = head->skip_bits,
 	};
+}
+
+/* The tag of a hash with this prefix, in the upper half of a place; the lower half is 0. */
+static inline uint64_t stele_nsec3_tag(uint64_t prefix, unsigned skip_bits, unsigned table_bits)
+{
+	return prefix << skip_bits << table_bits >> 32 << 32;
+}
+
+/* What place `index` says about where the entry begins. */
+static inline uint32_t stele_nsec3_entry_off(const uint8_t *places, uint64_t index)
+{
+	return stele_get_le32(places + 8 * index);
 }
 
 static inline const uint8_t *stele_nsec3_body(const struct stele_nsec3_entry *entry)

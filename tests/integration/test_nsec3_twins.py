@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-NSEC3 hashes that begin alike. A search compares eight bytes at first; whoever owns a zone can find names whose hashes
+NSEC3 hashes that begin alike. A search compares some 32 bits at first; whoever owns a zone can find names whose hashes
 share these, so what tells them apart has to decide.
 """
 import dns.dnssec

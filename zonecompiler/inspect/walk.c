@@ -163,8 +163,8 @@ const uint8_t *stele_inspect_chain_block(const struct stele_view *view,
 const struct stele_nsec3_entry *stele_inspect_nsec3_entry(const uint8_t *block, uint32_t index)
 {
 	const struct stele_nsec3_block *head = (const void *)block;
-	const uint8_t *offsets = block + stele_le32(head->offsets_off);
-	return (const void *)(block + stele_get_le32(offsets + 4 * (size_t)index));
+	const uint8_t *places = block + stele_le32(head->places_off);
+	return (const void *)(block + stele_nsec3_entry_off(places, index));
 }
 
 /* ---- rdata ---- */

@@ -21,7 +21,7 @@ size_t stele_nsec_entry_sz(const uint8_t *entry)
 
 struct nsec3_layout {
 	unsigned table_bits;
-	uint64_t table_off, prefixes_off, offsets_off, entries_off;
+	uint64_t table_off, places_off, entries_off;
 };
 
 static struct nsec3_layout lay_out_nsec3(uint32_t own_cnt)
@@ -32,9 +32,8 @@ static struct nsec3_layout lay_out_nsec3(uint32_t own_cnt)
 	while (own_cnt >> l.table_bits > 8)
 		l.table_bits++;
 	uint64_t cnt = own_cnt + UINT64_C(1);
-	l.prefixes_off = l.table_off + 4 * ((UINT64_C(1) << l.table_bits) + 1);
-	l.offsets_off = l.prefixes_off + 8 * cnt;
-	l.entries_off = l.offsets_off + 4 * cnt;
+	l.places_off = l.table_off + 4 * ((UINT64_C(1) << l.table_bits) + 1);
+	l.entries_off = l.places_off + 8 * cnt;
 	return l;
 }
 
@@ -53,8 +52,7 @@ void stele_pack_nsec3(const struct stele_chain_run *own, const uint8_t *carry, s
 		.table_bits = (uint8_t)l.table_bits,
 		.skip_bits = (uint8_t)skip_bits,
 		.table_off = stele_to_le32((uint32_t)l.table_off),
-		.prefixes_off = stele_to_le32((uint32_t)l.prefixes_off),
-		.offsets_off = stele_to_le32((uint32_t)l.offsets_off),
+		.places_off = stele_to_le32((uint32_t)l.places_off),
 	};
 	memcpy(block, &head, sizeof(head));
 	memcpy(block + l.entries_off, carry, carry_sz);
@@ -65,8 +63,8 @@ void stele_pack_nsec3(const struct stele_chain_run *own, const uint8_t *carry, s
 	uint64_t off = l.entries_off;
 	for (uint32_t i = 0; i <= own->entry_cnt; i++) {
 		uint64_t prefix = stele_get_be64(block + off);
-		stele_put_le64(block + l.prefixes_off + 8 * (uint64_t)i, prefix);
-		stele_put_le32(block + l.offsets_off + 4 * (uint64_t)i, (uint32_t)off);
+		stele_put_le64(block + l.places_off + 8 * (uint64_t)i,
+			       stele_nsec3_tag(prefix, skip_bits, l.table_bits) | off);
 		off += stele_nsec3_entry_sz(block + off);
 		if (i == 0)
 			continue;
@@ -84,15 +82,21 @@ struct stele_chain_run stele_unpack_nsec3(const uint8_t *block)
 	uint32_t cnt = stele_le32(head->entry_cnt);
 	if (cnt <= 1)
 		return (struct stele_chain_run){0};
-	uint32_t begin = stele_get_le32(block + stele_le32(head->offsets_off) + 4);
+	uint32_t begin = stele_nsec3_entry_off(block + stele_le32(head->places_off), 1);
 	return (struct stele_chain_run){block + begin, stele_le32(head->size) - begin, cnt - 1};
+}
+
+const uint8_t *stele_nsec3_first(const uint8_t *block)
+{
+	const struct stele_nsec3_block *head = (const void *)block;
+	return block + stele_nsec3_entry_off(block + stele_le32(head->places_off), 0);
 }
 
 const uint8_t *stele_nsec3_last(const uint8_t *block)
 {
 	const struct stele_nsec3_block *head = (const void *)block;
-	const uint8_t *offsets = block + stele_le32(head->offsets_off);
-	return block + stele_get_le32(offsets + 4 * (uint64_t)(stele_le32(head->entry_cnt) - 1));
+	const uint8_t *places = block + stele_le32(head->places_off);
+	return block + stele_nsec3_entry_off(places, stele_le32(head->entry_cnt) - 1);
 }
 
 /* ---- NSEC ---- */
@@ -199,6 +203,12 @@ struct stele_chain_run stele_unpack_nsec(const uint8_t *block)
 		return (struct stele_chain_run){0};
 	uint32_t begin = stele_get_le32(block + stele_le32(head->offsets_off) + 4);
 	return (struct stele_chain_run){block + begin, stele_le32(head->size) - begin, cnt - 1};
+}
+
+const uint8_t *stele_nsec_first(const uint8_t *block)
+{
+	const struct stele_nsec_block *head = (const void *)block;
+	return block + stele_get_le32(block + stele_le32(head->offsets_off));
 }
 
 const uint8_t *stele_nsec_last(const uint8_t *block)

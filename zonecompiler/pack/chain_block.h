@@ -33,10 +33,12 @@ void stele_pack_nsec3(const struct stele_chain_run *own, const uint8_t *carry, s
 void stele_pack_nsec(const struct stele_chain_run *own, const uint8_t *carry, size_t carry_sz,
 		     uint8_t *block);
 
-/* The inverse: the run of own entries in a block of an image that has been verified, and the last
- * entry, own or carry. */
+/* The inverse: the run of own entries in a block of an image that has been verified; the first entry, which is
+ * the carry; and the last, own or carry. */
 struct stele_chain_run stele_unpack_nsec3(const uint8_t *block);
 struct stele_chain_run stele_unpack_nsec(const uint8_t *block);
+const uint8_t *stele_nsec3_first(const uint8_t *block);
+const uint8_t *stele_nsec_first(const uint8_t *block);
 const uint8_t *stele_nsec3_last(const uint8_t *block);
 const uint8_t *stele_nsec_last(const uint8_t *block);
 

@@ -305,13 +305,8 @@ static int carry_on(struct chain *chain, uint32_t i)
 		if (block == NULL)
 			return update_rebuild(chain->update,
 					      "a shard of a denial chain is missing");
-		uint32_t offsets_off =
-			chain->is_nsec3 ?
-				stele_le32(((const struct stele_nsec3_block *)(const void *)block)
-						   ->offsets_off) :
-				stele_le32(((const struct stele_nsec_block *)(const void *)block)
-						   ->offsets_off);
-		const uint8_t *old = block + stele_get_le32(block + offsets_off);
+		const uint8_t *old = chain->is_nsec3 ? stele_nsec3_first(block) :
+						       stele_nsec_first(block);
 		const uint8_t *carry = NULL;
 		size_t carry_sz = 0;
 		int rc = find_before(chain, k, &carry, &carry_sz);
