@@ -34,6 +34,7 @@
 #include "mgmt/service/service.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -81,9 +82,17 @@ static bool read_order(const struct stele_request *request, struct order *ret)
 	return true;
 }
 
-static void text_of(const struct stele_config_address *address, char *text)
+/* The number that `text` begins with, `max` if it is greater, and 0 if there is none. */
+static unsigned number_of(const char *text, unsigned max)
 {
-	strcpy(text, "-");
+	unsigned long number = *text >= '0' && *text <= '9' ? strtoul(text, NULL, 10) : 0;
+
+	return number < max ? (unsigned)number : max;
+}
+
+static void text_of(const struct stele_config_address *address, char text[INET6_ADDRSTRLEN])
+{
+	snprintf(text, INET6_ADDRSTRLEN, "-");
 	if (address->family != 0)
 		inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->addr, text,
 			  INET6_ADDRSTRLEN);
@@ -148,7 +157,7 @@ static void start_later(struct stele_request *request, const struct order *order
 	pthread_t thread;
 	sigset_t all, before;
 
-	*later = (struct later){request, *order, atol(ms), drop};
+	*later = (struct later){request, *order, number_of(ms, UINT_MAX), drop};
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (pthread_create(&thread, NULL, answer_later, later) != 0)
@@ -179,7 +188,7 @@ static void on_message(void *user, struct stele_request *request)
 	else if (strcmp(what, "drop") == 0)
 		stele_request_drop(request);
 	else if (strncmp(what, "refuse-", 7) == 0)
-		stele_request_refuse(request, (uint16_t)atoi(what + 7));
+		stele_request_refuse(request, (uint16_t)number_of(what + 7, UINT16_MAX));
 	else
 		stele_request_reply(request, buf, describe(request, &order, buf));
 }
@@ -243,8 +252,8 @@ static void on_transfer(void *user, struct stele_request *request)
 	bool cut = strcmp(t->order.labels[0], "break") == 0;
 	t->stream.next = next_message;
 	t->stream.ended = transfer_ended;
-	t->cnt = (unsigned)atol(t->order.labels[cut]);
-	t->sz = (size_t)atol(t->order.labels[cut + 1]);
+	t->cnt = number_of(t->order.labels[cut], UINT_MAX);
+	t->sz = number_of(t->order.labels[cut + 1], UINT_MAX);
 	t->cut = cut;
 	stele_request_stream(request, &t->stream);
 }
