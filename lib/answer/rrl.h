@@ -61,10 +61,15 @@ struct stele_rrl_settings {
 	/* 64 bytes each, rounded up to a power of two, 2^6 … 2^24. Less than the number of wide prefixes that are
 	 * near a limit at once makes them evict one another; more than fits into the cache costs a miss. */
 	uint32_t line_cnt;
+	uint32_t exempt_cnt;
 	uint64_t seed[2]; /* random, so that nobody can aim at the line of another */
 	struct stele_rrl_prefix exempt[STELE_RRL_EXEMPT_MAX]; /* never limited */
-	unsigned exempt_cnt;
 };
+/* Without padding, so that a user may compare two as bytes. */
+_Static_assert(sizeof(struct stele_rrl_settings) ==
+		       8 * STELE_REPLY_CLASS_CNT + 4 + 5 * 4 + 16 +
+			       sizeof(struct stele_rrl_prefix) * STELE_RRL_EXEMPT_MAX,
+	       "no padding");
 
 /*
  * Prefixes of 32 and 24 bits, 64 and 48. Answers and referrals 2000 and 10000 a second, the other
