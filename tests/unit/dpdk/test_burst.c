@@ -175,7 +175,22 @@ static uint64_t histogram_sum(enum stele_histogram histogram)
 	return sum;
 }
 
-/* A request, something broken, something for the kernel, and 29 queries; the port has room for `room`. */
+/* Something broken, something for the kernel, a request, and else queries. */
+static struct rte_mbuf *nth_of_burst(unsigned n)
+{
+	switch (n) {
+	case 1:
+		return cut_off();
+	case 2:
+		return packet(6);
+	case 9:
+		return arp_request();
+	default:
+		return packet(17);
+	}
+}
+
+/* A burst; the port has room for `room`. */
 static void process(unsigned room)
 {
 	struct rte_mbuf *mbufs[BURST];
@@ -183,13 +198,7 @@ static void process(unsigned room)
 	for (unsigned i = 0; i < ROOM - room; i++)
 		assert_int_equal(rte_ring_enqueue(out, packet(17)), 0);
 	for (unsigned i = 0; i < BURST; i++)
-		mbufs[i] = packet(17);
-	rte_pktmbuf_free(mbufs[1]);
-	mbufs[1] = cut_off();
-	rte_pktmbuf_free(mbufs[2]);
-	mbufs[2] = packet(6);
-	rte_pktmbuf_free(mbufs[9]);
-	mbufs[9] = arp_request();
+		mbufs[i] = nth_of_burst(i);
 	stele_burst_process(server.worker, stele_serve_view(stele_serve_root(serve)), mbufs, BURST,
 			    rte_rdtsc());
 }
