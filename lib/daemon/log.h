@@ -65,11 +65,10 @@ struct stele_log_field {
 void stele_log_fields(enum stele_log_level level, const char *event,
 		      const struct stele_log_field *fields);
 
-/* stele_log_event(STELE_LOG_WARNING, "transfer-failed", STELE_LOG_ZONE(z), STELE_LOG_REASON(e.text)) */
+/* stele_log_event(STELE_LOG_WARNING, "transfer-failed", STELE_LOG_ZONE(z), STELE_LOG_REASON(e.text)); there is
+ * at least one field. */
 #define stele_log_event(level, event, ...)                                                         \
-	stele_log_fields(                                                                          \
-		level, event,                                                                      \
-		(const struct stele_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
+	stele_log_fields(level, event, (const struct stele_log_field[]){__VA_ARGS__, {.key = NULL}})
 
 /*
  * The audit: one line for each change of what is served, whoever made it. Event "audit", never left out for

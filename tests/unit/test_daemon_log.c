@@ -48,7 +48,7 @@ static void test_text(void **state)
 			STELE_LOG_SERIAL(4294967295u), STELE_LOG_PEER("192.0.2.1#53"),
 			STELE_LOG_KEY(NULL), STELE_LOG_REASON("no route to host"));
 	stele_log_event(STELE_LOG_DEBUG, "left-out", STELE_LOG_SERIAL(1));
-	stele_log_event(STELE_LOG_WARNING, "alone");
+	stele_log_fields(STELE_LOG_WARNING, "alone", &(const struct stele_log_field){.key = NULL});
 	assert_string_equal(end(), "stele-test: serves 3 zones\n"
 				   "stele-test: refreshed zone=example.org. serial=4294967295 "
 				   "peer=192.0.2.1#53 error=\"no route to host\"\n"
