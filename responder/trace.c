@@ -155,7 +155,7 @@ static int run_trace(void *arg, json_t *response, struct stele_error *reterr)
 		rc = stele_fail(reterr, STELE_E_NOTFOUND, "no image is served");
 	else if (!answerer)
 		rc = stele_fail(reterr, STELE_E_SYSTEM, "no memory");
-	if (rc)
+	if (!view || !answerer)
 		goto out;
 	stele_answer_batch(answerer, view, &trace->answers, (uint32_t)time(NULL), &trace->query,
 			   &reply, 1);

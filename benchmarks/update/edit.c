@@ -425,6 +425,9 @@ static bool find_before(struct change *change, const uint8_t *hash, struct stele
 	return found;
 }
 
+/* Of no bytes, but not NULL. */
+static const uint8_t no_salt[1];
+
 static void add_cut(struct change *change)
 {
 	struct stele_store_item before;
@@ -439,7 +442,7 @@ static void add_cut(struct change *change)
 		memcpy(new.name + 1 + len, change->info.apex, change->info.apex_len);
 		new.name_len = 1 + len + change->info.apex_len;
 		new.key_len = stele_sort_key(new.name, 1 + len, new.key);
-		stele_nsec3_hash(new.name, new.name_len, NULL, 0, 0, hash + 1);
+		stele_nsec3_hash(new.name, new.name_len, no_salt, 0, 0, hash + 1);
 	} while (!find_before(change, hash + 1, &before));
 
 	uint8_t ds[36] = {0x12, 0x34, 13, 2};
@@ -471,7 +474,7 @@ static void remove_cut(struct change *change)
 			continue;
 		set_subject(change, item.key, item.key_len);
 		stele_nsec3_hash(change->subject,
-				 stele_name_length(change->subject, STELE_NAME_MAX), NULL, 0, 0,
+				 stele_name_length(change->subject, STELE_NAME_MAX), no_salt, 0, 0,
 				 hash);
 		/* What stands below a delegation would be left without it. */
 		struct stele_store_item behind = next_of(cursor);

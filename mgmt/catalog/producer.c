@@ -97,7 +97,8 @@ static bool put_head(struct job *job)
 	uint8_t node[NODE_MAX];
 	size_t node_sz = put_rrset(node, STELE_TYPE_NS, invalid, sizeof(invalid));
 	node_sz += put_rrset(node + node_sz, STELE_TYPE_SOA, soa, sizeof(soa));
-	if (!put_entry(job, NULL, 0, node, node_sz))
+	static const uint8_t apex[1];
+	if (!put_entry(job, apex, 0, node, node_sz))
 		return false;
 	node_sz = put_rrset(node, STELE_TYPE_TXT,
 			    "\1"

@@ -36,6 +36,7 @@ void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *z
 	assert_false(force);
 	refresh_cnt++;
 	refreshed = zone;
+	assert_non_null(from);
 	refreshed_from = *from;
 }
 

@@ -127,7 +127,7 @@ static struct records wire_records(const struct model *model)
 		if (*is_sig != '1')
 			continue;
 		char *rdata = is_sig + 2, *text = malloc(strlen(records.texts[i]) + 8);
-		sprintf(text, "%.*s%u 0 %s", (int)(type - records.texts[i]), records.texts[i],
+		sprintf(text, "%.*s%d 0 %s", (int)(type - records.texts[i]), records.texts[i],
 			STELE_TYPE_RRSIG, rdata);
 		free(records.texts[i]);
 		records.texts[i] = text;
