@@ -491,9 +491,9 @@ static void size_limits(void **state)
 
 	/* Names of 255 bytes, for two bytes each. */
 	char name[256] = "";
-	for (int i = 0; i < 122; i++)
-		strcat(name, "a.");
-	strcat(name, "zone.test.");
+	for (size_t i = 0; i < 122; i++)
+		memcpy(name + 2 * i, "a.", 2);
+	memcpy(name + 244, "zone.test.", 10);
 	uint8_t wire[STELE_NAME_MAX];
 	int wire_len = stele_name_from_text(name, strlen(name), wire);
 	s.sz_max = 3000;

@@ -249,21 +249,22 @@ static struct statuses statuses_of(const struct stele_managed_zone *zone)
 
 static void begin_out(const struct remote *remotes, unsigned cnt, const char *more)
 {
-	char config[1024] = "remotes:\n", line[128];
-	for (unsigned i = 0; i < cnt; i++) {
-		snprintf(line, sizeof(line), "  - {id: r%u, addresses: [127.0.0.1], port: %u%s}\n",
-			 i, remotes[i].port, more);
-		strcat(config, line);
-	}
-	strcat(config, "templates:\n  - {id: default, notify: [");
-	for (unsigned i = 0; i < cnt; i++) {
-		snprintf(line, sizeof(line), "%sr%u", i > 0 ? ", " : "", i);
-		strcat(config, line);
-	}
-	strcat(config, "]}\nzones: [{name: example.com}]\nlisten: [{address: 127.0.0.1}]\n");
+	char *config = NULL;
+	size_t sz;
+	FILE *file = open_memstream(&config, &sz);
+	fputs("remotes:\n", file);
+	for (unsigned i = 0; i < cnt; i++)
+		fprintf(file, "  - {id: r%u, addresses: [127.0.0.1], port: %u%s}\n", i,
+			remotes[i].port, more);
+	fputs("templates:\n  - {id: default, notify: [", file);
+	for (unsigned i = 0; i < cnt; i++)
+		fprintf(file, "%sr%u", i > 0 ? ", " : "", i);
+	fputs("]}\nzones: [{name: example.com}]\nlisten: [{address: 127.0.0.1}]\n", file);
 	if (*more != '\0')
-		strcat(config, "keys: /nowhere\n");
+		fputs("keys: /nowhere\n", file);
+	fclose(file);
 	begin(config);
+	free(config);
 }
 
 static void test_out(void **state)

@@ -305,12 +305,28 @@ static void expect_soa(const struct client *client)
 	assert_true(is_soa(client->received.texts[0]));
 }
 
-static size_t find_text(const struct records *records, const char *text)
+/* False: there is none like it. */
+static bool take_out(struct records *records, const char *text)
+{
+	for (size_t i = 0; i < records->cnt; i++) {
+		if (strcmp(records->texts[i], text) != 0)
+			continue;
+		free(records->texts[i]);
+		records->texts[i] = records->texts[--records->cnt];
+		return true;
+	}
+	return false;
+}
+
+/* False: there is one like it. */
+static bool put_in(struct records *records, const char *text)
 {
 	for (size_t i = 0; i < records->cnt; i++)
 		if (strcmp(records->texts[i], text) == 0)
-			return i;
-	return SIZE_MAX;
+			return false;
+	records->texts = reallocarray(records->texts, records->cnt + 1, sizeof(char *));
+	records->texts[records->cnt++] = strdup(text);
+	return true;
 }
 
 /*
@@ -328,15 +344,10 @@ static void expect_steps(const struct client *client, const struct model *versio
 	for (unsigned version = from; version < to; version++) {
 		assert_true(at < cnt - 1 && is_soa(texts[at]));
 		do {
-			size_t found = find_text(&zone, texts[at]);
-			assert_true(found != SIZE_MAX);
-			free(zone.texts[found]);
-			zone.texts[found] = zone.texts[--zone.cnt];
+			assert_true(take_out(&zone, texts[at]));
 		} while (!is_soa(texts[++at]));
 		do {
-			assert_true(find_text(&zone, texts[at]) == SIZE_MAX);
-			zone.texts = realloc(zone.texts, (zone.cnt + 1) * sizeof(char *));
-			zone.texts[zone.cnt++] = strdup(texts[at]);
+			assert_true(put_in(&zone, texts[at]));
 		} while (!is_soa(texts[++at]));
 		struct records expected = wire_records(&versions[version + 1]);
 		qsort(zone.texts, zone.cnt, sizeof(char *), compare_texts);
