@@ -89,3 +89,21 @@ def test_what_is_not_compiled_is_a_fault(tree):
     subprocess.run(["git", "-C", str(tree), "add", "lib"], check=True)
     status, text = analyse(tree)
     assert status == 1 and "lib/other.c: not analysed" in text
+
+
+def test_what_cppcheck_finds_across_files_stays_found(tree):
+    """Its exit status forgets that when it has seen the files before, and with several processes."""
+    if not shutil.which("cppcheck"):
+        pytest.skip("no cppcheck")
+    shutil.copy(ROOT / "scripts/cppcheck-suppressions", tree / "scripts")
+    (tree / "lib/number.h").write_text("void stele_set(int *p);\n")
+    include = '#include "lib/number.h"\n'
+    (tree / "lib/number.c").write_text(include + "void stele_set(int *p)\n{\n\t*p = 1;\n}\n")
+    (tree / "lib/other.c").write_text(include + "void stele_other(void)\n{\n\tstele_set(NULL);\n}\n")
+    commands = tree / "build/compile_commands.json"
+    first = json.loads(commands.read_text())[0]
+    other = {key: value.replace("number.c", "other.c") for key, value in first.items()}
+    commands.write_text(json.dumps([first, other]))
+    for jobs in ("-j1", "-j1", "-j2", "-j2"):
+        status, text = analyse(tree, "--only", "cppcheck", jobs)
+        assert status == 1 and "ctunullpointer" in text
