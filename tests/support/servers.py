@@ -4,7 +4,11 @@
 Each takes its zones as [(name, text)], the text being what stands between the braces, or below the
 zone's name, in the server's own words. Keys are {name: algorithm}, all with mgmtd.SECRET.
 """
+import contextlib
 import os
+import sqlite3
+import subprocess
+import time
 
 import mgmtd
 import peers
@@ -129,9 +133,11 @@ class Pdns(peers.Peer):
         super().__init__()
         named = 'options { directory "%s"; };\n' % self.folder
         named += "".join('zone "%s" { %s };\n' % zone for zone in zones)
+        self.configure("launch=bind\nbind-config=%s\n%s" % (self.write("named.conf", named), options))
+        self.start(["--config-dir=" + self.folder], probes)
+
+    def configure(self, backend):
         self.write("pdns.conf", """
-launch=bind
-bind-config={2}
 local-address=127.0.0.1
 local-port={1}
 socket-dir={0}
@@ -150,6 +156,34 @@ cache-ttl=0
 query-cache-ttl=0
 negquery-cache-ttl=0
 zone-cache-refresh-interval=0
-{3}
-""".format(self.folder, self.port, self.write("named.conf", named), options))
+{2}
+""".format(self.folder, self.port, backend))
+
+
+class PdnsSql(Pdns):
+    """pdns_server with its sqlite3 backend, which keeps zones that come and go, and so catalogs: the bind
+    backend knows nothing of those. Zones are made by util(), before the start and while it runs."""
+    schema = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
+
+    def __init__(self, options=""):
+        peers.Peer.__init__(self)
+        with contextlib.closing(sqlite3.connect(self.path("zones.db"))) as base, \
+             open(self.schema, encoding="utf-8") as text:
+            base.executescript(text.read())
+        self.configure("launch=gsqlite3\ngsqlite3-database=%s\ngsqlite3-pragma-foreign-keys=yes\n%s" % (
+            self.path("zones.db"), options))
+
+    def begin(self, probes=()):
         self.start(["--config-dir=" + self.folder], probes)
+
+    def util(self, *words):
+        """pdnsutil; what it prints. Again while the server holds the database."""
+        end = time.monotonic() + 60
+        while True:
+            done = subprocess.run([peers.find("pdnsutil"), "--config-dir=" + self.folder, *map(str, words)],
+                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            if done.returncode == 0:
+                return done.stdout
+            if "locked" not in done.stderr or time.monotonic() > end:
+                raise peers.PeerError("pdnsutil %s\n%s" % (words, done.stdout + done.stderr))
+            time.sleep(0.1)
