@@ -173,7 +173,9 @@ def members(port):
 
 
 def test_written_by_pdns():
-    """PowerDNS writes; members come, go and change their groups, which say which template a zone has."""
+    """PowerDNS writes; members come, go and change their groups, which say which template a zone has. PowerDNS 4.7
+    raises no serial for a group alone (the catalog has it, its CATALOG-HASH does not), so another member comes
+    with it."""
     need_pdns_sql()
     port = mgmtd.free_port()
     with PdnsWriter(port) as writer:
@@ -220,6 +222,6 @@ def test_written_by_pdns():
             until("a.test", "c.test")
             assert daemon.query("c.test", "AXFR", tcp=True).rcode() == dns.rcode.REFUSED
             writer.util("set-option", "c.test", "producer", "group", "open")
-            daemon.wait_for(lambda: daemon.query("c.test", "AXFR", tcp=True).rcode() == dns.rcode.NOERROR)
-            until("a.test", "c.test")
+            writer.list("b.test")
+            until("a.test", "b.test", "c.test")
             assert contents.transfer(port, "c.test") == contents.transfer(writer.port, "c.test")
