@@ -121,14 +121,11 @@ static bool copy(const uint8_t *msg, size_t *at, size_t end, size_t sz, uint8_t 
 	return true;
 }
 
-int stele_reader_rdata(const struct stele_reader *reader, const struct stele_rr *rr,
+int stele_rdata_expand(uint16_t type, const uint8_t *msg, size_t at, size_t rdlen,
 		       uint8_t *ret_rdata, size_t max)
 {
-	const uint8_t *msg = reader->msg;
-	struct stele_rdata_shape shape = stele_rdata_shape_of(rr->type);
-	size_t at = rr->rdata_off, end = at + rr->rdlen, len = 0;
-	if (rr->rdlen == 0 && (rr->class_ == STELE_CLASS_ANY || rr->class_ == STELE_CLASS_NONE))
-		return 0;
+	struct stele_rdata_shape shape = stele_rdata_shape_of(type);
+	size_t end = at + rdlen, len = 0;
 	if (!copy(msg, &at, end, shape.fixed_sz, ret_rdata, &len, max))
 		return STELE_E_INPUT;
 	for (unsigned i = 0; i < shape.string_cnt; i++)
@@ -147,4 +144,12 @@ int stele_reader_rdata(const struct stele_reader *reader, const struct stele_rr 
 	    !copy(msg, &at, end, end - at, ret_rdata, &len, max))
 		return STELE_E_INPUT;
 	return (int)len;
+}
+
+int stele_reader_rdata(const struct stele_reader *reader, const struct stele_rr *rr,
+		       uint8_t *ret_rdata, size_t max)
+{
+	if (rr->rdlen == 0 && (rr->class_ == STELE_CLASS_ANY || rr->class_ == STELE_CLASS_NONE))
+		return 0;
+	return stele_rdata_expand(rr->type, reader->msg, rr->rdata_off, rr->rdlen, ret_rdata, max);
 }

@@ -84,6 +84,13 @@ int stele_reader_rdata(const struct stele_reader *reader, const struct stele_rr 
 		       uint8_t *ret_rdata, size_t max);
 
 /*
+ * The same for the `rdlen` bytes at offset `at` of a message, all of which are there; `type` says where names
+ * stand. Empty rdata is then what its type allows.
+ */
+int stele_rdata_expand(uint16_t type, const uint8_t *msg, size_t at, size_t rdlen,
+		       uint8_t *ret_rdata, size_t max);
+
+/*
  * Expands the name at offset `at` of a message. Returns its length and puts the offset of what follows
  * it into `ret_end`; STELE_E_INPUT if it is no name. Reads nothing at or behind `msg + len`.
  */

@@ -2,6 +2,7 @@
 #include "lib/zone/rdata.h"
 
 #include "lib/dns/name.h"
+#include "lib/dns/reader.h"
 #include "lib/dns/rrtype.h"
 
 #include <string.h>
@@ -162,4 +163,14 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 		p += need;
 	}
 	return p == end;
+}
+
+int stele_rdata_from_message(uint16_t type, const uint8_t *msg, size_t msg_len, size_t rdata_off,
+			     size_t rdlen, uint8_t out[STELE_RDATA_MAX])
+{
+	if (!stele_rdata_type_is_data(type) || rdata_off > msg_len || rdlen > msg_len - rdata_off ||
+	    rdlen > STELE_RDATA_MAX)
+		return STELE_E_INPUT;
+	int len = stele_rdata_expand(type, msg, rdata_off, rdlen, out, STELE_RDATA_MAX);
+	return len >= 0 && stele_rdata_valid(type, out, (size_t)len) ? len : STELE_E_INPUT;
 }

@@ -51,19 +51,10 @@ int stele_rdata_compare(uint16_t type, const uint8_t *a, size_t a_len, const uin
 /* ---- out of a message ---- */
 
 /*
- * Reads the name at `off` of a message (RFC 1035 section 4.1.4), with its case. Returns its length, and sets
- * `*ret_next` to where the message goes on behind it; STELE_E_INPUT if it is none. A pointer must point
- * behind the header and before everything that was read of this name so far, so nothing can loop.
- */
-int stele_name_from_message(const uint8_t *msg, size_t msg_len, size_t off, uint8_t name[255],
-			    size_t *ret_next);
-
-/*
- * Copies the data of a record of `type` out of a message: `rdlen` bytes at `rdata_off`. Compressed names are
- * expanded in the types that may have them (RFC 3597 section 4: those of RFC 1035, and RP, AFSDB, RT,
- * SIG, PX, NXT, NAPTR and SRV, of which senders once did so). The result is what stele_rdata_valid()
- * accepts; its length is returned. STELE_E_INPUT if it is not, if a name leaves the data or does not end in
- * it, or if the type is none of data. Nothing is assumed of the message and of where the data lies in it.
+ * Copies the data of a record of `type` out of a message: `rdlen` bytes at `rdata_off`, with names expanded as
+ * stele_reader_rdata() does it. The result is what stele_rdata_valid() accepts; its length is returned.
+ * STELE_E_INPUT if it is not, if a name leaves the data or does not end in it, or if the type is none of
+ * data. Nothing is assumed of the message and of where the data lies in it.
  */
 int stele_rdata_from_message(uint16_t type, const uint8_t *msg, size_t msg_len, size_t rdata_off,
 			     size_t rdlen, uint8_t out[STELE_RDATA_MAX]);

@@ -9,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/dns/message.h"
 #include "lib/dns/name.h"
+#include "lib/dns/reader.h"
 #include "lib/zone/rdata.h"
 
 #include <stdbool.h>
@@ -64,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	uint8_t name[STELE_NAME_MAX], expected[STELE_NAME_MAX];
 	size_t next = 0;
-	int name_len = stele_name_from_message(msg, len, off, name, &next);
+	int name_len = stele_reader_name(msg, len, off, name, &next);
 	require(name_len == (name_len < 0 ? STELE_E_INPUT : plain_name(msg, len, off, expected)));
 	require((name_len < 0) == (plain_name(msg, len, off, expected) < 0));
 	if (name_len > 0) {
