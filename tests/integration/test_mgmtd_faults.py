@@ -24,6 +24,7 @@ import pytest
 
 import mgmtd
 import netns
+import peers
 import stele
 
 ZONE = "faults.test"
@@ -121,7 +122,7 @@ class World:
     def __init__(self, seed, with_responder):
         self.rng = random.Random(seed)
         self.node = self.secondary = self.primary = None
-        port = mgmtd.peers.free_port()
+        port = peers.free_port()
         self.primary = mgmtd.Daemon({
             "acls": [{"id": "local", "prefixes": ["127.0.0.0/8"]}],
             "remotes": [{"id": "secondary", "addresses": ["127.0.0.1"], "port": port}],

@@ -8,6 +8,7 @@ import dns.opcode
 import pytest
 
 import mgmtd
+import peers
 from certificates import Authority
 from test_mgmtd_changes import KEY, nsupdate, primary
 
@@ -24,7 +25,7 @@ class Pair:
 
     def __init__(self, authority, told, key=None, names=("a.test",), certificate=None):
         certificate, private = certificate or authority.issue(NAME)
-        tls_port = mgmtd.peers.free_port()
+        tls_port = peers.free_port()
         keys = {KEY: "hmac-sha256"}
         self.primary = primary(zones=[{"name": name} for name in names])
         try:

@@ -239,9 +239,9 @@ def test_changes_reach_secondaries():
                     source.load("a.test", ZONE % serial)
                     last.wait("a.test", serial)
                     assert last.serial("a.test") == serial
-                told = middle.zone("a.test")["notified"]
-                assert [(one["remote"], one["serial"], one["state"]) for one in told] == \
-                    [("down", 3, "acknowledged")]
+                middle.wait_for(lambda: [
+                    (one["remote"], one["serial"], one["state"]) for one in middle.zone("a.test")["notified"]
+                ] == [("down", 3, "acknowledged")])
 
 
 def test_transfer_and_notify_by_hand():

@@ -169,7 +169,7 @@ def test_load_and_rollback(images, node):
     loaded = node.load(images[1])
     assert loaded["ok"] and loaded["zones"] == 1, loaded
     assert address(node.ask([QUERY])[0]) == "198.51.100.2"
-    assert node.request("wait", zone="example.", serial=2, timeout_ms=5000)["ok"]
+    assert node.request("wait", zone="example.", serial=2, timeout_ms=60000)["ok"]
     assert node.request("rollback")["ok"]
     assert address(node.ask([QUERY])[0]) == "198.51.100.1"
     assert not node.request("wait", zone="example.", serial=2, timeout_ms=10)["ok"]
@@ -203,7 +203,7 @@ def test_a_load_does_not_wait_for_the_memory_of_it(images, node, tmp_path):
     os.replace(new, name)
     assert node.load(name)["ok"]
     assert noted() == before
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while noted() == before:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -441,7 +441,7 @@ def test_drain_turns_health_and_nothing_else(node):
 
 
 def wait_healthy(node):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not node.request("status")["healthy"] and time.monotonic() < deadline:
         time.sleep(0.05)
 
@@ -470,7 +470,7 @@ def test_reload_takes_new_secrets(images, tmp_path):
         assert node.counters()["cookie_valid"] == valid + 2
         write("22" * 16)
         node.process.send_signal(1)    # SIGHUP is the same
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "reloaded" not in node.log_text().split("reloaded", 1)[1] and time.monotonic() < deadline:
             time.sleep(0.05)
         assert node.counters()["cookie_invalid"] == 0

@@ -148,13 +148,14 @@ def test_responses_are_ignored(running):
 
 # -- time ----------------------------------------------------------------------------------------
 def test_idle(image):
-    with service.Service(image.image, tcp="idle: 1s\nhandshake: 20s") as running:
+    with service.Service(image.image, tcp="idle: 3s\nhandshake: 60s") as running:
         with running.connect() as quiet, running.connect() as busy, running.connect() as waiting:
             quiet.ask(SMALL)
-            waiting.send(order("slow-2500", qid=3))     # our turn, not the client's
-            for _ in range(15):
+            waiting.send(order("slow-5000", qid=3))     # our turn, not the client's
+            end = time.monotonic() + 60
+            while running.counters()["timed_out"] == 0 and time.monotonic() < end:
                 busy.ask(SMALL)
-                time.sleep(0.1)
+                time.sleep(0.05)
             assert running.counters()["timed_out"] == 1
             assert quiet.is_closed()
             assert id_of(waiting.receive()) == 3

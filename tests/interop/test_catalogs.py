@@ -102,8 +102,7 @@ def test_written_here(kind):
             for listed in (NAMES[:2], NAMES[1:], NAMES[::2], NAMES):
                 daemon.reload(**producer(listed, consumer.port))
                 for name in listed:
-                    assert (contents.wait_serial(consumer.port, name, 1, 60) ==
-                            contents.transfer(daemon.port, name))
+                    assert contents.wait_serial(consumer.port, name, 1) == contents.transfer(daemon.port, name)
                 for name in set(NAMES) - set(listed):
                     until_gone(consumer.port, name)
                 if kind == "pdns":
@@ -113,7 +112,7 @@ def test_written_here(kind):
 def test_written_by_knot(tmp_path):
     """Knot writes; groups say which template a zone has."""
     need("knotd")
-    stele_port = mgmtd.free_port()
+    stele_port = peers.free_port()
     for name in NAMES:
         (tmp_path / name).write_text(ZONE)
     remote = 'remote:\n  - id: stele\n    address: 127.0.0.1@%d\n' % stele_port
@@ -177,7 +176,7 @@ def test_written_by_pdns():
     raises no serial for a group alone (the catalog has it, its CATALOG-HASH does not), so another member comes
     with it."""
     need_pdns_sql()
-    port = mgmtd.free_port()
+    port = peers.free_port()
     with PdnsWriter(port) as writer:
         for name, group in zip(NAMES, ("plain", "open", "unknown")):
             writer.util("set-option", name, "producer", "group", group)

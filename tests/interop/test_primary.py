@@ -106,8 +106,8 @@ def test_follows(kind):
                 expected = edit(daemon, zone, source)
                 got = contents.wait_serial(follower.port, zone, contents.serial(expected))
                 assert got == expected
-            remotes = {remote["remote"]: remote for remote in daemon.zone(zone)["notified"]}
-            assert remotes["told"]["state"] == "acknowledged"
+            daemon.wait_for(lambda: [(remote["remote"], remote["state"]) for remote in
+                                     daemon.zone(zone)["notified"]] == [("told", "acknowledged")])
             log = daemon.log_text()
             assert "kind=axfr" in log
             # PowerDNS asks for changes of signed zones and those of its own only where it is told to.

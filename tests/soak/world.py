@@ -26,6 +26,7 @@ import certificates
 import frames
 import mgmtd
 import netns
+import peers
 import primaries
 import responder
 import servers
@@ -143,7 +144,7 @@ class World:
         self.node.start()
         self.begin_epoch()
         # The ports have to be known before anybody starts, since all tell one another.
-        self.daemon.port = mgmtd.free_port()
+        self.daemon.port = peers.free_port()
         key = [(KEY, ALGORITHM, mgmtd.SECRET)]
         self.upstream = primaries.Knot(RECEIVED, zones[RECEIVED], key, [self.daemon.port])
         self.signer = primaries.KnotSigning(RECEIVED_SIGNED, zones[RECEIVED_SIGNED], key, [self.daemon.port])

@@ -10,7 +10,7 @@ import dns.tsig
 import dns.xfr
 
 
-def transfer(port, zone, key=None, timeout=20):
+def transfer(port, zone, key=None, timeout=60):
     """{(owner, ttl, type, data)} of a zone, names and data in the form of dnspython."""
     records, soa_cnt = set(), 0
     query = dns.message.make_query(zone, "AXFR")
@@ -47,7 +47,7 @@ def without_serial(records):
     return changed
 
 
-def wait_serial(port, zone, wanted, seconds=30, key=None):
+def wait_serial(port, zone, wanted, seconds=60, key=None):
     """The zone's contents, once its serial is `wanted`."""
     end = time.monotonic() + seconds
     while True:

@@ -234,10 +234,18 @@ class FakePrimary:
             for part in self.script(self._question(data, False, peer)):
                 if isinstance(part, Pause):
                     time.sleep(part.seconds)
-                elif isinstance(part, Raw):
-                    self.udp.sendto(part.data, peer)
-                elif isinstance(part, bytes):
-                    self.udp.sendto(part, peer)
+                elif isinstance(part, (Raw, bytes)) and not self._send_udp(part, peer):
+                    return
+
+    def _send_udp(self, part, peer):
+        """False when it is stopped meanwhile."""
+        try:
+            self.udp.sendto(part.data if isinstance(part, Raw) else part, peer)
+        except OSError:
+            if self.stopping:
+                return False
+            raise
+        return True
 
     def _serve_tcp(self):
         while True:

@@ -10,11 +10,9 @@ addresses and the responder (there is none) is filled in.
 """
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -33,20 +31,6 @@ SECRET = "c2VjcmV0IG9mIHRoZSBkYWVtb24gdW5kZXIgdGVzdCEh"
 
 class DaemonError(RuntimeError):
     """The daemon did not start, or did not do what it was asked."""
-
-
-def free_port():
-    """One that stays free over a restart: the kernel gives none of these to connections that go out."""
-    while True:
-        port = random.randrange(10000, 32000)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
-             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            try:
-                udp.bind(("127.0.0.1", port))
-                tcp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def program(name, variable, folder="mgmt"):
@@ -90,7 +74,7 @@ class Daemon:
         self.folder = folder or tempfile.mkdtemp(prefix="stele-mgmtd-")
         self.control, self.store = self.path("mgmtd.sock"), self.path("store")
         self.log, self.wrap = self.path("log"), list(wrap)
-        self.port = free_port()
+        self.port = peers.free_port()
         self.keys, self.process = dict(keys), None
         self.config = {**self.default_config(), **dict(config)}
         try:
@@ -199,7 +183,7 @@ class Daemon:
         """A key of `keys`, for dnspython."""
         return dns.tsig.Key(name, SECRET, self.keys[name])
 
-    def query(self, name, rdtype="SOA", tcp=False, key=None, timeout=20, **options):
+    def query(self, name, rdtype="SOA", tcp=False, key=None, timeout=60, **options):
         """The response as dnspython has it. Over UDP it is asked again until `timeout`."""
         message = dns.message.make_query(name, rdtype, **options)
         if key:

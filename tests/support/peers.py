@@ -6,6 +6,7 @@ ended by the process id that was started here.
 """
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,13 +26,14 @@ def find(program):
 
 
 def free_port():
-    """A port of 127.0.0.1 free for UDP and TCP alike."""
+    """A port of 127.0.0.1 free for UDP and TCP alike. It stays free until a server takes it, and over a restart: the
+    kernel gives none of these to connections that go out."""
     while True:
+        port = random.randrange(10000, 32000)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
              socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port = udp.getsockname()[1]
             try:
+                udp.bind(("127.0.0.1", port))
                 tcp.bind(("127.0.0.1", port))
             except OSError:
                 continue
@@ -252,7 +254,7 @@ remote-control:
                 name, stub_port)
         probe = dnswire.query("version.bind.", "TXT", flags=dnswire.RD, qclass=3)
         self.start(["-d", "-c", self.write("unbound.conf", text)], [])
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             if asking.ask_udp(self.port, [probe])[0]:
                 return

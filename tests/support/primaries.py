@@ -65,7 +65,7 @@ class Primary(peers.Peer):
         self.reload()
         self.wait_serial(self.serial)
 
-    def wait_serial(self, serial, seconds=30):
+    def wait_serial(self, serial, seconds=60):
         import dns.message
         query = dns.message.make_query(self.zone, "SOA")
         deadline = time.monotonic() + seconds
@@ -90,7 +90,7 @@ class Primary(peers.Peer):
                    "keyalgorithm": algorithm}
         rrsets = []
         for message in dns.query.xfr("127.0.0.1", self.zone, port=self.port, relativize=False,
-                                     lifetime=30, **how):
+                                     lifetime=60, **how):
             rrsets += message.answer
         return canonical(rrsets)
 
@@ -153,7 +153,7 @@ class KnotSigning(Knot):
     extra_zone = "    dnssec-signing: on\n    dnssec-policy: p\n    zonemd-generate: zonemd-sha384\n" \
                  "    serial-policy: increment\n"
 
-    def wait_serial(self, serial, seconds=30):
+    def wait_serial(self, serial, seconds=60):
         """The signer raises serials."""
         import dns.message
         deadline = time.monotonic() + seconds

@@ -91,7 +91,7 @@ class Secondary:
     def counts(self):
         return self.command("counts")
 
-    def wait(self, name, condition, seconds=20):
+    def wait(self, name, condition, seconds=60):
         """The zone once the condition holds; fails with what is known otherwise."""
         deadline = time.monotonic() + seconds
         while True:
@@ -101,10 +101,10 @@ class Secondary:
             assert time.monotonic() < deadline, "%s\n%s" % (zone, self.log_text()[-6000:])
             time.sleep(0.003)
 
-    def wait_serial(self, name, serial, seconds=20):
+    def wait_serial(self, name, serial, seconds=60):
         return self.wait(name, lambda z: z["loaded"] and z["serial"] == serial, seconds)
 
-    def wait_error(self, name, text, seconds=20):
+    def wait_error(self, name, text, seconds=60):
         return self.wait(name, lambda z: text in (z["error"] or ""), seconds)
 
     def log_text(self):

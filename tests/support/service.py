@@ -108,7 +108,7 @@ class Service:
         return {name: int(value) for name, value in
                 (pair.split("=") for pair in self.command("counters").split())}
 
-    def wait_for(self, condition, seconds=20):
+    def wait_for(self, condition, seconds=60):
         """Until the condition holds for the counters; returns them."""
         deadline = time.monotonic() + seconds
         while True:
