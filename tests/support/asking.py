@@ -4,6 +4,7 @@
 One socket, a window of outstanding queries told apart by id, and a retry when the server stays silent:
 this keeps 50,000 queries to a peer at a few seconds, where one query at a time would take minutes.
 """
+import math
 import select
 import socket
 import struct
@@ -87,8 +88,9 @@ def ask_tcp(port, queries, host="127.0.0.1"):
 
 
 def ask_until_answered(port, message, process, seconds=60):
-    """Repeat one UDP query until something other than SERVFAIL or REFUSED comes; False when the process ends."""
-    deadline = time.monotonic() + seconds
+    """Repeat one UDP query until something other than SERVFAIL or REFUSED comes; False when the process ends, or after
+    so many seconds (None: however long it takes)."""
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(0.2)

@@ -67,13 +67,14 @@ class Peer:
             file.write(text)
         return self.path(name)
 
-    def start(self, command, probes):
+    def start(self, command, probes, seconds=60):
+        """Until it answers each probe, or PeerError after so many seconds for one (None: as long as it lives)."""
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([find(self.program), *command], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.folder,
                                             preexec_fn=end_with_parent)
         for probe in probes:
-            if not asking.ask_until_answered(self.port, probe, self.process):
+            if not asking.ask_until_answered(self.port, probe, self.process, seconds):
                 text = self.log_text()
                 self.stop()
                 raise PeerError("%s does not answer %s\n%s" % (
