@@ -10,8 +10,10 @@
 #include "lib/serving/settings.h"
 #include "responder/telemetry.h"
 
+#include <pthread.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,12 +183,29 @@ static void tidy(void *images)
 	stele_images_tidy(images);
 }
 
+/*
+ * DPDK has bound this thread to one core, and threads get the cores of the one that makes them. As long as
+ * there is no worker, all cores are for the image.
+ */
+static int restore_on_all_cores(struct stele_responder *responder, struct stele_error *reterr)
+{
+	cpu_set_t own;
+	bool widened = pthread_getaffinity_np(pthread_self(), sizeof(own), &own) == 0 &&
+		       pthread_setaffinity_np(pthread_self(), sizeof(responder->cores),
+					      &responder->cores) == 0;
+	int rc = stele_images_restore(responder->images, reterr);
+
+	if (widened)
+		pthread_setaffinity_np(pthread_self(), sizeof(own), &own);
+	return rc;
+}
+
 /* Without an image the responder is still of use: one can be loaded into it. */
 static void restore_image(struct stele_responder *responder)
 {
 	struct stele_serve_status status;
 	struct stele_error error;
-	int rc = stele_images_restore(responder->images, &error);
+	int rc = restore_on_all_cores(responder, &error);
 
 	if (rc) {
 		stele_log(rc == STELE_E_NOTFOUND ? STELE_LOG_WARNING : STELE_LOG_ERROR,
@@ -220,6 +239,8 @@ int stele_responder_start(struct stele_responder *responder,
 	responder->started_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	responder->config = config;
 	responder->config_path = config_path;
+	if (sched_getaffinity(0, sizeof(responder->cores), &responder->cores) != 0)
+		CPU_ZERO(&responder->cores);
 	stele_machine_look(&responder->machine);
 	rc = stele_control_listen(responder, reterr);
 	if (rc)

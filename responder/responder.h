@@ -25,12 +25,14 @@
 #include "lib/serving/settings.h"
 #include "responder/worker.h"
 
+#include <sched.h>
 #include <stdbool.h>
 
 struct stele_responder {
 	const struct stele_responder_config *config;
 	const char *config_path;
 	struct stele_machine machine;
+	cpu_set_t cores;   /* that the process may run on, as it was started */
 	unsigned port_cnt; /* open */
 	struct stele_port *ports;
 	struct stele_exception **exceptions; /* of each port, or NULL */

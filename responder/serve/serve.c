@@ -25,6 +25,12 @@ static unsigned usable_cores(void)
 	return cnt < START_THREADS_MAX ? cnt : START_THREADS_MAX;
 }
 
+/* By the cores of the thread that loads, which may be others than of the one that opened. */
+static unsigned start_threads(const struct stele_serve *serve)
+{
+	return serve->start_threads > 0 ? serve->start_threads : usable_cores();
+}
+
 int stele_serve_open(const struct stele_serve_options *options, struct stele_serve **ret_serve,
 		     struct stele_error *reterr)
 {
@@ -32,8 +38,7 @@ int stele_serve_open(const struct stele_serve_options *options, struct stele_ser
 	if (serve == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "serving images");
 	*serve = (struct stele_serve){
-		.start_threads = options->start_threads > 0 ? options->start_threads :
-							      usable_cores(),
+		.start_threads = options->start_threads,
 		.load_threads = options->load_threads > 0 ? options->load_threads : 1,
 		.reader_timeout_ms = options->reader_timeout_ms > 0 ? options->reader_timeout_ms :
 								      READER_TIMEOUT_MS,
@@ -123,7 +128,7 @@ static struct serve_image *make_trusted(struct stele_serve *serve,
 	source.findings = serve->findings;
 	source.end = serve->findings->image.root_off + sizeof(struct stele_root);
 	/* Why not, nobody needs to know: the image that is wanted is judged on its own then. */
-	if (serve_image_make(serve->arena, &source, none, serve->start_threads, &image, ret_info,
+	if (serve_image_make(serve->arena, &source, none, start_threads(serve), &image, ret_info,
 			     NULL) != 0)
 		return NULL;
 	return image;
@@ -136,7 +141,7 @@ static int make_after(struct stele_serve *serve, const struct serve_source *sour
 {
 	struct serve_image *bases[2] = {trusted, NULL};
 	struct stele_serve_load_info more;
-	int rc = serve_image_make(serve->arena, source, bases, serve->start_threads, ret_image,
+	int rc = serve_image_make(serve->arena, source, bases, start_threads(serve), ret_image,
 				  &more, NULL);
 	if (rc == 0) {
 		more.recalled = more.incremental;
@@ -158,7 +163,7 @@ static int make_next(struct stele_serve *serve, const struct serve_source *sourc
 		     struct stele_serve_next *next, struct stele_error *reterr)
 {
 	struct stele_serve_load_info *info = &next->info;
-	unsigned threads = serve->current == NULL ? serve->start_threads : serve->load_threads;
+	unsigned threads = serve->current == NULL ? start_threads(serve) : serve->load_threads;
 	struct serve_image *bases[2] = {serve->current, serve->previous};
 	struct serve_image *trusted = make_trusted(serve, source, info);
 	int rc = trusted != NULL ? make_after(serve, source, trusted, &next->image, info) :

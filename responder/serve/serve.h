@@ -105,7 +105,7 @@ static inline const struct stele_view *stele_serve_view(const struct stele_serve
 struct stele_serve_options {
 	struct stele_arena_options arena;
 	/* Threads that copy and verify while no reader is registered: use what cores there are, nobody
-	 * waits for them. 0: as many as the process may run on, at most 16. */
+	 * waits for them. 0: as many as the calling thread may run on then, at most 16. */
 	unsigned start_threads;
 	/* The same while serving. More are done sooner, but on cores of workers they delay bursts.
 	 * 0: 1. */
