@@ -379,7 +379,7 @@ int stele_images_rollback(struct stele_images *images, struct stele_serve_load_i
 static void trust(const struct stele_images *images, const struct stele_findings *findings)
 {
 	for (unsigned i = 0; i < images->node_cnt; i++)
-		stele_serve_trust(images->serves[i], findings);
+		stele_serve_trust(images->serves[i], findings, NULL);
 }
 
 /* The first of the candidates that can be served. */

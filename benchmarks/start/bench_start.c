@@ -44,7 +44,7 @@ static int start(const char *path, const char *dir, unsigned threads)
 	getrusage(RUSAGE_SELF, &begin);
 	int rc = stele_serve_open(&options, &serve, &err);
 	if (rc == 0 && stele_findings_load(dir, &findings, NULL) == 0)
-		stele_serve_trust(serve, &findings);
+		stele_serve_trust(serve, &findings, NULL);
 	if (rc == 0)
 		rc = stele_serve_load(serve, fd, path, &info, &err);
 	getrusage(RUSAGE_SELF, &end);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/serve/copy.h"
 
+#include "responder/serve/mapping.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -41,6 +43,7 @@ struct copying {
 	int fd;
 	const struct copy_job *jobs;
 	uint32_t job_cnt;
+	const bool *given_up;
 	uint32_t next;  /* to be taken */
 	uint32_t fault; /* the lowest job with one so far; job_cnt: none */
 	pthread_mutex_t lock;
@@ -54,16 +57,19 @@ static int copy_one(const struct copying *c, const struct copy_job *job, EVP_MD_
 	struct serve_reader reader = {c->fd};
 	uint64_t off = stele_le64(job->ref->off);
 	uint64_t size = stele_le64(job->ref->size);
+	const uint8_t *bytes = job->mapped != NULL ? job->mapped : job->to;
 	struct stele_error detail;
 	uint8_t sha256[32];
 	bool hashed = EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
 	for (uint64_t at = 0; hashed && at < size; at += PIECE_SZ) {
 		size_t piece_sz = (size_t)(size - at < PIECE_SZ ? size - at : PIECE_SZ);
-		int rc = serve_read(&reader, off + at, job->to + at, piece_sz, &detail);
+		int rc = job->mapped != NULL ?
+				 serve_mapping_populate(bytes + at, piece_sz, &detail) :
+				 serve_read(&reader, off + at, job->to + at, piece_sz, &detail);
 		if (rc != 0)
 			return stele_fail(error, rc, "shard %" PRIu32 " at offset %" PRIu64 ": %s",
 					  job->index, off, detail.text);
-		hashed = EVP_DigestUpdate(digest, job->to + at, piece_sz) == 1;
+		hashed = EVP_DigestUpdate(digest, bytes + at, piece_sz) == 1;
 	}
 	if (!hashed || EVP_DigestFinal_ex(digest, sha256, NULL) != 1)
 		return stele_fail(error, STELE_E_SYSTEM, "libcrypto: SHA-256 failed");
@@ -86,6 +92,11 @@ static void note_fault(struct copying *c, uint32_t i, int rc, const struct stele
 	pthread_mutex_unlock(&c->lock);
 }
 
+static bool is_given_up(const struct copying *c)
+{
+	return c->given_up != NULL && __atomic_load_n(c->given_up, __ATOMIC_RELAXED);
+}
+
 static void *copy_some(void *arg)
 {
 	struct copying *c = arg;
@@ -95,8 +106,13 @@ static void *copy_some(void *arg)
 		uint32_t i = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED);
 		if (i >= __atomic_load_n(&c->fault, __ATOMIC_RELAXED))
 			break;
-		int rc = digest != NULL ? copy_one(c, c->jobs + i, digest, &error) :
-					  stele_fail_errno(&error, ENOMEM, "SHA-256");
+		int rc = 0;
+		if (is_given_up(c))
+			rc = stele_fail(&error, STELE_E_SYSTEM, "given up");
+		else if (digest == NULL)
+			rc = stele_fail_errno(&error, ENOMEM, "SHA-256");
+		else
+			rc = copy_one(c, c->jobs + i, digest, &error);
 		if (rc != 0) {
 			note_fault(c, i, rc, &error);
 			break;
@@ -107,12 +123,13 @@ static void *copy_some(void *arg)
 }
 
 int serve_copy(int fd, const struct copy_job *jobs, uint32_t job_cnt, unsigned threads,
-	       struct stele_error *reterr)
+	       const bool *given_up, struct stele_error *reterr)
 {
 	struct copying c = {
 		.fd = fd,
 		.jobs = jobs,
 		.job_cnt = job_cnt,
+		.given_up = given_up,
 		.fault = job_cnt,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};

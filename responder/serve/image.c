@@ -23,6 +23,9 @@ struct making {
 	struct stele_arena *arena;
 	struct serve_image *image;
 	struct stele_directory directory;
+	struct stele_stamp stamp; /* of the file, before anything was read */
+	bool rested;
+	struct serve_mapping *mapping; /* NULL: none is wanted */
 	uint32_t shard_cnt;
 	struct serve_shard **fresh; /* to be copied; pointers into image->shards' */
 	uint32_t *fresh_index;
@@ -89,8 +92,10 @@ static void drop_shard(struct stele_arena *arena, struct serve_shard *shard)
 {
 	if (shard == NULL || --shard->user_cnt > 0)
 		return;
-	if (shard->bytes != NULL)
-		stele_arena_free(arena, shard->bytes, extent_size(shard));
+	if (shard->mapping != NULL)
+		serve_mapping_drop(shard->mapping);
+	else if (shard->bytes != NULL)
+		stele_arena_free(arena, (uint8_t *)shard->bytes, extent_size(shard));
 	free(shard);
 }
 
@@ -161,10 +166,79 @@ static int make_room(struct making *m, const struct serve_image *second)
 				  " bytes more, %zu are free",
 				  use.size, need, use.free_sz);
 	int rc = 0;
-	for (uint32_t i = 0; rc == 0 && i < m->fresh_cnt; i++)
-		rc = stele_arena_alloc(m->arena, extent_size(m->fresh[i]), &m->fresh[i]->bytes,
-				       m->reterr);
+	for (uint32_t i = 0; rc == 0 && i < m->fresh_cnt; i++) {
+		uint8_t *bytes;
+		rc = stele_arena_alloc(m->arena, extent_size(m->fresh[i]), &bytes, m->reterr);
+		if (rc == 0)
+			m->fresh[i]->bytes = bytes;
+	}
 	return rc != 0 && yield > 0 ? STELE_E_STALE : rc;
+}
+
+/* ---- those that stay in the file ---- */
+
+/* An image that could not be copied afterwards is not to be served now. */
+static int expect_room(const struct making *m)
+{
+	struct stele_arena_use use = stele_arena_use(m->arena);
+	uint64_t need = 0;
+	for (uint32_t i = 0; i < m->shard_cnt; i++)
+		if (m->image->shards[i] != NULL)
+			need += (extent_size(m->image->shards[i]) + STELE_ARENA_ALIGN - 1) /
+				STELE_ARENA_ALIGN * STELE_ARENA_ALIGN;
+	return need <= use.size ?
+		       0 :
+		       stele_fail(m->reterr, STELE_E_SYSTEM,
+				  "an arena of %zu bytes has no room for %" PRIu64 " bytes",
+				  use.size, need);
+}
+
+static int map_shards(struct making *m, const struct serve_source *source)
+{
+	uint64_t end = m->directory.root_off + sizeof(struct stele_root);
+	int rc = expect_room(m);
+	if (rc == 0)
+		rc = serve_mapping_open(source->fd, (size_t)end, &m->mapping, m->reterr);
+	for (uint32_t i = 0; rc == 0 && i < m->fresh_cnt; i++) {
+		struct serve_shard *shard = m->fresh[i];
+		uint64_t off = stele_le64(m->directory.refs[m->fresh_index[i]].off);
+		/* The root is behind all shards; else lookups would read behind the mapping. */
+		if (off > end || end - off < extent_size(shard))
+			return stele_fail(m->reterr, STELE_E_INPUT, "a shard behind its root");
+		shard->bytes = m->mapping->bytes + off;
+		shard->mapping = m->mapping;
+		m->mapping->user_cnt++;
+	}
+	return rc;
+}
+
+/* Nobody has changed the file since its digests were compared. */
+static bool is_known_file(const struct making *m, const struct serve_source *source)
+{
+	return source->mapped && source->stamped != NULL &&
+	       stele_stamp_same(&source->stamped->stamp, &m->stamp) &&
+	       memcmp(source->stamped->image.digest, m->image->identity.digest,
+		      STELE_FINDINGS_DIGEST_SZ) == 0;
+}
+
+/* What was compared and verified in a mapping is only as good as the file was unchanged meanwhile. */
+static int look_again(struct making *m, const struct serve_source *source,
+		      struct serve_image *const bases[2])
+{
+	struct stele_stamp now;
+	int rc = stele_stamp_take(source->fd, &now, m->reterr);
+	if (rc != 0)
+		return rc;
+	bool same = stele_stamp_same(&m->stamp, &now);
+	/* What was not read now was read for the base. */
+	bool all_read = m->info->shared_cnt == 0 ||
+			(bases[0] != NULL && bases[0]->stamped &&
+			 stele_stamp_same(&bases[0]->stamp, &now) && bases[1] == NULL);
+	m->image->stamp = m->stamp;
+	m->image->stamped = same && m->rested && all_read;
+	if (source->mapped && !same)
+		return stele_fail(m->reterr, STELE_E_INPUT, "it changed while it was verified");
+	return 0;
 }
 
 /* ---- the image ---- */
@@ -178,9 +252,10 @@ static int copy_shards(struct making *m, const struct serve_source *source, unsi
 		jobs[i] = (struct copy_job){
 			.ref = m->directory.refs + m->fresh_index[i],
 			.index = m->fresh_index[i],
-			.to = m->fresh[i]->bytes,
+			.to = source->mapped ? NULL : (uint8_t *)m->fresh[i]->bytes,
+			.mapped = source->mapped ? m->fresh[i]->bytes : NULL,
 		};
-	int rc = serve_copy(source->fd, jobs, m->fresh_cnt, threads, m->reterr);
+	int rc = serve_copy(source->fd, jobs, m->fresh_cnt, threads, source->given_up, m->reterr);
 	free(jobs);
 	return rc;
 }
@@ -227,7 +302,10 @@ static int read_head(struct making *m, const struct serve_source *source)
 	if (source->end != 0 && source->end < size)
 		size = source->end;
 	struct stele_source bytes = {serve_read, &reader, size};
-	int rc = stele_directory_read(&bytes, &m->directory, m->reterr);
+	int rc = stele_stamp_take(source->fd, &m->stamp, m->reterr);
+	m->rested = rc == 0 && stele_stamp_rests(&m->stamp);
+	if (rc == 0)
+		rc = stele_directory_read(&bytes, &m->directory, m->reterr);
 	if (rc == 0) {
 		m->shard_cnt = stele_le32(m->directory.root.shard_cnt);
 		rc = stele_findings_image(&m->directory, &m->image->identity, m->reterr);
@@ -261,8 +339,10 @@ static int make(struct making *m, const struct serve_source *source,
 		rc = take_shards(m, bases);
 	uint64_t headed = serve_now_ns();
 	if (rc == 0)
-		rc = make_room(m, bases[1]);
+		rc = source->mapped ? map_shards(m, source) : make_room(m, bases[1]);
 	if (rc == 0)
+		info->known_file = is_known_file(m, source);
+	if (rc == 0 && !info->known_file)
 		rc = copy_shards(m, source, threads);
 	uint64_t copied = serve_now_ns();
 	if (rc == 0)
@@ -271,8 +351,11 @@ static int make(struct making *m, const struct serve_source *source,
 		rc = assemble(m);
 	if (rc == 0)
 		rc = verify(m, source, bases[0], threads);
+	if (rc == 0)
+		rc = look_again(m, source, bases);
 	if (rc != 0)
 		return rc;
+	m->image->mapped = info->mapped = source->mapped;
 	info->head_ns = headed - begin;
 	info->copy_ns = copied - headed;
 	info->verify_ns = serve_now_ns() - copied;
@@ -304,6 +387,7 @@ int serve_image_make(struct stele_arena *arena, const struct serve_source *sourc
 		drop_shard(arena, m.image->shards[i]);
 		m.image->shards[i] = NULL;
 	}
+	serve_mapping_drop(m.mapping);
 	stele_directory_free(&m.directory);
 	free(m.fresh);
 	free(m.fresh_index);

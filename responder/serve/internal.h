@@ -9,10 +9,13 @@ struct stele_serve {
 	struct stele_serve_root root;
 	struct stele_arena *arena;
 	struct serve_image *current, *previous;
+	struct serve_image *leaving; /* was current in a mapping: goes when readers have left it */
+	bool map_first, given_up;
 	struct stele_grace *grace;
 	uint32_t reader_timeout_ms;
 	uint64_t published; /* the grace period that began with the current image */
-	const struct stele_findings *findings; /* for the first load, or NULL */
+	const struct stele_findings *findings; /* for the first load and its move, or NULL */
+	const struct stele_stamped *stamped;   /* the same */
 	unsigned start_threads, load_threads;
 	uint64_t load_cnt, refused_cnt;
 };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A reader says that it holds nothing once a burst, thousands of times a second. Shorter, and a core that
  * others have too seems to hang; longer, and who loads learns late that one does. */
@@ -38,6 +39,7 @@ int stele_serve_open(const struct stele_serve_options *options, struct stele_ser
 	if (serve == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "serving images");
 	*serve = (struct stele_serve){
+		.map_first = options->map_first,
 		.start_threads = options->start_threads,
 		.load_threads = options->load_threads > 0 ? options->load_threads : 1,
 		.reader_timeout_ms = options->reader_timeout_ms > 0 ? options->reader_timeout_ms :
@@ -62,6 +64,7 @@ void stele_serve_close(struct stele_serve *serve)
 	stele_grace_free(serve->grace);
 	serve_image_free(serve->arena, serve->current);
 	serve_image_free(serve->arena, serve->previous);
+	serve_image_free(serve->arena, serve->leaving);
 	stele_arena_close(serve->arena);
 	free(serve);
 }
@@ -76,6 +79,7 @@ const struct stele_serve_root *stele_serve_root(const struct stele_serve *serve)
 struct stele_serve_next {
 	struct serve_image *image; /* for a rollback: serve->previous */
 	bool is_rollback;
+	bool is_move; /* of the current image, from the mapping of its file into the arena */
 	struct stele_serve_load_info info;
 };
 
@@ -98,9 +102,11 @@ static bool give_up_previous(struct stele_serve *serve, uint64_t grace)
 	return true;
 }
 
-void stele_serve_trust(struct stele_serve *serve, const struct stele_findings *findings)
+void stele_serve_trust(struct stele_serve *serve, const struct stele_findings *findings,
+		       const struct stele_stamped *stamped)
 {
 	serve->findings = findings;
+	serve->stamped = stamped;
 }
 
 int stele_serve_findings(const struct stele_serve *serve, struct stele_findings *ret_findings,
@@ -118,33 +124,32 @@ int stele_serve_findings(const struct stele_serve *serve, struct stele_findings 
  * there. Nobody sees it. It is made even if it is not quite what is wanted: its shards mostly are.
  */
 static struct serve_image *make_trusted(struct stele_serve *serve,
-					const struct serve_source *wanted,
+					const struct serve_source *wanted, unsigned threads,
 					struct stele_serve_load_info *ret_info)
 {
 	struct serve_image *none[2] = {NULL, NULL}, *image = NULL;
 	struct serve_source source = *wanted;
-	if (serve->current != NULL || serve->findings == NULL)
+	if (serve->findings == NULL)
 		return NULL;
 	source.findings = serve->findings;
 	source.end = serve->findings->image.root_off + sizeof(struct stele_root);
 	/* Why not, nobody needs to know: the image that is wanted is judged on its own then. */
-	if (serve_image_make(serve->arena, &source, none, start_threads(serve), &image, ret_info,
-			     NULL) != 0)
+	if (serve_image_make(serve->arena, &source, none, threads, &image, ret_info, NULL) != 0)
 		return NULL;
 	return image;
 }
 
 /* Makes it as what differs from the trusted one. */
 static int make_after(struct stele_serve *serve, const struct serve_source *source,
-		      struct serve_image *trusted, struct serve_image **ret_image,
+		      struct serve_image *trusted, unsigned threads, struct serve_image **ret_image,
 		      struct stele_serve_load_info *info)
 {
 	struct serve_image *bases[2] = {trusted, NULL};
 	struct stele_serve_load_info more;
-	int rc = serve_image_make(serve->arena, source, bases, start_threads(serve), ret_image,
-				  &more, NULL);
+	int rc = serve_image_make(serve->arena, source, bases, threads, ret_image, &more, NULL);
 	if (rc == 0) {
 		more.recalled = more.incremental;
+		more.known_file = info->known_file && more.copied_cnt == 0;
 		more.unchanged = false;
 		more.shared_cnt = 0; /* with anything that was served */
 		more.shared_sz = 0;
@@ -159,31 +164,95 @@ static int make_after(struct stele_serve *serve, const struct serve_source *sour
 	return rc;
 }
 
-static int make_next(struct stele_serve *serve, const struct serve_source *source, uint64_t grace,
-		     struct stele_serve_next *next, struct stele_error *reterr)
+/* The image of a start, or of the move that follows it: nothing is there that it could share. */
+static int make_first(struct stele_serve *serve, const struct serve_source *source,
+		      unsigned threads, struct stele_serve_next *next, struct stele_error *reterr)
 {
 	struct stele_serve_load_info *info = &next->info;
-	unsigned threads = serve->current == NULL ? start_threads(serve) : serve->load_threads;
-	struct serve_image *bases[2] = {serve->current, serve->previous};
-	struct serve_image *trusted = make_trusted(serve, source, info);
-	int rc = trusted != NULL ? make_after(serve, source, trusted, &next->image, info) :
+	struct serve_image *none[2] = {NULL, NULL};
+	struct serve_image *trusted = make_trusted(serve, source, threads, info);
+	int rc = trusted != NULL ? make_after(serve, source, trusted, threads, &next->image, info) :
 				   STELE_E_NOTFOUND;
 	/* Also what did not go well with a base: then there is one text for a fault, and all of the arena. */
 	if (rc != 0)
-		rc = serve_image_make(serve->arena, source, bases, threads, &next->image, info,
+		rc = serve_image_make(serve->arena, source, none, threads, &next->image, info,
 				      reterr);
+	return rc;
+}
+
+/* Any image after the first. */
+static int make_update(struct stele_serve *serve, const struct serve_source *source, uint64_t grace,
+		       struct stele_serve_next *next, struct stele_error *reterr)
+{
+	struct stele_serve_load_info *info = &next->info;
+	bool shares = !serve->current->mapped;
+	struct serve_image *bases[2] = {shares ? serve->current : NULL, serve->previous};
+	int rc = serve_image_make(serve->arena, source, bases, serve->load_threads, &next->image,
+				  info, reterr);
 	bool dropped = rc == STELE_E_STALE && give_up_previous(serve, grace);
 	if (dropped) {
 		bases[1] = NULL;
-		rc = serve_image_make(serve->arena, source, bases, threads, &next->image, info,
-				      reterr);
+		rc = serve_image_make(serve->arena, source, bases, serve->load_threads,
+				      &next->image, info, reterr);
 	}
 	if (rc != 0)
-		return rc == STELE_E_STALE ? STELE_E_SYSTEM : rc;
+		return rc;
 	info->dropped_previous = dropped;
-	info->unchanged &= serve->current != NULL;
 	if (info->unchanged)
 		info->serial = serve->current->view.serial;
+	return 0;
+}
+
+/* A move is of the very image that readers see. */
+static int make_move(struct stele_serve *serve, const struct serve_source *source,
+		     struct stele_serve_next *next, struct stele_error *reterr)
+{
+	int rc = make_first(serve, source, serve->load_threads, next, reterr);
+	if (rc == 0 && memcmp(next->image->identity.digest, serve->current->identity.digest,
+			      STELE_FINDINGS_DIGEST_SZ) != 0)
+		rc = stele_fail(reterr, STELE_E_INPUT, "%s: it is another image than before",
+				source->name);
+	return rc;
+}
+
+static int make_next(struct stele_serve *serve, const struct serve_source *source, uint64_t grace,
+		     struct stele_serve_next *next, struct stele_error *reterr)
+{
+	int rc = STELE_E_NOTFOUND;
+	if (next->is_move) {
+		rc = make_move(serve, source, next, reterr);
+	} else if (serve->current != NULL) {
+		rc = make_update(serve, source, grace, next, reterr);
+	} else {
+		struct serve_source mapped = *source;
+		mapped.mapped = true;
+		mapped.stamped = serve->stamped;
+		/* Where it cannot be served from its file, the arena has the last word. */
+		if (serve->map_first)
+			rc = make_first(serve, &mapped, start_threads(serve), next, NULL);
+		if (rc != 0)
+			rc = make_first(serve, source, start_threads(serve), next, reterr);
+		next->info.unchanged = false;
+	}
+	return rc == STELE_E_STALE ? STELE_E_SYSTEM : rc;
+}
+
+/* `next` is the caller's no more, but for the result. */
+static int prepare(struct stele_serve *serve, const struct serve_source *source,
+		   struct stele_serve_next *next, struct stele_serve_next **ret_next,
+		   struct stele_error *reterr)
+{
+	/* Readers have the time of copying to say that they are there. */
+	uint64_t grace = stele_grace_begin(serve->grace);
+	int rc = make_next(serve, source, grace, next, reterr);
+	if (rc == 0 && stele_grace_await(serve->grace, grace, serve->reader_timeout_ms) != 0)
+		rc = stands_still(reterr);
+	if (rc != 0) {
+		serve->refused_cnt++;
+		stele_serve_discard(serve, next);
+		return rc;
+	}
+	*ret_next = next;
 	return 0;
 }
 
@@ -194,18 +263,7 @@ int stele_serve_prepare(struct stele_serve *serve, int fd, uint64_t end, const c
 	struct stele_serve_next *next = calloc(1, sizeof(*next));
 	if (next == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "image");
-	/* Readers have the time of copying to say that they are there. */
-	uint64_t grace = stele_grace_begin(serve->grace);
-	int rc = make_next(serve, &source, grace, next, reterr);
-	if (rc == 0 && stele_grace_await(serve->grace, grace, serve->reader_timeout_ms) != 0)
-		rc = stands_still(reterr);
-	if (rc != 0) {
-		serve->refused_cnt++;
-		stele_serve_discard(serve, next);
-		return rc;
-	}
-	*ret_next = next;
-	return 0;
+	return prepare(serve, &source, next, ret_next, reterr);
 }
 
 int stele_serve_prepare_rollback(struct stele_serve *serve, struct stele_serve_next **ret_next,
@@ -251,12 +309,30 @@ void stele_serve_discard(struct stele_serve *serve, struct stele_serve_next *nex
 	free(next);
 }
 
+/* An image that is in a mapping is not kept to go back to: nobody holds on to a file for so long. */
+static void leave_current(struct stele_serve *serve)
+{
+	if (serve->current != NULL && serve->current->mapped)
+		serve->leaving = serve->current;
+	else
+		serve->previous = serve->current;
+	serve->current = NULL;
+}
+
+static void free_left(struct stele_serve *serve)
+{
+	serve_image_free(serve->arena, serve->leaving);
+	serve->leaving = NULL;
+}
+
 void stele_serve_publish(struct stele_serve *serve, struct stele_serve_next *next)
 {
 	/* Since it was published, readers have left all before it: stele_serve_prepare() waited. */
+	free_left(serve);
 	if (!next->is_rollback)
 		serve_image_free(serve->arena, serve->previous);
-	serve->previous = serve->current;
+	serve->previous = NULL;
+	leave_current(serve);
 	serve->current = next->image;
 	__atomic_store_n(&serve->root.view, &next->image->view, __ATOMIC_RELEASE);
 	serve->published = stele_grace_begin(serve->grace);
@@ -268,6 +344,58 @@ int stele_serve_await(struct stele_serve *serve, struct stele_error *reterr)
 {
 	if (stele_grace_await(serve->grace, serve->published, serve->reader_timeout_ms) != 0)
 		return stands_still(reterr);
+	free_left(serve);
+	return 0;
+}
+
+/* ---- from the mapping into the arena ---- */
+
+bool stele_serve_in_mapping(const struct stele_serve *serve)
+{
+	return serve->current != NULL && serve->current->mapped;
+}
+
+int stele_serve_prepare_move(struct stele_serve *serve, int fd, struct stele_serve_next **ret_next,
+			     struct stele_error *reterr)
+{
+	if (!stele_serve_in_mapping(serve))
+		return stele_fail(reterr, STELE_E_NOTFOUND, "no image is served from its file");
+	struct serve_source source = {
+		.fd = fd,
+		.end = serve->current->view.root_off + sizeof(struct stele_root),
+		.name = serve->current->name,
+		.given_up = &serve->given_up,
+	};
+	struct stele_serve_next *next = calloc(1, sizeof(*next));
+	if (next == NULL)
+		return stele_fail_errno(reterr, ENOMEM, "image");
+	next->is_move = true;
+	return prepare(serve, &source, next, ret_next, reterr);
+}
+
+void stele_serve_give_up_move(struct stele_serve *serve)
+{
+	__atomic_store_n(&serve->given_up, true, __ATOMIC_RELAXED);
+}
+
+int stele_serve_withdraw(struct stele_serve *serve, struct stele_error *reterr)
+{
+	if (!stele_serve_in_mapping(serve))
+		return stele_fail(reterr, STELE_E_NOTFOUND, "no image is served from its file");
+	__atomic_store_n(&serve->root.view, NULL, __ATOMIC_RELEASE);
+	/* It is the first of this process, so no other is leaving yet. */
+	leave_current(serve);
+	serve->map_first = false;
+	serve->published = stele_grace_begin(serve->grace);
+	return stele_serve_await(serve, reterr);
+}
+
+int stele_serve_stamped(const struct stele_serve *serve, struct stele_stamped *ret_stamped)
+{
+	const struct serve_image *image = serve->current;
+	if (image == NULL || image->mapped || !image->stamped)
+		return STELE_E_NOTFOUND;
+	*ret_stamped = (struct stele_stamped){image->stamp, image->identity};
 	return 0;
 }
 

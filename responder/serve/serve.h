@@ -13,8 +13,10 @@
  * The image before the current one is kept for stele_serve_rollback(). Images share the shards in which
  * they do not differ, so an update costs the memory of the shards that it changed.
  *
- * The file that an image comes from is never trusted and never mapped: it may be wrong in any
- * byte, written to, or cut while it is read. A refused image changes nothing.
+ * The file that an image comes from is not trusted: it may be wrong in any byte, written to, or cut while it is
+ * read. A refused image changes nothing. The one exception is the image of a start (`map_first`): that is served
+ * from the mapping of its file (mapping.h) until it has been moved into the arena, and its owner must leave
+ * the file alone so long.
  *
  * On a machine with several sockets, open one of these for each, with the node in its arena options,
  * and load into each.
@@ -24,6 +26,7 @@
 #include "lib/image/findings.h"
 #include "lib/image/view.h"
 #include "responder/serve/arena.h"
+#include "responder/serve/stamp.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,6 +115,12 @@ struct stele_serve_options {
 	unsigned load_threads;
 	/* How long a load waits for a reader that says nothing; 0: 10 s. */
 	uint32_t reader_timeout_ms;
+	/*
+	 * The first image is served from the mapping of its file. If the file has the stamp that it had
+	 * when digests were compared, that is not done again; else they are compared, and whatever there
+	 * are no findings about is verified, in the mapping. The move into the arena is the caller's to begin.
+	 */
+	bool map_first;
 };
 
 /* What a load did. Times in ns of the monotonic clock. */
@@ -126,6 +135,8 @@ struct stele_serve_load_info {
 	bool unchanged;   /* it is the very image that is served: nothing was published */
 	bool incremental; /* judged by what differs from the current image (docs/architecture.md) */
 	bool recalled;    /* taken from findings, but for what may differ from the image of that */
+	bool mapped;      /* served from the mapping of its file */
+	bool known_file;  /* and digests were not compared: the file has the stamp of before */
 	bool dropped_previous; /* the arena had no room for three: a rollback is not possible any more
 				* to what was before */
 	uint64_t head_ns;      /* superblock, root, directory */
@@ -168,9 +179,11 @@ int stele_serve_load_until(struct stele_serve *serve, int fd, uint64_t end, cons
 /*
  * What a process before this one found out, for loads as long as nothing is served: an image of which only
  * digests are compared. A newer or older root of the same file is judged by what differs from it. Whatever
- * does not fit them is verified in full. The caller keeps it, and takes it away (NULL).
+ * does not fit them is verified in full. `stamped` (or NULL): the file whose digests need not be compared to serve
+ * from its mapping. The caller keeps both, and takes them away (NULL).
  */
-void stele_serve_trust(struct stele_serve *serve, const struct stele_findings *findings);
+void stele_serve_trust(struct stele_serve *serve, const struct stele_findings *findings,
+		       const struct stele_stamped *stamped);
 
 /* The findings on the current image. STELE_E_NOTFOUND: there is none; STELE_E_SYSTEM: no memory. */
 int stele_serve_findings(const struct stele_serve *serve, struct stele_findings *ret_findings,
@@ -202,6 +215,36 @@ void stele_serve_publish(struct stele_serve *serve, struct stele_serve_next *nex
 void stele_serve_discard(struct stele_serve *serve, struct stele_serve_next *next);
 int stele_serve_await(struct stele_serve *serve, struct stele_error *reterr);
 
+/* ---- from the mapping of a file into the arena ---- */
+
+/* The current image is served from a mapping. A load while it is shares nothing with it, and takes its place. */
+bool stele_serve_in_mapping(const struct stele_serve *serve);
+
+/*
+ * Copies the current image out of its file into the arena, as a load at a start does it without a mapping: digests
+ * are compared, and it is verified in full unless there are findings. Then as stele_serve_prepare(). What was in the
+ * mapping is not kept for a rollback. STELE_E_NOTFOUND: the current image is not in a mapping. STELE_E_INPUT: the
+ * file is not what is served, or what is served is not sound: it must be withdrawn.
+ */
+int stele_serve_prepare_move(struct stele_serve *serve, int fd, struct stele_serve_next **ret_next,
+			     struct stele_error *reterr);
+
+/* Lets a move that is being prepared fail soon, and each that follows. Any thread. */
+void stele_serve_give_up_move(struct stele_serve *serve);
+
+/*
+ * Ends serving an image from a mapping: readers see none, and what is loaded next goes into the arena. STELE_E_STALE: a
+ * reader stands still; it sees none as soon as it goes on. STELE_E_NOTFOUND: the current image is not in a mapping.
+ */
+int stele_serve_withdraw(struct stele_serve *serve, struct stele_error *reterr);
+
+/* The stamp of the file of which each shard of the current image was read into the arena. STELE_E_NOTFOUND: the file
+ * has changed since, or just before, or only a part was read. */
+int stele_serve_stamped(const struct stele_serve *serve, struct stele_stamped *ret_stamped);
+
+/* Whether an address is in a mapping of an image: for a handler of SIGBUS. Any thread. */
+bool stele_serve_is_mapped(const void *address);
+
 struct stele_serve_image {
 	char name[STELE_SERVE_NAME_MAX]; /* as given to the load, cut if longer */
 	uint64_t generation, serial;
@@ -212,6 +255,7 @@ struct stele_serve_image {
 	uint64_t shards_sz;    /* bytes of all of them */
 	uint64_t exclusive_sz; /* bytes of those that no other image here holds */
 	uint64_t loaded_at;    /* seconds since 1970 */
+	bool mapped;           /* served from the mapping of its file, not from the arena */
 };
 
 struct stele_serve_status {

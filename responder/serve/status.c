@@ -27,6 +27,7 @@ static void describe(const struct serve_image *image, struct stele_serve_image *
 		.rr_cnt = view->rr_cnt,
 		.zone_cnt = view->zone_cnt,
 		.loaded_at = image->loaded_at,
+		.mapped = image->mapped,
 	};
 	memcpy(out->name, image->name, sizeof(out->name));
 	serve_count_shards(image, &out->shard_cnt, &out->shards_sz);

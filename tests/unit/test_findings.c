@@ -102,7 +102,7 @@ static void test_recalled(void **state)
 		struct stele_serve *serve = versions_open(ARENA_SZ);
 		struct stele_serve_load_info info;
 		load_well(plain, images + i, &info);
-		stele_serve_trust(serve, &opened);
+		stele_serve_trust(serve, &opened, NULL);
 		load_well(serve, images + i, &info);
 		assert_true(info.recalled);
 		assert_false(info.unchanged);
@@ -129,10 +129,10 @@ static void test_updates_after(void **state)
 			struct stele_serve *serve = versions_open(ARENA_SZ);
 			struct stele_serve *plain = versions_open(ARENA_SZ);
 			struct stele_serve_load_info info;
-			stele_serve_trust(serve, &findings);
+			stele_serve_trust(serve, &findings, NULL);
 			load_well(serve, images + i, &info);
 			assert_true(info.recalled);
-			stele_serve_trust(serve, NULL);
+			stele_serve_trust(serve, NULL, NULL);
 			load_well(serve, images + next, &info);
 			assert_true(info.unchanged || info.incremental);
 			assert_false(info.recalled);
@@ -158,7 +158,7 @@ static void test_other_root(void **state)
 		struct stele_serve_load_info info, plain_info;
 		struct stele_serve_status status, plain_status;
 		int fd = versions_file(image->bytes, image->size);
-		stele_serve_trust(serve, &findings);
+		stele_serve_trust(serve, &findings, NULL);
 		assert_int_equal(stele_serve_load_until(serve, fd, ends[1 - i], "x", &info, NULL),
 				 0);
 		assert_int_equal(
@@ -185,7 +185,7 @@ static void test_other_image(void **state)
 	struct stele_findings findings = make_findings(images + 1, images[1].size);
 	struct stele_serve *serve = versions_open(ARENA_SZ);
 	struct stele_serve_load_info info;
-	stele_serve_trust(serve, &findings);
+	stele_serve_trust(serve, &findings, NULL);
 	load_well(serve, images, &info);
 	assert_false(info.recalled || info.incremental);
 	/* ... and neither do fitting ones, once something is served. */
@@ -205,7 +205,7 @@ static void test_damaged_image(void **state)
 	struct stele_serve *plain = versions_open(SMALL_ARENA_SZ);
 	uint8_t *bytes = copy_of(image->bytes, image->size);
 	unsigned refused = 0;
-	stele_serve_trust(serve, &findings);
+	stele_serve_trust(serve, &findings, NULL);
 	for (size_t at = 0; at < image->size; at += 1 + (size_t)rand() % 199) {
 		struct stele_error err = {{0}}, plain_err = {{0}};
 		bytes[at] ^= (uint8_t)(1u << rand() % 8);
@@ -221,7 +221,7 @@ static void test_damaged_image(void **state)
 		stele_serve_close(plain);
 		serve = versions_open(SMALL_ARENA_SZ);
 		plain = versions_open(SMALL_ARENA_SZ);
-		stele_serve_trust(serve, &findings);
+		stele_serve_trust(serve, &findings, NULL);
 	}
 	assert_true(refused > 50);
 	free(bytes);
@@ -284,7 +284,7 @@ static void test_sealed_findings(void **state)
 			uint8_t before = findings.bytes[at];
 			findings.bytes[at] ^= (uint8_t)(1u << rand() % 8);
 			seal(&findings);
-			stele_serve_trust(serve, &findings);
+			stele_serve_trust(serve, &findings, NULL);
 			load_well(serve, images + i, &info);
 			if (at % 16 == 0)
 				assert_true(answers_of(serve) == answers);
