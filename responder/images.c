@@ -2,8 +2,8 @@
 #include "responder/images_internal.h"
 
 #include "lib/daemon/log.h"
-#include "responder/serve/state.h"
 #include "responder/serve/findings_file.h"
+#include "responder/serve/state.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -34,7 +34,7 @@ static enum stele_arena_pages pages_of(enum stele_huge_pages pages)
 	}
 }
 
-static void note_status(struct stele_images *images)
+void images_note_status(struct stele_images *images)
 {
 	struct stele_serve_status status;
 
@@ -84,6 +84,7 @@ int stele_images_open(const struct stele_responder_config *config, const int *no
 			.arena.size = config->memory.image_arena,
 			.arena.pages = pages_of(config->memory.huge_pages),
 			.arena.node = nodes[i],
+			.map_first = true,
 		};
 		images->nodes[i] = nodes[i];
 		rc = stele_serve_open(&options, &images->serves[i], reterr);
@@ -94,7 +95,7 @@ int stele_images_open(const struct stele_responder_config *config, const int *no
 		stele_images_close(images);
 		return rc;
 	}
-	note_status(images);
+	images_note_status(images);
 	stele_log(STELE_LOG_INFO, "images are kept in %llu MB of %s",
 		  (unsigned long long)(images->status.arena.size >> 20),
 		  stele_arena_pages_text(images->status.arena.pages));
@@ -114,6 +115,7 @@ void stele_images_close(struct stele_images *images)
 		close(images->current.fd);
 	if (images->previous.fd >= 0)
 		close(images->previous.fd);
+	stele_findings_close(&images->start.findings);
 	pthread_mutex_destroy(&images->lock);
 	free(images);
 }
@@ -210,7 +212,8 @@ void stele_images_save_findings(struct stele_images *images)
 	struct stele_error error;
 	struct stat file = images->saved;
 
-	if (images->current.fd < 0 ||
+	/* What is not in the arena is not proven yet. */
+	if (images->current.fd < 0 || images_in_mapping(images) ||
 	    (!is_other_file(images, &file) &&
 	     images->unsaved_sz <= images->status.current.shards_sz / UNSAVED_PART))
 		return;
@@ -240,7 +243,7 @@ static void hold_file(struct stele_images *images, int fd, const char *path, boo
 	snprintf(images->current.path, sizeof(images->current.path), "%s", path);
 }
 
-static uint64_t now_ns(void)
+uint64_t images_now_ns(void)
 {
 	struct timespec now;
 
@@ -248,13 +251,13 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void note_workers(struct stele_images *images)
+void images_note_workers(struct stele_images *images)
 {
 	for (unsigned i = 0; i < images->worker_cnt; i++)
 		images->quiescent[i] = stele_worker_quiescent(images->workers[i]);
 }
 
-/* Who has not come round since note_workers(). */
+/* Who has not come round since images_note_workers(). */
 static int name_stuck(const struct stele_images *images, const char *what,
 		      struct stele_error *reterr)
 {
@@ -266,17 +269,19 @@ static int name_stuck(const struct stele_images *images, const char *what,
 	return stele_fail(reterr, STELE_E_SYSTEM, "a worker is too slow: %s", what);
 }
 
-static void discard(struct stele_images *images, struct stele_serve_next **next)
+void images_discard(struct stele_images *images, struct stele_serve_next **next)
 {
-	for (unsigned i = 0; i < images->node_cnt; i++)
+	for (unsigned i = 0; i < images->node_cnt; i++) {
 		stele_serve_discard(images->serves[i], next[i]);
+		next[i] = NULL;
+	}
 }
 
 /*
  * On all nodes; what was prepared is gone then. Nothing is published while a worker may still look at an
  * image before the current one, so there are never more than two that zones are counted of.
  */
-static int publish(struct stele_images *images, struct stele_serve_next **next,
+int images_publish(struct stele_images *images, struct stele_serve_next **next,
 		   struct stele_error *reterr)
 {
 	int rc = 0;
@@ -286,7 +291,7 @@ static int publish(struct stele_images *images, struct stele_serve_next **next,
 	images_give_zones(images, next);
 	for (unsigned i = 0; i < images->node_cnt; i++)
 		stele_serve_publish(images->serves[i], next[i]);
-	note_status(images);
+	images_note_status(images);
 	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
 		rc = stele_serve_await(images->serves[i], reterr);
 	if (rc)
@@ -296,35 +301,65 @@ static int publish(struct stele_images *images, struct stele_serve_next **next,
 }
 
 /* Nothing was published, for whatever reason. */
-static int refuse(struct stele_images *images, int rc, struct stele_error *reterr)
+int images_refuse(struct stele_images *images, int rc, struct stele_error *reterr)
 {
 	if (rc == STELE_E_STALE)
 		rc = name_stuck(images, "nothing is loaded until it goes on", reterr);
-	note_status(images);
+	images_note_status(images);
 	return rc;
 }
 
-static int load_until(struct stele_images *images, int fd, uint64_t end, const char *name,
+static int prepare(struct stele_images *images, int fd, uint64_t end, const char *name,
+		   struct stele_serve_next **next, struct stele_error *reterr)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
+		rc = stele_serve_prepare(images->serves[i], fd, end, name, &next[i], reterr);
+	return rc;
+}
+
+/* The file was changed when some nodes had it in a mapping already: the arena it is then, for all. */
+static bool is_mixed(const struct stele_images *images, struct stele_serve_next *const *next)
+{
+	bool mixed = false;
+
+	for (unsigned i = 1; i < images->node_cnt; i++)
+		mixed |= stele_serve_next_info(next[i])->mapped !=
+			 stele_serve_next_info(next[0])->mapped;
+	return mixed;
+}
+
+int images_load_until(struct stele_images *images, int fd, uint64_t end, const char *name,
 		      struct stele_serve_load_info *ret_info, struct stele_error *reterr)
 {
 	struct stele_serve_next *next[STELE_NODES_MAX] = {NULL};
-	int rc = 0;
+	int rc = stele_images_move(images, reterr);
 
-	note_workers(images);
-	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
-		rc = stele_serve_prepare(images->serves[i], fd, end, name, &next[i], reterr);
+	/* An image that is in its file is no base for another. Without one, any is better than none. */
+	if (rc && images_in_mapping(images))
+		return rc;
+	rc = 0;
+	images_note_workers(images);
+	rc = prepare(images, fd, end, name, next, reterr);
+	if (!rc && is_mixed(images, next)) {
+		for (unsigned i = 0; i < images->node_cnt; i++)
+			stele_serve_map_first(images->serves[i], false);
+		images_discard(images, next);
+		rc = prepare(images, fd, end, name, next, reterr);
+	}
 	if (rc) {
-		discard(images, next);
+		images_discard(images, next);
 		stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS_REFUSED, 1);
-		return refuse(images, rc, reterr);
+		return images_refuse(images, rc, reterr);
 	}
 	struct stele_serve_load_info info = *stele_serve_next_info(next[0]);
-	uint64_t begin = now_ns();
+	uint64_t begin = images_now_ns();
 	if (info.unchanged)
-		discard(images, next);
+		images_discard(images, next);
 	else
-		rc = publish(images, next, reterr);
-	info.grace_ns = now_ns() - begin;
+		rc = images_publish(images, next, reterr);
+	info.grace_ns = images_now_ns() - begin;
 	hold_file(images, fd, name, info.unchanged);
 	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS, 1);
 	if (!info.unchanged)
@@ -337,7 +372,7 @@ static int load_until(struct stele_images *images, int fd, uint64_t end, const c
 int stele_images_load(struct stele_images *images, int fd, const char *name,
 		      struct stele_serve_load_info *ret_info, struct stele_error *reterr)
 {
-	int rc = load_until(images, fd, UINT64_MAX, name, ret_info, reterr);
+	int rc = images_load_until(images, fd, UINT64_MAX, name, ret_info, reterr);
 
 	if (!rc && is_other_served(images))
 		remember(images, false);
@@ -346,6 +381,10 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 
 void stele_images_tidy(struct stele_images *images)
 {
+	struct stele_error error;
+
+	if (stele_images_move(images, &error) != 0)
+		stele_log(STELE_LOG_WARNING, "%s", error.text);
 	if (images->current.fd >= 0 && is_old_remembered(images))
 		remember(images, false);
 	stele_images_save_findings(images);
@@ -357,82 +396,21 @@ int stele_images_rollback(struct stele_images *images, struct stele_serve_load_i
 	struct stele_serve_next *next[STELE_NODES_MAX] = {NULL};
 	int rc = 0;
 
-	note_workers(images);
+	images_note_workers(images);
 	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
 		rc = stele_serve_prepare_rollback(images->serves[i], &next[i], reterr);
 	if (rc) {
-		discard(images, next);
-		return refuse(images, rc, reterr);
+		images_discard(images, next);
+		return images_refuse(images, rc, reterr);
 	}
 	if (ret_info)
 		*ret_info = *stele_serve_next_info(next[0]);
-	rc = publish(images, next, reterr);
+	rc = images_publish(images, next, reterr);
 	struct images_file file = images->current;
 	images->current = images->previous;
 	images->previous = file;
 	stele_stats_global_add(images->stats, STELE_GLOBAL_ROLLBACKS, 1);
 	remember(images, true);
 	stele_images_save_findings(images);
-	return rc;
-}
-
-static void trust(const struct stele_images *images, const struct stele_findings *findings)
-{
-	for (unsigned i = 0; i < images->node_cnt; i++)
-		stele_serve_trust(images->serves[i], findings, NULL);
-}
-
-/* The first of the candidates that can be served. */
-static int restore(struct stele_images *images, const struct stele_state_candidates *candidates,
-		   bool *ret_recalled, struct stele_error *reterr)
-{
-	int rc = STELE_E_NOTFOUND;
-
-	for (unsigned i = 0; i < candidates->cnt && rc; i++) {
-		const struct stele_state_candidate *candidate = &candidates->all[i];
-		struct stele_serve_load_info info = {0};
-		rc = load_until(images, candidate->fd, candidate->end, candidate->name, &info,
-				reterr);
-		*ret_recalled = info.recalled;
-		if (rc)
-			stele_log(STELE_LOG_ERROR, "%s, %s, is refused: %s", candidate->why,
-				  candidate->name, reterr->text);
-		else
-			stele_log(STELE_LOG_DEBUG, "serves %s%s", candidate->why,
-				  info.recalled ? ", verified before" : "");
-	}
-	return rc;
-}
-
-int stele_images_restore(struct stele_images *images, struct stele_error *reterr)
-{
-	struct stele_state_candidates *candidates = malloc(sizeof(*candidates));
-	struct stele_findings findings = {.bytes = NULL};
-	struct stele_error left_out;
-	bool recalled = false;
-
-	if (!candidates)
-		return stele_fail(reterr, STELE_E_SYSTEM, "no memory");
-	left_out.text[0] = '\0';
-	stele_state_recall(images->config->state_dir, images->config->image, candidates, &left_out);
-	if (left_out.text[0])
-		stele_log(STELE_LOG_WARNING, "%s", left_out.text);
-	int rc = stele_findings_load(images->config->state_dir, &findings, &left_out);
-	if (!rc)
-		trust(images, &findings);
-	else if (rc != STELE_E_NOTFOUND && candidates->cnt > 0)
-		stele_log(STELE_LOG_WARNING, "the whole image is verified again: %s",
-			  left_out.text);
-	rc = restore(images, candidates, &recalled, reterr);
-	trust(images, NULL);
-	stele_findings_close(&findings);
-	/* Findings that served are about this file. */
-	if (recalled && fstat(images->current.fd, &images->saved) != 0)
-		images->unsaved_sz = UINT64_MAX;
-	if (candidates->cnt == 0)
-		rc = stele_fail(reterr, rc, "there is no image yet, neither %s nor one in %s",
-				images->config->image, images->config->state_dir);
-	stele_state_candidates_close(candidates);
-	free(candidates);
 	return rc;
 }

@@ -46,15 +46,29 @@ int stele_images_rollback(struct stele_images *images, struct stele_serve_load_i
 			  struct stele_error *reterr);
 
 /*
- * Serves the image that is remembered as the last good one, else that of the configuration.
- * STELE_E_NOTFOUND: there is neither; other errors are those of the last image tried.
+ * Serves the image that is remembered as the last good one, else that of the configuration, if it can from the
+ * mapping of its file. STELE_E_NOTFOUND: there is neither; other errors are those of the last image tried.
  */
 int stele_images_restore(struct stele_images *images, struct stele_error *reterr);
 
 /*
+ * Moves the image that is served from its file into the arena, and saves what the next start needs; 0 if there is
+ * nothing to move. To be done soon after a restore; a load begins with it too. If the copy is not what it should be, it
+ * withdraws the image and restores one without a mapping; an error then means that none is served. STELE_E_SYSTEM with
+ * the image in place: a worker stands still, or the program ends.
+ */
+int stele_images_move(struct stele_images *images, struct stele_error *reterr);
+
+/* A move has found out that what was served from its file since the start was not what it should be. Any thread. */
+bool stele_images_were_withdrawn(const struct stele_images *images);
+
+/* Lets a move end soon. Any thread. NULL is fine. */
+void stele_images_end(struct stele_images *images);
+
+/*
  * Saves what the verification of the current image found out, for the next start, if what is saved is
- * about another file, or about too little of this one (lib/image/findings.h). After a restore somebody
- * should who has the time.
+ * about another file, or about too little of this one (lib/image/findings.h). Does nothing as long as the image is
+ * served from its file.
  */
 void stele_images_save_findings(struct stele_images *images);
 

@@ -2,7 +2,7 @@
 #ifndef STELE_RESPONDER_IMAGES_INTERNAL_H
 #define STELE_RESPONDER_IMAGES_INTERNAL_H
 
-/* What images.c (loading) and images_zones.c (their zones as they are counted) share. */
+/* What images.c (loading), images_start.c (the first image) and images_zones.c (zones as they are counted) share. */
 
 #include "responder/images.h"
 
@@ -49,9 +49,41 @@ struct stele_images {
 	uint64_t unsaved_sz; /* bytes verified since findings were saved; UINT64_MAX: none were */
 	struct stat saved;   /* the file that it is about */
 
+	/* What a process before this one left; until the first image is in the arena. */
+	struct {
+		struct stele_findings findings;
+		struct stele_stamped stamped;
+	} start;
+	bool ending, withdrawn; /* once true, so they stay */
+
 	pthread_mutex_t lock; /* over `status`, and over who looks at `zones` */
 	struct stele_serve_status status;
 };
+
+/* The image is still served from the mapping of its file. */
+bool images_in_mapping(const struct stele_images *images);
+
+/* ---- loading, in steps (images.c) ---- */
+
+/* The image that the first `end` bytes of a file are, on all nodes or on none. */
+int images_load_until(struct stele_images *images, int fd, uint64_t end, const char *name,
+		      struct stele_serve_load_info *ret_info, struct stele_error *reterr);
+
+/* Before a step that waits for workers; and what to say if it failed and nothing was published. */
+void images_note_workers(struct stele_images *images);
+int images_refuse(struct stele_images *images, int rc, struct stele_error *reterr);
+
+/* One of them ends what was prepared on each node. */
+int images_publish(struct stele_images *images, struct stele_serve_next **next,
+		   struct stele_error *reterr);
+void images_discard(struct stele_images *images, struct stele_serve_next **next);
+
+/* What stele_images_status() tells from now on. */
+void images_note_status(struct stele_images *images);
+
+uint64_t images_now_ns(void);
+
+/* ---- zones (images_zones.c) ---- */
 
 /* Gives workers the zones of the images that will be served next, one for each node. What they had stays
  * for as long as a worker may look at the image before. If it fails, it says so. */

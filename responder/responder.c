@@ -7,6 +7,7 @@
 #include "lib/daemon/log.h"
 #include "lib/daemon/privileges.h"
 #include "responder/log_dpdk.h"
+#include "responder/sigbus.h"
 #include "lib/serving/settings.h"
 #include "responder/telemetry.h"
 
@@ -170,12 +171,14 @@ static int launch_workers(struct stele_responder *responder, struct stele_error 
 	return 0;
 }
 
-static int save_findings(void *images, json_t *response, struct stele_error *reterr)
+/* The first job, so that nothing is loaded before it. */
+static int settle(void *images, json_t *response, struct stele_error *reterr)
 {
+	int rc = stele_images_move(images, reterr);
+
 	(void)response;
-	(void)reterr;
 	stele_images_save_findings(images);
-	return 0;
+	return rc;
 }
 
 static void tidy(void *images)
@@ -263,6 +266,9 @@ int stele_responder_start(struct stele_responder *responder,
 	if (!rc && config->user)
 		rc = stele_privileges_drop(config->user, keeps_net(responder) ? STELE_KEEP_NET : 0,
 					   reterr);
+	/* Behind DPDK's start, which has a handler of its own while it looks for huge pages. */
+	if (!rc)
+		rc = stele_sigbus_explain(reterr);
 	if (!rc)
 		rc = stele_jobs_start(tidy, responder->images, &responder->jobs, reterr);
 	if (!rc) {
@@ -271,7 +277,7 @@ int stele_responder_start(struct stele_responder *responder,
 		rc = launch_workers(responder, reterr);
 	}
 	if (!rc)
-		stele_jobs_submit(responder->jobs, save_findings, responder->images);
+		stele_jobs_submit(responder->jobs, settle, responder->images);
 	if (rc)
 		stele_responder_stop(responder);
 	return rc;
@@ -315,6 +321,7 @@ void stele_responder_stop(struct stele_responder *responder)
 {
 	/* First, so that no load waits for one that hangs. */
 	stop_workers(responder);
+	stele_images_end(responder->images);
 	stele_jobs_stop(responder->jobs);
 	for (unsigned i = 0; i < responder->worker_cnt; i++) {
 		stele_worker_free(responder->workers[i]);

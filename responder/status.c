@@ -21,11 +21,12 @@ static json_t *image_json(bool there, const struct stele_serve_image *image)
 {
 	if (!there)
 		return json_null();
-	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "name", stele_ctl_text(image->name),
-			 "generation", (json_int_t)image->generation, "zones",
-			 (json_int_t)image->zone_cnt, "names", (json_int_t)image->name_cnt,
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "name",
+			 stele_ctl_text(image->name), "generation", (json_int_t)image->generation,
+			 "zones", (json_int_t)image->zone_cnt, "names", (json_int_t)image->name_cnt,
 			 "records", (json_int_t)image->rr_cnt, "bytes",
-			 (json_int_t)image->shards_sz, "loaded_at", (json_int_t)image->loaded_at);
+			 (json_int_t)image->shards_sz, "loaded_at", (json_int_t)image->loaded_at,
+			 "served_from", image->mapped ? "mapping" : "arena");
 }
 
 static json_t *arena_json(const struct stele_arena_use *arena)
@@ -135,11 +136,12 @@ int operations_status(void *user, struct stele_ctl_call *call, struct stele_erro
 	stele_images_status(responder->images, &status);
 	for (unsigned i = 0; i < responder->port_cnt; i++)
 		json_array_append_new(ports, port_json(&responder->ports[i]));
-	part = json_pack("{s:s, s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "version",
-			 STELE_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
+	part = json_pack("{s:s, s:I, s:I, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+			 "version", STELE_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
 			 (json_int_t)((uint64_t)now.tv_sec - responder->started_ns / 1000000000),
 			 "healthy", is_healthy(responder, status.has_current), "drained",
-			 responder->draining, "image",
+			 responder->draining, "withdrawn",
+			 stele_images_were_withdrawn(responder->images), "image",
 			 image_json(status.has_current, &status.current), "previous",
 			 image_json(status.has_previous, &status.previous), "arena",
 			 arena_json(&status.arena), "addresses", addresses_json(responder), "ports",

@@ -350,6 +350,11 @@ int stele_serve_await(struct stele_serve *serve, struct stele_error *reterr)
 
 /* ---- from the mapping into the arena ---- */
 
+void stele_serve_map_first(struct stele_serve *serve, bool map_first)
+{
+	serve->map_first = map_first;
+}
+
 bool stele_serve_in_mapping(const struct stele_serve *serve)
 {
 	return serve->current != NULL && serve->current->mapped;

@@ -217,6 +217,9 @@ int stele_serve_await(struct stele_serve *serve, struct stele_error *reterr);
 
 /* ---- from the mapping of a file into the arena ---- */
 
+/* As the option. */
+void stele_serve_map_first(struct stele_serve *serve, bool map_first);
+
 /* The current image is served from a mapping. A load while it is shares nothing with it, and takes its place. */
 bool stele_serve_in_mapping(const struct stele_serve *serve);
 

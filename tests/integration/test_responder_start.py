@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A start serves from the mapping of the image's file, and moves the image into the arena behind that."""
+import contextlib
+import os
+import shutil
+import threading
+import time
+
+import pytest
+
+import dnswire
+import netns
+import responder
+import stele
+
+QUERY = dnswire.query("www.example.", "A")
+UNCHANGED, COMPARED, IN_FULL = ("mapped, verified before and unchanged since",
+                                "mapped, verified before and compared with its digests",
+                                "mapped and verified in full")
+
+pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
+
+
+def address(reply):
+    return ".".join(map(str, reply[-4:]))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Two images of one zone: serial 1 and 198.51.100.1, serial 2 and 198.51.100.2."""
+    folder = tmp_path_factory.mktemp("images")
+    made = []
+    for serial in 1, 2:
+        zone = folder / ("zone%d" % serial)
+        zone.write_text("$ORIGIN example.\n$TTL 60\n@ SOA ns h %d 60 60 60 60\n@ NS ns\n"
+                        "ns A 192.0.2.1\nwww A 198.51.100.%d\n" % (serial, serial))
+        stele.run("import", "--store", folder / "store", "--zone", "example.", zone)
+        made.append(folder / ("image%d" % serial))
+        stele.run("build", "--store", folder / "store", "-o", made[-1])
+    return made
+
+
+class Started:
+    """A responder whose image is a file that the test may change, and whose moves wait for `gate`."""
+
+    def __init__(self, folder, image):
+        self.image = str(folder / "image")
+        shutil.copy(image, self.image)
+        rest(self.image)
+        self.gate = str(folder / "gate")
+        self.node = responder.Node(self.image, start=False)
+        self.state = self.node.config["state_dir"]
+
+    def start(self, closed=False):
+        """The log of this start, up to its first answer."""
+        if closed:
+            open(self.gate, "w", encoding="ascii").close()
+        open(self.node.log, "w", encoding="ascii").close()
+        library = os.path.join(os.path.dirname(os.path.dirname(responder.binary())),
+                               "tests/integration/libmove_gate.so")
+        before = dict(os.environ)
+        os.environ.update(LD_PRELOAD=library, STELE_MOVE_GATE=self.gate,
+                          ASAN_OPTIONS="verify_asan_link_order=0:" + before.get("ASAN_OPTIONS", ""))
+        try:
+            self.node.start()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        if not closed:
+            self.wait_moved()
+        return self.node.log_text()
+
+    def open_gate(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.gate)
+
+    def served_from(self):
+        image = self.node.request("status")["image"]
+        return image and image["served_from"]
+
+    def wait_moved(self):
+        """Until it is moved, and what the next start needs is saved: requests of the loader wait for that."""
+        wait_until(lambda: self.served_from() == "arena")
+        self.node.request("rollback")
+
+    def ask(self):
+        return address(self.node.ask([QUERY])[0])
+
+    def restart(self, change=None):
+        self.node.end()
+        if change:
+            change()
+        return self.start()
+
+    def stop(self):
+        self.open_gate()
+        self.node.stop()
+
+
+def wait_until(true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def rest(path):
+    """Until the file has not changed for a second: of one that just has, no stamp is kept."""
+    while time.time() < os.stat(path).st_ctime + 1.1:
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def started(images, tmp_path):
+    made = Started(tmp_path, images[0])
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def change_byte(path, old, new):
+    """In place; the times of the file are put back as far as that can be done."""
+    before = os.stat(path)
+    with open(path, "r+b") as file:
+        content = file.read()
+        file.seek(content.index(old))
+        file.write(new)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert os.stat(path).st_mtime_ns == before.st_mtime_ns
+
+
+DATA, WRONG = bytes([198, 51, 100, 1]), bytes([198, 51, 100, 9])
+
+
+def test_verified_once_then_compared_then_taken(started):
+    assert IN_FULL in started.start() and started.ask() == "198.51.100.1"
+    assert UNCHANGED in started.restart() and started.ask() == "198.51.100.1"
+    assert "compared" not in started.node.log_text()
+    log = started.restart(lambda: os.utime(started.image))
+    assert COMPARED in log and started.ask() == "198.51.100.1"
+    rest(started.image)
+    assert COMPARED in started.restart(lambda: os.unlink(started.state + "/stamp"))
+    assert UNCHANGED in started.restart()
+    assert IN_FULL in started.restart(lambda: os.unlink(started.state + "/verified"))
+    assert UNCHANGED in started.restart()
+    assert started.node.counters()["balance"] == 0
+
+
+def test_of_a_file_that_just_changed_no_stamp_is_kept(started):
+    started.start()
+    # Touched while the responder is down; a start within a second reads it, but may have missed a change.
+    os.utime(started.image)
+    log = started.restart(lambda: os.utime(started.image))
+    if time.time() < os.stat(started.image).st_ctime + 1:
+        assert COMPARED in log
+        assert COMPARED in started.restart()
+
+
+def test_a_changed_byte_is_found_though_the_time_is_put_back(started):
+    started.start()
+    assert UNCHANGED in started.restart()
+    log = started.restart_refused(lambda: change_byte(started.image, DATA, WRONG))
+    assert "is refused" in log and "wrong digest" in log
+
+
+def restart_refused(self, change):
+    self.node.end()
+    change()
+    open(self.node.log, "w", encoding="ascii").close()
+    self.node.start()
+    assert self.node.ask([QUERY], tries_max=1) == [None]
+    assert self.node.request("status")["image"] is None
+    return self.node.log_text()
+
+
+Started.restart_refused = restart_refused
+
+
+def test_a_damaged_stamp_counts_for_nothing(started):
+    def damage():
+        with open(started.state + "/stamp", "r+b") as file:
+            content = bytearray(file.read())
+            content[len(content) // 2] ^= 1
+            file.seek(0)
+            file.write(content)
+
+    started.start()
+    log = started.restart(damage)
+    assert COMPARED in log and "damaged: not its digest" in log
+    started.node.end()
+    os.chmod(started.state + "/stamp", 0o666)
+    log = started.start()
+    assert COMPARED in log and "not a file that only its owner" in log
+
+
+def test_answers_while_it_is_moved(started):
+    started.start(closed=True)
+    assert started.served_from() == "mapping" and started.ask() == "198.51.100.1"
+    status = started.node.request("status")
+    assert status["arena"]["used"] < status["image"]["bytes"] and not status["withdrawn"]
+    started.open_gate()
+    started.wait_moved()
+    assert started.ask() == "198.51.100.1" and started.node.counters()["balance"] == 0
+
+
+def test_a_load_waits_for_the_move(images, started):
+    started.start(closed=True)
+    responses = []
+    loading = threading.Thread(target=lambda: responses.append(started.node.load(images[1])))
+    loading.start()
+    time.sleep(0.2)
+    assert not responses and started.ask() == "198.51.100.1"
+    started.open_gate()
+    loading.join()
+    assert responses[0]["ok"] and started.ask() == "198.51.100.2"
+    assert started.served_from() == "arena"
+    assert started.node.request("rollback")["ok"] and started.ask() == "198.51.100.1"
+
+
+def test_killed_while_it_is_moved(started):
+    for _ in range(2):
+        assert IN_FULL in started.start(closed=True)
+        assert started.ask() == "198.51.100.1"
+        started.node.kill()
+    # What was not proven in the arena was not saved.
+    assert not os.path.exists(started.state + "/verified")
+    started.open_gate()
+    assert IN_FULL in started.start()
+    assert UNCHANGED in started.restart()
+
+
+def test_it_ends_while_it_is_moved(started):
+    started.start(closed=True)
+    ending = threading.Timer(0.5, started.open_gate)
+    ending.start()
+    assert started.node.end() == 0
+    ending.join()
+    assert "withdrawn" not in started.node.log_text()
+
+
+def test_a_file_that_is_replaced_while_it_is_moved(images, started, tmp_path):
+    """What is mapped is the old one, under whatever name, or none."""
+    started.start(closed=True)
+    shutil.copy(images[1], tmp_path / "new")
+    os.replace(tmp_path / "new", started.image)
+    assert started.ask() == "198.51.100.1"
+    os.unlink(started.image)
+    assert started.ask() == "198.51.100.1"
+    started.open_gate()
+    started.wait_moved()
+    assert started.ask() == "198.51.100.1" and not started.node.request("status")["withdrawn"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_copy_that_is_wrong_is_withdrawn(started, known):
+    """Somebody writes into the file while it is served: no answers, and a loud word. The next image is taken."""
+    if known:
+        started.start()
+        started.node.end()
+    started.start(closed=True)
+    assert started.ask() == "198.51.100.1"
+    change_byte(started.image, DATA, WRONG)
+    started.open_gate()
+    wait_until(lambda: started.node.request("status")["withdrawn"])
+    wait_until(lambda: started.served_from() is None)
+    status = started.node.request("status")
+    assert status["image"] is None and not status["healthy"]
+    assert started.node.ask([QUERY], tries_max=1) == [None]
+    assert "is withdrawn" in started.node.log_text() and "wrong digest" in started.node.log_text()
+    counters = started.node.counters()
+    assert counters["balance"] == 0
+    change_byte(started.image, WRONG, DATA)
+    assert started.node.load(started.image)["ok"] and started.ask() == "198.51.100.1"
+    assert started.served_from() == "arena"
+
+
+def test_the_image_before_is_served_when_the_last_is_withdrawn(images, started, tmp_path):
+    """The file of the last load goes bad while it is served from; the configured one is whole."""
+    other = str(tmp_path / "other")
+    shutil.copy(images[1], other)
+    started.start()
+    assert started.node.load(other)["ok"]
+    started.node.end()
+    started.start(closed=True)
+    assert started.ask() == "198.51.100.2"
+    change_byte(other, bytes([198, 51, 100, 2]), WRONG)
+    started.open_gate()
+    wait_until(lambda: started.node.request("status")["withdrawn"])
+    wait_until(lambda: started.served_from() == "arena")
+    assert started.ask() == "198.51.100.1"
+
+
+def test_a_file_that_is_cut_ends_the_process_with_a_word(started):
+    started.start(closed=True)
+    assert started.ask() == "198.51.100.1"
+    os.truncate(started.image, 64)
+    started.node.ask([QUERY], tries_max=1)
+    assert started.node.process.wait(30) == -7    # SIGBUS
+    assert "was cut, or cannot be read" in started.node.log_text()
