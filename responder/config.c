@@ -328,8 +328,9 @@ static const struct stele_config_option options[] = {
 		.type = STELE_CONFIG_PATH,
 		AT(responder, state_dir),
 		.def = "/var/lib/stele/responder",
-		.help = "Directory in which the last good image is remembered, and what its "
-			"verification found. `user` must be able to write there, and nobody else.",
+		.help = "Directory in which the last good image is remembered, what its "
+			"verification found, and in which file. `user` must be able to write there, "
+			"and nobody else.",
 	},
 	{
 		.name = "control",

@@ -28,12 +28,15 @@ static void print_image(const char *label, const json_t *image)
 	}
 	printf("%-10s  %s\n%-10s  generation %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
 	       " zones, %" JSON_INTEGER_FORMAT " names, %" JSON_INTEGER_FORMAT
-	       " records, %sB, loaded %s\n",
+	       " records, %sB, loaded %s%s\n",
 	       label, stelectl_text(image, "name"), "", stelectl_number(image, "generation"),
 	       stelectl_number(image, "zones"), stelectl_number(image, "names"),
 	       stelectl_number(image, "records"),
 	       stele_cmd_round((double)stelectl_number(image, "bytes"), bytes),
-	       show_time(stelectl_number(image, "loaded_at"), text));
+	       show_time(stelectl_number(image, "loaded_at"), text),
+	       strcmp(stelectl_text(image, "served_from"), "mapping") == 0 ?
+		       ", being copied from its file" :
+		       "");
 }
 
 static void print_ports(const json_t *ports)
@@ -86,9 +89,12 @@ static void print_status(const json_t *response, const json_t *list)
 	printf("server      stele-responder %s, process %" JSON_INTEGER_FORMAT ", up %s\n",
 	       stelectl_text(response, "version"), stelectl_number(response, "pid"),
 	       show_duration(stelectl_number(response, "uptime_s"), text));
-	printf("health      %s%s\n",
+	printf("health      %s%s%s\n",
 	       json_is_true(json_object_get(response, "healthy")) ? "healthy" : "not healthy",
-	       json_is_true(json_object_get(response, "drained")) ? ", drained" : "");
+	       json_is_true(json_object_get(response, "drained")) ? ", drained" : "",
+	       json_is_true(json_object_get(response, "withdrawn")) ?
+		       ", an image was withdrawn since the start" :
+		       "");
 	print_image("image", json_object_get(response, "image"));
 	print_image("before it", json_object_get(response, "previous"));
 	const json_t *arena = json_object_get(response, "arena");

@@ -39,9 +39,10 @@ static void end(int signal_number)
 
 static json_t *image_json(json_int_t generation)
 {
-	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:I, s:I}", "name", "/srv/example.image",
+	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:I, s:I, s:s}", "name", "/srv/example.image",
 			 "generation", generation, "zones", ZONE_CNT, "names", 1000, "records",
-			 2000, "bytes", (json_int_t)12345678, "loaded_at", (json_int_t)1700000000);
+			 2000, "bytes", (json_int_t)12345678, "loaded_at", (json_int_t)1700000000,
+			 "served_from", "arena");
 }
 
 static int status(void *user, struct stele_ctl_call *call, struct stele_error *reterr)
