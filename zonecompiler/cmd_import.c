@@ -172,13 +172,19 @@ static int import_list(struct run *run, const char *list, struct stele_error *er
 		const char *paths[] = {path};
 		status = import_zone(run, paths, 1, apex, (size_t)apex_len, err);
 		free(path);
+		if (status == STELE_E_INPUT && err->text[0] != '\0') {
+			place.column = (uint32_t)(rest - line) + 1;
+			stele_report_error(&run->report, place, "%s", err->text);
+			err->text[0] = '\0';
+		}
 		/* Errors in one zone do not hide those in the next. */
-		if (status == STELE_E_INPUT && err->text[0] == '\0' &&
-		    !stele_report_full(&run->report)) {
+		if (status == STELE_E_INPUT && !stele_report_full(&run->report)) {
 			failed = true;
 			status = 0;
 		}
 	}
+	if (status == 0 && ferror(in))
+		status = stele_fail(err, STELE_E_INPUT, "%s: %m", list);
 	free(line);
 	fclose(in);
 	if (status == 0 && failed) {
@@ -297,6 +303,10 @@ int stele_cmd_import(int argc, char **argv)
 	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &exit_status)) >= 0) {
 		if (id == 's')
 			arguments.store = value;
+		else if (id == 'z' && arguments.zone != NULL)
+			return stele_cmd_usage("import",
+					       "--zone is given twice (expected one zone, or "
+					       "--zone-list)");
 		else if (id == 'z')
 			arguments.zone = value;
 		else if (id == 'l')

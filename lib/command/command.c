@@ -44,8 +44,8 @@ int stele_cmd_close_output(int status)
 
 static void print_help(const struct stele_cmd_spec *spec)
 {
-	printf("usage: %s %s %s\n\n%s\n\noptions:\n", program_invocation_short_name, spec->name,
-	       spec->synopsis, spec->about);
+	printf("usage: %s %s%s%s\n\n%s\n\noptions:\n", program_invocation_short_name, spec->name,
+	       *spec->synopsis != '\0' ? " " : "", spec->synopsis, spec->about);
 	for (const struct stele_cmd_option *o = spec->options; o->name != NULL; o++) {
 		char left[64];
 		bool has_letter = o->id > ' ' && o->id < 0x7f;

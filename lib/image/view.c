@@ -192,7 +192,8 @@ int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *re
 static int open_file(const char *path, bool with_shards, struct stele_view *ret_view,
 		     struct stele_error *reterr)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Without waiting for somebody at the other end, should it be a FIFO. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return stele_fail_errno(reterr, errno, "%s", path);
 	struct stat st;

@@ -236,6 +236,15 @@ def test_zone_list(tmp_path, store):
     assert [export(store, name) for name in names] == before
     done = importing("--store", store, "--zone-list", write(tmp_path, "one.test\n", "list"))
     assert done.returncode == 1 and b"list:1:1: zone 'one.test' without a file" in done.stderr
+    # A file that is not there is told with its place in the list, and hides no other fault.
+    done = importing("--store", store, "--zone-list",
+                     write(tmp_path, "one.test  absent.zone\ntwo.test two.test.zone\n", "list"))
+    assert done.returncode == 1
+    assert b"list:1:11: %s/absent.zone: No such file or directory\n" % bytes(tmp_path) in done.stderr
+    assert b"bad IPv4 address" in done.stderr and b"2 errors, nothing was stored" in done.stderr
+    done = importing("--store", store, "--zone-list", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == b"stele-compile: %s: Is a directory\n" % bytes(tmp_path)
 
 
 def test_several_files(tmp_path, store):
@@ -252,10 +261,22 @@ def test_statuses(tmp_path, store):
     path = write(tmp_path, HEAD)
     assert importing("--help").returncode == 0
     for arguments in [[path], ["--store", store], ["--store", store, "--zone", "a..b", path],
+                      ["--store", store, "--zone", "a", path, "--zone", "b", path],
                       ["--store", store, "--zone-list", path, path], ["--store", store, "--foo"]]:
         assert importing(*arguments).returncode == 2, arguments
     assert importing("--store", store, "--zone", "example", tmp_path / "none").returncode == 1
     assert importing("--store", "/proc/none", "--zone", "example", path).returncode == 3
+
+
+def test_devices(tmp_path, store):
+    """They may have no end."""
+    done = importing("--store", store, "--zone", "example", "/dev/zero")
+    assert done.returncode == 1 and done.stderr == b"stele-compile: /dev/zero: Is a device\n"
+    path = write(tmp_path, HEAD + "$INCLUDE /dev/zero\n")
+    done = importing("--store", store, "--zone", "example", path)
+    assert done.returncode == 1
+    assert b"z.zone:5:10: cannot read '/dev/zero': Is a device" in done.stderr
+    assert stores_nothing(store)
 
 
 # Names and data that mean something in a zone file, or nothing anywhere.

@@ -140,6 +140,7 @@ int stele_scan_text(struct stele_scan *scan, const char *name, const uint8_t *te
 static int scan_path(struct stele_scan *s, const char *path, const struct stele_place *place)
 {
 	bool is_input = place == NULL && strcmp(path, "-") == 0;
+	bool is_device = false; /* that may give bytes for ever, as /dev/zero does; no terminal */
 	struct text text = {0};
 	struct stat st;
 	int status = 0;
@@ -148,6 +149,9 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 		status = -1;
 	} else if (S_ISDIR(st.st_mode)) {
 		errno = EISDIR;
+		status = -1;
+	} else if (S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && isatty(fd) == 0)) {
+		is_device = true;
 		status = -1;
 	} else {
 		for (unsigned i = 0; i < s->open_cnt && status == 0; i++)
@@ -166,9 +170,10 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 		int error = errno;
 		if (fd >= 0 && !is_input)
 			close(fd);
-		bool absent = error == ENOENT || error == EISDIR || error == ENOTDIR;
+		bool absent = is_device || error == ENOENT || error == EISDIR || error == ENOTDIR;
 		char detail[128];
-		const char *why = strerror_r(error, detail, sizeof(detail));
+		const char *why = is_device ? "Is a device" :
+					      strerror_r(error, detail, sizeof(detail));
 		if (place != NULL && absent)
 			return stele_report_error(s->report, *place,
 						  "cannot read '%s': %s (expected a file)", path,

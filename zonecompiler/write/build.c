@@ -317,15 +317,6 @@ static struct stele_root make_root(const struct build *build, struct stele_build
 static int carve_and_pack(struct build *build, struct stele_store_read *read,
 			  struct stele_build_stats *stats, struct stele_error *reterr)
 {
-	double begin = now();
-	int rc = plan(build, read, reterr);
-	if (rc < 0)
-		return rc;
-	build->workers[0].read = read;
-	rc = run_all(build, carve, reterr);
-	if (rc < 0)
-		return rc;
-	double carved = now();
 	const struct stele_build_options *options = build->options;
 	struct stele_superblock superblock = {
 		.compatible = stele_to_le32(options->only != NULL ? STELE_COMPATIBLE_PARTIAL : 0),
@@ -333,10 +324,19 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 	};
 	memcpy(superblock.store_id.b, stele_store_identity(build->store),
 	       sizeof(superblock.store_id));
-	rc = stele_image_create(&build->file, options->image, &superblock, reterr);
+	/* Before the work, which would be lost where no image can be written. */
+	int rc = stele_image_create(&build->file, options->image, &superblock, reterr);
 	if (rc < 0)
 		return rc;
-	rc = build_lay_out(build, build->workers, reterr);
+	double begin = now();
+	rc = plan(build, read, reterr);
+	if (rc == 0) {
+		build->workers[0].read = read;
+		rc = run_all(build, carve, reterr);
+	}
+	double carved = now();
+	if (rc == 0)
+		rc = build_lay_out(build, build->workers, reterr);
 	if (rc == 0)
 		rc = run_all(build, pack, reterr);
 	if (rc < 0) {

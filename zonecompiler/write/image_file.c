@@ -118,7 +118,13 @@ static int name_temporary(struct stele_image_file *file, struct stele_error *ret
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr)
 {
-	*file = (struct stele_image_file){.fd = -1, .path = strdup(path)};
+	*file = (struct stele_image_file){.fd = -1};
+	/* It is going to be replaced: an image may be, a device such as /dev/null had better not. */
+	struct stat st;
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: not a regular file (expected an image)", path);
+	file->path = strdup(path);
 	if (file->path == NULL || asprintf(&file->temporary, "%s.XXXXXX", path) < 0) {
 		file->temporary = NULL;
 		close_file(file);

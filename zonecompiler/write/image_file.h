@@ -44,7 +44,10 @@ struct stele_image_size {
 	double sync_s;    /* that finishing waited for the disk */
 };
 
-/* Begins a new image beside `path`, with the seed, feature bits and store of `superblock`. */
+/*
+ * Begins a new image beside `path`, with the seed, feature bits and store of `superblock`. Refuses a
+ * `path` at which there is something else than a file (STELE_E_INPUT).
+ */
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr);
 

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stele-compile says where an argument is not what it should be: one line, and the right status."""
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+import stele  # noqa: E402
+
+USAGE, INPUT, SYSTEM = 2, 1, 3
+NO_IMAGE = {"dir": (INPUT, "not a regular file"), "empty": (INPUT, "empty"), "fifo": (INPUT, "not a regular file"),
+            "binary": (INPUT, "no magic at its start"), "zone": (INPUT, "no magic at its start"),
+            "none": (SYSTEM, "No such file")}
+OF_IMAGE = {"verify": [], "stats": [], "dump": [], "compact": [], "query": ["example"], "answer": []}
+NO_STORE = {"none": (INPUT, "there is no store in"), "dir": (INPUT, "there is no store in"),
+            "zone": (SYSTEM, "Not a directory")}
+OF_STORE = {"zones": [], "export": ["example"], "remove": ["example"], "build": ["-o", "new"],
+            "update": ["image"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("input")
+    (path / "dir").mkdir()
+    (path / "empty").touch()
+    (path / "binary").write_bytes(bytes(range(256)) * 64)
+    (path / "zone").write_text("@ 60 SOA ns h 1 1 1 1 1\n@ 60 NS ns\nns 60 A 192.0.2.1\n")
+    os.mkfifo(path / "fifo")
+    stele.run("import", "--store", path / "store", "--zone", "example", path / "zone")
+    stele.run("build", "--store", path / "store", "-o", path / "image")
+    return path
+
+
+def refuses(folder, status, words, *arguments, **more):
+    """Runs in `folder`, the only place that could change; nothing is read from standard input."""
+    done = subprocess.run([stele.binary(), *arguments], cwd=folder, stdin=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, **more)
+    assert done.returncode == status, done
+    assert done.stderr.startswith("stele-compile: ") and words in done.stderr, done
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", OF_IMAGE)
+def test_no_image(command, folder):
+    for name, (status, words) in NO_IMAGE.items():
+        refuses(folder, status, words, command, name, *OF_IMAGE[command])
+    refuses(folder, USAGE, "see stele-compile %s --help" % command, command)
+    refuses(folder, USAGE, "unknown option", command, "--nothing", "image")
+
+
+@pytest.mark.parametrize("command", OF_STORE)
+def test_no_store(command, folder):
+    for name, (status, words) in NO_STORE.items():
+        refuses(folder, status, words, command, "--store", name, *OF_STORE[command])
+    refuses(folder, USAGE, "--store is missing", command, *OF_STORE[command])
+    refuses(folder, USAGE, "needs an argument", command, *OF_STORE[command], "--store")
+
+
+def test_place_of_a_new_image(folder):
+    """What is no image is not replaced, a folder that is not there is not made."""
+    for name, status, words in (("dir", INPUT, "not a regular file"), ("fifo", INPUT, "not a regular file"),
+                                ("none/image", SYSTEM, "No such file"), ("zone/image", SYSTEM, "Not a directory")):
+        refuses(folder, status, words, "build", "--store", "store", "-o", name)
+    assert stat.S_ISFIFO(os.stat(folder / "fifo").st_mode)
+    assert not [name for name in os.listdir(folder) if name.startswith(("dir.", "fifo."))]
+
+
+@pytest.mark.parametrize("arguments", [
+    ("build", "--store", "store", "-o", "new", "more"), ("build", "--store", "store"),
+    ("build", "--store", "store", "-o", "new", "--jobs", "0"),
+    ("build", "--store", "store", "-o", "new", "--seed", "12"),
+    ("build", "--store", "store", "-o", "new", "--only", "a..b"),
+    ("update", "--store", "store", "image", "image"), ("update", "--store", "store", "--jobs", "x", "image"),
+    ("dump", "image", "--zone", "example", "--zone", "other"), ("dump", "image", "--zone", "a..b"),
+    ("zones", "--store", "store", "more"), ("export", "--store", "store", "a..b"),
+    ("query", "image", "a..b"), ("query", "image", "a", "NOTYPE"), ("query", "image", "a", "+nothing"),
+    ("query", "image", "a", "--client", "x"), ("answer", "image", "--udp-max", "1"),
+    ("nothing",), (),
+], ids=" ".join)
+def test_usage(arguments, folder):
+    refuses(folder, USAGE, "", *arguments)
+    assert not (folder / "new").exists()
+
+
+@pytest.mark.parametrize("arguments", [
+    ("--help",), ("--version",), ("build", "--help"), ("build", "--store", "store", "-o", "new"),
+    ("update", "--store", "store", "image"), ("verify", "image"), ("stats", "image"), ("dump", "image"),
+    ("query", "image", "example"), ("zones", "--store", "store"), ("export", "--store", "store", "example"),
+], ids=" ".join)
+def test_full_disk_behind_standard_output(arguments, folder):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        refuses(folder, SYSTEM, "standard output: No space left on device", *arguments, stdout=full)
+    (folder / "new").unlink(missing_ok=True)
