@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t stele_message_name(const uint8_t *bytes, size_t len, size_t at, uint8_t name[STELE_NAME_MAX],
+/*
+ * Expands the name at `at`. Pointers must point backwards. Returns its length, 0 if it is invalid;
+ * `*ret_end` gets the offset behind it.
+ */
+static size_t expand_name(const uint8_t *bytes, size_t len, size_t at, uint8_t name[STELE_NAME_MAX],
 			  size_t *ret_end)
 {
 	size_t name_len = 0, end = 0;
@@ -46,7 +50,7 @@ static bool read_rr(const uint8_t *bytes, size_t len, size_t *at, struct stele_m
 {
 	size_t p;
 	*rr = (struct stele_message_rr){.off = *at};
-	size_t owner_len = stele_message_name(bytes, len, *at, rr->owner, &p);
+	size_t owner_len = expand_name(bytes, len, *at, rr->owner, &p);
 	if (owner_len == 0 || len - p < STELE_RR_FIXED_SZ)
 		return false;
 	rr->owner_len = (uint8_t)owner_len;
@@ -112,7 +116,7 @@ int stele_message_parse(const uint8_t *bytes, size_t len, struct stele_message *
 	if (m.question_cnt > 1)
 		return stele_fail(reterr, STELE_E_INPUT, "%u questions", m.question_cnt);
 	if (m.question_cnt == 1) {
-		size_t qname_len = stele_message_name(bytes, len, at, m.qname, &at);
+		size_t qname_len = expand_name(bytes, len, at, m.qname, &at);
 		if (qname_len == 0 || len - at < 4)
 			return stele_fail(reterr, STELE_E_INPUT, "the question is not whole");
 		m.qname_len = (uint8_t)qname_len;
@@ -151,7 +155,7 @@ long stele_message_rdata(const struct stele_message *message, const struct stele
 	}
 	for (unsigned i = 0; i < name_cnt; i++) {
 		uint8_t name[STELE_NAME_MAX];
-		size_t len = stele_message_name(message->bytes, end, at, name, &at);
+		size_t len = expand_name(message->bytes, end, at, name, &at);
 		if (len == 0 || len > max - out)
 			return -1;
 		memcpy(rdata + out, name, len);

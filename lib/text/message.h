@@ -56,13 +56,6 @@ int stele_message_parse(const uint8_t *bytes, size_t len, struct stele_message *
 void stele_message_free(struct stele_message *message);
 
 /*
- * Expands the name at `at`. Pointers must point backwards. Returns its length, 0 if it is invalid;
- * `*ret_end` gets the offset behind it.
- */
-size_t stele_message_name(const uint8_t *bytes, size_t len, size_t at, uint8_t name[STELE_NAME_MAX],
-			  size_t *ret_end);
-
-/*
  * The record's rdata with its names expanded, the case kept, into `rdata` (room for `max` bytes, at
  * least STELE_MESSAGE_MAX). Returns the length, -1 if a name in it is invalid.
  */

@@ -408,9 +408,6 @@ def test_serial_going_back_between_question_and_transfer():
 
 # ---- signatures ----
 
-def with_key(script, **how):
-    return Pair(script, keys=[KEY], remote=", key: %s" % KEY[0], **how)
-
 
 def signed_transfer(count, which):
     """A script of a transfer with this many messages in the middle."""

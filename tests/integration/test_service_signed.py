@@ -62,11 +62,6 @@ def ask(running, message, transport="udp", ring=RING):
     return dns.message.from_wire(reply, keyring=ring, request_mac=message.mac)
 
 
-def without_tsig(message):
-    message.tsig = None
-    return message.to_wire()
-
-
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_plain_query(image, running, transport, algorithm):

@@ -36,17 +36,6 @@ def serial(records):
     raise ValueError("no SOA")
 
 
-def without_serial(records):
-    changed = set()
-    for owner, ttl, kind, data in records:
-        if kind == "SOA":
-            words = data.split()
-            words[2] = "*"
-            data = " ".join(words)
-        changed.add((owner, ttl, kind, data))
-    return changed
-
-
 def wait_serial(port, zone, wanted, seconds=60, key=None):
     """The zone's contents, once its serial is `wanted`."""
     end = time.monotonic() + seconds

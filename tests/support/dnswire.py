@@ -248,27 +248,6 @@ def _parse(msg, strict):
                  *sections, opt, len(msg))
 
 
-def options_of(msg):
-    """The EDNS options of a reply as {code: [data, ...]}, or None without an OPT record."""
-    _, _, qd, an, ns, ar = struct.unpack_from("!HHHHHH", msg)
-    pos, seen = 12, {}
-    for _ in range(qd):
-        pos = read_name(msg, pos, seen)[1] + 4
-    for _ in range(an + ns + ar):
-        pos = read_name(msg, pos, seen)[1]
-        rtype, _, _, size = struct.unpack_from("!HHIH", msg, pos)
-        pos += 10
-        if rtype == 41:
-            found, end = {}, pos + size
-            while pos < end:
-                code, length = struct.unpack_from("!HH", msg, pos)
-                found.setdefault(code, []).append(msg[pos + 4:pos + 4 + length])
-                pos += 4 + length
-            return found
-        pos += size
-    return None
-
-
 def show(msg):
     """A message as text, for a person who reads a failed test."""
     if msg is None:

@@ -96,7 +96,14 @@ const struct model_entry *model_find(const struct model *model, enum stele_store
 	return equal ? &model->entries[at] : NULL;
 }
 
-int model_next(void *source, struct stele_store_item *ret_item, struct stele_error *reterr)
+/* A source of one table, for stele_store_zone_replace. */
+struct model_source {
+	const struct model *model;
+	enum stele_store_table table;
+	size_t at;
+};
+
+static int model_next(void *source, struct stele_store_item *ret_item, struct stele_error *reterr)
 {
 	(void)reterr;
 	struct model_source *s = source;
@@ -160,7 +167,17 @@ void node_add_soa(uint8_t **node, size_t *node_sz, uint32_t serial)
 
 /* ---- large zones ---- */
 
-int bulk_next(void *bulk, struct stele_store_item *ret_item, struct stele_error *reterr)
+/* A source of a zone with `cnt` owners beside the apex, which all hold the serial as text. */
+struct bulk {
+	uint32_t serial, cnt;
+	bool long_names; /* sort keys of 387 bytes */
+	uint32_t at;
+	uint8_t rel[STELE_NAME_MAX], key[STELE_SORT_KEY_MAX];
+	uint8_t *node;
+	size_t node_sz;
+};
+
+static int bulk_next(void *bulk, struct stele_store_item *ret_item, struct stele_error *reterr)
 {
 	(void)reterr;
 	struct bulk *b = bulk;

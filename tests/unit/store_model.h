@@ -33,28 +33,12 @@ void model_remove(struct model *model, size_t index);
 const struct model_entry *model_find(const struct model *model, enum stele_store_table table,
 				     const uint8_t *key, size_t key_len);
 
-/* A source of one table, for stele_store_zone_replace. */
-struct model_source {
-	const struct model *model;
-	enum stele_store_table table;
-	size_t at;
-};
-int model_next(void *source, struct stele_store_item *ret_item, struct stele_error *reterr);
-
 /* Replaces the zone by the model within `write`. */
 int model_replace(struct stele_store_write *write, const uint8_t *apex, const struct model *model,
 		  struct stele_zone_info *ret_info, struct stele_error *reterr);
 
-/* A source of a zone with `cnt` owners beside the apex, which all hold the serial as text. */
-struct bulk {
-	uint32_t serial, cnt;
-	bool long_names; /* sort keys of 387 bytes */
-	uint32_t at;
-	uint8_t rel[STELE_NAME_MAX], key[STELE_SORT_KEY_MAX];
-	uint8_t *node;
-	size_t node_sz;
-};
-int bulk_next(void *bulk, struct stele_store_item *ret_item, struct stele_error *reterr);
+/* The same by a zone with `cnt` owners beside the apex, which all hold the serial as text; with `long_names`
+ * their sort keys have 387 bytes. */
 int bulk_replace(struct stele_store_write *write, const uint8_t *apex, uint32_t serial,
 		 uint32_t cnt, bool long_names, struct stele_zone_info *ret_info,
 		 struct stele_error *reterr);

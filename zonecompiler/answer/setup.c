@@ -16,7 +16,8 @@ void answer_setup_begin(struct answer_setup *setup)
 	stele_answer_settings_default(&setup->settings);
 }
 
-bool answer_parse_address(const char *text, struct stele_client *ret_client)
+/* Parses an IPv4 or IPv6 address. False if it is none. */
+static bool parse_address(const char *text, struct stele_client *ret_client)
 {
 	struct stele_client client = {0};
 	if (inet_pton(AF_INET, text, client.addr) == 1)
@@ -41,7 +42,7 @@ int answer_setup_option(struct answer_setup *setup, const char *command, int id,
 	uint64_t number;
 	switch (id) {
 	case ANSWER_OPTION_CLIENT:
-		if (!answer_parse_address(value, &setup->client))
+		if (!parse_address(value, &setup->client))
 			return stele_cmd_usage(command, "'%s' is not an address", value);
 		break;
 	case ANSWER_OPTION_NSID:

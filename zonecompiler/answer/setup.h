@@ -57,7 +57,4 @@ uint32_t answer_setup_now(const struct answer_setup *setup);
 
 void answer_setup_end(struct answer_setup *setup);
 
-/* Parses an IPv4 or IPv6 address. False if it is none. */
-bool answer_parse_address(const char *text, struct stele_client *ret_client);
-
 #endif
