@@ -125,7 +125,7 @@ int update_names(struct update *update, struct update_zone *zone);
 int update_member_add(struct update *update, struct update_zone *zone, const uint8_t *key,
 		      size_t key_len, uint64_t name_key, bool comes);
 
-/* update_chain.c: the denial chain; makes the zone's record. */
+/* update_chain.c: the denial chain; makes the zone's record. update_chain_shards.c: its shards. */
 int update_chain(struct update *update, struct update_zone *zone);
 /* A chain that is new as a whole. */
 int update_new_chain(struct update *update, struct update_zone *zone,
