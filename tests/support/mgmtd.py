@@ -25,6 +25,7 @@ import dns.tsigkeyring
 import peers
 import stele
 
+THREADS = int(os.environ.get("STELE_MGMTD_THREADS", 1))   # more of them where races are looked for
 START_S = 60   # a machine that does a hundred other things still gets there
 SECRET = "c2VjcmV0IG9mIHRoZSBkYWVtb24gdW5kZXIgdGVzdCEh"
 
@@ -93,7 +94,7 @@ class Daemon:
     def default_config(self):
         config = {
             "store": self.store, "image": self.path("image"), "state_dir": self.path("state"),
-            "control": self.control, "responder": "none", "user": "none", "threads": 1,
+            "control": self.control, "responder": "none", "user": "none", "threads": THREADS,
             "compiler": stele.binary(), "listen": [{"address": "127.0.0.1", "port": self.port}],
         }
         if self.keys:
@@ -225,9 +226,12 @@ class Daemon:
         self.end(how)
         self.start()
 
-    def stop(self):
+    def stop(self, judge=False):
+        """With `judge`, DaemonError if it ends otherwise than it should: sanitizers speak at the end."""
         try:
-            self.end()
+            status = self.end()
+            if judge and status:
+                raise DaemonError("stele-mgmtd ended with status %d\n%s" % (status, self.log_text()[-20000:]))
         finally:
             if self.own_folder:
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -236,4 +240,4 @@ class Daemon:
         return self
 
     def __exit__(self, kind, value, trace):
-        self.stop()
+        self.stop(judge=kind is None)
