@@ -339,7 +339,6 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 	/* An image that is in its file is no base for another. Without one, any is better than none. */
 	if (rc && images_in_mapping(images))
 		return rc;
-	rc = 0;
 	images_note_workers(images);
 	rc = prepare(images, fd, end, name, next, reterr);
 	if (!rc && is_mixed(images, next)) {
