@@ -39,7 +39,7 @@ static void begin_searches(struct work **works, unsigned cnt, struct fetch *fetc
 static bool write_reply(struct work *w, const struct fetch *f)
 {
 	/* Two batch mates may share a memo's place; the later one has it. */
-	const struct memo *memo = stele_memo_at(w->shared->memos, w->zone);
+	const struct memo *memo = stele_memo_at(&w->shared->memos, w->zone);
 	const struct stele_nsec3_entry *entry = (const void *)f->result;
 	if (!stele_memo_is_whole(memo) || f->matched)
 		return false;

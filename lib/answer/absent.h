@@ -30,7 +30,7 @@ static inline __attribute__((always_inline)) bool stele_absent_fits(const struct
 		return false;
 	unsigned flags = ((const struct stele_name *)(const void *)apex)->flags;
 	return (flags & (STELE_NAME_HAS_WILDCARD | STELE_NAME_HAS_DNAME)) == 0 &&
-	       stele_memo_is_whole(stele_memo_at(w->shared->memos, zone));
+	       stele_memo_is_whole(stele_memo_at(&w->shared->memos, zone));
 }
 
 /* Answers them. Those for which it turns out not to work are left in `works`: returns how many. */

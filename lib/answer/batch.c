@@ -312,7 +312,7 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 	if (answerer->view_serial != view->serial) {
 		answerer->view_serial = view->serial;
 		memset(answerer->zones, 0, sizeof(answerer->zones));
-		stele_memo_clear(answerer->memos);
+		stele_memo_clear(&answerer->memos);
 	}
 	answerer->run(answerer, queries, replies, cnt);
 }

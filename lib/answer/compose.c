@@ -66,6 +66,45 @@ size_t stele_body_name(const struct stele_zone *zone, const uint8_t *body, unsig
 	}
 }
 
+bool stele_body_name_is(const struct stele_zone *zone, const uint8_t *body, unsigned name_off,
+			const uint8_t *rel, size_t rel_len, const uint8_t *name, size_t name_len)
+{
+	const uint8_t *p = body + name_off;
+	const uint8_t *expected = name; /* goes on with the apex */
+	size_t left = name_len;
+	bool in_apex = false;
+	for (;;) {
+		if (left == 0) {
+			expected = zone_apex(zone);
+			left = zone->apex_len;
+			in_apex = true;
+		}
+		if (*p < POINTER_TAG >> 8) {
+			size_t n = *p + 1u;
+			if (n > left || !stele_equal_label(p, expected))
+				return false;
+			if (n == 1)
+				return true; /* only the apex ends in the root */
+			p += n;
+			expected += n;
+			left -= n;
+			continue;
+		}
+		struct pointer to = read_pointer(p, rel_len, zone->apex_len);
+		if (to.kind == TO_BODY) {
+			p = body + to.off;
+			continue;
+		}
+		/* The rest is a suffix of the owner: of its apex, or of its labels before that. */
+		if (to.kind == TO_APEX)
+			return in_apex && left == zone->apex_len - to.off;
+		size_t rest = rel_len - to.off;
+		if (in_apex)
+			return rest == 0 && left == zone->apex_len;
+		return rest == left && memcmp(rel + to.off, expected, rest) == 0;
+	}
+}
+
 struct owner stele_compose_owner(const struct work *w, const struct stele_name_parts *name)
 {
 	uint16_t at = sname_suffix_at(w, w->sname.depth);

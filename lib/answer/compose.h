@@ -63,6 +63,14 @@ bool stele_compose_cname(struct work *w, uint16_t owner_at, uint32_t ttl, const 
 			 size_t target_len, struct composed *ret);
 
 /*
+ * Whether the name that begins `name_off` bytes into a carved body is `name` below the zone's apex: `name_len`
+ * bytes in lower case, without the apex. `rel` is the relative owner that the body was carved for. The same as to
+ * compare what stele_body_name() gives, but nothing is written out.
+ */
+bool stele_body_name_is(const struct stele_zone *zone, const uint8_t *body, unsigned name_off,
+			const uint8_t *rel, size_t rel_len, const uint8_t *name, size_t name_len);
+
+/*
  * The name that begins `name_off` bytes into a carved body, pointers followed, lower case. `rel` is
  * the relative owner that the body was carved for. Returns its length.
  */

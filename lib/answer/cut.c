@@ -24,7 +24,7 @@ struct referral {
 };
 
 /* Hosts looked up at a time; a cut has two to four, of which most are in other zones. */
-#define PROBES_MAX (4 * STELE_BATCH_MAX)
+#define PROBES_MAX (8 * STELE_BATCH_MAX)
 struct referrals {
 	struct referral all[STELE_BATCH_MAX];
 	struct probe probes[PROBES_MAX];
@@ -128,7 +128,7 @@ static bool write_reply(struct referral *referral)
 	const struct stele_nsec3_entry *encloser = NULL;
 	if (referral->about_ds == DS_NSEC3 && !referral->search.matched) {
 		/* The general way looks for what nobody remembers. */
-		encloser = stele_memo_at(w->shared->memos, w->zone)->encloser;
+		encloser = stele_memo_at(&w->shared->memos, w->zone)->encloser;
 		if (encloser == NULL)
 			return false;
 	}

@@ -120,7 +120,7 @@ static void prove_encloser(struct work *w, unsigned depth, const uint8_t *record
 	w->proof_depth = (uint8_t)depth;
 	w->memo_key = depth == w->apex_depth ? (const void *)w->zone : record;
 	if (w->memo_key != NULL) {
-		const struct memo *memo = stele_memo_at(w->shared->memos, w->memo_key);
+		const struct memo *memo = stele_memo_at(&w->shared->memos, w->memo_key);
 		if (memo->encloser != NULL && (w->proof != PROOF_STAR || memo->star != NULL)) {
 			add_encloser(w, memo->encloser, memo->star);
 			if (w->cover != NULL)
@@ -245,7 +245,7 @@ static void take_encloser(struct work *w, const struct fetch *results, unsigned 
 			w->cover = entry_of(&results[i]);
 	}
 	if (w->memo_key != NULL) {
-		struct memo *memo = stele_memo_at(w->shared->memos, w->memo_key);
+		struct memo *memo = stele_memo_at(&w->shared->memos, w->memo_key);
 		memo->encloser = encloser;
 		if (star != NULL)
 			memo->star = star;

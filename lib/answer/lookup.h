@@ -36,6 +36,14 @@ static inline int lookup_apex_depth(const struct stele_view *view, int from)
 	return low != 0 ? from - __builtin_clzll(low) : -1;
 }
 
+/* The memo of the zone whose apex has this hash; if there is none, another zone's. */
+static inline __attribute__((always_inline)) struct zone_memo *
+lookup_memo(struct stele_answerer *answerer, uint64_t apex_hash)
+{
+	struct zone_memo *pair = &answerer->zones[2 * (apex_hash % (ZONE_MEMO_CNT / 2))];
+	return pair + (pair[1].apex_hash == apex_hash);
+}
+
 /*
  * Takes `depth` as the candidate depth of the zone's apex. True if the zone's record is at hand
  * (w->zone_record, its name not yet compared); else it has to be fetched by stele_key_zone(). The name
@@ -50,9 +58,10 @@ static inline __attribute__((always_inline)) bool lookup_candidate(struct work *
 	uint64_t apex_hash = w->suffix[depth];
 	w->apex_depth = (uint8_t)depth;
 	w->apex_hash = apex_hash;
-	const struct zone_memo *memo = &w->shared->zones[apex_hash % ZONE_MEMO_CNT];
+	const struct zone_memo *memo = lookup_memo(w->shared, apex_hash);
 	bool known = memo->apex_hash == apex_hash && memo->record != NULL;
 	w->zone_record = known ? memo->record : NULL;
+	w->zone_known = known;
 	w->probe_depth = w->sname.depth;
 	if (known && memo->is_shallow && w->sname.depth > depth + 1)
 		w->probe_depth = (uint8_t)(depth + 1);
@@ -63,9 +72,14 @@ static inline __attribute__((always_inline)) bool lookup_candidate(struct work *
 /* The zone record at the candidate depth has the right name: the next query may be for it too. */
 static inline void lookup_remember_zone(const struct work *w)
 {
-	struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
+	if (w->zone_known)
+		return;
+	struct zone_memo *memo = lookup_memo(w->shared, w->apex_hash);
 	if (memo->record == w->zone_record)
 		return;
+	/* That `memo` is not the zone's means that it is the front one, unless its hash is the zone's. */
+	if (memo->apex_hash != w->apex_hash)
+		memo[1] = memo[0];
 	*memo = (struct zone_memo){.apex_hash = w->apex_hash, .record = w->zone_record};
 }
 
@@ -73,21 +87,21 @@ static inline void lookup_remember_zone(const struct work *w)
  * if it is not at hand. */
 static inline const uint8_t *lookup_apex_record(const struct work *w)
 {
-	const struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
+	const struct zone_memo *memo = lookup_memo(w->shared, w->apex_hash);
 	return memo->record == w->zone_record ? memo->apex : NULL;
 }
 
 /* What has decided about a name two or more labels below the apex. */
 static inline void lookup_remember_shallow(const struct work *w, bool is_shallow)
 {
-	struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
+	struct zone_memo *memo = lookup_memo(w->shared, w->apex_hash);
 	if (memo->record == w->zone_record)
 		memo->is_shallow = is_shallow;
 }
 
 static inline void lookup_remember_apex(const struct work *w, const uint8_t *apex)
 {
-	struct zone_memo *memo = &w->shared->zones[w->apex_hash % ZONE_MEMO_CNT];
+	struct zone_memo *memo = lookup_memo(w->shared, w->apex_hash);
 	if (memo->record == w->zone_record)
 		memo->apex = apex;
 }

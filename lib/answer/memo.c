@@ -3,10 +3,10 @@
 
 #include "lib/answer/work.h"
 
-void stele_memo_clear(struct memo memos[MEMO_CNT])
+void stele_memo_clear(struct memos *memos)
 {
 	for (unsigned i = 0; i < MEMO_CNT; i++)
-		memos[i].key = NULL;
+		memos->keys[i] = NULL;
 }
 
 static uint32_t question_end(const struct work *w)

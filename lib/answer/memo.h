@@ -19,17 +19,19 @@
 struct work;
 struct stele_nsec3_entry;
 
-/* Enclosers remembered by a thread. More would push other things out of the second-level cache. */
+/*
+ * Enclosers remembered by a thread. More would push other things out of the second-level cache. Each has a few
+ * places, not one alone: the records of zones stand side by side in an image, and where two of them had
+ * the same place, every query for one would make it forget the other.
+ */
 #define MEMO_CNT 32
+#define MEMO_WAYS 4
 
 /* SOA and two NSEC3 records with signatures take 400 to 900 bytes. Larger ones are not kept. */
 #define MEMO_BODY_MAX 1024
 #define MEMO_POINTER_MAX 24
 
 struct memo {
-	/* The encloser's record, or the zone's record for the apex; NULL: unused. A SOA without proofs
-	 * has a memo of its own: its address, or the byte behind that with its signatures. */
-	const void *key;
 	const struct stele_nsec3_entry *encloser; /* matches it */
 	const struct stele_nsec3_entry *star;     /* about its wildcard; NULL: not looked for yet */
 
@@ -44,18 +46,31 @@ struct memo {
 	uint8_t body[MEMO_BODY_MAX];
 };
 
+struct memos {
+	/* Whose the memos at the same places are: the encloser's record, or the zone's record for the apex; NULL:
+	 * unused. A SOA without proofs has a memo of its own: its address, or the byte behind that with its
+	 * signatures. */
+	const void *keys[MEMO_CNT];
+	uint8_t oldest[MEMO_CNT /
+		       MEMO_WAYS]; /* of the places of each group: which is given away next */
+	struct memo all[MEMO_CNT];
+};
+
 /* The place for an encloser's memo, cleared if it was another's. */
-static inline struct memo *stele_memo_at(struct memo memos[MEMO_CNT], const void *key)
+static inline struct memo *stele_memo_at(struct memos *memos, const void *key)
 {
 	/* Records lie at any offset; the product's upper bits depend on all of the address. */
 	uint64_t h = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
-	struct memo *memo = &memos[h >> 32 & (MEMO_CNT - 1)];
-	if (memo->key != key) {
-		memo->key = key;
-		memo->encloser = NULL;
-		memo->star = NULL;
-		memo->body_len = 0;
-	}
+	unsigned group = h >> 32 & (MEMO_CNT / MEMO_WAYS - 1), first = group * MEMO_WAYS;
+	for (unsigned i = first; i < first + MEMO_WAYS; i++)
+		if (memos->keys[i] == key)
+			return &memos->all[i];
+	unsigned at = first + memos->oldest[group]++ % MEMO_WAYS;
+	struct memo *memo = &memos->all[at];
+	memos->keys[at] = key;
+	memo->encloser = NULL;
+	memo->star = NULL;
+	memo->body_len = 0;
 	return memo;
 }
 
@@ -67,7 +82,7 @@ static inline bool stele_memo_is_whole(const struct memo *memo)
 }
 
 /* Forgets everything: the view is another one. */
-void stele_memo_clear(struct memo memos[MEMO_CNT]);
+void stele_memo_clear(struct memos *memos);
 
 /* Appends the body to the reply, which so far ends with the question. False: there is none, or it
  * does not fit; nothing is done. */

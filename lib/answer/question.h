@@ -14,14 +14,7 @@ enum {
 	UDP_MIN = 512,         /* what every client takes (RFC 1035 section 4.2.1) */
 };
 
-/* A-Z to a-z. Length bytes are below 'A' and stay. */
-static inline stele_vector question_lower(stele_vector v)
-{
-	stele_vector is_upper = (stele_vector)((v - 'A') < 26);
-	return v | (is_upper & 0x20);
-}
-
-/* The same for a long run of fixed size; `to` and `from` do not overlap. */
+/* A-Z to a-z in a long run of fixed size; `to` and `from` do not overlap. */
 #define QUESTION_LONG_SZ 64
 static inline __attribute__((always_inline)) void question_lower_long(uint8_t *to,
 								      const uint8_t *from)
@@ -111,9 +104,10 @@ static inline __attribute__((always_inline)) bool stele_question_read(struct wor
 		question_lower_long(sname->wire, qname);
 		return true;
 	}
-	tail = question_lower(tail);
+	tail = stele_vector_lower(tail);
 	for (uint32_t i = 0; i + TAIL_SZ < name_len; i += RUN_SZ)
-		stele_vector_store(sname->wire + i, question_lower(stele_vector_load(qname + i)));
+		stele_vector_store(sname->wire + i,
+				   stele_vector_lower(stele_vector_load(qname + i)));
 	if (name_len >= TAIL_SZ)
 		/* cppcheck-suppress pointerOutOfBoundsCond ; it is at most STELE_NAME_MAX */
 		stele_vector_store(sname->wire + name_len - TAIL_SZ, tail);

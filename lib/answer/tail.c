@@ -139,43 +139,62 @@ static const uint8_t *find_wildcard_host(const struct work *w, const uint8_t *ta
 	return lookup_is_name(w, record, rel, encloser->rel_len + 2u) ? record : NULL;
 }
 
+/* True if what the key of a host's reference led to is that host: it was carved with the reference, and may lead
+ * to another name today. */
+static bool is_host(const struct work *w, const uint8_t *record, const uint8_t *body,
+		    unsigned name_off, const struct stele_name_parts *source)
+{
+	if (record == NULL)
+		return false;
+	const struct stele_name *head = (const void *)record;
+	return stele_le32(head->zone_id) == stele_le32(w->zone->zone_id) &&
+	       stele_body_name_is(w->zone, body, name_off, source->rel, source->head->rel_len,
+				  record + sizeof(*head), head->rel_len);
+}
+
 /* The addresses of one host. False if some that the referral cannot do without did not fit. */
 static bool write_host(struct work *w, const struct host *host)
 {
-	const uint8_t *record = host->record;
 	unsigned name_off = stele_le16(host->ref->name_off);
 	bool required = (name_off & STELE_REF_IN_DOMAIN) != 0;
 	name_off &= STELE_REF_OFF_MASK;
-
-	/* The key was carved with the reference; what it finds today may be another name. */
 	struct stele_name_parts source = stele_name_parts(host->source);
+	const uint8_t *body = stele_name_body(&source, host->source_rrset);
+	unsigned at = host->source_body_at != 0 ? host->source_body_at + name_off : 0;
+	struct owner owner = {.at = at <= STELE_POINTER_MAX ? (uint16_t)at : 0};
+	owner.suffix_at = owner.at;
+
+	const uint8_t *record = host->record;
 	uint8_t target[STELE_NAME_MAX + NAME_SLACK];
-	size_t len = stele_body_name(w->zone, stele_name_body(&source, host->source_rrset),
-				     name_off, source.rel, source.head->rel_len, target);
-	unsigned rel_len = (unsigned)len - w->zone->apex_len;
-	if (!lookup_is_name(w, record, target, rel_len))
-		record = rel_len > 0 ? find_wildcard_host(w, target) : NULL;
-	if (record == NULL)
-		return true;
+	if (is_host(w, record, body, name_off, &source)) {
+		owner.rel = record + sizeof(struct stele_name);
+		owner.rel_len = ((const struct stele_name *)(const void *)record)->rel_len;
+	} else {
+		size_t len = stele_body_name(w->zone, body, name_off, source.rel,
+					     source.head->rel_len, target);
+		owner.rel = target;
+		owner.rel_len = (uint8_t)(len - w->zone->apex_len);
+		record = owner.rel_len > 0 ? find_wildcard_host(w, target) : NULL;
+		if (record == NULL)
+			return true;
+	}
 
 	struct stele_name_parts name = stele_name_parts(record);
-	bool signed_here = name.head->kind == STELE_NAME_AUTHORITATIVE;
-	unsigned at = host->source_body_at != 0 ? host->source_body_at + name_off : 0;
-	struct owner owner = {.at = at <= STELE_POINTER_MAX ? (uint16_t)at : 0,
-			      .rel = target,
-			      .rel_len = (uint8_t)rel_len};
-	owner.suffix_at = owner.at;
-	static const uint16_t types[] = {STELE_TYPE_A, STELE_TYPE_AAAA};
-	for (unsigned i = 0; i < 2; i++) {
-		const struct stele_rrset *rrset = stele_name_rrset(&name, types[i]);
-		if (rrset != NULL &&
-		    !stele_compose_rrset(w, stele_name_body(&name, rrset), rrset,
-					 signed_here ? compose_with_sigs(w) : COMPOSE_RECORDS,
-					 &owner, &w->additional_cnt, NULL)) {
+	enum compose_what what = name.head->kind == STELE_NAME_AUTHORITATIVE ?
+					 compose_with_sigs(w) :
+					 COMPOSE_RECORDS;
+	const struct stele_rrset *rrset = name.rrsets, *end = rrset + name.rrset_cnt;
+	const uint8_t *addresses = (const uint8_t *)end;
+	for (; rrset < end && stele_le16(rrset->type) <= STELE_TYPE_AAAA; rrset++) {
+		bool wanted = stele_le16(rrset->type) == STELE_TYPE_A ||
+			      stele_le16(rrset->type) == STELE_TYPE_AAAA;
+		if (wanted && !stele_compose_rrset(w, addresses, rrset, what, &owner,
+						   &w->additional_cnt, NULL)) {
 			w->glue_missing = true;
 			if (required)
 				return false;
 		}
+		addresses = stele_rrset_end(addresses, rrset);
 	}
 	return true;
 }
@@ -210,7 +229,7 @@ static void write_tail(struct work *w)
 			memo_part_cnt = 1;
 			key = (const uint8_t *)&w->zone->soa + w->edns.dnssec_ok;
 		}
-		memo = stele_memo_at(w->shared->memos, key);
+		memo = stele_memo_at(&w->shared->memos, key);
 		if (stele_memo_replay(w, memo))
 			done = memo_part_cnt;
 	}
