@@ -21,7 +21,7 @@ TEXT = "$TTL 60\n@ SOA ns hostmaster 7 3600 600 86400 60\n@ NS ns\nns A 192.0.2.
 NO_RESPONDER = netns.why_not()
 
 SAMPLE = re.compile(r'([a-z_]+)(\{[a-z]+="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z]+="(?:[^"\\\n]|\\[\\"n])*")*\})?'
-                    r' (-?[0-9.e+]+)\n')
+                    r' (-?[0-9.]+(?:e[-+][0-9]+)?)\n')
 
 
 class Monitored(mgmtd.Daemon):
