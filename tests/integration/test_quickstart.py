@@ -20,8 +20,8 @@ SCRIPT = os.path.join(responder.ROOT, "scripts/quickstart")
 WAIT_S = 120    # a machine that does a hundred other things still gets there
 
 def as_from_a_terminal():
-    """A test run in the background may have been told to ignore Ctrl-C, which scripts cannot take back."""
-    for number in signal.SIGINT, signal.SIGQUIT:
+    """A test run in the background may have been told to ignore Ctrl-C or a hangup, which scripts cannot take back."""
+    for number in signal.SIGINT, signal.SIGQUIT, signal.SIGHUP:
         signal.signal(number, signal.SIG_DFL)
     peers.end_with_parent()
 

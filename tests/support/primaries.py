@@ -82,7 +82,15 @@ class Primary(peers.Peer):
             time.sleep(0.02)
 
     def canonical(self):
-        """What it holds, by a transfer with dnspython."""
+        """What it holds, by a transfer with dnspython. A server that has just loaded a zone may cut a connection."""
+        for _ in range(4):
+            try:
+                return self._transferred()
+            except (ConnectionError, EOFError):
+                time.sleep(0.5)
+        return self._transferred()
+
+    def _transferred(self):
         how = {}
         if self.keys:
             name, algorithm, secret = self.keys[0]
