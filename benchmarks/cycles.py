@@ -12,7 +12,7 @@ TESTPMD_OPTION = "--record-core-cycles"
 def of_stele(build, control):
     """Cycles a packet of each stage, and of all; polls that found nothing are not in it."""
     done = subprocess.run([build / "mgmt" / "stelectl", "stats", "--json", "--socket", control],
-                          check=True, capture_output=True, text=True)
+                          stdout=subprocess.PIPE, check=True, text=True)
     total = json.loads(done.stdout)["total"]
     packets = max(total.get("rx_packets", 0), 1)
     stages = {stage: total.get("cycles_" + stage, 0) / packets for stage in STAGES}
