@@ -27,17 +27,7 @@ def address(reply):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Two images of one zone: serial 1 and 198.51.100.1, serial 2 and 198.51.100.2."""
-    folder = tmp_path_factory.mktemp("images")
-    made = []
-    for serial in 1, 2:
-        zone = folder / ("zone%d" % serial)
-        zone.write_text("$ORIGIN example.\n$TTL 60\n@ SOA ns h %d 60 60 60 60\n@ NS ns\n"
-                        "ns A 192.0.2.1\nwww A 198.51.100.%d\n" % (serial, serial))
-        stele.run("import", "--store", folder / "store", "--zone", "example.", zone)
-        made.append(folder / ("image%d" % serial))
-        stele.run("build", "--store", folder / "store", "-o", made[-1])
-    return made
+    return stele.two_images(tmp_path_factory.mktemp("images"))
 
 
 class Started:
