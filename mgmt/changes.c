@@ -331,6 +331,10 @@ void stele_daemon_served(void *user, uint64_t generation)
 	struct stele_mapped_image *image = stele_images_take(daemon->images);
 	if (image == NULL)
 		return;
+	/* The compiler looks into the store later than we did, and may have seen what others have stored meanwhile: once
+	 * that is compiled, nothing else would come back to it. */
+	if (generation > daemon->generation)
+		stele_daemon_store_changed(daemon, generation);
 	struct stele_managed_zone *zone = daemon->unserved;
 	daemon->unserved = NULL;
 	while (zone != NULL) {

@@ -129,7 +129,7 @@ void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation
 /* What was held back at the start (`holds`) is published. Does nothing afterwards. In the main loop. */
 void stele_daemon_release(struct stele_daemon *daemon);
 
-/* The publisher's word: every core serves this generation. */
+/* The publisher's word: every core serves this generation, which may be later than any that we have seen. */
 void stele_daemon_served(void *daemon, uint64_t generation);
 
 /* A zone that leaves the table must not stand in the list. */

@@ -201,6 +201,40 @@ def test_import_beside_it():
         assert not daemon.zone("example.org")["configured"]
 
 
+def test_import_that_the_compiler_sees_first(tmp_path):
+    """It comes between what the daemon wants compiled and the compiler's look into the store. What is served then is
+    known as it is, and others are told of it, though there is nothing left to compile when the daemon looks."""
+    compiler, coming, come = (tmp_path / name for name in ("compiler", "coming", "come"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+        ear.bind(("127.0.0.1", 0))
+        ear.settimeout(60)
+        config = {"compiler": compiler,
+                  "remotes": [{"id": "s", "addresses": ["127.0.0.1"], "port": ear.getsockname()[1]}],
+                  "templates": [{"id": "told", "notify": ["s"]}],
+                  "zones": [{"name": "a.test"}, {"name": "b.test", "template": "told"}]}
+        with mgmtd.Daemon(config, data={"b.test": ZONE % 1}, start=False) as daemon:
+            compiler.write_text("""#!/bin/sh
+if mv {coming} {come} 2> /dev/null; then
+    {binary} import --store {store} --zone b.test {come} > /dev/null || exit 9
+fi
+exec {binary} "$@"
+""".format(coming=coming, come=come, binary=stele.binary(), store=daemon.store))
+            compiler.chmod(0o755)
+            daemon.start()
+            daemon.wait("b.test", 1)
+            for serial in 2, 3:
+                coming.write_text(ZONE % serial)
+                daemon.load("a.test", ZONE % serial)
+                daemon.wait("a.test", serial)
+                assert come.read_text() == ZONE % serial
+                zone = daemon.zone("b.test")
+                assert (zone["serial"], zone["served_serial"]) == (serial, serial)
+                told = None
+                while told != serial:
+                    answer = dns.message.from_wire(ear.recv(65535)).answer
+                    told = answer[0][0].serial if answer else None
+
+
 # ---- reload ----
 
 def test_reload_keeps_what_is_right():
