@@ -45,6 +45,18 @@ static gid_t group_of(const char *user)
 	return entry ? entry->pw_gid : (gid_t)-1;
 }
 
+/* The addresses of a port whose link came up, so that nobody sends to where they were before. */
+static void announce(struct stele_responder *responder, unsigned port)
+{
+	unsigned worker = 0;
+
+	for (unsigned i = 0; i < port; i++)
+		worker += responder->ports[i].queue_cnt;
+	/* A bifurcated card's addresses are on the kernel's interface. */
+	if (!responder->ports[port].bifurcated)
+		stele_worker_announce(responder->workers[worker]);
+}
+
 static void look_at_ports(struct stele_responder *responder)
 {
 	uint64_t missed = 0, errors = 0;
@@ -58,7 +70,7 @@ static void look_at_ports(struct stele_responder *responder)
 			  "port '%s': link is %s", port->config->name,
 			  port->link_up ? "up" : "down");
 		if (port->link_up)
-			stele_responder_announce(responder, i);
+			announce(responder, i);
 	}
 	stele_stats_global_add(responder->stats, STELE_GLOBAL_NIC_MISSED, missed);
 	stele_stats_global_add(responder->stats, STELE_GLOBAL_NIC_ERRORS, errors);

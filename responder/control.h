@@ -2,7 +2,7 @@
 #ifndef STELE_RESPONDER_CONTROL_H
 #define STELE_RESPONDER_CONTROL_H
 
-#include "responder/responder.h"
+#include "responder/running.h"
 
 /*
  * Listens on the control socket; requests wait until stele_control_run(). The first thing to do,

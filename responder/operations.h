@@ -9,7 +9,7 @@
 
 #include "lib/base/error.h"
 #include "lib/ctl/ctl.h"
-#include "responder/responder.h"
+#include "responder/running.h"
 
 extern const struct stele_ctl_op stele_operations[];
 

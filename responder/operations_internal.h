@@ -5,7 +5,7 @@
 /* Operations that have a file of their own, and what all of them share. */
 
 #include "lib/ctl/ctl.h"
-#include "responder/responder.h"
+#include "responder/running.h"
 
 int operations_status(void *user, struct stele_ctl_call *call, struct stele_error *reterr);
 int operations_zones(void *user, struct stele_ctl_call *call, struct stele_error *reterr);

@@ -345,14 +345,3 @@ void stele_responder_stop(struct stele_responder *responder)
 	stele_ctl_server_free(responder->server);
 	memset(responder, 0, sizeof(*responder));
 }
-
-void stele_responder_announce(struct stele_responder *responder, unsigned port)
-{
-	unsigned worker = 0;
-
-	for (unsigned i = 0; i < port; i++)
-		worker += responder->ports[i].queue_cnt;
-	/* A bifurcated card's addresses are on the kernel's interface. */
-	if (!responder->ports[port].bifurcated)
-		stele_worker_announce(responder->workers[worker]);
-}
