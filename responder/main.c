@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/base/error.h"
-#include "responder/config.h"
-#include "responder/control.h"
+#include "responder/config/config.h"
+#include "responder/control/control.h"
 #include "lib/daemon/log.h"
 #include "lib/daemon/options.h"
 #include "lib/daemon/notify.h"

@@ -2,14 +2,14 @@
 #include "responder/responder.h"
 
 #include "lib/base/crc32c.h"
-#include "responder/control.h"
-#include "responder/eal.h"
+#include "responder/control/control.h"
+#include "responder/eal/eal.h"
 #include "lib/daemon/log.h"
 #include "lib/daemon/privileges.h"
-#include "responder/log_dpdk.h"
+#include "responder/eal/log.h"
 #include "responder/sigbus.h"
 #include "lib/serving/settings.h"
-#include "responder/telemetry.h"
+#include "responder/eal/telemetry.h"
 
 #include <pthread.h>
 #include <rte_launch.h>
@@ -29,7 +29,7 @@
 #define END_SECONDS 10
 #define END_PAUSE_MS 2
 
-/* Worker i runs on logical core 1 + i (eal_args.h). */
+/* Worker i runs on logical core 1 + i (eal/args.h). */
 static unsigned lcore_of(unsigned worker)
 {
 	return 1 + worker;

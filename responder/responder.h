@@ -5,8 +5,8 @@
 /* The responder as a whole: what main.c starts and stops. */
 
 #include "lib/base/error.h"
-#include "responder/config.h"
-#include "responder/running.h"
+#include "responder/config/config.h"
+#include "responder/control/running.h"
 
 /*
  * Brings everything up, so that queries are answered when it returns if there is an image.

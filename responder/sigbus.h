@@ -3,7 +3,7 @@
 #define STELE_RESPONDER_SIGBUS_H
 
 /*
- * SIGBUS, said in words. An image is served from the mapping of its file for the first seconds (images_start.c). If
+ * SIGBUS, said in words. An image is served from the mapping of its file for the first seconds (images/start.c). If
  * somebody cuts the file then, or the disk fails, a page is gone that an answer may depend on, and the process gets
  * this signal. It ends, since what it would answer could be wrong; systemd starts it again, and the next start sees
  * that the file is not what it was. Nothing else can be done safely; but nobody should have to guess why.

@@ -6,7 +6,7 @@
 
 #include "lib/stats/stats.h"
 #include "responder/serve/serve.h"
-#include "responder/worker.h"
+#include "responder/worker/worker.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 #include "lib/config/secrets.h"
 #include "lib/tsig/keys.h"
 #include "mgmt/config/config.h"
-#include "responder/config.h"
+#include "responder/config/config.h"
 
 #include <stdlib.h>
 #include <string.h>

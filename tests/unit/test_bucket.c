@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "responder/bucket.h"
+#include "responder/worker/bucket.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

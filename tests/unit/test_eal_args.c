@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From configurations to what DPDK is told, on machines that exist only here. */
-#include "responder/eal_args.h"
+#include "responder/eal/args.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

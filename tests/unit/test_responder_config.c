@@ -4,7 +4,7 @@
  * argument is the root of the source tree.
  */
 #include "lib/ctl/ctl.h"
-#include "responder/config.h"
+#include "responder/config/config.h"
 
 #include "tests/unit/config_cases.h"
 

@@ -14,7 +14,7 @@
 #include "benchmarks/loop/generator.h"
 #include "benchmarks/loop/server.h"
 #include "lib/base/bytes.h"
-#include "responder/worker_internal.h"
+#include "responder/worker/internal.h"
 
 #include <fcntl.h>
 #include <rte_cycles.h>

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of what no single value can tell. */
+#include "responder/config/check.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Buffers of a queue outside of its descriptors: two bursts at work and the cache of the pool. Fewer
+ * let reception stall while replies are on their way. */
+#define MBUFS_UNDERWAY 512
+
+#define IPV4_UDP_SZ 28 /* headers in front of a reply */
+#define IPV6_UDP_SZ 48
+
+/* ---- arguments of devices ---- */
+
+static const struct stele_config_pair *find_arg(const struct stele_port_config *port,
+						const char *key)
+{
+	for (size_t i = 0; i < port->args.cnt; i++)
+		if (strcmp(port->args.items[i].key, key) == 0)
+			return &port->args.items[i];
+	return NULL;
+}
+
+static void check_args(struct stele_config *config, const struct stele_port_config *port)
+{
+	/* What the responder derives from other options. */
+	static const struct {
+		enum stele_port_kind kind;
+		const char *key, *option;
+	} own[] = {
+		{STELE_PORT_AF_PACKET, "qpairs", "cores"},
+		{STELE_PORT_AF_XDP, "queue_count", "cores"},
+		{STELE_PORT_TAP, "mac", "mac"},
+		{STELE_PORT_MEMIF, "mac", "mac"},
+	};
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		const struct stele_config_pair *arg = find_arg(port, own[i].key);
+		if (arg != NULL && port->kind == own[i].kind)
+			stele_config_fault(config, &arg->value,
+					   "the argument '%s' of %s (expected '%s' of the port to "
+					   "say that)",
+					   arg->key, port->device, own[i].option);
+	}
+	bool needs_iface = port->kind == STELE_PORT_AF_PACKET || port->kind == STELE_PORT_AF_XDP;
+	if (needs_iface && find_arg(port, "iface") == NULL)
+		stele_config_fault(config, &port->args,
+				   "%s has no interface (expected args: { iface: NAME })",
+				   port->device);
+	if (port->kind == STELE_PORT_PCAP && find_arg(port, "iface") == NULL &&
+	    find_arg(port, "rx_pcap") == NULL && find_arg(port, "rx_iface") == NULL)
+		stele_config_fault(config, &port->args,
+				   "%s has nothing to read (expected args with iface, rx_iface or "
+				   "rx_pcap)",
+				   port->device);
+}
+
+/* The interface of the kernel that the device itself is or makes; NULL if there is none. */
+static const struct stele_config_pair *own_interface(const struct stele_port_config *port)
+{
+	switch (port->kind) {
+	case STELE_PORT_TAP:
+	case STELE_PORT_AF_PACKET:
+	case STELE_PORT_AF_XDP:
+		return find_arg(port, "iface");
+	default:
+		return NULL;
+	}
+}
+
+/* ---- one port ---- */
+
+static void set_derived(struct stele_config *config, struct stele_port_config *port)
+{
+	port->kind = config_port_kind(port->device);
+	if (port->exception.interface == NULL) {
+		size_t sz = strlen(port->name) + sizeof("x-");
+		char *interface = stele_config_alloc(config, sz);
+		if (interface != NULL)
+			snprintf(interface, sz, "x-%s", port->name);
+		port->exception.interface = interface;
+	}
+}
+
+static void check_port(struct stele_config *config, const struct stele_responder_config *root,
+		       const struct stele_port_config *port)
+{
+	check_args(config, port);
+
+	uint64_t mbufs = (uint64_t)port->rx_descriptors + port->tx_descriptors + MBUFS_UNDERWAY;
+	if (root->memory.mbufs_per_queue < mbufs)
+		stele_config_fault(config, &root->memory.mbufs_per_queue,
+				   "mbufs_per_queue is %u, but port '%s' needs %llu (expected its "
+				   "rx_descriptors, its tx_descriptors and %d more)",
+				   root->memory.mbufs_per_queue, port->name,
+				   (unsigned long long)mbufs, MBUFS_UNDERWAY);
+
+	bool ipv6 = false;
+	for (size_t i = 0; i < port->addresses.cnt; i++)
+		ipv6 |= port->addresses.items[i].family == 6;
+	unsigned headers = ipv6 ? IPV6_UDP_SZ : IPV4_UDP_SZ;
+	if (root->answers.common.udp_size + headers > port->mtu)
+		stele_config_fault(config, &root->answers.common.udp_size,
+				   "udp_size is %u, but the mtu of port '%s' is %u (expected at "
+				   "most %u, replies are not fragmented)",
+				   root->answers.common.udp_size, port->name, port->mtu,
+				   port->mtu - headers);
+}
+
+/* ---- ports among one another ---- */
+
+static bool in_same_namespace(const struct stele_exception_config *a,
+			      const struct stele_exception_config *b)
+{
+	if (a->namespace == NULL || b->namespace == NULL)
+		return a->namespace == b->namespace;
+	return strcmp(a->namespace, b->namespace) == 0;
+}
+
+/* Whether `port` has an exception interface of that name in the responder's own namespace. */
+static bool makes_interface(const struct stele_port_config *port, const char *name)
+{
+	return port->exception.kind != STELE_EXCEPTION_NONE && port->exception.namespace == NULL &&
+	       strcmp(port->exception.interface, name) == 0;
+}
+
+static void check_interfaces(struct stele_config *config, const struct stele_port_config *port,
+			     const struct stele_port_config *other)
+{
+	const struct stele_config_pair *own = own_interface(port), *others = own_interface(other);
+	if (port != other && own != NULL && others != NULL &&
+	    strcmp(own->value, others->value) == 0)
+		stele_config_fault(config, &own->value,
+				   "interface '%s' is that of port '%s' on line %u (expected "
+				   "another one)",
+				   own->value, other->name,
+				   stele_config_line(config, &others->value));
+	if (others != NULL && makes_interface(port, others->value))
+		stele_config_fault(config, &port->exception.interface,
+				   "interface '%s' is the device of port '%s' (expected another "
+				   "one)",
+				   others->value, other->name);
+	if (port != other && own != NULL && makes_interface(other, own->value))
+		stele_config_fault(config, &own->value,
+				   "interface '%s' is the exception interface of port '%s' "
+				   "(expected another one)",
+				   own->value, other->name);
+	if (port != other && port->exception.kind != STELE_EXCEPTION_NONE &&
+	    other->exception.kind != STELE_EXCEPTION_NONE &&
+	    in_same_namespace(&port->exception, &other->exception) &&
+	    strcmp(port->exception.interface, other->exception.interface) == 0)
+		stele_config_fault(config, &port->exception.interface,
+				   "interface '%s' is the exception interface of port '%s' "
+				   "(expected another one)",
+				   port->exception.interface, other->name);
+}
+
+static void check_cores(struct stele_config *config, const struct stele_port_config *port,
+			const struct stele_port_config *other)
+{
+	for (size_t i = 0; i < port->cores.cnt; i++)
+		for (size_t j = 0; j < other->cores.cnt; j++) {
+			const uint16_t *core = &port->cores.items[i];
+			if (*core == other->cores.items[j])
+				stele_config_fault(
+					config, core,
+					"core %u serves port '%s' on line %u (expected one that "
+					"serves no other)",
+					*core, other->name,
+					stele_config_line(config, &other->cores.items[j]));
+		}
+}
+
+/* `port` stands behind `other`. */
+static void check_pair(struct stele_config *config, const struct stele_port_config *port,
+		       const struct stele_port_config *other)
+{
+	if (strcasecmp(port->device, other->device) == 0)
+		stele_config_fault(config, &port->device,
+				   "device %s is that of port '%s' on line %u (expected another "
+				   "one%s)",
+				   port->device, other->name,
+				   stele_config_line(config, &other->device),
+				   port->kind == STELE_PORT_PCI ? "" : ", with a number behind it");
+	if (strcmp(port->name, other->name) == 0)
+		stele_config_fault(config, &port->name,
+				   "the name '%s' is that of the port on line %u (expected another "
+				   "one)",
+				   port->name, stele_config_line(config, &other->name));
+	check_interfaces(config, port, other);
+	check_cores(config, port, other);
+}
+
+/* ---- the rest ---- */
+
+static void check_main_core(struct stele_config *config, const struct stele_responder_config *root)
+{
+	for (size_t i = 0; i < root->ports.cnt; i++)
+		for (size_t j = 0; j < root->ports.items[i].cores.cnt; j++)
+			if (root->ports.items[i].cores.items[j] == root->main_core)
+				stele_config_fault(config, &root->main_core,
+						   "core %u serves port '%s' (expected one that "
+						   "serves none)",
+						   root->main_core, root->ports.items[i].name);
+}
+
+void config_check_whole(struct stele_config *config, void *config_root)
+{
+	struct stele_responder_config *root = config_root;
+	/* The list is const to all who read the configuration, not to those who fill it. */
+	struct stele_port_config *ports = (struct stele_port_config *)root->ports.items;
+	root->owner = config;
+	for (size_t i = 0; i < root->ports.cnt; i++) {
+		set_derived(config, &ports[i]);
+		if (ports[i].exception.interface == NULL)
+			return;
+	}
+	for (size_t i = 0; i < root->ports.cnt; i++) {
+		check_port(config, root, &ports[i]);
+		check_interfaces(config, &ports[i], &ports[i]);
+		for (size_t j = 0; j < i; j++)
+			check_pair(config, &ports[i], &ports[j]);
+	}
+	check_main_core(config, root);
+	stele_rrl_config_check(config, &root->rrl);
+}
