@@ -2,6 +2,7 @@
 /* The socket in the main loop, and what operators change or wait for. */
 #include "mgmt/control.h"
 
+#include "lib/base/clock.h"
 #include "lib/daemon/log.h"
 #include "mgmt/control_internal.h"
 #include "mgmt/notify/notify.h"
@@ -10,7 +11,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct stele_daemon_control {
 	struct stele_daemon *daemon;
@@ -19,13 +19,6 @@ struct stele_daemon_control {
 };
 
 /* ---- operations ---- */
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static int op_wait(void *user, struct stele_ctl_call *call, struct stele_error *reterr)
 {
@@ -51,7 +44,7 @@ static int op_wait(void *user, struct stele_ctl_call *call, struct stele_error *
 		json_object_set_new(call->response, "serial", json_integer(zone->served_serial));
 		return 0;
 	}
-	if (now_ns() < call->deadline_ns)
+	if (stele_clock_ns() < call->deadline_ns)
 		return STELE_CTL_AGAIN;
 	return stele_fail(reterr, STELE_E_NOTFOUND,
 			  "%s is not served with serial %u on every core after %lld ms", name,

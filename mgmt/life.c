@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Start, signals, the tick, reload, end. */
 #include "lib/daemon/log.h"
+#include "lib/base/clock.h"
 #include "lib/daemon/notify.h"
 #include "lib/daemon/privileges.h"
 #include "mgmt/control.h"
@@ -430,11 +431,9 @@ static int reload(struct stele_daemon *daemon, struct stele_error *reterr)
 
 int stele_daemon_reload(struct stele_daemon *daemon, struct stele_error *reterr)
 {
-	struct timespec now;
 	char state[64];
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
-		 (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
+		 (unsigned long long)stele_clock_ns() / 1000);
 	stele_notify(state);
 	int status = reload(daemon, reterr);
 	stele_notify("READY=1");

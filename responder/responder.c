@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/responder.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
 #include "responder/control/control.h"
 #include "responder/eal/eal.h"
@@ -234,12 +235,10 @@ int stele_responder_start(struct stele_responder *responder,
 			  const struct stele_responder_config *config, const char *config_path,
 			  struct stele_error *reterr)
 {
-	struct timespec now;
 	int rc;
 
 	memset(responder, 0, sizeof(*responder));
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	responder->started_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	responder->started_ns = stele_clock_ns();
 	responder->config = config;
 	responder->config_path = config_path;
 	if (sched_getaffinity(0, sizeof(responder->cores), &responder->cores) != 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/command/command.h"
 
+#include "lib/base/clock.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -8,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define OPTIONS_MAX 30
@@ -125,13 +126,6 @@ bool stele_cmd_number(const char *text, uint64_t min, uint64_t max, uint64_t *re
 
 /* ---- progress ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 const char *stele_cmd_round(double number, char text[16])
 {
 	static const char suffixes[] = " kMGTPE";
@@ -152,7 +146,7 @@ const char *stele_cmd_round(double number, char text[16])
 void stele_progress_begin(struct stele_progress *progress, const char *what, const char *unit,
 			  uint64_t total)
 {
-	uint64_t now = now_ns();
+	uint64_t now = stele_clock_ns();
 	*progress = (struct stele_progress){
 		.what = what,
 		.unit = unit,
@@ -167,7 +161,7 @@ void stele_progress_show(struct stele_progress *progress, uint64_t done)
 {
 	if (!progress->terminal)
 		return;
-	uint64_t now = now_ns();
+	uint64_t now = stele_clock_ns();
 	if (now - progress->shown_ns < SHOW_EVERY_NS)
 		return;
 	progress->shown_ns = now;
@@ -192,5 +186,5 @@ double stele_progress_end(struct stele_progress *progress)
 {
 	if (progress->terminal)
 		fputs("\r\033[K", stderr);
-	return (double)(now_ns() - progress->begin_ns) / 1e9;
+	return (double)(stele_clock_ns() - progress->begin_ns) / 1e9;
 }

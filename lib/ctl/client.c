@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/ctl/dispatch.h"
+#include "lib/base/clock.h"
 #include "lib/ctl/packet.h"
 #include "lib/ctl/socket.h"
 
@@ -91,7 +92,7 @@ static int wait_for(const struct stele_ctl_client *client, short events, uint64_
 		struct pollfd poll_fd = {.fd = client->fd, .events = events};
 		int left_ms = -1;
 		if (deadline_ns != UINT64_MAX) {
-			uint64_t now = stele_ctl_now_ns();
+			uint64_t now = stele_clock_ns();
 			left_ms = now >= deadline_ns ?
 					  0 :
 					  (int)((deadline_ns - now + 999999) / 1000000);
@@ -204,7 +205,7 @@ int stele_ctl_call(struct stele_ctl_client *client, const json_t *request, int f
 				  client->path);
 	uint64_t deadline_ns = UINT64_MAX;
 	if (timeout_ms >= 0)
-		deadline_ns = stele_ctl_now_ns() + (uint64_t)timeout_ms * 1000000u;
+		deadline_ns = stele_clock_ns() + (uint64_t)timeout_ms * 1000000u;
 	json_t *response = NULL;
 	int status = send_request(client, request, fd, deadline_ns, reterr);
 	if (status == 0)

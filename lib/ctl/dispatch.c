@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/ctl/dispatch.h"
 
+#include "lib/base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const struct {
@@ -31,13 +32,6 @@ int stele_ctl_status(const char *kind)
 		if (strcmp(kinds[i].kind, kind) == 0)
 			return kinds[i].status;
 	return STELE_E_SYSTEM;
-}
-
-uint64_t stele_ctl_now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 json_t *stele_ctl_text(const char *text)
@@ -131,7 +125,7 @@ char *stele_ctl_job_begin(struct stele_ctl_job *job, const struct stele_ctl_op *
 		return refuse(job, STELE_E_USAGE, text);
 	}
 	job->call.request = job->request;
-	job->call.began_ns = stele_ctl_now_ns();
+	job->call.began_ns = stele_clock_ns();
 	job->call.deadline_ns = UINT64_MAX;
 	return NULL;
 }

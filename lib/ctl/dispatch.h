@@ -37,6 +37,4 @@ char *stele_ctl_refusal(int status, const char *text);
 const char *stele_ctl_kind(int status);
 int stele_ctl_status(const char *kind);
 
-uint64_t stele_ctl_now_ns(void);
-
 #endif

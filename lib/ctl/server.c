@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/ctl/dispatch.h"
+#include "lib/base/clock.h"
 #include "lib/ctl/packet.h"
 #include "lib/ctl/socket.h"
 
@@ -127,7 +128,7 @@ static bool is_waiting(const struct connection *c)
 
 int stele_ctl_server_timeout_ms(const struct stele_ctl_server *server)
 {
-	uint64_t now = stele_ctl_now_ns(), next = UINT64_MAX;
+	uint64_t now = stele_clock_ns(), next = UINT64_MAX;
 	if (server->accept_pause_until_ns != 0)
 		next = server->accept_pause_until_ns;
 	for (size_t i = 0; i < STELE_CTL_CONNECTIONS_MAX; i++) {
@@ -278,7 +279,7 @@ static void receive_request(struct stele_ctl_server *server, struct connection *
 void stele_ctl_server_step(struct stele_ctl_server *server)
 {
 	struct epoll_event events[STELE_CTL_CONNECTIONS_MAX + 1];
-	uint64_t now = stele_ctl_now_ns();
+	uint64_t now = stele_clock_ns();
 	if (server->accept_pause_until_ns != 0 && now >= server->accept_pause_until_ns) {
 		server->accept_pause_until_ns = 0;
 		watch(server, EPOLL_CTL_MOD, server->listener.fd, LISTENER, EPOLLIN);

@@ -2,6 +2,8 @@
 /* The file, as the program that serves makes it. */
 #include "lib/stats/layout.h"
 
+#include "lib/base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -61,8 +63,7 @@ static int make_file(const char *path, mode_t mode, size_t sz, int *ret_fd,
 
 static void fill_header(struct stele_stats *stats, const struct stele_stats_settings *settings)
 {
-	struct timespec mono, real;
-	clock_gettime(CLOCK_MONOTONIC, &mono);
+	struct timespec real;
 	clock_gettime(CLOCK_REALTIME, &real);
 	struct stele_stats_header *h = stats->header;
 	memcpy(h->magic, STELE_STATS_MAGIC, sizeof(h->magic));
@@ -71,7 +72,7 @@ static void fill_header(struct stele_stats *stats, const struct stele_stats_sett
 	h->worker_cnt = settings->worker_cnt;
 	h->zone_slot_cnt = settings->zone_slot_cnt;
 	h->file_sz = stats->layout.file_sz;
-	h->started_ns = (uint64_t)mono.tv_sec * 1000000000u + (uint64_t)mono.tv_nsec;
+	h->started_ns = stele_clock_ns();
 	h->started = real.tv_sec;
 	h->pid = getpid();
 }

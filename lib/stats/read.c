@@ -2,6 +2,8 @@
 /* The file, as another process looks at it. */
 #include "lib/stats/layout.h"
 
+#include "lib/base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -194,9 +196,7 @@ int stele_stats_snapshot(const struct stele_stats_reader *reader, bool zones,
 	s.workers = aligned_alloc(128, s.worker_cnt * sizeof(*s.workers));
 	if (s.workers == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "%s", reader->path);
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	s.taken_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	s.taken_ns = stele_clock_ns();
 	for (uint32_t w = 0; w < s.worker_cnt; w++)
 		s.torn_cnt += !copy_worker(stele_stats_worker_at(reader->base, &reader->layout, w),
 					   &s.workers[w]);

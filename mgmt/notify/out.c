@@ -2,6 +2,7 @@
 /* Remotes that are told of a change, each by a timer of its own. */
 #include "mgmt/notify/internal.h"
 
+#include "lib/base/clock.h"
 #include "lib/daemon/log.h"
 #include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
@@ -27,13 +28,6 @@
 #define ID_TRY_CNT 32
 /* Until it is looked again whether a connection may be opened. */
 #define TURN_MS 20
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static const struct stele_config_address *address_of(const struct target *target, unsigned try)
 {
@@ -250,7 +244,7 @@ static void begin(struct target *target, const struct stele_tsig_keys *keys,
 		fail(target);
 		return;
 	}
-	uint64_t now = now_ns();
+	uint64_t now = stele_clock_ns();
 	uint64_t slot = notify->next_slot_ns > now ? notify->next_slot_ns : now;
 	notify->next_slot_ns = slot + SLOT_NS;
 	wait_ms(target, (slot - now) / 1000000);

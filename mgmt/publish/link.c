@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/publish/link.h"
 
+#include "lib/base/clock.h"
 #include "lib/ctl/ctl.h"
 #include "mgmt/publish/pause.h"
 
@@ -83,7 +84,7 @@ static void send_request(struct stele_link *link, enum request request, json_t *
 		return;
 	}
 	link->request = request;
-	link->began_ns = stele_pause_now();
+	link->began_ns = stele_clock_ns();
 	set_timer(link, max_ns);
 }
 
@@ -130,7 +131,7 @@ static void on_loaded(struct stele_link *link, const json_t *response)
 
 	stele_pause_end(&link->pause);
 	link->settings.loaded(link->settings.user, link->request_epoch, (uint64_t)generation,
-			      stele_pause_now() - link->began_ns);
+			      stele_clock_ns() - link->began_ns);
 }
 
 static void on_refused(struct stele_link *link, int status, const char *text)

@@ -4,6 +4,8 @@
 
 /* Pauses between tries of what fails: one second, then twice as long each time, up to a minute. */
 
+#include "lib/base/clock.h"
+
 #include <stdint.h>
 #include <sys/time.h>
 #include <time.h>
@@ -15,14 +17,6 @@ struct stele_pause {
 	uint64_t length_ns; /* of the last pause; 0: nothing has failed */
 	uint64_t until_ns;  /* CLOCK_MONOTONIC */
 };
-
-static inline uint64_t stele_pause_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static inline struct timeval stele_pause_time(uint64_t ns)
 {
@@ -37,7 +31,7 @@ static inline void stele_pause_begin(struct stele_pause *pause)
 	pause->length_ns = pause->length_ns ? 2 * pause->length_ns : STELE_PAUSE_MIN_NS;
 	if (pause->length_ns > STELE_PAUSE_MAX_NS)
 		pause->length_ns = STELE_PAUSE_MAX_NS;
-	pause->until_ns = stele_pause_now() + pause->length_ns;
+	pause->until_ns = stele_clock_ns() + pause->length_ns;
 }
 
 /* It worked. */
@@ -49,7 +43,7 @@ static inline void stele_pause_end(struct stele_pause *pause)
 /* How long to wait yet; 0: it may be tried. */
 static inline uint64_t stele_pause_rest(const struct stele_pause *pause)
 {
-	uint64_t now = stele_pause_now();
+	uint64_t now = stele_clock_ns();
 
 	return pause->until_ns > now ? pause->until_ns - now : 0;
 }

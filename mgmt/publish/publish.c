@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/publish/internal.h"
 
+#include "lib/base/clock.h"
 #include "mgmt/publish/boot.h"
 
 #include <stdio.h>
@@ -207,7 +208,7 @@ void stele_publisher_want(struct stele_publisher *publisher, uint64_t generation
 	if (generation <= publisher->status.wanted && !publisher->is_first)
 		return;
 	publisher->status.wanted = generation;
-	publisher->wanted_ns = stele_pause_now();
+	publisher->wanted_ns = stele_clock_ns();
 	publish_go_on(publisher);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "mgmt/publish/internal.h"
 
+#include "lib/base/clock.h"
 #include "mgmt/publish/boot.h"
 
 #include <jansson.h>
@@ -68,7 +69,7 @@ static bool is_compile_due(const struct stele_publisher *publisher)
 /* The time until the image may be compacted; UINT64_MAX: there is no reason to. */
 static uint64_t compact_in_ns(const struct stele_publisher *publisher)
 {
-	uint64_t now = stele_pause_now(), at = publisher->compact_not_before_ns;
+	uint64_t now = stele_clock_ns(), at = publisher->compact_not_before_ns;
 	uint64_t quiet_ns = publisher->settings.quiet_ns ? publisher->settings.quiet_ns : QUIET_NS;
 
 	if (!is_garbage_due(&publisher->status))
@@ -81,7 +82,7 @@ static uint64_t compact_in_ns(const struct stele_publisher *publisher)
 /* The time until the image is to be synced; UINT64_MAX: there is no reason to. */
 static uint64_t sync_in_ns(const struct stele_publisher *publisher)
 {
-	uint64_t now = stele_pause_now();
+	uint64_t now = stele_clock_ns();
 	uint64_t quiet_ns = publisher->settings.sync_quiet_ns ? publisher->settings.sync_quiet_ns :
 								SYNC_QUIET_NS;
 	uint64_t at = publisher->wanted_ns + quiet_ns;
@@ -112,7 +113,7 @@ static uint64_t ns_of(const json_t *summary, const char *member)
 static void note_unsynced(struct stele_publisher *publisher)
 {
 	if (!publisher->is_unsynced)
-		publisher->unsynced_ns = stele_pause_now();
+		publisher->unsynced_ns = stele_clock_ns();
 	publisher->is_unsynced = true;
 }
 
@@ -154,7 +155,7 @@ static void succeed(struct stele_publisher *publisher)
 {
 	struct stele_publisher_status *status = &publisher->status;
 	struct stele_error err;
-	uint64_t began_ns = stele_pause_now();
+	uint64_t began_ns = stele_clock_ns();
 	int failed = publish_open(publisher, &err);
 
 	if (failed) {
@@ -168,7 +169,7 @@ static void succeed(struct stele_publisher *publisher)
 	if (publisher->image_told)
 		publish_trouble(publisher, "image", NULL);
 	publisher->image_told = false;
-	uint64_t now = stele_pause_now();
+	uint64_t now = stele_clock_ns();
 	publisher->is_first = publisher->build_anew = false;
 	publisher->refused_cnt = 0;
 	stele_pause_end(&publisher->pause);
@@ -264,7 +265,7 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 
 	publisher->round = round;
 	publisher->appends_unsynced = round == ROUND_UPDATE && publisher->may_not_sync;
-	publisher->began_ns = stele_pause_now();
+	publisher->began_ns = stele_clock_ns();
 	if (stele_child_start(publisher->loop, &settings, &publisher->child, &err) != 0) {
 		publisher->child = NULL;
 		fail(publisher, err.text);
@@ -292,7 +293,7 @@ static void on_flushed(void *user, int error_number)
 
 	stele_flush_free(publisher->flush);
 	publisher->flush = NULL;
-	status->sync_last_ns = stele_pause_now() - publisher->flush_ns;
+	status->sync_last_ns = stele_clock_ns() - publisher->flush_ns;
 	if (error_number) {
 		/* What the system still has is right, what the disk has may not be. */
 		struct stele_error err;
@@ -312,7 +313,7 @@ static void start_flush(struct stele_publisher *publisher)
 
 	/* What is appended from here on is for the next one. */
 	publisher->is_unsynced = false;
-	publisher->flush_ns = stele_pause_now();
+	publisher->flush_ns = stele_clock_ns();
 	if (stele_flush_start(publisher->loop, publisher->image, on_flushed, publisher,
 			      &publisher->flush, &err) != 0) {
 		/* There is the mark; and the next try is at the next quiet moment. */
@@ -329,7 +330,7 @@ static void fail_compact(struct stele_publisher *publisher, const char *text)
 	struct stele_publisher_status *status = &publisher->status;
 
 	/* What is served does not depend on it. */
-	publisher->compact_not_before_ns = stele_pause_now() + COMPACT_AGAIN_NS;
+	publisher->compact_not_before_ns = stele_clock_ns() + COMPACT_AGAIN_NS;
 	snprintf(status->compile_error, sizeof(status->compile_error), "compact: %.400s", text);
 	publisher->compile_told = true;
 	publish_trouble(publisher, "compile", status->compile_error);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/service/internal.h"
 
+#include "lib/base/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +38,7 @@ static void put_in_order(struct connection *c)
 	if (c->list == list && !c->progress)
 		return;
 	c->progress = false;
-	c->since_ns = monotonic_ns();
+	c->since_ns = stele_clock_ns();
 	leave_list(c);
 	enter_list(c, list);
 }

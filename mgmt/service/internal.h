@@ -166,8 +166,6 @@ void worker_end(struct worker *worker);
 /* The image to answer from now; NULL: none yet. Good until the loop goes on. */
 const struct stele_view *worker_view(struct worker *worker);
 
-uint64_t monotonic_ns(void);
-
 /*
  * Answers a batch by the image, or queries with SERVFAIL where there is none. As
  * stele_answer_batch(); the settings are those of the transport.

@@ -5,6 +5,8 @@
  */
 #include "mgmt/service/internal.h"
 
+#include "lib/base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +84,7 @@ void worker_unset(struct worker *worker)
 void limit_begin(struct worker *worker)
 {
 	if (worker->limit)
-		stele_rrl_tick(worker->limit->rrl, monotonic_ns() / 1000);
+		stele_rrl_tick(worker->limit->rrl, stele_clock_ns() / 1000);
 }
 
 void limit_end(struct worker *worker)

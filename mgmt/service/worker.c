@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/service/internal.h"
 
+#include "lib/base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,14 +11,6 @@
 /* How often time limits are looked at, and whether another image has come that nobody asked for
  * yet. */
 #define TICK_US 200000
-
-uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 const struct stele_view *worker_view(struct worker *worker)
 {
@@ -59,7 +53,7 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
 	(void)fd;
 	(void)what;
 	worker_view(worker); /* lets go of one that is replaced */
-	connection_expire(worker, monotonic_ns());
+	connection_expire(worker, stele_clock_ns());
 	if (!worker->accept_paused)
 		return;
 	worker->accept_paused = false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/transfer/client_internal.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/bytes.h"
 #include "mgmt/peer/address.h"
 
@@ -14,13 +15,6 @@
 #include <unistd.h>
 
 #define NS_PER_S UINT64_C(1000000000)
-
-uint64_t client_now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* ---- sockets ---- */
 
@@ -93,7 +87,7 @@ void client_wait_for(struct stele_client *client, short what)
 
 static void set_timer(struct stele_client *client)
 {
-	uint64_t end = client->silence_end_ns, now = client_now_ns();
+	uint64_t end = client->silence_end_ns, now = stele_clock_ns();
 	if (client->answer_end_ns != 0 && client->answer_end_ns < end)
 		end = client->answer_end_ns;
 	uint64_t left = end > now ? end - now : 0;
@@ -104,7 +98,7 @@ static void set_timer(struct stele_client *client)
 /* The timer is not moved with every piece that comes: when it fires, it looks what the time is. */
 void client_heard(struct stele_client *client, uint64_t silence_ns)
 {
-	client->silence_end_ns = client_now_ns() + silence_ns;
+	client->silence_end_ns = stele_clock_ns() + silence_ns;
 	if (!event_pending(client->timer, EV_TIMEOUT, NULL))
 		set_timer(client);
 }
@@ -131,7 +125,7 @@ static void time_is_over(struct stele_client *client)
 	if (client->phase == CLIENT_CONNECTING || client->phase == CLIENT_HANDSHAKE) {
 		stele_fail(&err, 0, "no connection within %u s",
 			   (unsigned)(STELE_CLIENT_CONNECT_NS / NS_PER_S));
-	} else if (client->answer_end_ns != 0 && client_now_ns() >= client->answer_end_ns) {
+	} else if (client->answer_end_ns != 0 && stele_clock_ns() >= client->answer_end_ns) {
 		stele_fail(&err, 0, "answer took longer than %llu s",
 			   (unsigned long long)(client->settings.answer_max_ns / NS_PER_S));
 	} else {
@@ -146,7 +140,7 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
 	(void)fd;
 	(void)what;
 	struct stele_client *client = user;
-	uint64_t now = client_now_ns();
+	uint64_t now = stele_clock_ns();
 	if (!client->asking && client->phase == CLIENT_OPEN)
 		return;
 	enter(client);
@@ -282,7 +276,7 @@ int stele_client_ask(struct stele_client *client, const uint8_t *msg, size_t len
 	client->asking = true;
 	client->try_cnt = 0;
 	client->passed_over.text[0] = '\0';
-	client->answer_end_ns = s->answer_max_ns == 0 ? 0 : client_now_ns() + s->answer_max_ns;
+	client->answer_end_ns = s->answer_max_ns == 0 ? 0 : stele_clock_ns() + s->answer_max_ns;
 	int status = 0;
 	if (s->transport == STELE_CLIENT_UDP)
 		status = client_datagram_send(client, reterr);
@@ -297,7 +291,7 @@ int stele_client_ask(struct stele_client *client, const uint8_t *msg, size_t len
 	if (s->transport != STELE_CLIENT_UDP) {
 		/* A connection has its own time to come about. */
 		if (client->phase == CLIENT_OPEN)
-			client->silence_end_ns = client_now_ns() + STELE_CLIENT_SILENCE_NS;
+			client->silence_end_ns = stele_clock_ns() + STELE_CLIENT_SILENCE_NS;
 		set_timer(client);
 	}
 	return 0;

@@ -46,8 +46,6 @@ struct stele_client {
 	bool freed;
 };
 
-uint64_t client_now_ns(void);
-
 /* Waits for EV_READ or EV_WRITE. */
 void client_wait_for(struct stele_client *client, short what);
 

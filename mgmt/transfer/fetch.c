@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/transfer/fetch.h"
 
+#include "lib/base/clock.h"
 #include "lib/daemon/log.h"
 #include "lib/dns/rrtype.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A transfer that takes more memory is committed in a transaction of its own: what waits behind it waits
  * for its checks, and what is committed with it would go with it if the disk were full. */
 #define LARGE_SZ ((uint64_t)1 << 20)
 /* Small ones that may wait for the committer beside those that have a turn: up to 1 MiB each. */
 #define COMMITS_MAX 128
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 void refresh_fetch_free(struct refresh_fetch *fetch)
 {
@@ -72,7 +65,8 @@ static void log_transfer(const struct refresh_fetch *fetch, const struct stele_r
 			STELE_LOG_SERIAL(fetch->incoming.serial),
 			STELE_LOG_NUMBER("records", fetch->incoming.rr_cnt),
 			STELE_LOG_NUMBER("bytes", fetch->incoming.sz),
-			STELE_LOG_NUMBER("milliseconds", (now_ns() - fetch->began_ns) / 1000000));
+			STELE_LOG_NUMBER("milliseconds",
+					 (stele_clock_ns() - fetch->began_ns) / 1000000));
 	if (fetch->warning_cnt > 0)
 		stele_log_event(STELE_LOG_NOTICE, "transfer-warnings", STELE_LOG_ZONE(zone->name),
 				STELE_LOG_NUMBER("count", fetch->warning_cnt),
@@ -226,7 +220,7 @@ static struct refresh_fetch *fetch_new(struct stele_refresh *refresh)
 	memset(fetch, 0, offsetof(struct refresh_fetch, incoming));
 	fetch->daemon = refresh->daemon;
 	fetch->refresh = refresh;
-	fetch->began_ns = now_ns();
+	fetch->began_ns = stele_clock_ns();
 	memcpy(fetch->apex, zone->apex, zone->apex_len);
 	fetch->apex_len = zone->apex_len;
 	fetch->has_serial = zone->loaded;

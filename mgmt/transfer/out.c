@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/transfer/out.h"
 
+#include "lib/base/clock.h"
 #include "lib/daemon/log.h"
 #include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
@@ -33,13 +34,6 @@ struct transfer {
 	struct stele_error err;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* ---- a stream ---- */
 
 static void log_end(const struct transfer *transfer, bool complete)
@@ -57,7 +51,7 @@ static void log_end(const struct transfer *transfer, bool complete)
 			STELE_LOG_TEXT("kind", kinds[stats->kind]),
 			STELE_LOG_NUMBER("records", stats->record_cnt),
 			STELE_LOG_NUMBER("bytes", stats->sz),
-			STELE_LOG_NUMBER("ms", (now_ns() - transfer->begun_ns) / 1000000),
+			STELE_LOG_NUMBER("ms", (stele_clock_ns() - transfer->begun_ns) / 1000000),
 			STELE_LOG_REASON(reason));
 }
 
@@ -81,7 +75,7 @@ static void tick(evutil_socket_t fd, short what, void *user)
 	stele_outgoing_stats(transfer->outgoing, &stats);
 	if (stats.message_cnt == transfer->message_cnt)
 		give_up(transfer, "the client takes nothing");
-	else if (now_ns() - transfer->begun_ns > transfer->max_ns)
+	else if (stele_clock_ns() - transfer->begun_ns > transfer->max_ns)
 		give_up(transfer, "it took too long");
 	transfer->message_cnt = stats.message_cnt;
 }
@@ -131,7 +125,7 @@ static struct transfer *transfer_new(struct stele_daemon *daemon, struct stele_r
 	atomic_fetch_add(&daemon->counters.transfers_out, 1);
 	transfer->daemon = daemon;
 	transfer->stream = (struct stele_stream){next, ended};
-	transfer->begun_ns = now_ns();
+	transfer->begun_ns = stele_clock_ns();
 	transfer->max_ns = options->transfer_max_ns;
 	stele_name_to_text(wanted->apex, transfer->zone);
 	stele_address_to_text(&request->peer.address, request->peer.port, transfer->peer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/control/control.h"
 
+#include "lib/base/clock.h"
 #include "lib/ctl/ctl.h"
 #include "lib/daemon/log.h"
 #include "lib/daemon/notify.h"
@@ -12,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Between two looks at ports and workers. Shorter, and a worker that only rests (idle.max_delay, or a core that
@@ -109,10 +109,7 @@ static bool take_signal(struct stele_responder *responder, int fd)
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(stele_clock_ns() / 1000000);
 }
 
 static void run(struct stele_responder *responder, struct stele_ctl_server *server, int signal_fd)

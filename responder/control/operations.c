@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/control/operations.h"
 
+#include "lib/base/clock.h"
 #include "lib/dns/name.h"
 #include "lib/daemon/log.h"
 #include "responder/control/internal.h"
@@ -8,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- jobs ---- */
@@ -105,27 +105,19 @@ static void say_load(const struct load *load, const struct stele_serve_load_info
 		  info->copied_cnt, info->shard_cnt, (unsigned long long)ms);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static int run_load(void *arg, json_t *response, struct stele_error *reterr)
 {
 	struct load *load = arg;
 	struct stele_images *images = load->responder->images;
 	struct stele_serve_load_info info = {0};
 	struct stele_serve_status status;
-	uint64_t began = now_ns();
+	uint64_t began = stele_clock_ns();
 	int rc = load->fd < 0 ? stele_images_rollback(images, &info, reterr) :
 				stele_images_load(images, load->fd, load->name, &info, reterr);
 
 	if (rc == 0) {
 		stele_images_status(images, &status);
-		say_load(load, &info, &status, (now_ns() - began) / 1000000, response);
+		say_load(load, &info, &status, (stele_clock_ns() - began) / 1000000, response);
 	} else if (load->fd >= 0) {
 		stele_log(STELE_LOG_ERROR, "%s is refused: %s", load->name, reterr->text);
 	}
@@ -185,7 +177,7 @@ static int op_wait(void *user, struct stele_ctl_call *call, struct stele_error *
 		json_object_set_new(call->response, "serial", json_integer(now_serial));
 		return 0;
 	}
-	if (now_ns() < call->deadline_ns)
+	if (stele_clock_ns() < call->deadline_ns)
 		return STELE_CTL_AGAIN;
 	return stele_fail(reterr, STELE_E_NOTFOUND,
 			  "%s is not served with serial %u on every core after %lld ms", zone,

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/control/internal.h"
 
+#include "lib/base/clock.h"
+
 #include <arpa/inet.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 unsigned operations_core_cnt(const struct stele_responder *responder, uint64_t generation)
@@ -124,7 +125,6 @@ int operations_status(void *user, struct stele_ctl_call *call, struct stele_erro
 {
 	struct stele_responder *responder = user;
 	struct stele_serve_status status;
-	struct timespec now;
 	json_t *ports = json_array(), *part;
 	int rc = stele_ctl_unpack(call, reterr, "");
 
@@ -132,13 +132,12 @@ int operations_status(void *user, struct stele_ctl_call *call, struct stele_erro
 		json_decref(ports);
 		return rc;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	stele_images_status(responder->images, &status);
 	for (unsigned i = 0; i < responder->port_cnt; i++)
 		json_array_append_new(ports, port_json(&responder->ports[i]));
 	part = json_pack("{s:s, s:I, s:I, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 			 "version", STELE_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
-			 (json_int_t)((uint64_t)now.tv_sec - responder->started_ns / 1000000000),
+			 (json_int_t)((stele_clock_ns() - responder->started_ns) / 1000000000),
 			 "healthy", is_healthy(responder, status.has_current), "drained",
 			 responder->draining, "withdrawn",
 			 stele_images_were_withdrawn(responder->images), "image",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/images/internal.h"
 
+#include "lib/base/clock.h"
 #include "lib/daemon/log.h"
 #include "responder/serve/findings_file.h"
 #include "responder/serve/state.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -243,14 +243,6 @@ static void hold_file(struct stele_images *images, int fd, const char *path, boo
 	snprintf(images->current.path, sizeof(images->current.path), "%s", path);
 }
 
-uint64_t images_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 void images_note_workers(struct stele_images *images)
 {
 	for (unsigned i = 0; i < images->worker_cnt; i++)
@@ -353,12 +345,12 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 		return images_refuse(images, rc, reterr);
 	}
 	struct stele_serve_load_info info = *stele_serve_next_info(next[0]);
-	uint64_t begin = images_now_ns();
+	uint64_t begin = stele_clock_ns();
 	if (info.unchanged)
 		images_discard(images, next);
 	else
 		rc = images_publish(images, next, reterr);
-	info.grace_ns = images_now_ns() - begin;
+	info.grace_ns = stele_clock_ns() - begin;
 	hold_file(images, fd, name, info.unchanged);
 	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS, 1);
 	if (!info.unchanged)

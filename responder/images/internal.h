@@ -81,8 +81,6 @@ void images_discard(struct stele_images *images, struct stele_serve_next **next)
 /* What stele_images_status() tells from now on. */
 void images_note_status(struct stele_images *images);
 
-uint64_t images_now_ns(void);
-
 /* ---- zones (zones.c) ---- */
 
 /* Gives workers the zones of the images that will be served next, one for each node. What they had stays

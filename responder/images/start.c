@@ -7,6 +7,7 @@
  */
 #include "responder/images/internal.h"
 
+#include "lib/base/clock.h"
 #include "lib/daemon/log.h"
 #include "responder/serve/findings_file.h"
 #include "responder/serve/state.h"
@@ -207,7 +208,7 @@ static int withdraw(struct stele_images *images, struct stele_error *reterr)
 int stele_images_move(struct stele_images *images, struct stele_error *reterr)
 {
 	struct stele_serve_next *next[STELE_NODES_MAX] = {NULL};
-	uint64_t began = images_now_ns();
+	uint64_t began = stele_clock_ns();
 
 	if (!images_in_mapping(images))
 		return 0;
@@ -227,7 +228,7 @@ int stele_images_move(struct stele_images *images, struct stele_error *reterr)
 	stele_log(STELE_LOG_INFO,
 		  "serves from memory: %llu MB %s, %llu ms after they were served from the file",
 		  (unsigned long long)(info.copied_sz >> 20), way_of(&info),
-		  (unsigned long long)((images_now_ns() - began) / 1000000));
+		  (unsigned long long)((stele_clock_ns() - began) / 1000000));
 	save_start(images);
 	return rc;
 }

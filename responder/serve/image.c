@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/serve/image.h"
 
+#include "lib/base/clock.h"
 #include "responder/serve/copy.h"
 
 #include <errno.h>
@@ -10,13 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-
-uint64_t serve_now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 /* An image on its way. */
 struct making {
@@ -333,18 +327,18 @@ static int make(struct making *m, const struct serve_source *source,
 		struct serve_image *const bases[2], unsigned threads)
 {
 	struct stele_serve_load_info *info = m->info;
-	uint64_t begin = serve_now_ns();
+	uint64_t begin = stele_clock_ns();
 	int rc = read_head(m, source);
 	if (rc == 0)
 		rc = take_shards(m, bases);
-	uint64_t headed = serve_now_ns();
+	uint64_t headed = stele_clock_ns();
 	if (rc == 0)
 		rc = source->mapped ? map_shards(m, source) : make_room(m, bases[1]);
 	if (rc == 0)
 		info->known_file = is_known_file(m, source);
 	if (rc == 0 && !info->known_file)
 		rc = copy_shards(m, source, threads);
-	uint64_t copied = serve_now_ns();
+	uint64_t copied = stele_clock_ns();
 	if (rc == 0)
 		info->unchanged = same_root(m, bases[0]);
 	if (rc == 0)
@@ -358,7 +352,7 @@ static int make(struct making *m, const struct serve_source *source,
 	m->image->mapped = info->mapped = source->mapped;
 	info->head_ns = headed - begin;
 	info->copy_ns = copied - headed;
-	info->verify_ns = serve_now_ns() - copied;
+	info->verify_ns = stele_clock_ns() - copied;
 	info->generation = m->image->view.generation;
 	info->serial = m->image->view.serial;
 	snprintf(m->image->name, sizeof(m->image->name), "%s", source->name);

@@ -64,7 +64,4 @@ int serve_image_make(struct stele_arena *arena, const struct serve_source *sourc
 /* Gives back what no other image holds. No reader may use it. NULL is fine. */
 void serve_image_free(struct stele_arena *arena, struct serve_image *image);
 
-/* Nanoseconds of the monotonic clock. */
-uint64_t serve_now_ns(void);
-
 #endif

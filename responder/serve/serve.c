@@ -2,6 +2,7 @@
 /* Which image is current, and how another takes its place. */
 #include "responder/serve/serve.h"
 
+#include "lib/base/clock.h"
 #include "responder/serve/image.h"
 #include "responder/serve/internal.h"
 
@@ -408,14 +409,14 @@ static int publish(struct stele_serve *serve, struct stele_serve_next *next,
 		   struct stele_serve_load_info *ret_info, struct stele_error *reterr)
 {
 	struct stele_serve_load_info info = next->info;
-	uint64_t begin = serve_now_ns();
+	uint64_t begin = stele_clock_ns();
 	int rc = 0;
 	if (info.unchanged) {
 		stele_serve_discard(serve, next);
 	} else {
 		stele_serve_publish(serve, next);
 		rc = stele_serve_await(serve, reterr);
-		info.grace_ns = serve_now_ns() - begin;
+		info.grace_ns = stele_clock_ns() - begin;
 	}
 	if (rc == 0 && ret_info != NULL)
 		*ret_info = info;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/write/build_internal.h"
 
+#include "lib/base/clock.h"
 #include "zonecompiler/write/probe.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 /* A zone of so many names, or of so many NSEC3 records, is done in one go with others. More: one
  * task takes long. The chain must stand in the zone record. */
@@ -13,13 +13,6 @@
 #define ZONES_TASK_NODES 4096u
 /* When a commit comes between the threads' beginnings, all begin again. */
 #define STALE_MAX 10
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* ---- planning ---- */
 
@@ -328,13 +321,13 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 	int rc = stele_image_create(&build->file, options->image, &superblock, reterr);
 	if (rc < 0)
 		return rc;
-	double begin = now();
+	double begin = stele_clock_s();
 	rc = plan(build, read, reterr);
 	if (rc == 0) {
 		build->workers[0].read = read;
 		rc = run_all(build, carve, reterr);
 	}
-	double carved = now();
+	double carved = stele_clock_s();
 	if (rc == 0)
 		rc = build_lay_out(build, build->workers, reterr);
 	if (rc == 0)
@@ -343,7 +336,7 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 		stele_image_abort(&build->file);
 		return rc;
 	}
-	double packed = now();
+	double packed = stele_clock_s();
 	struct stele_root root = make_root(build, stats);
 	stats->shard_cnt = build->shard_cnt;
 	struct stele_image_size size = {0};
@@ -351,7 +344,7 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 	stats->image_sz = size.file_sz;
 	stats->carve_s = carved - begin;
 	stats->pack_s = packed - carved;
-	stats->finish_s = now() - packed;
+	stats->finish_s = stele_clock_s() - packed;
 	stats->sync_s = size.sync_s;
 	return rc;
 }

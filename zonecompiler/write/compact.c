@@ -8,17 +8,11 @@
  */
 #include "zonecompiler/write/update_internal.h"
 
+#include "lib/base/clock.h"
+
 #include <errno.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* The same bytes, wherever they stand. */
 static bool same_shard(const struct stele_shard_ref *a, const struct stele_shard_ref *b)
@@ -132,12 +126,12 @@ static int with_lock(struct stele_image_file *file, const char *path, const stru
 		stele_image_abort(file);
 		return rc;
 	}
-	double begin = now();
+	double begin = stele_clock_s();
 	struct stat st;
 	bool same = fstat(fd, &st) == 0 && st.st_dev == before->st_dev &&
 		    st.st_ino == before->st_ino;
 	rc = catch_up(file, path, same, stats, reterr);
-	stats->locked_s = now() - begin;
+	stats->locked_s = stele_clock_s() - begin;
 	close(fd);
 	return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/write/image_file.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
 #include "lib/image/identity.h"
 
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static uint64_t align_up(uint64_t off, uint64_t align)
@@ -20,19 +20,12 @@ static uint64_t align_up(uint64_t off, uint64_t align)
 	return (off + align - 1) / align * align;
 }
 
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* All that was written is on disk. */
 static int sync_file(struct stele_image_file *file, struct stele_error *reterr)
 {
-	double begin = now();
+	double begin = stele_clock_s();
 	int rc = fdatasync(file->fd);
-	file->sync_s += now() - begin;
+	file->sync_s += stele_clock_s() - begin;
 	return rc == 0 ? 0 : stele_fail_errno(reterr, errno, "%s", file->path);
 }
 
@@ -345,7 +338,7 @@ static int put_root(struct stele_image_file *file, const struct stele_root *numb
 
 static int sync_directory_of(struct stele_image_file *file, struct stele_error *reterr)
 {
-	double begin = now();
+	double begin = stele_clock_s();
 	char *copy = strdup(file->path);
 	if (copy == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
@@ -356,7 +349,7 @@ static int sync_directory_of(struct stele_image_file *file, struct stele_error *
 		rc = stele_fail_errno(reterr, errno, "%s: syncing its directory", file->path);
 	if (fd >= 0)
 		close(fd);
-	file->sync_s += now() - begin;
+	file->sync_s += stele_clock_s() - begin;
 	return rc;
 }
 

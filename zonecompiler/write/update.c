@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/write/update_internal.h"
 
+#include "lib/base/clock.h"
 #include "lib/dns/rrtype.h"
 #include "zonecompiler/write/build.h"
 
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* An image is copied into a new file when more than this part of it is garbage. Lower: it is copied
@@ -20,13 +20,6 @@
 #define GARBAGE_PERCENT 30
 /* But not for less than this: a small image is a few shards, and each change makes some of them again. */
 #define GARBAGE_MIN (UINT64_C(16) << 20)
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 int update_rebuild(struct update *update, const char *format, ...)
 {
@@ -309,7 +302,7 @@ int stele_update(struct stele_store *store, const char *path,
 	int rc = update_lock(path, &fd, &error);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
-	double begin = now();
+	double begin = stele_clock_s();
 	struct update *update = calloc(1, sizeof(*update));
 	if (update == NULL) {
 		close(fd);
@@ -336,7 +329,7 @@ int stele_update(struct stele_store *store, const char *path,
 		stats.image_sz = size.file_sz;
 		stats.sync_s += size.sync_s;
 	}
-	stats.work_s = now() - begin - stats.sync_s;
+	stats.work_s = stele_clock_s() - begin - stats.sync_s;
 	close(fd);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
