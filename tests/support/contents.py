@@ -37,16 +37,18 @@ def serial(records):
 
 
 def wait_serial(port, zone, wanted, seconds=60, key=None):
-    """The zone's contents, once its serial is `wanted`."""
+    """The zone's contents, once its serial is `wanted`. NSD tells of the new serial from one process, while
+    another that still has the old one may answer a transfer, or be ended in the middle of it."""
     end = time.monotonic() + seconds
     while True:
         try:
             reply = dns.query.udp(dns.message.make_query(zone, "SOA"), "127.0.0.1", 1, port)
             seen = reply.answer[0][0].serial if reply.answer else None
-        except (dns.exception.Timeout, OSError):
-            seen = None
-        if seen == wanted:
-            return transfer(port, zone, key)
+            records = transfer(port, zone, key) if seen == wanted else None
+            if records and serial(records) == wanted:
+                return records
+        except (dns.exception.DNSException, OSError, EOFError) as error:
+            seen = error
         if time.monotonic() > end:
             raise AssertionError("serial %s instead of %s after %d s" % (seen, wanted, seconds))
         time.sleep(0.02)
