@@ -6,6 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The value of a digit of either case; -1 for what is none. */
+static inline int stele_hex_digit(char c)
+{
+	unsigned digit = (unsigned char)c - (unsigned)'0',
+		 letter = ((unsigned char)c | 0x20) - (unsigned)'a';
+	return digit <= 9 ? (int)digit : letter <= 5 ? (int)letter + 10 : -1;
+}
+
 /* Writes 2 * len lower case digits and a NUL to `text`. */
 void stele_hex_encode(const uint8_t *bytes, size_t len, char *text);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/config/internal.h"
 
+#include "lib/base/hex.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -260,14 +262,6 @@ static bool has_host_bits(const struct stele_config_prefix *prefix)
 	return false;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool parse_mac(const struct config_node *node, struct stele_config_mac *ret_mac)
 {
 	struct stele_config_mac mac = {.set = true};
@@ -275,7 +269,7 @@ static bool parse_mac(const struct config_node *node, struct stele_config_mac *r
 		return false;
 	for (unsigned i = 0; i < 6; i++) {
 		const char *p = node->text + i * 3;
-		int high = hex_digit(p[0]), low = hex_digit(p[1]);
+		int high = stele_hex_digit(p[0]), low = stele_hex_digit(p[1]);
 		if (high < 0 || low < 0 || (i < 5 && p[2] != ':'))
 			return false;
 		mac.addr[i] = (uint8_t)(high << 4 | low);

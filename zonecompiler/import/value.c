@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/import/value.h"
 
+#include "lib/base/hex.h"
 #include "lib/dns/rrtype.h"
 
 #include <arpa/inet.h>
@@ -237,21 +238,12 @@ bool stele_value_algorithm(const uint8_t *p, size_t len, uint32_t *ret_algorithm
 
 /* ---- encodings ---- */
 
-/* The value of a digit; 0xff for characters that are none. Rows of 16 characters from '+' on. */
-static uint8_t hex_digit(uint8_t c)
-{
-	if ((uint8_t)(c - '0') <= 9)
-		return (uint8_t)(c - '0');
-	c |= 0x20;
-	return (uint8_t)(c - 'a') <= 5 ? (uint8_t)(c - 'a' + 10) : 0xff;
-}
-
 int stele_value_hex(struct stele_decoder *d, const uint8_t *p, size_t len, uint8_t *out)
 {
 	uint8_t *start = out;
 	for (size_t i = 0; i < len; i++) {
-		uint8_t digit = hex_digit(p[i]);
-		if (digit == 0xff)
+		int digit = stele_hex_digit((char)p[i]);
+		if (digit < 0)
 			return -1;
 		if (d->bit_cnt == 0) {
 			d->bits = digit;
@@ -269,6 +261,7 @@ bool stele_value_hex_ends(const struct stele_decoder *d)
 	return d->bit_cnt == 0;
 }
 
+/* The value of a digit; 0xff for characters that are none. */
 /* clang-format off */
 #define X 0xff
 static const uint8_t base64_digits[256] = {
