@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/config/internal.h"
 
+#include "lib/base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -310,9 +312,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_sz, struct s
 			}
 			text = more;
 		}
-		ssize_t n = read(fd, text + sz, cap - sz);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n = stele_file_read(fd, text + sz, cap - sz);
 		if (n < 0)
 			status = stele_fail_errno(reterr, errno, "%s", path);
 		if (n <= 0)

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/config/secrets.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "lib/base/hex.h"
+#include "lib/config/private.h"
+
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Two lines and much comment. */
 #define FILE_MAX 4096
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 static bool is_space(char c)
 {
@@ -30,7 +20,7 @@ static size_t parse_hex(const char *text, size_t len, uint8_t secret[STELE_SECRE
 {
 	size_t i = 0;
 	while (i < len && i < (size_t)2 * STELE_SECRET_SZ) {
-		int digit = hex_digit(text[i]);
+		int digit = stele_hex_digit(text[i]);
 		if (digit < 0)
 			break;
 		secret[i / 2] = (uint8_t)(secret[i / 2] << 4 | digit);
@@ -94,55 +84,15 @@ int stele_secrets_parse(const char *name, const char *text, size_t text_sz,
 	return status;
 }
 
-/* Reads at most FILE_MAX + 1 bytes; the count, or -1 with errno. */
-static ssize_t read_all(int fd, char *text)
-{
-	size_t sz = 0;
-	while (sz <= FILE_MAX) {
-		ssize_t n = read(fd, text + sz, FILE_MAX + 1 - sz);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		sz += (size_t)n;
-	}
-	return (ssize_t)sz;
-}
-
 int stele_secrets_load(const char *path, struct stele_secrets *ret_secrets,
 		       struct stele_error *reterr)
 {
-	/* Not blocking: the open of a pipe without a writer would never return. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return stele_fail_errno(reterr, errno, "%s", path);
-	char text[FILE_MAX + 1];
-	struct stat st;
-	int status;
-	if (fstat(fd, &st) < 0) {
-		status = stele_fail_errno(reterr, errno, "%s", path);
-	} else if (!S_ISREG(st.st_mode)) {
-		status = stele_fail(reterr, STELE_E_INPUT, "%s: not a regular file (expected one)",
-				    path);
-	} else if ((st.st_mode & 077) != 0) {
-		status = stele_fail(reterr, STELE_E_INPUT,
-				    "%s: mode %04o lets others in (expected 0600: its owner only)",
-				    path, (unsigned)st.st_mode & 07777);
-	} else {
-		ssize_t sz = read_all(fd, text);
-		if (sz < 0)
-			status = stele_fail_errno(reterr, errno, "%s", path);
-		else if (sz > FILE_MAX)
-			status = stele_fail(reterr, STELE_E_INPUT,
-					    "%s: too large (expected at most %d bytes)", path,
-					    FILE_MAX);
-		else
-			status = stele_secrets_parse(path, text, (size_t)sz, ret_secrets, reterr);
-	}
-	explicit_bzero(text, sizeof(text));
-	close(fd);
+	struct stele_private_text text;
+	int status = stele_private_read(path, FILE_MAX, &text, reterr);
+	if (status < 0)
+		return status;
+	status = stele_secrets_parse(path, text.bytes, text.sz, ret_secrets, reterr);
+	stele_private_wipe(&text);
 	return status;
 }
 

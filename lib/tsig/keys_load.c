@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/config/config.h"
+#include "lib/config/private.h"
 #include "lib/tsig/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -315,60 +312,14 @@ int stele_tsig_keys_parse(const char *name, const char *text, size_t text_sz,
 	return 0;
 }
 
-/* Reads at most `max` bytes; the count, or -1 with errno. */
-static ssize_t read_all(int fd, char *text, size_t max)
-{
-	size_t sz = 0;
-	while (sz < max) {
-		ssize_t n = read(fd, text + sz, max - sz);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		sz += (size_t)n;
-	}
-	return (ssize_t)sz;
-}
-
-static int load_open(int fd, const char *path, struct stele_tsig_keys **ret_keys,
-		     struct stele_error *reterr)
-{
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return stele_fail_errno(reterr, errno, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		return stele_fail(reterr, STELE_E_INPUT, "%s: not a regular file (expected one)",
-				  path);
-	if ((st.st_mode & 077) != 0)
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "%s: mode %04o lets others in (expected 0600: its owner only)",
-				  path, (unsigned)st.st_mode & 07777);
-	if (st.st_size > FILE_MAX)
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "%s: too large (expected at most %u bytes)", path, FILE_MAX);
-	/* Somebody may write to it: what is more than its size is not read. */
-	size_t max = (size_t)st.st_size + 1;
-	char *text = malloc(max);
-	if (text == NULL)
-		return stele_fail(reterr, STELE_E_SYSTEM, "%s: out of memory", path);
-	ssize_t sz = read_all(fd, text, max);
-	int status = sz < 0 ? stele_fail_errno(reterr, errno, "%s", path) :
-			      stele_tsig_keys_parse(path, text, (size_t)sz, ret_keys, reterr);
-	OPENSSL_cleanse(text, max);
-	free(text);
-	return status;
-}
-
 int stele_tsig_keys_load(const char *path, struct stele_tsig_keys **ret_keys,
 			 struct stele_error *reterr)
 {
-	/* Not blocking: the open of a pipe without a writer would never return. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return stele_fail_errno(reterr, errno, "%s", path);
-	int status = load_open(fd, path, ret_keys, reterr);
-	close(fd);
+	struct stele_private_text text;
+	int status = stele_private_read(path, FILE_MAX, &text, reterr);
+	if (status < 0)
+		return status;
+	status = stele_tsig_keys_parse(path, text.bytes, text.sz, ret_keys, reterr);
+	stele_private_wipe(&text);
 	return status;
 }

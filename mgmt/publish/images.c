@@ -12,6 +12,8 @@
  */
 #include "mgmt/publish/images.h"
 
+#include "lib/base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -87,21 +89,7 @@ static int take_mapping(struct image *current, int fd, const struct stat *st,
 
 static int read_file(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
 {
-	uint8_t *at = to;
-
-	while (size > 0) {
-		ssize_t got = pread(*(int *)user, at, size, (off_t)off);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return stele_fail_errno(reterr, errno, "reading");
-		if (got == 0)
-			return stele_fail(reterr, STELE_E_INPUT, "the file became shorter");
-		at += got;
-		off += (uint64_t)got;
-		size -= (size_t)got;
-	}
-	return 0;
+	return stele_file_read_at(*(const int *)user, off, to, size, reterr);
 }
 
 static int make_view(struct stele_directory *directory, uint64_t file_sz,

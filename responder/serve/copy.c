@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/serve/copy.h"
 
+#include "lib/base/file.h"
 #include "responder/serve/mapping.h"
 
 #include <errno.h>
@@ -17,28 +18,6 @@
 
 #define THREADS_MAX 64u
 
-int serve_read(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
-{
-	const struct serve_reader *reader = user;
-	uint8_t *p = to;
-	while (size > 0) {
-		ssize_t n = pread(reader->fd, p, size, (off_t)off);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return stele_fail_errno(reterr, errno, "reading at offset %" PRIu64, off);
-		if (n == 0)
-			return stele_fail(reterr, STELE_E_INPUT,
-					  "the file ends at offset %" PRIu64
-					  ", inside of what it should hold",
-					  off);
-		p += n;
-		off += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 struct copying {
 	int fd;
 	const struct copy_job *jobs;
@@ -54,7 +33,6 @@ struct copying {
 static int copy_one(const struct copying *c, const struct copy_job *job, EVP_MD_CTX *digest,
 		    struct stele_error *error)
 {
-	struct serve_reader reader = {c->fd};
 	uint64_t off = stele_le64(job->ref->off);
 	uint64_t size = stele_le64(job->ref->size);
 	const uint8_t *bytes = job->mapped != NULL ? job->mapped : job->to;
@@ -65,7 +43,8 @@ static int copy_one(const struct copying *c, const struct copy_job *job, EVP_MD_
 		size_t piece_sz = (size_t)(size - at < PIECE_SZ ? size - at : PIECE_SZ);
 		int rc = job->mapped != NULL ?
 				 serve_mapping_populate(bytes + at, piece_sz, &detail) :
-				 serve_read(&reader, off + at, job->to + at, piece_sz, &detail);
+				 stele_file_read_at(c->fd, off + at, job->to + at, piece_sz,
+						    &detail);
 		if (rc != 0)
 			return stele_fail(error, rc, "shard %" PRIu32 " at offset %" PRIu64 ": %s",
 					  job->index, off, detail.text);

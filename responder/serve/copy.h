@@ -12,13 +12,6 @@
 
 #include <stdbool.h>
 
-struct serve_reader {
-	int fd;
-};
-
-/* For struct stele_source, with a struct serve_reader. */
-int serve_read(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr);
-
 /* A shard to be copied, or only compared. */
 struct copy_job {
 	const struct stele_shard_ref *ref;

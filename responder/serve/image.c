@@ -2,6 +2,7 @@
 #include "responder/serve/image.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/file.h"
 #include "responder/serve/copy.h"
 
 #include <errno.h>
@@ -284,10 +285,15 @@ static int verify(struct making *m, const struct serve_source *source,
 				      &m->info->incremental, m->reterr);
 }
 
+static int read_source(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
+{
+	return stele_file_read_at(*(const int *)user, off, to, size, reterr);
+}
+
 static int read_head(struct making *m, const struct serve_source *source)
 {
 	struct stat st;
-	struct serve_reader reader = {source->fd};
+	int fd = source->fd;
 	if (fstat(source->fd, &st) != 0)
 		return stele_fail_errno(m->reterr, errno, "image");
 	if (!S_ISREG(st.st_mode))
@@ -295,7 +301,7 @@ static int read_head(struct making *m, const struct serve_source *source)
 	uint64_t size = (uint64_t)st.st_size;
 	if (source->end != 0 && source->end < size)
 		size = source->end;
-	struct stele_source bytes = {serve_read, &reader, size};
+	struct stele_source bytes = {read_source, &fd, size};
 	int rc = stele_stamp_take(source->fd, &m->stamp, m->reterr);
 	m->rested = rc == 0 && stele_stamp_rests(&m->stamp);
 	if (rc == 0)

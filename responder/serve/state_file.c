@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/serve/state_file.h"
 
-#include "responder/serve/copy.h"
+#include "lib/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -67,11 +68,10 @@ static bool is_ours(const struct stat *file, const struct stat *dir)
 
 static int read_file(int fd, size_t sz, uint8_t **ret_bytes, struct stele_error *reterr)
 {
-	struct serve_reader reader = {fd};
 	uint8_t *bytes = malloc(sz + 1);
 	if (bytes == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "%zu bytes", sz);
-	int rc = serve_read(&reader, 0, bytes, sz, reterr);
+	int rc = stele_file_read_at(fd, 0, bytes, sz, reterr);
 	if (rc != 0) {
 		free(bytes);
 		return rc;

@@ -681,6 +681,10 @@ static void test_secret_files(void **state)
 	assert_string_equal(err.text, expected);
 	unlink(path);
 	rmdir(dir);
+
+	/* It has another size than it says, as one has that somebody writes to meanwhile. */
+	assert_int_equal(stele_secrets_load("/proc/self/auxv", &secrets, &err), STELE_E_SYSTEM);
+	assert_string_equal(err.text, "/proc/self/auxv: changed while it was read");
 }
 
 int main(void)
