@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of zones, as JSON. */
 #include "lib/image/format.h"
+#include "lib/serving/words.h"
 #include "mgmt/catalog/catalog.h"
 #include "mgmt/control_internal.h"
 #include "mgmt/notify/notify.h"
@@ -26,20 +27,6 @@ static const char *role_of(const struct stele_managed_zone *zone)
 	if (zone->options->catalog == STELE_CATALOG_CONSUMER)
 		return "catalog";
 	return zone->options->has_primaries ? "secondary" : "primary";
-}
-
-static const char *signed_text(const struct stele_zone *served)
-{
-	switch (served != NULL ? served->chain_kind : 0) {
-	case STELE_CHAIN_NSEC_INLINE:
-	case STELE_CHAIN_NSEC_SHARDS:
-		return "nsec";
-	case STELE_CHAIN_NSEC3_INLINE:
-	case STELE_CHAIN_NSEC3_SHARDS:
-		return "nsec3";
-	default:
-		return "none";
-	}
 }
 
 static json_t *number_if(bool known, uint64_t number)
@@ -69,13 +56,13 @@ static json_t *zone_json(const struct stele_managed_zone *zone,
 	bool secondary = zone->options->has_primaries;
 	const struct stele_zone *served =
 		image != NULL ? stele_view_zone(&image->view, zone->apex, zone->apex_len) : NULL;
-	json_t *json = json_pack("{s:o, s:s, s:b, s:b, s:o, s:o, s:I, s:s, s:s}", "zone",
-				 stele_ctl_text(zone->name), "role", role_of(zone), "loaded",
-				 (int)zone->loaded, "expired", (int)zone->expired, "serial",
-				 number_if(zone->loaded, zone->serial), "served_serial",
-				 number_if(zone->served, zone->served_serial), "records",
-				 (json_int_t)zone->rr_cnt, "signed", signed_text(served),
-				 "template", zone->options->id);
+	json_t *json = json_pack(
+		"{s:o, s:s, s:b, s:b, s:o, s:o, s:I, s:s, s:s}", "zone", stele_ctl_text(zone->name),
+		"role", role_of(zone), "loaded", (int)zone->loaded, "expired", (int)zone->expired,
+		"serial", number_if(zone->loaded, zone->serial), "served_serial",
+		number_if(zone->served, zone->served_serial), "records", (json_int_t)zone->rr_cnt,
+		"signed", stele_signed_word(served != NULL ? served->chain_kind : STELE_CHAIN_NONE),
+		"template", zone->options->id);
 	if (json == NULL)
 		return NULL;
 	if (secondary) {

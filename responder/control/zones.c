@@ -2,7 +2,7 @@
 #include "responder/control/internal.h"
 
 #include "lib/dns/name.h"
-#include "lib/image/format.h"
+#include "lib/serving/words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,20 +10,6 @@
 /* Zones in one response. A name of 255 bytes takes up to 1020 as text, so that the worst of these
  * still fit into a message. */
 #define ZONES_MAX 128
-
-static const char *signed_text(uint8_t chain_kind)
-{
-	switch (chain_kind) {
-	case STELE_CHAIN_NSEC_INLINE:
-	case STELE_CHAIN_NSEC_SHARDS:
-		return "nsec";
-	case STELE_CHAIN_NSEC3_INLINE:
-	case STELE_CHAIN_NSEC3_SHARDS:
-		return "nsec3";
-	default:
-		return "none";
-	}
-}
 
 static json_t *zone_json(const struct stele_responder *responder,
 			 const struct stele_serve_zone *zone, uint64_t generation)
@@ -34,8 +20,8 @@ static json_t *zone_json(const struct stele_responder *responder,
 	return json_pack("{s:o, s:I, s:I, s:I, s:s, s:b, s:I, s:i, s:i}", "zone",
 			 stele_ctl_text(name), "serial", (json_int_t)zone->serial, "names",
 			 (json_int_t)zone->name_cnt, "records", (json_int_t)zone->rr_cnt, "signed",
-			 signed_text(zone->chain_kind), "expired", zone->expired, "generation",
-			 (json_int_t)generation, "cores",
+			 stele_signed_word(zone->chain_kind), "expired", zone->expired,
+			 "generation", (json_int_t)generation, "cores",
 			 (int)operations_core_cnt(responder, generation), "core_cnt",
 			 (int)responder->worker_cnt);
 }
