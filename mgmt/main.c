@@ -31,12 +31,8 @@ static int load_config(const char *path, const struct stele_mgmtd_config **ret_c
 	struct stele_error error;
 	int status = stele_mgmtd_config_load(path, ret_config, &faults, &error);
 
-	if (status < 0 && faults.cnt == 0)
-		stele_log(STELE_LOG_ERROR, "%s", error.text);
-	for (unsigned i = 0; status < 0 && i < faults.cnt; i++)
-		stele_log(STELE_LOG_ERROR, "%s", faults.items[i].text);
-	if (status < 0 && faults.more_cnt > 0)
-		stele_log(STELE_LOG_ERROR, "and %u more", faults.more_cnt);
+	if (status < 0)
+		stele_daemon_log_faults(&faults, &error);
 	return status;
 }
 

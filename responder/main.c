@@ -33,12 +33,8 @@ static int load_config(const char *path, const struct stele_responder_config **r
 	struct stele_error error;
 	int rc = stele_responder_config_load(path, ret_config, &faults, &error);
 
-	if (rc && faults.cnt == 0)
-		stele_log(STELE_LOG_ERROR, "%s", error.text);
-	for (unsigned i = 0; rc && i < faults.cnt; i++)
-		stele_log(STELE_LOG_ERROR, "%s", faults.items[i].text);
-	if (rc && faults.more_cnt > 0)
-		stele_log(STELE_LOG_ERROR, "and %u more", faults.more_cnt);
+	if (rc)
+		stele_daemon_log_faults(&faults, &error);
 	return rc;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/daemon/options.h"
 
+#include "lib/daemon/log.h"
+
 #include <getopt.h>
 #include <stdio.h>
 
@@ -50,4 +52,15 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 	}
 	*ret_options = options;
 	return -1;
+}
+
+void stele_daemon_log_faults(const struct stele_config_faults *faults,
+			     const struct stele_error *error)
+{
+	if (faults->cnt == 0)
+		stele_log(STELE_LOG_ERROR, "%s", error->text);
+	for (unsigned i = 0; i < faults->cnt; i++)
+		stele_log(STELE_LOG_ERROR, "%s", faults->items[i].text);
+	if (faults->more_cnt > 0)
+		stele_log(STELE_LOG_ERROR, "and %u more", faults->more_cnt);
 }

@@ -2,7 +2,9 @@
 #ifndef STELE_LIB_DAEMON_OPTIONS_H
 #define STELE_LIB_DAEMON_OPTIONS_H
 
-/* The command line of programs that serve: PROGRAM -c FILE [--check] [--verbose]. */
+/* The command line of programs that serve: PROGRAM -c FILE [--check] [--verbose]; and what is wrong with the FILE. */
+
+#include "lib/config/config.h"
 
 #include <stdbool.h>
 
@@ -18,5 +20,12 @@ struct stele_daemon_options {
  */
 int stele_daemon_options_read(const char *program, const char *usage, int argc, char **argv,
 			      struct stele_daemon_options *ret_options);
+
+/*
+ * Logs why a configuration was not loaded: all of `faults`, which must have been empty before it was read, or `error`
+ * if there are none.
+ */
+void stele_daemon_log_faults(const struct stele_config_faults *faults,
+			     const struct stele_error *error);
 
 #endif
