@@ -86,13 +86,8 @@ int stelectl_load(int argc, char **argv)
 		status = stelectl_ask(&common, request, fd, LOAD_TIMEOUT_MS, &response, &err);
 		close(fd);
 	}
-	if (status == 0) {
-		if (common.json)
-			stelectl_print_json(response);
-		else
-			print_loaded(response);
-		json_decref(response);
-	}
+	if (status == 0)
+		stelectl_show(&common, response, print_loaded);
 	return stelectl_end(status, &err);
 }
 
@@ -113,6 +108,12 @@ static const struct stele_cmd_spec wait_spec = {
 		"Returns when every core serves this serial of the zone, or a later one (RFC 1982).",
 	.options = wait_options,
 };
+
+static void print_waited(const json_t *response)
+{
+	printf("%s is served with serial %" JSON_INTEGER_FORMAT " on every core\n",
+	       stelectl_text(response, "zone"), stelectl_number(response, "serial"));
+}
 
 int stelectl_wait(int argc, char **argv)
 {
@@ -140,15 +141,8 @@ int stelectl_wait(int argc, char **argv)
 				    "timeout_ms", (json_int_t)timeout_s * 1000);
 	int status = stelectl_ask(&common, request, -1, (int)timeout_s * 1000 + WAIT_GRACE_MS,
 				  &response, &err);
-	if (status == 0) {
-		if (common.json)
-			stelectl_print_json(response);
-		else
-			printf("%s is served with serial %" JSON_INTEGER_FORMAT " on every core\n",
-			       stelectl_text(response, "zone"),
-			       stelectl_number(response, "serial"));
-		json_decref(response);
-	}
+	if (status == 0)
+		stelectl_show(&common, response, print_waited);
 	return stelectl_end(status, &err);
 }
 
@@ -186,13 +180,8 @@ static int simple(int argc, char **argv, const struct stele_cmd_spec *spec, int 
 	stelectl_choose(&common, STELECTL_RESPONDER);
 	int status = stelectl_ask(&common, json_pack("{s:s}", "op", spec->name), -1, timeout_ms,
 				  &response, &err);
-	if (status == 0) {
-		if (common.json)
-			stelectl_print_json(response);
-		else
-			print(response);
-		json_decref(response);
-	}
+	if (status == 0)
+		stelectl_show(&common, response, print);
 	return stelectl_end(status, &err);
 }
 
@@ -244,14 +233,8 @@ int stelectl_reload(int argc, char **argv)
 	int status = both ? reload(daemon, what, &err) : 0;
 	if (status == 0 && (!both || stelectl_is_there(responder)))
 		status = reload(common.socket != NULL ? common.socket : responder, what, &err);
-	if (status == 0) {
-		json_t *response = json_pack("{s:O}", "reloaded", what);
-		if (common.json)
-			stelectl_print_json(response);
-		else
-			print_reloaded(response);
-		json_decref(response);
-	}
+	if (status == 0)
+		stelectl_show(&common, json_pack("{s:O}", "reloaded", what), print_reloaded);
 	json_decref(what);
 	return stelectl_end(status, &err);
 }
@@ -282,6 +265,11 @@ int stelectl_undrain(int argc, char **argv)
 /* ---- transfer, notify ---- */
 
 enum { OPTION_FORCE = 'f' };
+
+static void print_asked(const json_t *response)
+{
+	printf("the primaries of %s are asked\n", stelectl_text(response, "zone"));
+}
 
 int stelectl_transfer(int argc, char **argv)
 {
@@ -315,14 +303,15 @@ int stelectl_transfer(int argc, char **argv)
 	json_t *request = json_pack("{s:s, s:o, s:b}", "op", "transfer", "zone",
 				    stele_ctl_text(argv[optind]), "force", (int)force);
 	int status = stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, &response, &err);
-	if (status == 0) {
-		if (common.json)
-			stelectl_print_json(response);
-		else
-			printf("the primaries of %s are asked\n", stelectl_text(response, "zone"));
-		json_decref(response);
-	}
+	if (status == 0)
+		stelectl_show(&common, response, print_asked);
 	return stelectl_end(status, &err);
+}
+
+static void print_told(const json_t *response)
+{
+	printf("%" JSON_INTEGER_FORMAT " servers are told of %s\n",
+	       stelectl_number(response, "servers"), stelectl_text(response, "zone"));
 }
 
 int stelectl_notify(int argc, char **argv)
@@ -343,14 +332,7 @@ int stelectl_notify(int argc, char **argv)
 	json_t *request =
 		json_pack("{s:s, s:o}", "op", "notify", "zone", stele_ctl_text(argv[optind]));
 	int status = stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, &response, &err);
-	if (status == 0) {
-		if (common.json)
-			stelectl_print_json(response);
-		else
-			printf("%" JSON_INTEGER_FORMAT " servers are told of %s\n",
-			       stelectl_number(response, "servers"),
-			       stelectl_text(response, "zone"));
-		json_decref(response);
-	}
+	if (status == 0)
+		stelectl_show(&common, response, print_told);
 	return stelectl_end(status, &err);
 }

@@ -121,6 +121,16 @@ void stelectl_print_json(json_t *response)
 	putchar('\n');
 }
 
+void stelectl_show(const struct stelectl_common *common, json_t *response,
+		   void (*print)(const json_t *response))
+{
+	if (common->json)
+		stelectl_print_json(response);
+	else
+		print(response);
+	json_decref(response);
+}
+
 const char *stelectl_text(const json_t *object, const char *member)
 {
 	const char *text = json_string_value(json_object_get(object, member));

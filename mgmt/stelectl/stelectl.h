@@ -84,6 +84,10 @@ int stelectl_end(int status, const struct stele_error *err);
 /* A response as --json prints it: without "ok". */
 void stelectl_print_json(json_t *response);
 
+/* Prints a response as it was asked for, in JSON or by `print`, and lets go of it. */
+void stelectl_show(const struct stelectl_common *common, json_t *response,
+		   void (*print)(const json_t *response));
+
 /* Members of a response; "" and 0 if there is none, so that an older server shows less. */
 const char *stelectl_text(const json_t *object, const char *member);
 json_int_t stelectl_number(const json_t *object, const char *member);

@@ -180,13 +180,8 @@ int stelectl_zones(int argc, char **argv)
 	json_t *list;
 	stelectl_choose(&common, STELECTL_DAEMON);
 	int status = show_list_zones(&common, 0, &list, &err);
-	if (status == 0) {
-		if (common.json)
-			stelectl_print_json(list);
-		else
-			show_zones(list);
-		json_decref(list);
-	}
+	if (status == 0)
+		stelectl_show(&common, list, show_zones);
 	return stelectl_end(status, &err);
 }
 

@@ -228,25 +228,16 @@ int stele_cmd_answer(int argc, char **argv)
 {
 	struct server server = {0};
 	answer_setup_begin(&server.setup);
-	for (;;) {
-		const char *value;
-		int exit_status;
-		int id = stele_cmd_next_option(&spec, argc, argv, &value, &exit_status);
-		if (id == STELE_CMD_END)
-			break;
+	const char *value;
+	int exit_status, id;
+	while ((id = answer_setup_next_option(&server.setup, &spec, argc, argv, &value,
+					      &exit_status)) != STELE_CMD_END) {
 		if (id == STELE_CMD_EXIT)
 			return exit_status;
-		if (id == OPTION_TCP) {
+		if (id == OPTION_TCP)
 			server.tcp = true;
-			continue;
-		}
-		if (id == OPTION_CHECK_STORE) {
+		else
 			server.check_dir = value;
-			continue;
-		}
-		exit_status = answer_setup_option(&server.setup, spec.name, id, value);
-		if (exit_status != 0)
-			return exit_status;
 	}
 	if (argc - optind != 1)
 		return stele_cmd_usage(spec.name, "expected one image");

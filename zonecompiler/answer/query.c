@@ -102,25 +102,17 @@ int stele_cmd_query(int argc, char **argv)
 	struct stele_question q = stele_question_default;
 	bool json = false;
 	answer_setup_begin(&setup);
-	for (;;) {
-		const char *value;
-		int exit_status;
-		int id = stele_cmd_next_option(&spec, argc, argv, &value, &exit_status);
-		if (id == STELE_CMD_END)
-			break;
+	const char *value;
+	int exit_status, id;
+	while ((id = answer_setup_next_option(&setup, &spec, argc, argv, &value, &exit_status)) !=
+	       STELE_CMD_END) {
 		if (id == STELE_CMD_EXIT)
 			return exit_status;
-		if (id == OPTION_JSON) {
-			json = true;
-			continue;
-		}
-		exit_status = answer_setup_option(&setup, spec.name, id, value);
-		if (exit_status != 0)
-			return exit_status;
+		json = true;
 	}
 	if (argc - optind < 2)
 		return stele_cmd_usage(spec.name, "expected an image and a name");
-	int exit_status = parse_operands(argc - optind - 1, argv + optind + 1, &q);
+	exit_status = parse_operands(argc - optind - 1, argv + optind + 1, &q);
 	if (exit_status != 0)
 		return exit_status;
 	struct stele_error err;

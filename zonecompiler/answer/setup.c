@@ -35,7 +35,8 @@ static int too_long(const char *command, const char *option, size_t max)
 	return stele_cmd_usage(command, "%s takes at most %zu bytes", option, max);
 }
 
-int answer_setup_option(struct answer_setup *setup, const char *command, int id, const char *value)
+/* 0, or the exit status after an error was printed. */
+static int apply(struct answer_setup *setup, const char *command, int id, const char *value)
 {
 	struct stele_answer_settings *settings = &setup->settings;
 	size_t len = strlen(value);
@@ -91,6 +92,19 @@ int answer_setup_option(struct answer_setup *setup, const char *command, int id,
 		return stele_cmd_usage(command, "unknown option");
 	}
 	return 0;
+}
+
+int answer_setup_next_option(struct answer_setup *setup, const struct stele_cmd_spec *spec,
+			     int argc, char **argv, const char **ret_value, int *ret_exit)
+{
+	for (;;) {
+		int id = stele_cmd_next_option(spec, argc, argv, ret_value, ret_exit);
+		if (id < ANSWER_OPTION_CLIENT)
+			return id;
+		*ret_exit = apply(setup, spec->name, id, *ret_value);
+		if (*ret_exit != 0)
+			return STELE_CMD_EXIT;
+	}
 }
 
 int answer_setup_open(struct answer_setup *setup, const char *path, struct stele_error *reterr)

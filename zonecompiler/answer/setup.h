@@ -46,8 +46,9 @@ enum {
 /* Defaults; the view is not open. */
 void answer_setup_begin(struct answer_setup *setup);
 
-/* Applies one option. 0, or the exit status after an error was printed. */
-int answer_setup_option(struct answer_setup *setup, const char *command, int id, const char *value);
+/* The next option of the command's own, as stele_cmd_next_option(); those of ANSWER_OPTIONS are applied. */
+int answer_setup_next_option(struct answer_setup *setup, const struct stele_cmd_spec *spec,
+			     int argc, char **argv, const char **ret_value, int *ret_exit);
 
 /* Opens the image and checks it, unless told not to. */
 int answer_setup_open(struct answer_setup *setup, const char *path, struct stele_error *reterr);
