@@ -47,11 +47,6 @@ void stele_writer_limit(struct stele_writer *writer, size_t max, size_t reserve)
 	writer->limit = limit > reserve ? limit - reserve : 0;
 }
 
-void stele_writer_flags(struct stele_writer *writer, uint16_t flags)
-{
-	stele_put_be16(writer->msg + 2, flags);
-}
-
 size_t stele_writer_end(struct stele_writer *writer)
 {
 	for (unsigned i = 0; i < STELE_RR_SECTION_CNT; i++)

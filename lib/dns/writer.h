@@ -95,9 +95,6 @@ struct stele_writer_mark stele_writer_mark(const struct stele_writer *writer);
 /* Takes back everything that was written since `mark` was taken, to keep an RRset whole, say. */
 void stele_writer_rollback(struct stele_writer *writer, const struct stele_writer_mark *mark);
 
-/* Sets flags and RCODE anew: bits that are known only at the end (STELE_FLAG_TC, AA). */
-void stele_writer_flags(struct stele_writer *writer, uint16_t flags);
-
 /* Puts the counts into the header and returns the length of the message. More may still follow. */
 size_t stele_writer_end(struct stele_writer *writer);
 

@@ -384,8 +384,6 @@ uint64_t stele_stats_kind_sum(const struct stele_stats_worker *worker, enum stel
 
 /* received - (answered + local + punted + dropped): 0 if every packet was counted exactly once. */
 int64_t stele_stats_balance(const struct stele_stats_worker *worker);
-/* The same for packets from the kernel. */
-int64_t stele_stats_return_balance(const struct stele_stats_worker *worker);
 
 /* The buckets of a histogram and how many there are. */
 const uint64_t *stele_stats_histogram(const struct stele_stats_worker *worker,

@@ -82,13 +82,6 @@ int64_t stele_stats_balance(const struct stele_stats_worker *worker)
 			 stele_stats_kind_sum(worker, STELE_KIND_DROPPED));
 }
 
-int64_t stele_stats_return_balance(const struct stele_stats_worker *worker)
-{
-	return (int64_t)(stele_stats_kind_sum(worker, STELE_KIND_RETURN_IN) -
-			 stele_stats_kind_sum(worker, STELE_KIND_RETURN_OUT) -
-			 stele_stats_kind_sum(worker, STELE_KIND_RETURN_LOST));
-}
-
 const uint64_t *stele_stats_histogram(const struct stele_stats_worker *worker,
 				      enum stele_histogram histogram, uint32_t *ret_cnt)
 {

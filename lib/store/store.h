@@ -172,9 +172,7 @@ int stele_store_changes(struct stele_store_read *read, uint64_t since,
 /*
  * The journal of a zone between two serials, oldest first: for each step the serials and a run of
  * removed and one of added records. The format of a run is: le16 owner_len | owner (whole name) |
- * le32 node_sz | node, repeated. NSEC3 owners included. STELE_E_NOTFOUND if no unbroken chain of
- * steps leads from `from_serial` to the zone's serial; no step at all if that is `from_serial`. A
- * step lives until `each` returns; what `each` returns is treated as with stele_store_changes.
+ * le32 node_sz | node, repeated. NSEC3 owners included.
  *
  * Only a change that raises the serial (RFC 1982) makes a step; any other breaks the chain, so that
  * nobody is told a difference that leads elsewhere. The journal is bounded by the size of the zone, at
@@ -186,13 +184,11 @@ struct stele_journal_step {
 	const uint8_t *removed, *added;
 	size_t removed_sz, added_sz;
 };
-int stele_store_journal(struct stele_store_read *read, uint32_t zone_id, uint32_t from_serial,
-			int (*each)(void *user, const struct stele_journal_step *step), void *user,
-			struct stele_error *reterr);
 
 /*
- * The same, step by step as the caller asks for them: for who hands a journal to a client as fast as
- * that takes it. `ret_sz` (may be NULL) gets the bytes of all runs, which say whether the zone as a whole
+ * Step by step as the caller asks for them, since it may hand them to a client as fast as that takes them.
+ * STELE_E_NOTFOUND if no unbroken chain of steps leads from `from_serial` to the zone's serial; no step at all if that
+ * is `from_serial`. `ret_sz` (may be NULL) gets the bytes of all runs, which say whether the zone as a whole
  * would be shorter (`data_sz`). Must be closed before the read ends.
  */
 struct stele_store_steps;

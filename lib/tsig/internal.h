@@ -10,18 +10,32 @@
 
 #include <openssl/evp.h>
 
+/* Those of RFC 8945 section 6. MD5 and GSS-TSIG are left out: the one is broken, the other no shared
+ * secret. */
+enum tsig_algorithm_number {
+	TSIG_HMAC_SHA1,
+	TSIG_HMAC_SHA224,
+	TSIG_HMAC_SHA256,
+	TSIG_HMAC_SHA256_128,
+	TSIG_HMAC_SHA384,
+	TSIG_HMAC_SHA384_192,
+	TSIG_HMAC_SHA512,
+	TSIG_HMAC_SHA512_256,
+	TSIG_ALGORITHM_CNT,
+};
+
 struct tsig_algorithm {
 	const char *text;   /* also its one label on the wire */
 	const char *digest; /* as OpenSSL calls it */
 	uint8_t mac_sz;     /* bytes of a whole MAC */
 };
 
-extern const struct tsig_algorithm tsig_algorithms[STELE_TSIG_ALGORITHM_CNT];
+extern const struct tsig_algorithm tsig_algorithms[TSIG_ALGORITHM_CNT];
 
 struct stele_tsig_key {
 	uint8_t name[STELE_NAME_MAX]; /* lower case */
 	uint8_t name_len;
-	uint8_t algorithm;         /* enum stele_tsig_algorithm */
+	uint8_t algorithm;         /* enum tsig_algorithm_number */
 	uint8_t mac_sz;            /* bytes of a whole MAC */
 	uint8_t mac_least;         /* bytes that we send, and the fewest that we accept */
 	EVP_MAC_CTX *begun;        /* has the secret and nothing else; is copied for each MAC */

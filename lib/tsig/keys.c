@@ -6,15 +6,15 @@
 
 #include <openssl/crypto.h>
 
-const struct tsig_algorithm tsig_algorithms[STELE_TSIG_ALGORITHM_CNT] = {
-	[STELE_TSIG_HMAC_SHA1] = {"hmac-sha1", "SHA1", 20},
-	[STELE_TSIG_HMAC_SHA224] = {"hmac-sha224", "SHA224", 28},
-	[STELE_TSIG_HMAC_SHA256] = {"hmac-sha256", "SHA256", 32},
-	[STELE_TSIG_HMAC_SHA256_128] = {"hmac-sha256-128", "SHA256", 16},
-	[STELE_TSIG_HMAC_SHA384] = {"hmac-sha384", "SHA384", 48},
-	[STELE_TSIG_HMAC_SHA384_192] = {"hmac-sha384-192", "SHA384", 24},
-	[STELE_TSIG_HMAC_SHA512] = {"hmac-sha512", "SHA512", 64},
-	[STELE_TSIG_HMAC_SHA512_256] = {"hmac-sha512-256", "SHA512", 32},
+const struct tsig_algorithm tsig_algorithms[TSIG_ALGORITHM_CNT] = {
+	[TSIG_HMAC_SHA1] = {"hmac-sha1", "SHA1", 20},
+	[TSIG_HMAC_SHA224] = {"hmac-sha224", "SHA224", 28},
+	[TSIG_HMAC_SHA256] = {"hmac-sha256", "SHA256", 32},
+	[TSIG_HMAC_SHA256_128] = {"hmac-sha256-128", "SHA256", 16},
+	[TSIG_HMAC_SHA384] = {"hmac-sha384", "SHA384", 48},
+	[TSIG_HMAC_SHA384_192] = {"hmac-sha384-192", "SHA384", 24},
+	[TSIG_HMAC_SHA512] = {"hmac-sha512", "SHA512", 64},
+	[TSIG_HMAC_SHA512_256] = {"hmac-sha512-256", "SHA512", 32},
 };
 
 int tsig_compare_names(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
@@ -91,25 +91,10 @@ const struct stele_tsig_key *stele_tsig_keys_find_text(const struct stele_tsig_k
 	return len > 0 ? stele_tsig_keys_find(keys, name, (size_t)len) : NULL;
 }
 
-size_t stele_tsig_keys_cnt(const struct stele_tsig_keys *keys)
-{
-	return keys != NULL ? keys->cnt : 0;
-}
-
 const uint8_t *stele_tsig_key_name(const struct stele_tsig_key *key, size_t *ret_len)
 {
 	*ret_len = key->name_len;
 	return key->name;
-}
-
-enum stele_tsig_algorithm stele_tsig_key_algorithm(const struct stele_tsig_key *key)
-{
-	return key->algorithm;
-}
-
-const char *stele_tsig_algorithm_text(enum stele_tsig_algorithm algorithm)
-{
-	return tsig_algorithms[algorithm].text;
 }
 
 size_t stele_tsig_key_room(const struct stele_tsig_key *key)

@@ -31,20 +31,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Names of RFC 8945 section 6. MD5 and GSS-TSIG are left out: the one is broken, the other no shared
- * secret. */
-enum stele_tsig_algorithm {
-	STELE_TSIG_HMAC_SHA1,
-	STELE_TSIG_HMAC_SHA224,
-	STELE_TSIG_HMAC_SHA256,
-	STELE_TSIG_HMAC_SHA256_128,
-	STELE_TSIG_HMAC_SHA384,
-	STELE_TSIG_HMAC_SHA384_192,
-	STELE_TSIG_HMAC_SHA512,
-	STELE_TSIG_HMAC_SHA512_256,
-	STELE_TSIG_ALGORITHM_CNT,
-};
-
 #define STELE_TSIG_MAC_MAX 64 /* bytes; of SHA-512 */
 
 /* Fewer could be guessed, and the other side would refuse them (RFC 8945 section 5.2.2.1). */
@@ -82,15 +68,8 @@ const struct stele_tsig_key *stele_tsig_keys_find(const struct stele_tsig_keys *
 const struct stele_tsig_key *stele_tsig_keys_find_text(const struct stele_tsig_keys *keys,
 						       const char *id);
 
-size_t stele_tsig_keys_cnt(const struct stele_tsig_keys *keys);
-
 /* The id in wire format, lower case; lives as long as the key. */
 const uint8_t *stele_tsig_key_name(const struct stele_tsig_key *key, size_t *ret_len);
-
-enum stele_tsig_algorithm stele_tsig_key_algorithm(const struct stele_tsig_key *key);
-
-/* "hmac-sha256" */
-const char *stele_tsig_algorithm_text(enum stele_tsig_algorithm algorithm);
 
 /* Bytes that a signature with this key adds to a message, so that a writer can leave them free. The same
  * holds for an answer with BADTIME, which is the longest. */

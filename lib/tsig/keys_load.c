@@ -97,8 +97,8 @@ static const char *const algorithm_words[] = {
 	"hmac-sha256-128", "hmac-sha384",     "hmac-sha384-192",
 	"hmac-sha512",     "hmac-sha512-256", NULL,
 };
-_Static_assert(sizeof(algorithm_words) / sizeof(algorithm_words[0]) == STELE_TSIG_ALGORITHM_CNT + 1,
-	       "a word for each of enum stele_tsig_algorithm");
+_Static_assert(sizeof(algorithm_words) / sizeof(algorithm_words[0]) == TSIG_ALGORITHM_CNT + 1,
+	       "a word for each of enum tsig_algorithm_number");
 
 static const struct stele_config_option key_options[] = {
 	{

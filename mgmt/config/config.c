@@ -453,12 +453,3 @@ void stele_mgmtd_config_release(const struct stele_mgmtd_config *config)
 	    atomic_fetch_sub_explicit(config->holder_cnt, 1, memory_order_acq_rel) == 1)
 		stele_config_free(config->owner);
 }
-
-const struct stele_template_config *
-stele_mgmtd_template_find(const struct stele_mgmtd_config *config, const char *id)
-{
-	for (size_t i = 0; i < config->templates.cnt; i++)
-		if (strcmp(config->templates.items[i].id, id) == 0)
-			return &config->templates.items[i];
-	return strcmp(config->default_template->id, id) == 0 ? config->default_template : NULL;
-}

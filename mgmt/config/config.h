@@ -241,10 +241,6 @@ int stele_mgmtd_config_load(const char *path, const struct stele_mgmtd_config **
 void stele_mgmtd_config_hold(const struct stele_mgmtd_config *config);
 void stele_mgmtd_config_release(const struct stele_mgmtd_config *config); /* NULL is fine */
 
-/* NULL if there is none of this id. */
-const struct stele_template_config *
-stele_mgmtd_template_find(const struct stele_mgmtd_config *config, const char *id);
-
 /* The options of a member of a catalog with these options, by its group; NULL: it has none. */
 const struct stele_template_config *
 stele_mgmtd_member_options(const struct stele_template_config *catalog, const char *group);

@@ -38,7 +38,6 @@ enum stele_client_fault {
 	STELE_CLIENT_CUT,         /* it broke off, or was silent or busy for too long */
 	STELE_CLIENT_UNTRUSTED,   /* a certificate or a signature is wrong */
 	STELE_CLIENT_CONTENT,     /* `message` did not want it */
-	STELE_CLIENT_LOCAL,       /* no memory, no sockets, a bad file */
 };
 
 /* Waiting for a connection and its handshake: less fails on bad days of a far network, more lets a

@@ -163,7 +163,6 @@ static void exercise_keys(const uint8_t *data, size_t size)
 		const uint8_t *name = stele_tsig_key_name(key, &len);
 		require(len == 3 && memcmp(name, "\1a", 3) == 0);
 		require(stele_tsig_key_room(key) >= STELE_TSIG_MAC_MIN);
-		require(stele_tsig_key_algorithm(key) < STELE_TSIG_ALGORITHM_CNT);
 	}
 	stele_tsig_keys_unref(keys);
 }

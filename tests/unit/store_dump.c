@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/store_dump.h"
 
+#include "tests/unit/journal.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,14 +27,13 @@ static int add_change(void *user, const struct stele_change *change)
 	return 0;
 }
 
-static int add_step(void *user, const struct stele_journal_step *step)
+static void add_step(void *user, const struct stele_journal_step *step)
 {
 	add(user, &step->from_serial, 4);
 	add(user, &step->to_serial, 4);
 	add(user, step->removed, step->removed_sz);
 	add(user, "|", 1);
 	add(user, step->added, step->added_sz);
-	return 0;
 }
 
 struct dump dump_read(struct stele_store_read *read, uint64_t since, uint32_t from_serial)
@@ -60,7 +61,7 @@ struct dump dump_read(struct stele_store_read *read, uint64_t since, uint32_t fr
 			}
 			stele_store_cursor_close(cursor);
 		}
-		int status = stele_store_journal(read, z->id, from_serial, add_step, &dump, &err);
+		int status = journal_walk(read, z->id, from_serial, add_step, &dump, &err);
 		add(&dump, &status, sizeof(status));
 	}
 	free(infos);

@@ -278,8 +278,6 @@ static void test_write(void **state)
 				       expected);
 	assert_int_equal(stele_writer_end(&writer), expected_len);
 	assert_memory_equal(buffer, expected, expected_len);
-	stele_writer_flags(&writer, STELE_FLAG_TC);
-	assert_int_equal(stele_get_be16(buffer + 2), STELE_FLAG_TC);
 
 	/* The same writer again knows nothing of what was. */
 	stele_writer_begin(&writer, 1, 0);

@@ -609,7 +609,7 @@ static void soa_replies(void **state)
 	assert_false(reply.has_soa);
 	/* A FORMERR without the question. */
 	open_message(0);
-	stele_writer_flags(&writer, STELE_FLAG_QR | STELE_RCODE_FORMERR);
+	stele_put_be16(message + 2, STELE_FLAG_QR | STELE_RCODE_FORMERR);
 	assert_int_equal(read_reply(&reply), 0);
 	assert_int_equal(reply.rcode, STELE_RCODE_FORMERR);
 	open_message(0);

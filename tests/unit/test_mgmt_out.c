@@ -146,7 +146,7 @@ static void test_expire(void **state)
 	(void)state;
 	struct stele_managed_zone *zone = stele_zones_find(host.daemon.zones, apex);
 	stele_zones_set_options(host.daemon.zones, zone, host.daemon.config,
-				stele_mgmtd_template_find(host.daemon.config, "sec"));
+				&host.daemon.config->templates.items[1]);
 	zone->expires_at = time(NULL) + 1000;
 	struct hosted_request *h =
 		ask(STELE_TCP, "192.0.2.200", NULL, apex, sizeof(apex), STELE_TYPE_AXFR, 0, true);

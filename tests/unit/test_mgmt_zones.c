@@ -41,13 +41,22 @@ static struct stele_zones *new_zones(void)
 	return zones;
 }
 
+static const struct stele_template_config *template_of(const struct stele_mgmtd_config *config,
+						       const char *id)
+{
+	for (size_t i = 0; i < config->templates.cnt; i++)
+		if (strcmp(config->templates.items[i].id, id) == 0)
+			return &config->templates.items[i];
+	assert_string_equal(config->default_template->id, id);
+	return config->default_template;
+}
+
 static struct stele_managed_zone *add(struct stele_zones *zones, const char *name,
 				      const struct stele_mgmtd_config *config, const char *template)
 {
 	struct stele_managed_zone *zone;
 	struct stele_error err;
-	const struct stele_template_config *options = stele_mgmtd_template_find(config, template);
-	assert_non_null(options);
+	const struct stele_template_config *options = template_of(config, template);
 	if (stele_zones_add(zones, wire(name), config, options, &zone, &err) < 0)
 		fail_msg("%s", err.text);
 	return zone;
@@ -294,8 +303,7 @@ static void test_threads(void **state)
 			stele_zones_remove(zones, zone);
 			zone = NULL;
 		} else {
-			stele_zones_set_options(zones, zone, next,
-						stele_mgmtd_template_find(next, "b"));
+			stele_zones_set_options(zones, zone, next, template_of(next, "b"));
 		}
 		stele_mgmtd_config_release(next);
 	}

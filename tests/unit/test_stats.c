@@ -321,7 +321,9 @@ static void test_counting(void **state)
 	assert_int_equal(stele_stats_kind_sum(&s.workers[0], STELE_KIND_ANSWERED), 5);
 	/* A packet of which nobody knows what became of it, and one lost on the way out. */
 	assert_int_equal(stele_stats_balance(&s.workers[1]), 1);
-	assert_int_equal(stele_stats_return_balance(&s.workers[1]), 1);
+	assert_int_equal(stele_stats_kind_sum(&s.workers[1], STELE_KIND_RETURN_IN), 4);
+	assert_int_equal(stele_stats_kind_sum(&s.workers[1], STELE_KIND_RETURN_OUT), 3);
+	assert_int_equal(stele_stats_kind_sum(&s.workers[1], STELE_KIND_RETURN_LOST), 0);
 	stele_stats_add(&s.workers[1], STELE_STAT_DROP_FRAGMENT, 2);
 	assert_int_equal(stele_stats_balance(&s.workers[1]), -1);
 

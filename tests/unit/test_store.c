@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the store holds: order, sizes, differences, changes, journals. */
+#include "tests/unit/journal.h"
 #include "tests/unit/store_model.h"
 
 #include "lib/base/bytes.h"
@@ -283,12 +284,11 @@ static void expect_changes(struct fixture *f, uint64_t since, const char *expect
 	stele_store_read_end(read);
 }
 
-static int see_step(void *user, const struct stele_journal_step *step)
+static void see_step(void *user, const struct stele_journal_step *step)
 {
 	struct seen *seen = user;
 	seen->len += (size_t)snprintf(seen->text + seen->len, sizeof(seen->text) - seen->len,
 				      "%u-%u ", step->from_serial, step->to_serial);
-	return 0;
 }
 
 static void expect_steps(struct fixture *f, uint32_t zone_id, uint32_t from, const char *expected)
@@ -296,7 +296,7 @@ static void expect_steps(struct fixture *f, uint32_t zone_id, uint32_t from, con
 	struct stele_store_read *read;
 	struct seen seen = {.len = 0};
 	ok(f, stele_store_read_begin(f->store, &read, &f->err));
-	int status = stele_store_journal(read, zone_id, from, see_step, &seen, &f->err);
+	int status = journal_walk(read, zone_id, from, see_step, &seen, &f->err);
 	stele_store_read_end(read);
 	if (expected == NULL) {
 		assert_int_equal(status, STELE_E_NOTFOUND);

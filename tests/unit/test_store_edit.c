@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Edits of a zone: the same as replacing it; nests; flags; reading inside a write. */
+#include "tests/unit/journal.h"
 #include "tests/unit/store_dump.h"
 #include "tests/unit/store_model.h"
 #include "tests/unit/two_stores.h"
@@ -183,11 +184,10 @@ static void test_edit_is_replacement(void **state)
 	model_free(&old);
 }
 
-static int count_step(void *user, const struct stele_journal_step *step)
+static void count_step(void *user, const struct stele_journal_step *step)
 {
 	(void)step;
 	++*(unsigned *)user;
-	return 0;
 }
 
 static void test_steps_of_one_write(void **state)
@@ -213,14 +213,14 @@ static void test_steps_of_one_write(void **state)
 	}
 	/* Inside the write already, and of course behind it. */
 	unsigned cnt = 0;
-	two_stores_ok(f, stele_store_journal(stele_store_write_view(write), info.id, 1, count_step,
-					     &cnt, &f->err));
+	two_stores_ok(f, journal_walk(stele_store_write_view(write), info.id, 1, count_step, &cnt,
+				      &f->err));
 	assert_int_equal(cnt, 3);
 	commit(f, write);
 	struct stele_store_read *read;
 	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
 	cnt = 0;
-	two_stores_ok(f, stele_store_journal(read, info.id, 2, count_step, &cnt, &f->err));
+	two_stores_ok(f, journal_walk(read, info.id, 2, count_step, &cnt, &f->err));
 	assert_int_equal(cnt, 2);
 	assert_int_equal(stele_store_generation(read), 2);
 	stele_store_read_end(read);
@@ -520,7 +520,7 @@ static void test_expired(void **state)
 	assert_int_equal(info_of(f, apex).flags, 0);
 	expect_changes(f, "node 1 0,");
 	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
-	two_stores_ok(f, stele_store_journal(read, 1, 1, count_step, &cnt, &f->err));
+	two_stores_ok(f, journal_walk(read, 1, 1, count_step, &cnt, &f->err));
 	assert_int_equal(cnt, 1);
 	stele_store_read_end(read);
 	set_expired(f, apex, true);
@@ -566,8 +566,7 @@ static void test_stub(void **state)
 	struct stele_store_read *read;
 	unsigned cnt = 0;
 	two_stores_ok(f, stele_store_read_begin(f->store, &read, &f->err));
-	assert_int_equal(stele_store_journal(read, 1, 0, count_step, &cnt, &f->err),
-			 STELE_E_NOTFOUND);
+	assert_int_equal(journal_walk(read, 1, 0, count_step, &cnt, &f->err), STELE_E_NOTFOUND);
 	stele_store_read_end(read);
 	model_free(&model);
 }

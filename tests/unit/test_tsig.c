@@ -445,12 +445,13 @@ static void test_find(void **state)
 	(void)state;
 	uint8_t name[STELE_NAME_MAX];
 	size_t len;
-	assert_int_equal(stele_tsig_keys_cnt(keys), ID_CNT);
-	assert_int_equal(stele_tsig_keys_cnt(NULL), 0);
 	const struct stele_tsig_key *key = key_named(keys, "k2.EXAMPLE.");
-	assert_int_equal(stele_tsig_key_algorithm(key), STELE_TSIG_HMAC_SHA256);
-	assert_string_equal(stele_tsig_algorithm_text(stele_tsig_key_algorithm(key)),
-			    "hmac-sha256");
+	/* What a signature with it says. */
+	uint8_t msg[512];
+	struct stele_tsig client;
+	size_t msg_len = make_request(key, msg, sizeof(msg), NOW, &client);
+	assert_non_null(memmem(msg, msg_len, "\13hmac-sha256", 13));
+	stele_tsig_end(&client);
 	assert_memory_equal(stele_tsig_key_name(key, &len), "\2k2\7example", 12);
 	assert_int_equal(len, 12);
 	len = (size_t)stele_name_from_text("K2.Example", 10, name);
@@ -464,7 +465,6 @@ static void test_find(void **state)
 	assert_null(stele_tsig_keys_ref(NULL));
 	stele_tsig_keys_unref(NULL);
 	struct stele_tsig_keys *none = load("keys: []");
-	assert_int_equal(stele_tsig_keys_cnt(none), 0);
 	assert_null(stele_tsig_keys_find_text(none, "k0"));
 	stele_tsig_keys_unref(none);
 }
@@ -540,7 +540,8 @@ static void test_permission(void **state)
 		assert_int_equal(fchmod(fd, cases[i].mode), 0);
 		assert_int_equal(stele_tsig_keys_load(path, &loaded, &err), cases[i].status);
 		if (cases[i].status == 0) {
-			assert_int_equal(stele_tsig_keys_cnt(loaded), ID_CNT);
+			for (size_t k = 0; k < ID_CNT; k++)
+				key_named(loaded, ids[k]);
 			stele_tsig_keys_unref(loaded);
 		} else {
 			assert_non_null(strstr(err.text, "lets others in"));
