@@ -102,17 +102,4 @@ bool config_read_value(struct stele_config *config, const struct stele_config_op
 /* The bounds that hold where the table has none. */
 uint64_t config_max(const struct stele_config_option *option);
 
-/* Prints a size or a duration in the largest unit that is exact: 4096 as "4K". */
-#define CONFIG_AMOUNT_MAX 24
-const char *config_amount(enum stele_config_type type, uint64_t value,
-			  char amount[CONFIG_AMOUNT_MAX]);
-
-/* ---- tables (load.c) ---- */
-
-/* Reads `node` (NULL: nothing is given) as the map that `options` describe to `base`. `mark` is the
- * place of what was not given, `what` says in messages what is read. */
-void config_read_map(struct stele_config *config, const char *what,
-		     const struct stele_config_option *options, const struct config_node *node,
-		     struct config_mark mark, void *base, size_t base_sz);
-
 #endif

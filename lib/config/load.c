@@ -57,6 +57,12 @@ static void read_pairs(struct stele_config *config, const struct stele_config_op
 		config_tell(config, node->mark, "%s %s", option->name, err.text);
 }
 
+/* Reads `node` (NULL: nothing is given) as the map that `options` describe to `base`. `mark` is the
+ * place of what was not given, `what` says in messages what is read. */
+static void read_map(struct stele_config *config, const char *what,
+		     const struct stele_config_option *options, const struct config_node *node,
+		     struct config_mark mark, void *base, size_t base_sz);
+
 /* ---- lists ---- */
 
 static bool is_equal(const struct stele_config_option *option, const void *a, const void *b)
@@ -130,8 +136,8 @@ static void read_list(struct stele_config *config, const struct stele_config_opt
 	uint8_t *item = items;
 	for (const struct config_node *child = node->first; child != NULL; child = child->next) {
 		if (option->type == STELE_CONFIG_MAP) {
-			config_read_map(config, what, option->options, child, child->mark, item,
-					option->elem_sz);
+			read_map(config, what, option->options, child, child->mark, item,
+				 option->elem_sz);
 		} else {
 			config_place(config, item, 0, child->mark);
 			sound &= config_read_value(config, option, child, what, item);
@@ -152,8 +158,8 @@ static void read_option(struct stele_config *config, const struct stele_config_o
 	if ((option->flags & STELE_CONFIG_IS_LIST) != 0)
 		read_list(config, option, node, field);
 	else if (option->type == STELE_CONFIG_MAP)
-		config_read_map(config, option->name, option->options, node, node->mark, field,
-				option->elem_sz);
+		read_map(config, option->name, option->options, node, node->mark, field,
+			 option->elem_sz);
 	else if (option->type == STELE_CONFIG_PAIRS)
 		read_pairs(config, option, node, field);
 	else
@@ -178,8 +184,7 @@ static void read_absent(struct stele_config *config, const struct stele_config_o
 			    is_list ? "a list of: " : "", config_expected(option, expected));
 	} else if (option->type == STELE_CONFIG_MAP &&
 		   (option->flags & STELE_CONFIG_IS_LIST) == 0) {
-		config_read_map(config, option->name, option->options, NULL, mark, field,
-				option->elem_sz);
+		read_map(config, option->name, option->options, NULL, mark, field, option->elem_sz);
 	} else if (option->def != NULL) {
 		struct config_node *node =
 			config_yaml_parse(config, option->def, strlen(option->def));
@@ -190,7 +195,7 @@ static void read_absent(struct stele_config *config, const struct stele_config_o
 	}
 }
 
-void config_read_map(struct stele_config *config, const char *what,
+static void read_map(struct stele_config *config, const char *what,
 		     const struct stele_config_option *options, const struct config_node *node,
 		     struct config_mark mark, void *base, size_t base_sz)
 {
@@ -274,8 +279,8 @@ int stele_config_parse(const char *name, const void *text, size_t text_sz,
 	} else if (!config->no_memory) {
 		const struct config_node *node = config_yaml_parse(config, text, text_sz);
 		if (node != NULL)
-			config_read_map(config, "the file", schema->options, node, node->mark,
-					config->root, schema->root_sz);
+			read_map(config, "the file", schema->options, node, node->mark,
+				 config->root, schema->root_sz);
 	}
 	if (config->faults.cnt == 0 && !config->no_memory && schema->finish != NULL)
 		schema->finish(config, config->root);
@@ -368,6 +373,5 @@ void *stele_config_alloc(struct stele_config *config, size_t sz)
 void stele_config_defaults(struct stele_config *config, const struct stele_config_option *options,
 			   void *base, size_t base_sz)
 {
-	config_read_map(config, "a default", options, NULL, (struct config_mark){1, 1}, base,
-			base_sz);
+	read_map(config, "a default", options, NULL, (struct config_mark){1, 1}, base, base_sz);
 }

@@ -43,14 +43,15 @@ static const struct unit *units_of(enum stele_config_type type)
 	}
 }
 
-const char *config_amount(enum stele_config_type type, uint64_t value,
-			  char amount[CONFIG_AMOUNT_MAX])
+/* Prints a size or a duration in the largest unit that is exact: 4096 as "4K". */
+#define AMOUNT_MAX 24
+static const char *amount_text(enum stele_config_type type, uint64_t value, char amount[AMOUNT_MAX])
 {
 	const struct unit *unit = units_of(type), *best = unit;
 	for (; unit->name != NULL; unit++)
 		if (value > 0 && value % unit->factor == 0)
 			best = unit;
-	snprintf(amount, CONFIG_AMOUNT_MAX, "%llu%s", (unsigned long long)(value / best->factor),
+	snprintf(amount, AMOUNT_MAX, "%llu%s", (unsigned long long)(value / best->factor),
 		 best->name);
 	return amount;
 }
@@ -97,9 +98,9 @@ uint64_t config_max(const struct stele_config_option *option)
 const char *config_expected(const struct stele_config_option *option,
 			    char expected[CONFIG_EXPECTED_MAX])
 {
-	char low[CONFIG_AMOUNT_MAX], high[CONFIG_AMOUNT_MAX];
-	config_amount(option->type, option->min, low);
-	config_amount(option->type, config_max(option), high);
+	char low[AMOUNT_MAX], high[AMOUNT_MAX];
+	amount_text(option->type, option->min, low);
+	amount_text(option->type, config_max(option), high);
 	const char *unit = option->unit != NULL ? option->unit : "";
 	size_t n = 0;
 

@@ -171,10 +171,6 @@ struct stele_stats_zone_row *stele_stats_zone_rows(struct stele_stats *stats, ui
 
 void stele_stats_global_add(struct stele_stats *stats, enum stele_global global, uint64_t n)
 {
-	stele_stats_global_set(stats, global, stats->header->globals[global] + n);
-}
-
-void stele_stats_global_set(struct stele_stats *stats, enum stele_global global, uint64_t value)
-{
-	__atomic_store_n(&stats->header->globals[global], value, __ATOMIC_RELAXED);
+	uint64_t *value = &stats->header->globals[global];
+	__atomic_store_n(value, *value + n, __ATOMIC_RELAXED);
 }

@@ -259,7 +259,6 @@ struct stele_stats_zone_row *stele_stats_zone_rows(struct stele_stats *stats, ui
 
 /* Control thread only. */
 void stele_stats_global_add(struct stele_stats *stats, enum stele_global global, uint64_t n);
-void stele_stats_global_set(struct stele_stats *stats, enum stele_global global, uint64_t value);
 
 /* ---- zones and their slots: control thread ---- */
 

@@ -38,9 +38,6 @@ int mgmtd_check_groups(const void *value, struct stele_error *reterr);
 
 /* ---- resolve.c: all of them tell a fault where something is not there ---- */
 
-/* `text` as a name in wire format, lower case; NULL if memory is out. It has passed mgmtd_check_name. */
-const uint8_t *mgmtd_wire(struct stele_config *config, const char *text);
-
 /* Ids that stand in their list twice, names in wire format, and everything that templates refer to
  * but zones. */
 void mgmtd_resolve(struct stele_config *config, struct stele_mgmtd_config *root);

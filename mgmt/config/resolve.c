@@ -12,7 +12,8 @@
 
 /* ---- names ---- */
 
-const uint8_t *mgmtd_wire(struct stele_config *config, const char *text)
+/* `text` as a name in wire format, lower case; NULL if memory is out. It has passed mgmtd_check_name. */
+static const uint8_t *wire(struct stele_config *config, const char *text)
 {
 	uint8_t name[STELE_NAME_MAX];
 	int len = stele_name_from_text(text, strlen(text), name);
@@ -27,7 +28,7 @@ static const uint8_t *const *wires(struct stele_config *config, const char *cons
 {
 	const uint8_t **names = stele_config_alloc(config, cnt * sizeof(*names));
 	for (size_t i = 0; names != NULL && i < cnt; i++)
-		names[i] = mgmtd_wire(config, texts[i]);
+		names[i] = wire(config, texts[i]);
 	return names;
 }
 
@@ -36,7 +37,7 @@ static void resolve_rule(struct stele_config *config, struct stele_update_rule_c
 	rule->key_names.items = wires(config, rule->keys.items, rule->keys.cnt);
 	rule->key_names.cnt = rule->keys.cnt;
 	if (rule->name != NULL)
-		rule->match_name = mgmtd_wire(config, rule->name);
+		rule->match_name = wire(config, rule->name);
 	uint16_t *codes = stele_config_alloc(config, rule->types.cnt * sizeof(*codes));
 	for (size_t i = 0; codes != NULL && i < rule->types.cnt; i++)
 		codes[i] = (uint16_t)stele_rrtype_from_text(rule->types.items[i],
@@ -189,7 +190,7 @@ void mgmtd_resolve(struct stele_config *config, struct stele_mgmtd_config *root)
 	for (size_t i = 0; i < root->remotes.cnt; i++) {
 		struct stele_remote_config *remote = FILL(&root->remotes, i);
 		if (remote->key != NULL)
-			remote->key_name = mgmtd_wire(config, remote->key);
+			remote->key_name = wire(config, remote->key);
 		remote->connect_port = remote->port != 0   ? remote->port :
 				       remote->tls.enabled ? 853 :
 							     53;
@@ -292,7 +293,7 @@ static void resolve_producers(struct stele_config *config, struct stele_mgmtd_co
 	for (size_t i = 0; i < root->templates.cnt; i++) {
 		struct stele_template_config *template = FILL(&root->templates, i);
 		const uint8_t *apex = template->catalog_zone != NULL ?
-					      mgmtd_wire(config, template->catalog_zone) :
+					      wire(config, template->catalog_zone) :
 					      NULL;
 		if (apex == NULL)
 			continue;

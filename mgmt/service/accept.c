@@ -37,7 +37,8 @@ static void turn_away(int fd)
 	close(fd);
 }
 
-bool accept_evict(struct worker *worker)
+/* Closes the connection that has been quiet for the longest. False if there is none. */
+static bool evict(struct worker *worker)
 {
 	struct connection *a = worker->partial.first, *b = worker->quiet.first;
 	struct connection *oldest = !a || (b && b->since_ns < a->since_ns) ? b : a;
@@ -56,7 +57,7 @@ static bool make_room(struct worker *worker)
 	uint32_t max = worker->settings->limits.connections;
 
 	if (atomic_fetch_add_explicit(&service->connection_cnt, 1, memory_order_relaxed) < max ||
-	    accept_evict(worker))
+	    evict(worker))
 		return true;
 	/* All that there are belong to other loops. */
 	atomic_fetch_sub_explicit(&service->connection_cnt, 1, memory_order_relaxed);
@@ -117,7 +118,7 @@ void accept_ready(evutil_socket_t fd, short what, void *user)
 			return;
 		case EMFILE:
 		case ENFILE:
-			if (accept_evict(listener->worker))
+			if (evict(listener->worker))
 				continue;
 			pause_accepting(listener->worker);
 			return;

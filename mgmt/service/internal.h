@@ -163,9 +163,6 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
  * fine. */
 void worker_end(struct worker *worker);
 
-/* The image to answer from now; NULL: none yet. Good until the loop goes on. */
-const struct stele_view *worker_view(struct worker *worker);
-
 /*
  * Answers a batch by the image, or queries with SERVFAIL where there is none. As
  * stele_answer_batch(); the settings are those of the transport.
@@ -223,8 +220,6 @@ void udp_send(struct listener *listener, const struct udp_route *route, uint8_t 
 /* ---- accept.c ---- */
 
 void accept_ready(evutil_socket_t fd, short what, void *listener);
-/* Closes the connection that has been quiet for the longest. False if there is none. */
-bool accept_evict(struct worker *worker);
 
 /* ---- connection.c ---- */
 

@@ -12,7 +12,8 @@
  * yet. */
 #define TICK_US 200000
 
-const struct stele_view *worker_view(struct worker *worker)
+/* The image to answer from now; NULL: none yet. Good until the loop goes on. */
+static const struct stele_view *current_view(struct worker *worker)
 {
 	struct stele_images *images = worker->service->images;
 	uint64_t version = stele_images_version(images);
@@ -32,7 +33,7 @@ void worker_answer(struct worker *worker, enum stele_transport transport,
 	const struct stele_answer_settings *settings =
 		transport == STELE_UDP ? &worker->udp_answers :
 					 &worker->settings->answers[transport];
-	const struct stele_view *view = worker_view(worker);
+	const struct stele_view *view = current_view(worker);
 	struct stele_answer_settings not_ready;
 
 	if (!view) {
@@ -52,7 +53,7 @@ static void on_tick(evutil_socket_t fd, short what, void *user)
 
 	(void)fd;
 	(void)what;
-	worker_view(worker); /* lets go of one that is replaced */
+	current_view(worker); /* lets go of one that is replaced */
 	connection_expire(worker, stele_clock_ns());
 	if (!worker->accept_paused)
 		return;

@@ -46,8 +46,4 @@ int stele_update_permitted(const struct stele_update *update,
 			   const struct stele_update_grant *grant, struct stele_zone_edit *edit,
 			   struct stele_error *reterr);
 
-/* The same for one owner and one type, whatever the zone holds. `owner` in lower case. */
-bool stele_update_grant_covers(const struct stele_update_grant *grant, const uint8_t *owner,
-			       size_t owner_len, uint16_t type);
-
 #endif

@@ -73,8 +73,9 @@ static bool fits_name(const struct stele_update_rule_config *rule, const uint8_t
 	return false;
 }
 
-bool stele_update_grant_covers(const struct stele_update_grant *grant, const uint8_t *owner,
-			       size_t owner_len, uint16_t type)
+/* Whether an owner (lower case) and a type are granted, whatever the zone holds. */
+static bool covers(const struct stele_update_grant *grant, const uint8_t *owner, size_t owner_len,
+		   uint16_t type)
 {
 	if (grant->policy == NULL)
 		return true;
@@ -103,14 +104,14 @@ static int covers_all(const struct stele_update *update, const struct stele_upda
 	struct stele_node_rrset rrset;
 	int status = stele_zone_edit_node(edit, rr->lower, &node, &node_sz, reterr);
 	if (status == STELE_E_NOTFOUND)
-		return stele_update_grant_covers(grant, rr->lower, rr->owner_len, STELE_TYPE_TXT);
+		return covers(grant, rr->lower, rr->owner_len, STELE_TYPE_TXT);
 	if (status != 0)
 		return status;
 	while (stele_node_next(node, node_sz, &at, &rrset)) {
 		if (rrset.type == STELE_TYPE_NSEC || rrset.rr_cnt == 0 ||
 		    (is_apex && (rrset.type == STELE_TYPE_SOA || rrset.type == STELE_TYPE_NS)))
 			continue;
-		if (!stele_update_grant_covers(grant, rr->lower, rr->owner_len, rrset.type))
+		if (!covers(grant, rr->lower, rr->owner_len, rrset.type))
 			return 0;
 	}
 	return 1;
@@ -126,8 +127,7 @@ int stele_update_permitted(const struct stele_update *update,
 		const struct stele_update_rr *rr = &update->updates[i];
 		int permitted = rr->type == STELE_TYPE_ANY ?
 					covers_all(update, grant, edit, rr, reterr) :
-					stele_update_grant_covers(grant, rr->lower, rr->owner_len,
-								  rr->type);
+					covers(grant, rr->lower, rr->owner_len, rr->type);
 		if (permitted != 1)
 			return permitted;
 	}

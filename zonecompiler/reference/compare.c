@@ -169,8 +169,15 @@ static void compare_section(const struct stele_message *message, unsigned sectio
 	free(found.rrs);
 }
 
-int reference_compare(const struct stele_message *reply, const struct reference_reply *expected,
-		      size_t limit, struct stele_error *reterr)
+/*
+ * Compares a reply with what is expected: rcode, AA and the three sections as sets, names without
+ * regard to case. A truncated reply is not looked at; additional records that are not required may
+ * be missing where they would not fit into `limit` bytes. Returns 0, or STELE_E_INPUT with all
+ * differences in `reterr`, one a line.
+ */
+static int compare_replies(const struct stele_message *reply,
+			   const struct reference_reply *expected, size_t limit,
+			   struct stele_error *reterr)
 {
 	struct diff diff = {.len = 0};
 	unsigned rcode = reply->flags & STELE_FLAG_RCODE;
@@ -250,7 +257,7 @@ int reference_check(const struct reference_check *check, const uint8_t *query, s
 	status = reference_answer(check->read, &question, &expected, reterr);
 	if (status != 0)
 		goto done;
-	status = reference_compare(&replied, &expected, limit, &fault);
+	status = compare_replies(&replied, &expected, limit, &fault);
 	if (status != 0)
 		stele_fail(reterr, status, "%s %s%s: the reply differs from the store\n%s", name,
 			   type, question.dnssec_ok ? " +dnssec" : "", fault.text);

@@ -62,16 +62,7 @@ int reference_answer(struct stele_store_read *read, const struct reference_quest
 void reference_reply_free(struct reference_reply *reply);
 
 /*
- * Compares a reply with what is expected: rcode, AA and the three sections as sets, names without
- * regard to case. A truncated reply is not looked at; additional records that are not required may
- * be missing where they would not fit into `limit` bytes. Returns 0, or STELE_E_INPUT with all
- * differences in `reterr`, one a line.
- */
-int reference_compare(const struct stele_message *reply, const struct reference_reply *expected,
-		      size_t limit, struct stele_error *reterr);
-
-/*
- * Both steps for a query as it came and the reply that was made, `reply_len` bytes. Queries that are
+ * Answers a query as it came by the rules, and compares the reply that was made, `reply_len` bytes. Queries that are
  * none for a zone (malformed, another class or opcode, CHAOS) are not looked at.
  */
 struct reference_check {
