@@ -35,6 +35,7 @@ static const struct stele_cmd_spec spec = {
 		"Carves the answers of all zones of the store and writes them as an image. Without --seed\n"
 		"the secret seed of its hashes is random, as it has to be where strangers ask.",
 	.options = options,
+	.many = 'z',
 };
 
 struct arguments {

@@ -303,10 +303,6 @@ int stele_cmd_import(int argc, char **argv)
 	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &exit_status)) >= 0) {
 		if (id == 's')
 			arguments.store = value;
-		else if (id == 'z' && arguments.zone != NULL)
-			return stele_cmd_usage("import",
-					       "--zone is given twice (expected one zone, or "
-					       "--zone-list)");
 		else if (id == 'z')
 			arguments.zone = value;
 		else if (id == 'l')

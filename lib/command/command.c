@@ -59,10 +59,23 @@ static void print_help(const struct stele_cmd_spec *spec)
 	printf("  %-24s %s\n", "    --version", "print the version and exit");
 }
 
+/* The name of an option that was there already; NULL if it was not. Which of two is meant, nobody can tell. */
+static const char *given_twice(const struct stele_cmd_spec *spec, int id)
+{
+	static bool given[OPTIONS_MAX];
+	size_t i = 0;
+	while (spec->options[i].id != id)
+		i++;
+	bool twice = given[i];
+	given[i] = id != spec->many;
+	return twice ? spec->options[i].name : NULL;
+}
+
 int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **argv,
 			  const char **ret_value, int *ret_exit)
 {
 	enum { ID_HELP = 256, ID_VERSION };
+	const char *name;
 	struct option longs[OPTIONS_MAX + 3] = {0};
 	char shorts[2 * OPTIONS_MAX + 2] = ":";
 	size_t cnt = 0, shorts_len = 1;
@@ -106,6 +119,11 @@ int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **ar
 			*ret_exit = stele_cmd_usage(spec->name, "unknown option -%c", optopt);
 		return STELE_CMD_EXIT;
 	default:
+		name = given_twice(spec, id);
+		if (name != NULL) {
+			*ret_exit = stele_cmd_usage(spec->name, "--%s is given twice", name);
+			return STELE_CMD_EXIT;
+		}
 		*ret_value = optarg != NULL ? optarg : "";
 		return id;
 	}

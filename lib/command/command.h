@@ -47,6 +47,7 @@ struct stele_cmd_spec {
 	const char *synopsis; /* what follows the name: "--store DIR [--zone NAME] FILE..." */
 	const char *about;    /* one or more lines for --help */
 	const struct stele_cmd_option *options;
+	int many; /* id of the option that may stand more than once, 0: none; any other is refused then */
 };
 
 enum {
@@ -57,7 +58,8 @@ enum {
 /*
  * The next option of a command line: its id, STELE_CMD_END or STELE_CMD_EXIT. `*ret_value` gets the
  * argument (empty if the option has none), `*ret_exit` the exit status for STELE_CMD_EXIT. Operands
- * may stand between options; `--` ends the options. Ids are 1 … 255; a table has at most 30 options.
+ * may stand between options; `--` ends the options. Ids are 1 … 255; a table has at most 30 options. Once a process:
+ * getopt() has a state, and what was given already is remembered.
  */
 int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **argv,
 			  const char **ret_value, int *ret_exit);

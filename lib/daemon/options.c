@@ -8,6 +8,14 @@
 
 enum { OPTION_CHECK = 256, OPTION_VERSION };
 
+static int is_twice(const char *program, int option)
+{
+	const char *name = option == 'c' ? "config" : option == 'v' ? "verbose" : "check";
+
+	fprintf(stderr, "%s: --%s is given twice\ntry '%s --help'\n", program, name, program);
+	return 2;
+}
+
 int stele_daemon_options_read(const char *program, const char *usage, int argc, char **argv,
 			      struct stele_daemon_options *ret_options)
 {
@@ -22,6 +30,9 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 	struct stele_daemon_options options = {0};
 
 	for (int option; (option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1;) {
+		if ((option == 'c' && options.config != NULL) ||
+		    (option == 'v' && options.verbose) || (option == OPTION_CHECK && options.check))
+			return is_twice(program, option);
 		switch (option) {
 		case 'c':
 			options.config = optarg;

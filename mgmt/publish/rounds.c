@@ -241,7 +241,6 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 		publisher->compiler, "build",  "--store", publisher->store, "-o",
 		publisher->image,    "--json", NULL};
 	const char *const verify[] = {publisher->compiler, "verify", publisher->image, NULL};
-	/* The last option twice is the last option. */
 	const char *const update[] = {
 		publisher->compiler,
 		"update",
@@ -249,8 +248,8 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 		publisher->store,
 		"--json",
 		"--no-compact",
-		publisher->may_not_sync ? "--no-sync" : "--no-compact",
 		publisher->image,
+		publisher->may_not_sync ? "--no-sync" : NULL,
 		NULL,
 	};
 	const char *const *const argvs[] = {
@@ -361,13 +360,12 @@ static void on_compacted(void *user, int exit_status, const char *output, size_t
 
 static void start_compact(struct stele_publisher *publisher)
 {
-	/* The last option twice is the last option. */
 	const char *const argv[] = {
 		publisher->compiler,
 		"compact",
 		"--json",
-		publisher->may_not_sync ? "--no-sync" : "--json",
 		publisher->image,
+		publisher->may_not_sync ? "--no-sync" : NULL,
 		NULL,
 	};
 	struct stele_child_settings settings = {

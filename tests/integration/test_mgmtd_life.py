@@ -34,7 +34,8 @@ def test_usage():
     shown = mgmtd.run("--help")
     assert shown.returncode == 0 and shown.stdout.startswith("usage: stele-mgmtd")
     assert mgmtd.run("--version").stdout.startswith("stele-mgmtd ")
-    for wrong in ((), ("-c",), ("-c", "x", "more"), ("--nothing",)):
+    for wrong in ((), ("-c",), ("-c", "x", "more"), ("--nothing",), ("-c", "x", "-c", "x"),
+                  ("-c", "x", "-v", "--verbose"), ("-c", "x", "--check", "--check")):
         done = mgmtd.run(*wrong)
         assert done.returncode == 2 and done.stdout == "" and done.stderr, wrong
 

@@ -68,7 +68,8 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize("words, status", [([], 2), (["-c"], 2), (["--nonsense"], 2), (["-h"], 0),
-                                           (["--help"], 0), (["--version"], 0), (["-c", "x", "y"], 2)])
+                                           (["--help"], 0), (["--version"], 0), (["-c", "x", "y"], 2),
+                                           (["-c", "x", "--config", "x"], 2)])
 def test_usage(words, status):
     done = subprocess.run([responder.binary(), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == status

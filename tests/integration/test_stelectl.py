@@ -81,7 +81,8 @@ def test_help_and_usage():
                   ("wait", "example.", "4294967296"), ("wait", "example.", "1", "--timeout", "x"),
                   ("stats", "--interval", "0"), ("stats", "x"), ("stats", "--watch", "--zones"),
                   ("trace",), ("trace", "a..b"), ("trace", "a", "NOTYPE"), ("trace", "a", "+no"),
-                  ("status", "--nothing")):
+                  ("status", "--nothing"), ("--json", "status", "--json"),
+                  ("--socket", "a", "status", "-s", "a"), ("wait", "a.", "1", "-t", "1", "-t", "1")):
         done = ctl(*wrong)
         assert done.returncode == 2, wrong
         assert done.stderr.startswith("stelectl: ") and done.stdout == "", wrong

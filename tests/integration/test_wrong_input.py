@@ -87,6 +87,27 @@ def test_usage(arguments, folder):
 
 
 @pytest.mark.parametrize("arguments", [
+    ("import", "--store", "store", "zone", "-s", "other"), ("import", "--store", "store", "-z", "a", "-z", "a", "zone"),
+    ("build", "--store", "store", "-o", "new", "--output", "image"),
+    ("build", "--store", "store", "-o", "new", "--json", "--json"),
+    ("update", "--store", "store", "-n", "image", "--no-compact"), ("compact", "image", "-jj"),
+    ("verify", "--json", "image", "--json"), ("dump", "image", "--zone", "a", "--zone", "a"),
+    ("query", "image", "a", "--udp-max", "512", "--udp-max", "1232"),
+], ids=" ".join)
+def test_option_given_twice(arguments, folder):
+    """Nobody can tell which is meant, and no error would be taken for a word that was heard."""
+    refuses(folder, USAGE, "is given twice", *arguments)
+    assert not (folder / "new").exists() and not (folder / "other").exists()
+
+
+def test_options_that_add_up(folder):
+    stele.run("build", "--store", folder / "store", "-o", folder / "new", "--only", "example", "--only", "example")
+    secrets = [word for digit in "12" for word in ("--cookie-secret", 32 * digit)]
+    stele.run("query", folder / "new", "example", "SOA", *secrets)
+    (folder / "new").unlink()
+
+
+@pytest.mark.parametrize("arguments", [
     ("--help",), ("--version",), ("build", "--help"), ("build", "--store", "store", "-o", "new"),
     ("update", "--store", "store", "image"), ("verify", "image"), ("stats", "image"), ("dump", "image"),
     ("query", "image", "example"), ("zones", "--store", "store"), ("export", "--store", "store", "example"),

@@ -536,7 +536,9 @@ static void test_synced_when_quiet(void **state)
 	char text[512];
 	assert_non_null(fgets(text, sizeof(text), file));
 	fclose(file);
-	assert_non_null(strstr(text, "--no-sync"));
+	const char *option = strstr(text, "--no-sync");
+	assert_non_null(option);
+	assert_null(strstr(option + 1, "--no-sync"));
 	world_run_until(&w, has_synced);
 	world_run_for(&w, 300);
 	assert_int_equal(world_status(&w).sync_cnt, 1);

@@ -42,6 +42,7 @@ static const struct stele_cmd_spec spec = {
 		"Answers the queries on standard input from an image. Each message, in and out, stands\n"
 		"behind its length as two bytes, the higher first; length 0 means that no reply is sent.",
 	.options = options,
+	.many = ANSWER_OPTION_COOKIE_SECRET,
 };
 
 struct server {

@@ -23,6 +23,7 @@ static const struct stele_cmd_spec spec = {
 	.about =
 		"Prints the reply that an image gives to a question, as dig prints it.\n\n" STELE_QUESTION_HELP,
 	.options = options,
+	.many = ANSWER_OPTION_COOKIE_SECRET,
 };
 
 /* The operands behind the image. 0, or the exit status after an error was printed. */

@@ -269,10 +269,6 @@ int stele_cmd_dump(int argc, char **argv)
 	       STELE_CMD_END) {
 		if (id == STELE_CMD_EXIT)
 			return exit_status;
-		if (zone_text != NULL)
-			return stele_cmd_usage(spec.name,
-					       "--zone is given twice (expected one zone, or "
-					       "all)");
 		zone_text = value;
 	}
 	if (argc - optind != 1)
