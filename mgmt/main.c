@@ -23,7 +23,7 @@ static const char usage[] =
 	"It stays in the foreground, logs to standard error, reads its configuration, keys and\n"
 	"certificates again on SIGHUP, and ends on SIGTERM.\n"
 	"\n"
-	"Exit status: 0 done, 1 the configuration is wrong, 2 usage, 3 the system failed.\n";
+	"Exit status: 0 done, 1 the configuration is wrong or not there, 2 usage, 3 the system failed.\n";
 
 static int load_config(const char *path, const struct stele_mgmtd_config **ret_config)
 {

@@ -25,7 +25,7 @@ static const char usage[] =
 	"It stays in the foreground, logs to standard error, reads cookie secrets again on SIGHUP,\n"
 	"and ends on SIGTERM once what it has received is answered.\n"
 	"\n"
-	"Exit status: 0 done, 1 the configuration is wrong, 2 usage, 3 the system failed.\n";
+	"Exit status: 0 done, 1 the configuration is wrong or not there, 2 usage, 3 the system failed.\n";
 
 static int load_config(const char *path, const struct stele_responder_config **ret_config)
 {

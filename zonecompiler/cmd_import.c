@@ -5,6 +5,7 @@
 #include "lib/store/store.h"
 #include "zonecompiler/import/import.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -131,7 +132,7 @@ static int import_list(struct run *run, const char *list, struct stele_error *er
 {
 	FILE *in = fopen(list, "re");
 	if (in == NULL)
-		return stele_fail(err, STELE_E_INPUT, "%s: %m", list);
+		return stele_fail_file(err, errno, "%s", list);
 	const char *slash = strrchr(list, '/');
 	int folder_len = slash == NULL ? 0 : (int)(slash - list) + 1;
 	char *line = NULL;

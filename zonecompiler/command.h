@@ -6,7 +6,7 @@
  * The frame of `stele-compile`: one program, one function for each command.
  *
  * A command stands in a file of its own in this folder, gets the arguments from its own name on
- * (argv[0] is "import"), and returns the exit status: 0 done, 1 the input is wrong, 2 usage, 3 the
+ * (argv[0] is "import"), and returns the exit status: 0 done, 1 the input is wrong or not there, 2 usage, 3 the
  * system failed. What it reports goes to standard output; an error goes to standard error, once.
  * The folders below know nothing of commands: they return errors and call back with progress.
  *

@@ -33,7 +33,7 @@ static void print_help(void)
 	     "Turns zones into an image in which every answer already exists.\n\ncommands:");
 	for (size_t i = 0; commands[i].name != NULL; i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].help);
-	puts("\nExit status: 0 done, 1 the input is wrong, 2 usage, 3 the system failed.");
+	puts("\nExit status: 0 done, 1 the input is wrong or not there, 2 usage, 3 the system failed.");
 }
 
 int main(int argc, char **argv)

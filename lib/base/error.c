@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,19 +19,38 @@ int(stele_fail)(struct stele_error *err, int status, const char *format, ...)
 	return status;
 }
 
+static void write_errno(struct stele_error *err, int error_number, const char *format, va_list args)
+{
+	char detail[128];
+	int n = vsnprintf(err->text, sizeof(err->text), format, args);
+	if (n >= 0 && (size_t)n < sizeof(err->text))
+		snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s",
+			 strerror_r(error_number, detail, sizeof(detail)));
+}
+
 int(stele_fail_errno)(struct stele_error *err, int error_number, const char *format, ...)
 {
 	if (err != NULL) {
 		va_list args;
 		va_start(args, format);
-		int n = vsnprintf(err->text, sizeof(err->text), format, args);
+		write_errno(err, error_number, format, args);
 		va_end(args);
-		char detail[128];
-		if (n >= 0 && (size_t)n < sizeof(err->text))
-			snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s",
-				 strerror_r(error_number, detail, sizeof(detail)));
 	}
 	return STELE_E_SYSTEM;
+}
+
+int(stele_fail_file)(struct stele_error *err, int error_number, const char *format, ...)
+{
+	if (err != NULL) {
+		va_list args;
+		va_start(args, format);
+		write_errno(err, error_number, format, args);
+		va_end(args);
+	}
+	bool is_wrong_name = error_number == ENOENT || error_number == ENOTDIR ||
+			     error_number == EISDIR || error_number == ELOOP ||
+			     error_number == ENAMETOOLONG;
+	return is_wrong_name ? STELE_E_INPUT : STELE_E_SYSTEM;
 }
 
 int stele_exit_status(int status)

@@ -38,6 +38,13 @@ int stele_fail(struct stele_error *err, int status, const char *format, ...)
 int stele_fail_errno(struct stele_error *err, int error_number, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * As stele_fail_errno, of a file that a person has named. STELE_E_INPUT if there is none of this name, or no file where
+ * one should be or no folder: a retry is of no use then, and commands end with 1 and not with 3.
+ */
+int stele_fail_file(struct stele_error *err, int error_number, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 #if defined(__clang_analyzer__) || defined(STELE_ANALYZER) /* this one: scripts/check-analysis */
 /*
  * An analyser sees one file at a time: it is told what comes back, or it would follow failures as if
@@ -52,6 +59,8 @@ static inline int stele_error_status(int returned, int status)
 	stele_error_status(stele_fail(err, status, __VA_ARGS__), status)
 #define stele_fail_errno(err, error_number, ...)                                                   \
 	stele_error_status(stele_fail_errno(err, error_number, __VA_ARGS__), STELE_E_SYSTEM)
+#define stele_fail_file(err, error_number, ...)                                                    \
+	stele_error_status(stele_fail_file(err, error_number, __VA_ARGS__), STELE_E_SYSTEM)
 #endif
 
 /* The process exit status that stands for `status`: 0 done, 1 input, 2 usage, 3 system. */

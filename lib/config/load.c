@@ -302,7 +302,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_sz, struct s
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return stele_fail_errno(reterr, errno, "%s", path);
+		return stele_fail_file(reterr, errno, "%s", path);
 	char *text = NULL;
 	size_t sz = 0, cap = 0;
 	int status = 0;
@@ -319,7 +319,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_sz, struct s
 		}
 		ssize_t n = stele_file_read(fd, text + sz, cap - sz);
 		if (n < 0)
-			status = stele_fail_errno(reterr, errno, "%s", path);
+			status = stele_fail_file(reterr, errno, "%s", path);
 		if (n <= 0)
 			break;
 		sz += (size_t)n;

@@ -50,7 +50,7 @@ int stele_private_read(const char *path, size_t max, struct stele_private_text *
 	/* Not blocking: the open of a pipe without a writer would never return. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return stele_fail_errno(reterr, errno, "%s", path);
+		return stele_fail_file(reterr, errno, "%s", path);
 	int status = read_open(fd, path, max, ret_text, reterr);
 	close(fd);
 	return status;

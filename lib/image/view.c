@@ -195,7 +195,7 @@ static int open_file(const char *path, bool with_shards, struct stele_view *ret_
 	/* Without waiting for somebody at the other end, should it be a FIFO. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return stele_fail_errno(reterr, errno, "%s", path);
+		return stele_fail_file(reterr, errno, "%s", path);
 	struct stat st;
 	if (fstat(fd, &st) < 0) {
 		int error_number = errno;

@@ -326,15 +326,14 @@ static int make_files(const char *dir, struct stele_error *reterr)
 			close(fd);
 		}
 	} else if (errno != EEXIST) {
-		return stele_fail_errno(reterr, errno, "cannot make the directory %s", dir);
+		return stele_fail_file(reterr, errno, "cannot make the directory %s", dir);
 	}
 	char path[PATH_MAX];
 	if (snprintf(path, sizeof(path), "%s/lock.mdb", dir) >= (int)sizeof(path))
 		return stele_fail_errno(reterr, ENAMETOOLONG, "%s", dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
-		return errno == EEXIST ? 0 :
-					 stele_fail_errno(reterr, errno, "cannot make %s", path);
+		return errno == EEXIST ? 0 : stele_fail_file(reterr, errno, "cannot make %s", path);
 	int error = posix_fallocate(fd, 0, (READERS_MAX + 8) * 64);
 	close(fd);
 	return error == 0 ? 0 : stele_fail_errno(reterr, error, "cannot make %s", path);
@@ -362,6 +361,8 @@ static int open_env(struct stele_store *store, struct stele_error *reterr)
 		if (rc == ENOENT)
 			return stele_fail(reterr, STELE_E_NOTFOUND, "there is no store in %s",
 					  store->dir);
+		if (rc == ENOTDIR)
+			return stele_fail(reterr, STELE_E_INPUT, "%s is not a store", store->dir);
 		if (rc == ENOMEM)
 			return stele_fail(
 				reterr, STELE_E_SYSTEM,

@@ -40,7 +40,7 @@ static int open_image(const char *path, int *ret_fd, struct stele_error *reterr)
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return stele_fail_errno(reterr, errno, "%s: cannot open", path);
+		return stele_fail_file(reterr, errno, "%s: cannot open", path);
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return stele_fail(reterr, STELE_E_INPUT, "%s: not a file", path);

@@ -265,7 +265,7 @@ def test_statuses(tmp_path, store):
                       ["--store", store, "--zone-list", path, path], ["--store", store, "--foo"]]:
         assert importing(*arguments).returncode == 2, arguments
     assert importing("--store", store, "--zone", "example", tmp_path / "none").returncode == 1
-    assert importing("--store", "/proc/none", "--zone", "example", path).returncode == 3
+    assert importing("--store", "/sys/none", "--zone", "example", path).returncode == 3
 
 
 def test_devices(tmp_path, store):

@@ -64,7 +64,7 @@ def test_each_fault_has_its_place(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    assert check(tmp_path / "none.yaml").returncode == 3
+    assert check(tmp_path / "none.yaml").returncode == 1
 
 
 @pytest.mark.parametrize("words, status", [([], 2), (["-c"], 2), (["--nonsense"], 2), (["-h"], 0),

@@ -14,10 +14,10 @@ import stele  # noqa: E402
 USAGE, INPUT, SYSTEM = 2, 1, 3
 NO_IMAGE = {"dir": (INPUT, "not a regular file"), "empty": (INPUT, "empty"), "fifo": (INPUT, "not a regular file"),
             "binary": (INPUT, "no magic at its start"), "zone": (INPUT, "no magic at its start"),
-            "none": (SYSTEM, "No such file")}
+            "none": (INPUT, "No such file"), "zone/none": (INPUT, "Not a directory")}
 OF_IMAGE = {"verify": [], "stats": [], "dump": [], "compact": [], "query": ["example"], "answer": []}
 NO_STORE = {"none": (INPUT, "there is no store in"), "dir": (INPUT, "there is no store in"),
-            "zone": (SYSTEM, "Not a directory")}
+            "zone": (INPUT, "is not a store"), "zone/none": (INPUT, "there is no store in")}
 OF_STORE = {"zones": [], "export": ["example"], "remove": ["example"], "build": ["-o", "new"],
             "update": ["image"]}
 
@@ -60,10 +60,24 @@ def test_no_store(command, folder):
     refuses(folder, USAGE, "needs an argument", command, *OF_STORE[command], "--store")
 
 
+def test_no_zone_file(folder):
+    for name, words in (("none", "No such file"), ("zone/none", "Not a directory"), ("dir", "Is a directory")):
+        refuses(folder, INPUT, words, "import", "--store", "store", name)
+        refuses(folder, INPUT, words, "import", "--store", "store", "--zone-list", name)
+    for name, words in (("none/store", "No such file"), ("zone/store", "Not a directory"), ("zone", "Not a directory")):
+        refuses(folder, INPUT, words, "import", "--store", name, "--zone", "example", "zone")
+
+
+def test_what_the_system_refuses(folder):
+    """It is there, or could be: another time, or as somebody else, it works."""
+    refuses(folder, SYSTEM, "cannot make the directory /sys/none", "import", "--store", "/sys/none", "zone")
+    refuses(folder, SYSTEM, "", "build", "--store", "store", "-o", "/sys/image")
+
+
 def test_place_of_a_new_image(folder):
     """What is no image is not replaced, a folder that is not there is not made."""
     for name, status, words in (("dir", INPUT, "not a regular file"), ("fifo", INPUT, "not a regular file"),
-                                ("none/image", SYSTEM, "No such file"), ("zone/image", SYSTEM, "Not a directory")):
+                                ("none/image", INPUT, "No such file"), ("zone/image", INPUT, "Not a directory")):
         refuses(folder, status, words, "build", "--store", "store", "-o", name)
     assert stat.S_ISFIFO(os.stat(folder / "fifo").st_mode)
     assert not [name for name in os.listdir(folder) if name.startswith(("dir.", "fifo."))]

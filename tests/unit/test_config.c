@@ -511,10 +511,10 @@ static void test_files(void **state)
 	struct stele_error err;
 	struct stele_config *none = NULL;
 	assert_int_equal(stele_config_load("/nonexistent/file", &schema, &none, &faults, &err),
-			 STELE_E_SYSTEM);
+			 STELE_E_INPUT);
 	assert_string_equal(err.text, "/nonexistent/file: No such file or directory");
 	assert_int_equal(faults.cnt, 0);
-	assert_int_equal(stele_config_load("/", &schema, &none, NULL, &err), STELE_E_SYSTEM);
+	assert_int_equal(stele_config_load("/", &schema, &none, NULL, &err), STELE_E_INPUT);
 	assert_string_equal(err.text, "/: Is a directory");
 	/* Nothing to end it. */
 	assert_int_equal(stele_config_load("/dev/zero", &schema, &none, NULL, &err), STELE_E_INPUT);
@@ -643,7 +643,7 @@ static void test_secret_files(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
 
-	assert_int_equal(stele_secrets_load(path, &secrets, &err), STELE_E_SYSTEM);
+	assert_int_equal(stele_secrets_load(path, &secrets, &err), STELE_E_INPUT);
 	snprintf(expected, sizeof(expected), "%s: No such file or directory", path);
 	assert_string_equal(err.text, expected);
 

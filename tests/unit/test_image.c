@@ -453,7 +453,7 @@ static void test_open_file(void **state)
 	assert_true(view.mapped);
 	stele_view_close(&view);
 	remove(path);
-	assert_int_equal(stele_view_open_file(path, &view, &err), STELE_E_SYSTEM);
+	assert_int_equal(stele_view_open_file(path, &view, &err), STELE_E_INPUT);
 	assert_non_null(strstr(err.text, path));
 	assert_int_equal(stele_view_open_file("/tmp", &view, &err), STELE_E_INPUT);
 }

@@ -273,7 +273,7 @@ static void test_missing_file(void **state)
 	struct stele_error err;
 	const struct stele_mgmtd_config *config = NULL;
 	assert_int_equal(stele_mgmtd_config_load("/nonexistent", &config, &faults, &err),
-			 STELE_E_SYSTEM);
+			 STELE_E_INPUT);
 	assert_int_equal(faults.cnt, 0);
 	assert_null(config);
 }

@@ -196,7 +196,7 @@ static void test_missing_file(void **state)
 	struct stele_error err;
 	const struct stele_responder_config *config = NULL;
 	assert_int_equal(stele_responder_config_load("/nonexistent", &config, &faults, &err),
-			 STELE_E_SYSTEM);
+			 STELE_E_INPUT);
 	assert_int_equal(faults.cnt, 0);
 	assert_null(config);
 	stele_responder_config_free(NULL);

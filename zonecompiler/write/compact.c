@@ -143,7 +143,7 @@ int stele_compact(const char *path, bool no_sync, struct stele_compact_stats *re
 	struct stat before;
 	struct stele_view view;
 	if (stat(path, &before) != 0)
-		return stele_fail_errno(reterr, errno, "%s", path);
+		return stele_fail_file(reterr, errno, "%s", path);
 	int rc = stele_view_open_file(path, &view, reterr);
 	if (rc < 0)
 		return rc;

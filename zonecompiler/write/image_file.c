@@ -127,7 +127,7 @@ int stele_image_create(struct stele_image_file *file, const char *path,
 	if (file->fd < 0) {
 		int error_number = errno;
 		close_file(file);
-		return stele_fail_errno(reterr, error_number, "%s", path);
+		return stele_fail_file(reterr, error_number, "%s", path);
 	}
 	mode_t mask = umask(0);
 	umask(mask);

@@ -77,7 +77,7 @@ int update_lock(const char *path, int *ret_fd, struct stele_error *reterr)
 	for (;;) {
 		int fd = open(path, O_RDWR | O_CLOEXEC);
 		if (fd < 0)
-			return stele_fail_errno(reterr, errno, "%s", path);
+			return stele_fail_file(reterr, errno, "%s", path);
 		struct stat mine, theirs;
 		int rc = 0;
 		while ((rc = flock(fd, LOCK_EX)) != 0 && errno == EINTR)
