@@ -20,10 +20,8 @@ static const uint8_t *random_record(const struct stele_view *view, uint32_t firs
 {
 	const struct stele_view_shard *shard =
 		&view->shards[first + (sample_random(state) & ((UINT64_C(1) << bits) - 1))];
-	if (shard->slot_cnt == 0)
-		return NULL;
-	uint64_t slot = stele_get_le64(shard->slots + 8 * (sample_random(state) % shard->slot_cnt));
-	return slot == 0 ? NULL : shard->base + (slot & STELE_SLOT_OFF_MASK);
+	return stele_view_slot_record(
+		shard, (uint32_t)(sample_random(state) % stele_view_slot_cnt(shard)));
 }
 
 /* Zones by their id, to give relative owners their apex back. */
@@ -46,11 +44,10 @@ static struct zones list_zones(const struct stele_view *view)
 		abort();
 	for (uint32_t i = 0; i < UINT32_C(1) << view->zone_bits; i++) {
 		const struct stele_view_shard *shard = &view->shards[view->zone_first + i];
-		for (uint32_t k = 0; k < shard->slot_cnt && zones.cnt < view->zone_cnt; k++) {
-			uint64_t slot = stele_get_le64(shard->slots + 8 * (size_t)k);
-			if (slot != 0)
-				zones.by_id[zones.cnt++] =
-					(const void *)(shard->base + (slot & STELE_SLOT_OFF_MASK));
+		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+			const uint8_t *record = stele_view_slot_record(shard, k);
+			if (record != NULL && zones.cnt < view->zone_cnt)
+				zones.by_id[zones.cnt++] = (const void *)record;
 		}
 	}
 	qsort(zones.by_id, zones.cnt, sizeof(*zones.by_id), compare_ids);

@@ -29,34 +29,26 @@ void stele_answer_settings_default(struct stele_answer_settings *settings)
 
 /* ---- the stages of a fetch; each prefetches what the next reads ---- */
 
-static void stage_pilot(const struct work *w, struct fetch *f)
+static void stage_shard(const struct work *w, struct fetch *f)
 {
 	if (f->kind == FETCH_NSEC3) {
 		stele_nsec3_stage_table(w, f);
 		return;
 	}
-	const struct stele_view_shard *shard =
-		f->kind == FETCH_NAME ? stele_view_name_shard(w->shared->view, f->key) :
+	f->at = f->kind == FETCH_NAME ? stele_view_name_shard(w->shared->view, f->key) :
 					stele_view_zone_shard(w->shared->view, f->key);
-	f->at = shard;
-	if (shard->bucket_cnt == 0)
-		return;
-	f->lo = stele_shard_bucket(stele_shard_mix(f->key, shard->seed), shard->bucket_cnt);
-	__builtin_prefetch(shard->pilots + f->lo);
+	__builtin_prefetch(f->at);
 }
 
-static void stage_slot(struct fetch *f)
+static void stage_block(struct fetch *f)
 {
 	if (f->kind == FETCH_NSEC3) {
 		stele_nsec3_stage_places(f);
 		return;
 	}
 	const struct stele_view_shard *shard = f->at;
-	if (shard->bucket_cnt == 0)
-		return;
-	f->hi = stele_shard_slot(stele_shard_mix(f->key, shard->seed), shard->pilots[f->lo],
-				 shard->slot_cnt);
-	__builtin_prefetch(shard->slots + 8 * (size_t)f->hi);
+	f->lo = stele_shard_block(stele_shard_mix(f->key, shard->seed), shard->block_cnt);
+	__builtin_prefetch(stele_view_block(shard, f->lo));
 }
 
 static void stage_record(struct fetch *f)
@@ -65,16 +57,9 @@ static void stage_record(struct fetch *f)
 		stele_nsec3_stage_pick(f);
 		return;
 	}
-	const struct stele_view_shard *shard = f->at;
-	if (shard->bucket_cnt == 0)
-		return;
-	uint64_t slot = stele_get_le64(shard->slots + 8 * (size_t)f->hi);
-	if (slot == 0 || slot >> STELE_SLOT_OFF_BITS != stele_key_fingerprint(f->key))
-		return;
-	f->result = shard->base + (slot & STELE_SLOT_OFF_MASK);
-	__builtin_prefetch(f->result);
-	__builtin_prefetch(f->result + CACHE_LINE);
-	__builtin_prefetch(f->result + 2 * CACHE_LINE);
+	f->result = stele_view_find(f->at, f->key);
+	if (f->result != NULL)
+		probe_prefetch_record(f->result);
 }
 
 /*
@@ -82,7 +67,7 @@ static void stage_record(struct fetch *f)
  * the stages of its lookup take hardly any time, but each waits for a cache line from somewhere in a
  * gigabyte. One after the other, the first would leave the memory idle, and the second the processor. So
  * queries go in groups, each a stage behind the one in front of it: while one group is read, the
- * lines for three others come. Groups of 4 are better still for answers that are there, and worse for names that
+ * lines for two others come. Groups of 4 are better still for answers that are there, and worse for names that
  * are not; of 32, the batch as one, worse for both where the image has a million names or less.
  */
 #define GROUP 8
@@ -147,10 +132,10 @@ static void run_rounds(struct work **active, unsigned active_cnt)
 	while (active_cnt > 0) {
 		for (unsigned i = 0; i < active_cnt; i++)
 			for (unsigned k = 0; k < active[i]->fetch_cnt; k++)
-				stage_pilot(active[i], &active[i]->fetches[k]);
+				stage_shard(active[i], &active[i]->fetches[k]);
 		for (unsigned i = 0; i < active_cnt; i++)
 			for (unsigned k = 0; k < active[i]->fetch_cnt; k++)
-				stage_slot(&active[i]->fetches[k]);
+				stage_block(&active[i]->fetches[k]);
 		for (unsigned i = 0; i < active_cnt; i++)
 			for (unsigned k = 0; k < active[i]->fetch_cnt; k++)
 				stage_record(&active[i]->fetches[k]);
@@ -209,19 +194,15 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 	if (group_cnt > GROUPS_MAX)
 		return;
 #endif
-	enum { STAGES = 4 }; /* behind reading */
+	enum { STAGES = 3 }; /* behind reading */
 	for (unsigned step = 0; step < group_cnt + STAGES; step++) {
 		if (step < group_cnt)
 			read_group(a, &b, step);
 		unsigned group = step - 1; /* each `group` is too large if it is none */
 		if (group < group_cnt)
 			for (unsigned i = b.probe_ends[group]; i < b.probe_ends[group + 1]; i++)
-				probe_pilot(&b.probes[i]);
+				probe_block(&b.probes[i]);
 		group = step - 2;
-		if (group < group_cnt)
-			for (unsigned i = b.probe_ends[group]; i < b.probe_ends[group + 1]; i++)
-				probe_slot(&b.probes[i]);
-		group = step - 3;
 		if (group < group_cnt)
 			for (unsigned i = b.probe_ends[group]; i < b.probe_ends[group + 1]; i++) {
 				const uint8_t *record = probe_record(&b.probes[i]);
@@ -230,7 +211,7 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 				else
 					b.records[b.probes[i].query] = record;
 			}
-		group = step - 4;
+		group = step - 3;
 		if (group < group_cnt)
 			answer_group(&b, group);
 	}

@@ -59,8 +59,9 @@ static bool read_cut(struct referral *referral)
 	}
 	if (dnssec && referral->about_ds == DS_NOTHING && stele_zone_has_nsec3(zone)) {
 		referral->about_ds = DS_NSEC3;
-		referral->search.hash = name.hash;
-		return referral->ns != NULL && name.hash != NULL;
+		/* All RRsets are passed: behind the last stand the hashes. */
+		referral->search.hash = body;
+		return referral->ns != NULL && (name.head->flags & STELE_NAME_HAS_HASH) != 0;
 	}
 	return referral->ns != NULL;
 }
@@ -93,12 +94,10 @@ static bool begin(struct referrals *all, struct referral *referral)
 static void look_up(struct referrals *all)
 {
 	for (unsigned i = 0; i < all->probe_cnt; i++)
-		probe_pilot(&all->probes[i]);
+		probe_block(&all->probes[i]);
 	for (unsigned i = 0; i < all->cnt; i++)
 		if (all->all[i].about_ds == DS_NSEC3)
 			stele_nsec3_stage_places(&all->all[i].search);
-	for (unsigned i = 0; i < all->probe_cnt; i++)
-		probe_slot(&all->probes[i]);
 	for (unsigned i = 0; i < all->cnt; i++)
 		if (all->all[i].about_ds == DS_NSEC3)
 			stele_nsec3_stage_pick(&all->all[i].search);

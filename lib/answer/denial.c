@@ -57,8 +57,12 @@ static void cover_sname(struct work *w)
 static void fetch_hash(struct work *w, enum fetch_role role, const uint8_t *hash)
 {
 	struct fetch *f = work_fetch(w, FETCH_NSEC3, role, 0);
-	if (f != NULL)
-		f->hash = hash;
+	if (f == NULL)
+		return;
+	f->hash = hash;
+	/* Hashes of records stand at their ends, where nothing else was read yet. */
+	__builtin_prefetch(hash);
+	__builtin_prefetch(hash + STELE_NSEC3_HASH_SZ - 1);
 }
 
 /* Hashes a name into memory of `w` and asks for the record that matches or covers it. */
@@ -131,26 +135,30 @@ static void prove_encloser(struct work *w, unsigned depth, const uint8_t *record
 		}
 	}
 
-	struct stele_name_parts name = {.hash = NULL};
-	if (record != NULL)
-		name = stele_name_parts(record);
-	if (name.hash != NULL)
-		fetch_hash(w, ROLE_ENCLOSER, name.hash);
+	const uint8_t *hash = NULL, *wildcard_hash = NULL;
+	if (record != NULL) {
+		struct stele_name_parts name = stele_name_parts(record);
+		hash = stele_name_hash(&name);
+		wildcard_hash = stele_name_wildcard_hash(&name);
+	}
+	if (hash != NULL)
+		fetch_hash(w, ROLE_ENCLOSER, hash);
 	else
 		fetch_suffix_hash(w, ROLE_ENCLOSER, depth);
 	if (w->cover == NULL)
 		fetch_suffix_hash(w, ROLE_NEXT, depth + 1);
 	if (w->proof != PROOF_STAR)
 		return;
-	if (name.wildcard_hash != NULL)
-		fetch_hash(w, ROLE_STAR, name.wildcard_hash);
+	if (wildcard_hash != NULL)
+		fetch_hash(w, ROLE_STAR, wildcard_hash);
 	else
 		fetch_star_hash(w, depth);
 }
 
 static void prove_own(struct work *w, const uint8_t *record, unsigned depth)
 {
-	const uint8_t *hash = stele_name_parts(record).hash;
+	struct stele_name_parts name = stele_name_parts(record);
+	const uint8_t *hash = stele_name_hash(&name);
 	w->proof = PROOF_OWN;
 	w->proof_depth = (uint8_t)depth;
 	if (hash != NULL)

@@ -69,13 +69,6 @@ PLAIN_INLINE bool plain_parse(struct work *w)
 	return true;
 }
 
-/* Bytes between a record's relative owner and its RRsets, if it is authoritative. */
-PLAIN_INLINE unsigned plain_hashes_sz(unsigned flags)
-{
-	return ((flags & STELE_NAME_HAS_HASH) ? 20u : 0u) +
-	       ((flags & STELE_NAME_HAS_WILDCARD_HASH) ? 20u : 0u);
-}
-
 /*
  * Answers from w->zone_record and the `record` of the name, neither of which is compared yet, if
  * the name is theirs and an RRset of the type can be copied as it stands. False: nothing is done.
@@ -98,8 +91,7 @@ PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 		return false;
 
 	lookup_remember_zone(w);
-	const struct stele_rrset *rrset =
-		(const void *)(record + sizeof(*name) + rel_len + plain_hashes_sz(name->flags));
+	const struct stele_rrset *rrset = (const void *)(record + sizeof(*name) + rel_len);
 	const struct stele_rrset *end = rrset + stele_le16(name->rrset_cnt);
 	const uint8_t *body = (const uint8_t *)end;
 	for (; rrset < end && stele_le16(rrset->type) != w->qtype; rrset++)

@@ -72,7 +72,7 @@ struct fetch {
 	uint8_t role;
 	bool matched;          /* FETCH_NSEC3: the entry has exactly this hash; else it covers it */
 	uint8_t host;          /* ROLE_HOST: which */
-	uint32_t lo, hi;       /* stages: bucket, slot; or the range of entries */
+	uint32_t lo, hi;       /* stages: block; or the range of entries */
 	uint64_t key;          /* or what the places of the hash's bucket are compared with */
 	const void *at;        /* stages: shard or block */
 	const uint8_t *result; /* record or entry; NULL: not there. Its name is not yet compared. */

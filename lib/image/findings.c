@@ -323,7 +323,7 @@ static int get_counts(struct reader *r, struct stele_verified *out)
 	for (uint64_t i = 0; i < out->name_shard_cnt && !r->bad; i++) {
 		const struct stele_view_shard *shard = r->view->shards + r->view->name_first + i;
 		if (shard->base != NULL) {
-			out->counts[i] = stele_verify_new_counts(shard->slot_cnt);
+			out->counts[i] = stele_verify_new_counts(stele_view_slot_cnt(shard));
 			if (out->counts[i] == NULL)
 				return STELE_E_SYSTEM;
 		}

@@ -24,6 +24,7 @@
  */
 
 #include "lib/base/bytes.h"
+#include "lib/image/hash.h"
 
 /* The offsets stand beside the fields. */
 /* clang-format off */
@@ -107,25 +108,43 @@ struct stele_shard_ref {
 _Static_assert(sizeof(struct stele_shard_ref) == 64, "docs/image-format.md");
 
 /*
- * A name or zone shard: head | pilots | slots | records.
+ * A name or zone shard: head | block_cnt blocks | records.
  *
- * Which bucket and slot a key has is said in lib/image/hash.h. A slot holds fingerprint << 40 |
- * offset of the record; an empty slot is 0.
+ * Which block, bucket and slot a key has is said in lib/image/hash.h. What does not fit into its block stands
+ * in the next one, under the pilots of that one, and its bucket is marked as spilled; the last block spills
+ * nothing.
  */
 struct stele_hash_shard {
-	struct stele_le32 key_cnt;     /*  0 */
-	struct stele_le32 slot_cnt;    /*  4 */
-	struct stele_le32 bucket_cnt;  /*  8 */
-	struct stele_le32 pilots_off;  /* 12 */
-	struct stele_le32 slots_off;   /* 16 multiple of 8 */
-	struct stele_le32 records_off; /* 20 */
-	struct stele_le64 seed;        /* 24 */
-	struct stele_le64 size;        /* 32 of the shard */
-	uint8_t reserved[24];          /* 40 */
+	struct stele_le32 key_cnt;   /*  0 */
+	struct stele_le32 block_cnt; /*  4 */
+	struct stele_le64 seed;      /*  8 */
+	struct stele_le64 size;      /* 16 of the shard */
+	uint8_t reserved[40];        /* 24 */
 };
 _Static_assert(sizeof(struct stele_hash_shard) == 64, "docs/image-format.md");
-#define STELE_SLOT_OFF_BITS 40
-#define STELE_SLOT_OFF_MASK ((UINT64_C(1) << STELE_SLOT_OFF_BITS) - 1)
+
+/*
+ * A cache line. The record of a slot begins (base + its offset) units behind the last block, where a unit is
+ * 1 byte, or more in blocks of very long records. Records stand in the order of blocks and slots.
+ */
+struct stele_hash_slot {
+	uint8_t fingerprint;      /* 0 and all else too: empty */
+	struct stele_le16 offset;
+};
+struct stele_hash_block {
+	struct stele_le32 base;                           /*  0 */
+	uint8_t flags;                                    /*  4 bit b: bucket b has spilled; 5-7: the
+							   *    unit is 16 to the power of this */
+	uint8_t pilots[STELE_BLOCK_BUCKETS];              /*  5 */
+	struct stele_hash_slot slots[STELE_BLOCK_SLOTS];  /* 10 */
+};
+_Static_assert(sizeof(struct stele_hash_block) == 64, "docs/image-format.md");
+enum {
+	STELE_BLOCK_SPILLS = (1 << STELE_BLOCK_BUCKETS) - 1, /* mask */
+	STELE_BLOCK_UNIT_SHIFT = 5, /* where the exponent stands */
+	STELE_BLOCK_UNIT_BITS = 4,  /* of which it is the number */
+	STELE_BLOCK_UNIT_MAX = 7,
+};
 
 /*
  * An RRset, carved. The body is `rr_cnt` records and behind them `sig_cnt` RRSIG records, in wire
@@ -199,9 +218,9 @@ enum {
 /*
  * A record of a name shard:
  *   head | relative owner, lower case (rel_len) | le64 key of the cut, if occluded
- *   | 20 bytes hash, if HAS_HASH | 20 bytes hash, if HAS_WILDCARD_HASH
  *   | rrset_cnt stele_rrset, ascending by type | their bytes in the same order, without gaps
- * The record ends where the bytes of its last RRset (body, sum, patches, refs) end.
+ *   | 20 bytes hash, if HAS_HASH | 20 bytes hash, if HAS_WILDCARD_HASH
+ * The hashes are for proofs that something is not there; what other answers read stands close together.
  *
  * HAS_HASH is set for every name of a zone with an NSEC3 chain except occluded ones;
  * HAS_WILDCARD_HASH where such a name also has children.

@@ -11,8 +11,9 @@
  * stands both in a parent zone (as a cut) and in a child zone (as the apex) has two keys. A zone
  * record has a key of its own kind.
  *
- * Within a shard the position is a perfect hash in the PtrHash family (Groot Koerkamp, 2025): the key
- * chooses a bucket, the bucket's 8-bit pilot and the key choose the slot.
+ * A shard consists of blocks (struct stele_hash_block), each of them a cache line with a perfect hash of its
+ * own, in the PtrHash family (Groot Koerkamp, 2025): the key chooses the block, and in it a bucket; the
+ * bucket's 8-bit pilot and the key choose the slot. So a lookup reads one line, and then the record.
  *
  * All of this is part of the image format.
  */
@@ -106,10 +107,11 @@ static inline uint32_t stele_key_shard(uint64_t key, unsigned bits)
 	return (uint32_t)((key >> 1) >> (63 - bits));
 }
 
-/* What tells names apart before their records are read: 24 bits that nothing else uses as they are. */
-static inline uint32_t stele_key_fingerprint(uint64_t key)
+/* What tells names apart before their records are read; 0 is for empty slots. */
+static inline uint8_t stele_key_fingerprint(uint64_t key)
 {
-	return (uint32_t)(key & 0xffffff);
+	uint8_t lowest = (uint8_t)key;
+	return (uint8_t)(lowest + (lowest == 0));
 }
 
 static inline uint64_t stele_mulhi(uint64_t a, uint64_t b)
@@ -117,26 +119,33 @@ static inline uint64_t stele_mulhi(uint64_t a, uint64_t b)
 	return (uint64_t)(((unsigned __int128)a * b) >> 64);
 }
 
-/*
- * Bucket and slot of a key in a shard with `seed` of its own. The key is mixed first, since within
- * a shard its leading bits are all the same.
- */
+/* Buckets, and so pilots, of a block; its slots. */
+enum { STELE_BLOCK_BUCKETS = 5, STELE_BLOCK_SLOTS = 18 };
+
+/* A key in a shard with `seed` of its own. It is mixed, since within a shard its leading bits are all the
+ * same. */
 static inline uint64_t stele_shard_mix(uint64_t key, uint64_t shard_seed)
 {
 	uint64_t x = (key ^ shard_seed) * UINT64_C(0x9fb21c651e98df25);
 	return x ^ (x >> 32);
 }
 
-static inline uint32_t stele_shard_bucket(uint64_t mixed, uint32_t bucket_cnt)
+static inline uint32_t stele_shard_block(uint64_t mixed, uint32_t block_cnt)
 {
-	return (uint32_t)stele_mulhi(mixed * UINT64_C(0xc2b2ae3d27d4eb4f), bucket_cnt);
+	return (uint32_t)stele_mulhi(mixed, block_cnt);
 }
 
-static inline uint32_t stele_shard_slot(uint64_t mixed, uint8_t pilot, uint32_t slot_cnt)
+/* The bucket in that block: where between it and the next one the key lies. */
+static inline uint32_t stele_block_bucket(uint64_t mixed, uint32_t block_cnt)
+{
+	return (uint32_t)stele_mulhi(mixed * block_cnt, STELE_BLOCK_BUCKETS);
+}
+
+static inline uint32_t stele_block_slot(uint64_t mixed, uint8_t pilot)
 {
 	uint64_t x =
 		(mixed ^ (pilot * UINT64_C(0x9e3779b97f4a7c15))) * UINT64_C(0xff51afd7ed558ccd);
-	return (uint32_t)stele_mulhi(x ^ (x >> 29), slot_cnt);
+	return (uint32_t)stele_mulhi(x, STELE_BLOCK_SLOTS);
 }
 
 #endif

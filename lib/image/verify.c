@@ -74,13 +74,6 @@ uint64_t stele_verify_key(const struct stele_view *view, const struct verify_zon
 	return stele_key_name(seed, name, zone->apex_hash);
 }
 
-uint32_t stele_verify_slot(const struct stele_view_shard *shard, uint64_t key)
-{
-	uint64_t mixed = stele_shard_mix(key, shard->seed);
-	uint8_t pilot = shard->pilots[stele_shard_bucket(mixed, shard->bucket_cnt)];
-	return stele_shard_slot(mixed, pilot, shard->slot_cnt);
-}
-
 const struct stele_name *stele_verify_find(const struct stele_view *view,
 					   const struct verify_zone *zone, uint64_t key,
 					   const uint8_t *rel, size_t rel_len, uint32_t *ret_shard,
@@ -88,7 +81,8 @@ const struct stele_name *stele_verify_find(const struct stele_view *view,
 {
 	uint32_t at = stele_key_shard(key, view->name_bits);
 	const struct stele_view_shard *shard = view->shards + view->name_first + at;
-	const uint8_t *record = stele_view_find(shard, key);
+	uint32_t slot;
+	const uint8_t *record = stele_view_find_slot(shard, key, &slot);
 	if (record == NULL)
 		return NULL;
 	struct stele_name_parts parts = stele_name_parts(record);
@@ -98,40 +92,8 @@ const struct stele_name *stele_verify_find(const struct stele_view *view,
 	if (ret_shard != NULL)
 		*ret_shard = at;
 	if (ret_slot != NULL)
-		*ret_slot = stele_verify_slot(shard, key);
+		*ret_slot = slot;
 	return parts.head;
-}
-
-/* ---- shards ---- */
-
-int stele_verify_hash_shard(struct verify *v, uint32_t index, verify_record check)
-{
-	v->shard = index;
-	const struct stele_view_shard *shard = v->view->shards + index;
-	const uint8_t *base = shard->base;
-	const struct stele_hash_shard *head = (const void *)base;
-	uint64_t size = stele_le64(head->size);
-	uint32_t record_cnt = 0, used_cnt = 0;
-	for (uint64_t off = stele_le32(head->records_off); off < size; record_cnt++) {
-		uint64_t record_sz = 0, key = 0;
-		int rc = check(v, base + off, size - off, &record_sz, &key);
-		if (rc != 0)
-			return rc;
-		const uint8_t *slot = shard->slots + 8 * (uint64_t)stele_verify_slot(shard, key);
-		uint64_t fingerprint = stele_key_fingerprint(key);
-		if (stele_get_le64(slot) != (fingerprint << STELE_SLOT_OFF_BITS | off))
-			return stele_verify_fault(v, base + off,
-						  "the key of this record leads elsewhere");
-		off += record_sz;
-	}
-	for (uint32_t i = 0; i < shard->slot_cnt; i++)
-		used_cnt += stele_get_le64(shard->slots + 8 * (uint64_t)i) != 0;
-	if (record_cnt != used_cnt || record_cnt != stele_le32(head->key_cnt))
-		return stele_verify_fault(v, base,
-					  "%" PRIu32 " records, %" PRIu32 " slots in use, %" PRIu32
-					  " keys",
-					  record_cnt, used_cnt, stele_le32(head->key_cnt));
-	return 0;
 }
 
 /* ---- digests ---- */

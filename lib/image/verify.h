@@ -7,6 +7,7 @@
  *
  *   verify.c         the order of the passes; digests, totals, what is kept
  *   verify_run.c     workers: the threads of a pass, the fault that counts, tallies
+ *   verify_block.c   hash shards: blocks, and that keys lead to their records
  *   verify_zone.c    zone shards and the table of zones
  *   verify_name.c    name shards: each record by itself
  *   verify_tree.c    name shards: parents, cuts and wildcards across records
@@ -203,9 +204,6 @@ uint64_t stele_verify_hash(struct stele_hash_seed seed, uint64_t suffix, const u
 uint64_t stele_verify_key(const struct stele_view *view, const struct verify_zone *zone,
 			  const uint8_t *rel, size_t rel_len);
 
-/* The slot number that a key leads to in a shard. */
-uint32_t stele_verify_slot(const struct stele_view_shard *shard, uint64_t key);
-
 /*
  * The record of this owner, or NULL. Only once all name shards of `view` have passed. `ret_shard` and
  * `ret_slot` (may be NULL) get its place: the shard counted from the first name shard.
@@ -225,8 +223,7 @@ bool stele_verify_is_in_nsec(const uint8_t *record);
 
 /*
  * The frame of a hash shard around its records: calls `check` for each record from the first to the
- * last, and holds that each of them is what the slot of its key points at, and that no other slot is
- * in use.
+ * last, and holds that a lookup of its key finds it, and that nothing else is in the shard.
  *
  * `check` gets the record and the bytes left to the end of the shard; it sets the record's size and
  * its key.

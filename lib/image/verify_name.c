@@ -17,8 +17,6 @@ struct record {
 	const struct stele_name *head;
 	const struct verify_zone *zone;
 	const uint8_t *rel;
-	const uint8_t *hash;
-	const uint8_t *wildcard_hash;
 	const struct stele_rrset *rrsets;
 	unsigned rrset_cnt;
 	unsigned label_cnt; /* of the whole owner */
@@ -44,12 +42,6 @@ static int take_apart(struct verify *v, const uint8_t *bytes, uint64_t left, str
 	at += head->rel_len;
 	if (head->kind == STELE_NAME_OCCLUDED)
 		at += 8;
-	r->hash = bytes + at;
-	if (has(r, STELE_NAME_HAS_HASH))
-		at += STELE_NSEC3_HASH_SZ;
-	r->wildcard_hash = bytes + at;
-	if (has(r, STELE_NAME_HAS_WILDCARD_HASH))
-		at += STELE_NSEC3_HASH_SZ;
 	r->rrsets = (const struct stele_rrset *)(const void *)(bytes + at);
 	at += r->rrset_cnt * sizeof(struct stele_rrset);
 	r->bodies_off = at;
@@ -97,16 +89,22 @@ static int check_kind(struct verify *v, const struct record *r)
 	return 0;
 }
 
-static int check_hashes(struct verify *v, const struct record *r)
+/* `*size` is that of the record without its hashes, and then with them. */
+static int check_hashes(struct verify *v, const struct record *r, uint64_t left, uint64_t *size)
 {
 	const struct verify_zone *zone = r->zone;
+	const uint8_t *stored = (const uint8_t *)r->head + *size;
+	*size += stele_name_hashes_sz(r->head);
+	if (*size > left)
+		return stele_verify_fault(v, r->head, "name: record reaches over the shard");
 	uint8_t hash[STELE_NSEC3_HASH_SZ];
 	uint8_t wildcard[2 + STELE_NAME_MAX];
 	if (has(r, STELE_NAME_HAS_HASH)) {
 		stele_nsec3_hash(r->owner, r->owner_len, zone->salt, zone->head->salt_len,
 				 stele_le16(zone->head->iterations), hash);
-		if (memcmp(hash, r->hash, sizeof(hash)) != 0)
-			return stele_verify_fault(v, r->hash, "name: wrong NSEC3 hash");
+		if (memcmp(hash, stored, sizeof(hash)) != 0)
+			return stele_verify_fault(v, stored, "name: wrong NSEC3 hash");
+		stored += sizeof(hash);
 	}
 	if (has(r, STELE_NAME_HAS_WILDCARD_HASH)) {
 		wildcard[0] = 1;
@@ -114,8 +112,8 @@ static int check_hashes(struct verify *v, const struct record *r)
 		memcpy(wildcard + 2, r->owner, r->owner_len);
 		stele_nsec3_hash(wildcard, r->owner_len + 2u, zone->salt, zone->head->salt_len,
 				 stele_le16(zone->head->iterations), hash);
-		if (memcmp(hash, r->wildcard_hash, sizeof(hash)) != 0)
-			return stele_verify_fault(v, r->wildcard_hash,
+		if (memcmp(hash, stored, sizeof(hash)) != 0)
+			return stele_verify_fault(v, stored,
 						  "name: wrong NSEC3 hash of its wildcard");
 	}
 	return 0;
@@ -217,9 +215,9 @@ static int check_name(struct verify *v, const uint8_t *bytes, uint64_t left, uin
 	if (rc == 0)
 		rc = check_kind(v, &r);
 	if (rc == 0)
-		rc = check_hashes(v, &r);
-	if (rc == 0)
 		rc = check_rrsets(v, &r, left, ret_size);
+	if (rc == 0)
+		rc = check_hashes(v, &r, left, ret_size);
 	if (rc != 0)
 		return rc;
 	struct verify_tally *tally = stele_verify_tally(v, r.zone);
@@ -242,7 +240,8 @@ const uint8_t *stele_verify_counterpart(struct verify *v, const uint8_t *record,
 	const struct verify_zone *zone = stele_verify_zone_by_id(v, stele_le32(head->zone_id));
 	const uint8_t *rel = record + sizeof(*head);
 	uint64_t key = stele_verify_key(v->view, zone, rel, head->rel_len);
-	const uint8_t *found = stele_view_find(other, key);
+	uint32_t slot;
+	const uint8_t *found = stele_view_find_slot(other, key, &slot);
 	if (found == NULL)
 		return NULL;
 	const struct stele_name *twin = (const void *)found;
@@ -251,7 +250,7 @@ const uint8_t *stele_verify_counterpart(struct verify *v, const uint8_t *record,
 	    memcmp(found + sizeof(*twin), rel, head->rel_len) != 0)
 		return NULL;
 	if (ret_slot != NULL)
-		*ret_slot = stele_verify_slot(other, key);
+		*ret_slot = slot;
 	return found;
 }
 
@@ -284,11 +283,10 @@ static int note_removed(struct verify *v, const struct verify_zone *zone, const 
 static int take_back(struct verify *v, uint32_t index)
 {
 	const struct stele_view_shard *old = v->run->base->shards + index;
-	for (uint32_t i = 0; i < old->slot_cnt; i++) {
-		uint64_t slot = stele_get_le64(old->slots + 8 * (uint64_t)i);
-		if (slot == 0)
+	for (uint32_t i = 0; i < stele_view_slot_cnt(old); i++) {
+		const uint8_t *record = stele_view_slot_record(old, i);
+		if (record == NULL)
 			continue;
-		const uint8_t *record = old->base + (slot & STELE_SLOT_OFF_MASK);
 		struct stele_name_parts parts = stele_name_parts(record);
 		const struct verify_zone *zone =
 			stele_verify_zone_by_id(v, stele_le32(parts.head->zone_id));

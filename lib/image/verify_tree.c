@@ -210,39 +210,37 @@ static const struct stele_view_shard *name_shard(const struct stele_view *view, 
 	return view->shards + view->name_first + i;
 }
 
-static const uint8_t *pilot_of(const struct verify_bond *bond)
-{
-	const struct stele_view_shard *shard = stele_view_name_shard(bond->view, bond->key);
-	uint64_t mixed = stele_shard_mix(bond->key, shard->seed);
-	return shard->pilots + stele_shard_bucket(mixed, shard->bucket_cnt);
-}
-
-/* Asks for what the next step of a lookup reads, for all bonds that wait: pilots, slots, records. */
-static void prefetch(const struct verify *v, unsigned step)
+/* Asks for what the next step of a lookup reads, for all bonds that wait: blocks, then records and counts. */
+static void prefetch_blocks(const struct verify *v)
 {
 	for (unsigned i = 0; i < v->bond_cnt; i++) {
 		const struct verify_bond *bond = v->bonds + i;
 		const struct stele_view_shard *shard = stele_view_name_shard(bond->view, bond->key);
-		if (shard->bucket_cnt == 0)
+		uint64_t mixed = stele_shard_mix(bond->key, shard->seed);
+		__builtin_prefetch(
+			stele_view_block(shard, stele_shard_block(mixed, shard->block_cnt)));
+	}
+}
+
+static void prefetch_records(const struct verify *v)
+{
+	for (unsigned i = 0; i < v->bond_cnt; i++) {
+		const struct verify_bond *bond = v->bonds + i;
+		uint32_t slot, at = stele_key_shard(bond->key, bond->view->name_bits);
+		const uint8_t *record = stele_view_find_slot(
+			stele_view_name_shard(bond->view, bond->key), bond->key, &slot);
+		if (record == NULL)
 			continue;
-		const uint8_t *p = pilot_of(bond);
-		if (step > 0) {
-			uint32_t slot = stele_verify_slot(shard, bond->key);
-			uint32_t at = stele_key_shard(bond->key, bond->view->name_bits);
-			p = shard->slots + 8 * (uint64_t)slot;
-			__builtin_prefetch(v->run->out->counts[at]->slots + slot, 1);
-		}
-		if (step > 1)
-			p = shard->base + (stele_get_le64(p) & STELE_SLOT_OFF_MASK);
-		__builtin_prefetch(p);
+		__builtin_prefetch(record);
+		__builtin_prefetch(v->run->out->counts[at]->slots + slot, 1);
 	}
 }
 
 /* Finds the parents of all bonds that wait, and counts them. */
 static int count_waiting(struct verify *v)
 {
-	for (unsigned step = 0; step < 3; step++)
-		prefetch(v, step);
+	prefetch_blocks(v);
+	prefetch_records(v);
 	int rc = 0;
 	for (unsigned i = 0; rc == 0 && i < v->bond_cnt; i++) {
 		find_parent(v, v->bonds + i);
@@ -274,11 +272,11 @@ struct sweep {
 
 static const uint8_t *next_record(struct sweep *s)
 {
-	while (s->next < s->shard->slot_cnt) {
+	while (s->next < stele_view_slot_cnt(s->shard)) {
 		s->slot = s->next++;
-		uint64_t slot = stele_get_le64(s->shard->slots + 8 * (uint64_t)s->slot);
-		if (slot != 0)
-			return s->shard->base + (slot & STELE_SLOT_OFF_MASK);
+		const uint8_t *record = stele_view_slot_record(s->shard, s->slot);
+		if (record != NULL)
+			return record;
 	}
 	return NULL;
 }
@@ -366,12 +364,10 @@ static int check_shard_flags(struct verify *v, uint64_t i)
 	for (uint32_t k = 0; k < counts->slot_cnt; k++) {
 		uint32_t count = counts->slots[k];
 		counts->slots[k] &= ~VERIFY_TOUCHED;
-		uint64_t slot = all || (count & VERIFY_TOUCHED) != 0 ?
-					stele_get_le64(shard->slots + 8 * (uint64_t)k) :
-					0;
-		if (slot == 0)
-			continue;
-		int rc = check_flags(v, shard->base + (slot & STELE_SLOT_OFF_MASK), count);
+		const uint8_t *record = all || (count & VERIFY_TOUCHED) != 0 ?
+						stele_view_slot_record(shard, k) :
+						NULL;
+		int rc = record != NULL ? check_flags(v, record, count) : 0;
 		if (rc != 0)
 			return rc;
 	}
@@ -422,7 +418,7 @@ static int make_counts(struct verify_run *run)
 		if (shard->base == NULL ||
 		    !stele_verify_is_new(run, run->view->name_first + (uint32_t)i))
 			continue;
-		run->out->counts[i] = stele_verify_new_counts(shard->slot_cnt);
+		run->out->counts[i] = stele_verify_new_counts(stele_view_slot_cnt(shard));
 		if (run->out->counts[i] == NULL)
 			return stele_fail_errno(run->workers[0]->reterr, ENOMEM,
 						"counts of children");

@@ -16,31 +16,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* After this, every bucket has a pilot and every slot number has a slot inside the shard. */
+/* After this, every key has a block inside the shard. */
 static bool decode_hash_shard(const uint8_t *base, uint64_t size, uint32_t item_cnt,
 			      struct stele_view_shard *shard)
 {
 	const struct stele_hash_shard *head = (const void *)base;
 	if (size < sizeof(*head) || stele_le64(head->size) != size)
 		return false;
-	uint64_t pilots_off = stele_le32(head->pilots_off);
-	uint64_t slots_off = stele_le32(head->slots_off);
-	uint64_t records_off = stele_le32(head->records_off);
-	uint64_t bucket_cnt = stele_le32(head->bucket_cnt);
-	uint64_t slot_cnt = stele_le32(head->slot_cnt);
-	if (bucket_cnt == 0 || slot_cnt == 0 || stele_le32(head->key_cnt) != item_cnt ||
-	    item_cnt == 0 || item_cnt > slot_cnt)
-		return false;
-	if (pilots_off < sizeof(*head) || pilots_off + bucket_cnt > slots_off ||
-	    slots_off % 8 != 0 || slots_off + 8 * slot_cnt > records_off || records_off > size)
+	uint64_t block_cnt = stele_le32(head->block_cnt);
+	if (block_cnt == 0 || block_cnt > (size - sizeof(*head)) / sizeof(struct stele_hash_block) ||
+	    block_cnt > UINT32_MAX / STELE_BLOCK_SLOTS || item_cnt == 0 ||
+	    item_cnt > block_cnt * STELE_BLOCK_SLOTS || stele_le32(head->key_cnt) != item_cnt)
 		return false;
 	*shard = (struct stele_view_shard){
 		.base = base,
-		.pilots = base + pilots_off,
-		.slots = base + slots_off,
 		.seed = stele_le64(head->seed),
-		.bucket_cnt = (uint32_t)bucket_cnt,
-		.slot_cnt = (uint32_t)slot_cnt,
+		.records = base + sizeof(*head) + block_cnt * sizeof(struct stele_hash_block),
+		.block_cnt = (uint32_t)block_cnt,
 	};
 	return true;
 }
@@ -88,6 +80,18 @@ static uint64_t next_serial(void)
 	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 }
 
+/* Shards that are absent. */
+static struct stele_view_shard *new_shards(uint32_t cnt)
+{
+	static const struct stele_hash_block empty_block;
+	size_t lines = (cnt * sizeof(struct stele_view_shard) + 63) / 64;
+	struct stele_view_shard *shards = aligned_alloc(64, 64 * (lines + 1));
+	for (uint32_t i = 0; shards != NULL && i < cnt; i++)
+		shards[i] = (struct stele_view_shard){
+			.records = (const uint8_t *)(&empty_block + 1), .block_cnt = 1};
+	return shards;
+}
+
 /* Takes the references out of `directory`; decodes no shard. */
 static int make_view(struct stele_directory *directory, struct stele_view *ret_view,
 		     struct stele_error *reterr)
@@ -112,7 +116,7 @@ static int make_view(struct stele_directory *directory, struct stele_view *ret_v
 		.refs = directory->refs,
 		.live_sz = stele_le64(root->live_sz),
 	};
-	view.shards = calloc(view.shard_cnt, sizeof(*view.shards));
+	view.shards = new_shards(view.shard_cnt);
 	if (view.shards == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "directory of %" PRIu32 " shards",
 					view.shard_cnt);
@@ -253,15 +257,30 @@ void stele_view_close(struct stele_view *view)
 
 const uint8_t *stele_view_find(const struct stele_view_shard *shard, uint64_t key)
 {
-	if (shard->bucket_cnt == 0)
-		return NULL;
 	uint64_t mixed = stele_shard_mix(key, shard->seed);
-	uint8_t pilot = shard->pilots[stele_shard_bucket(mixed, shard->bucket_cnt)];
-	uint32_t at = stele_shard_slot(mixed, pilot, shard->slot_cnt);
-	uint64_t slot = stele_get_le64(shard->slots + 8 * (uint64_t)at);
-	if (slot == 0 || slot >> STELE_SLOT_OFF_BITS != stele_key_fingerprint(key))
-		return NULL;
-	return shard->base + (slot & STELE_SLOT_OFF_MASK);
+	uint32_t block = stele_shard_block(mixed, shard->block_cnt);
+	return stele_view_search(shard, stele_view_block(shard, block), mixed,
+				 stele_block_bucket(mixed, shard->block_cnt),
+				 stele_key_fingerprint(key));
+}
+
+const uint8_t *stele_view_find_slot(const struct stele_view_shard *shard, uint64_t key,
+				    uint32_t *ret_slot)
+{
+	uint64_t mixed = stele_shard_mix(key, shard->seed);
+	uint32_t bucket = stele_block_bucket(mixed, shard->block_cnt);
+	uint32_t i = stele_shard_block(mixed, shard->block_cnt);
+	const struct stele_hash_block *block = stele_view_block(shard, i);
+	uint8_t fingerprint = stele_key_fingerprint(key);
+	const uint8_t *record = stele_view_in_block(shard, block, mixed, bucket, fingerprint);
+	if (record == NULL && (block->flags >> bucket & 1) != 0) {
+		block++;
+		i++;
+		record = stele_view_in_block(shard, block, mixed, bucket, fingerprint);
+	}
+	if (record != NULL)
+		*ret_slot = i * STELE_BLOCK_SLOTS + stele_block_slot(mixed, block->pilots[bucket]);
+	return record;
 }
 
 static uint64_t hash_name(struct stele_hash_seed seed, const uint8_t *name)

@@ -37,25 +37,24 @@ struct stele_view_nsec3 {
 	uint8_t skip_bits;
 };
 
-/* A shard in memory: what a lookup needs of it, side by side in a cache line. For NSEC chain shards only
- * `base` is set; for an absent shard nothing is. */
+/* A shard in memory: what a lookup needs of it, in half a cache line. For NSEC chain shards only `base` is set.
+ * An absent shard has no base, and one empty block, so that lookups need not tell. */
 struct stele_view_shard {
 	const uint8_t *base;
 	union {
 		struct { /* of names or zones */
-			const uint8_t *pilots;
-			const uint8_t *slots;
 			uint64_t seed;
-			uint32_t bucket_cnt;
-			uint32_t slot_cnt;
+			const uint8_t *records; /* behind the last block */
+			uint32_t block_cnt;
 		};
 		struct stele_view_nsec3 nsec3;
 	};
 };
+_Static_assert(sizeof(struct stele_view_shard) == 32, "none lies across two cache lines");
 
 struct stele_view {
 	struct stele_hash_seed seed;
-	struct stele_view_shard *shards; /* owned */
+	struct stele_view_shard *shards; /* owned; at a cache line */
 	uint32_t shard_cnt;
 	uint32_t name_first;
 	uint32_t zone_first;
@@ -126,7 +125,8 @@ static inline const struct stele_shard_ref *stele_view_ref(const struct stele_vi
  */
 int stele_view_verify(const struct stele_view *view, struct stele_error *reterr);
 
-/* The first step of a lookup: where the pilot of `key` stands; prefetch it. */
+/* ---- lookups: shard, block, record; each step prefetches what the next one reads ---- */
+
 static inline const struct stele_view_shard *stele_view_name_shard(const struct stele_view *view,
 								   uint64_t key)
 {
@@ -139,9 +139,73 @@ static inline const struct stele_view_shard *stele_view_zone_shard(const struct 
 	return view->shards + view->zone_first + stele_key_shard(key, view->zone_bits);
 }
 
-/* All steps at once, for code that is not in a hurry. NULL if the fingerprint says that there is no
- * such key; else the record, whose name the caller must still compare. */
+/* Block `i` of a shard of names or zones; an absent one has an empty block. */
+static inline const struct stele_hash_block *stele_view_block(const struct stele_view_shard *shard,
+							      uint32_t i)
+{
+	return (const struct stele_hash_block *)(const void *)shard->records -
+	       (size_t)(shard->block_cnt - i);
+}
+
+/* The record in a slot of a block, of which that is the offset. */
+static inline const uint8_t *stele_view_record(const struct stele_view_shard *shard,
+					       const struct stele_hash_block *block,
+					       uint32_t offset)
+{
+	unsigned bits = (block->flags >> STELE_BLOCK_UNIT_SHIFT) * STELE_BLOCK_UNIT_BITS;
+	return shard->records + (((uint64_t)stele_le32(block->base) + offset) << bits);
+}
+
+/* What a key, mixed, leads to in one block. */
+static inline const uint8_t *stele_view_in_block(const struct stele_view_shard *shard,
+						 const struct stele_hash_block *block,
+						 uint64_t mixed, uint32_t bucket,
+						 uint8_t fingerprint)
+{
+	uint32_t slot = stele_block_slot(mixed, block->pilots[bucket]);
+	/* The whole slot in one number, and the byte in front of it. */
+	uint32_t word = stele_get_le32((const uint8_t *)block +
+				       offsetof(struct stele_hash_block, slots) - 1 +
+				       sizeof(struct stele_hash_slot) * slot);
+	return (uint8_t)(word >> 8) == fingerprint ? stele_view_record(shard, block, word >> 16) :
+						     NULL;
+}
+
+/* The record that stands for a key, whose block this is; NULL if the fingerprint says that there is none.
+ * The record's name must still be compared. */
+static inline const uint8_t *stele_view_search(const struct stele_view_shard *shard,
+					       const struct stele_hash_block *block, uint64_t mixed,
+					       uint32_t bucket, uint8_t fingerprint)
+{
+	const uint8_t *record = stele_view_in_block(shard, block, mixed, bucket, fingerprint);
+	if (__builtin_expect(record == NULL && (block->flags >> bucket & 1) != 0, 0))
+		record = stele_view_in_block(shard, block + 1, mixed, bucket, fingerprint);
+	return record;
+}
+
+/* All steps at once, for code that is not in a hurry. */
 const uint8_t *stele_view_find(const struct stele_view_shard *shard, uint64_t key);
+
+/* The same; `*ret_slot` gets the number of the record's slot. */
+const uint8_t *stele_view_find_slot(const struct stele_view_shard *shard, uint64_t key,
+				    uint32_t *ret_slot);
+
+/* Slots of a shard are numbered through its blocks. Their records, in the order of these numbers, are all that
+ * a shard has. */
+static inline uint32_t stele_view_slot_cnt(const struct stele_view_shard *shard)
+{
+	return shard->block_cnt * STELE_BLOCK_SLOTS;
+}
+
+/* The record in this slot, or NULL if it is empty. */
+static inline const uint8_t *stele_view_slot_record(const struct stele_view_shard *shard,
+						    uint32_t slot)
+{
+	const struct stele_hash_block *block = stele_view_block(shard, slot / STELE_BLOCK_SLOTS);
+	const struct stele_hash_slot *at = &block->slots[slot % STELE_BLOCK_SLOTS];
+	return at->fingerprint != 0 ? stele_view_record(shard, block, stele_le16(at->offset)) :
+				      NULL;
+}
 
 /* The zone with this apex (any case); NULL if there is none. For code that is not in a hurry. */
 const struct stele_zone *stele_view_zone(const struct stele_view *view, const uint8_t *apex,
@@ -154,8 +218,6 @@ struct stele_name_parts {
 	const struct stele_name *head;
 	const uint8_t *rel;           /* head->rel_len bytes */
 	const uint8_t *cut_key;       /* le64, if occluded, else NULL */
-	const uint8_t *hash;          /* 20 bytes or NULL */
-	const uint8_t *wildcard_hash; /* 20 bytes or NULL */
 	const struct stele_rrset *rrsets;
 	unsigned rrset_cnt;
 };
@@ -169,14 +231,6 @@ static inline struct stele_name_parts stele_name_parts(const uint8_t *record)
 	if (parts.head->kind == STELE_NAME_OCCLUDED) {
 		parts.cut_key = p;
 		p += 8;
-	}
-	if (parts.head->flags & STELE_NAME_HAS_HASH) {
-		parts.hash = p;
-		p += 20;
-	}
-	if (parts.head->flags & STELE_NAME_HAS_WILDCARD_HASH) {
-		parts.wildcard_hash = p;
-		p += 20;
 	}
 	parts.rrsets = (const struct stele_rrset *)(const void *)p;
 	parts.rrset_cnt = stele_le16(parts.head->rrset_cnt);
@@ -233,7 +287,7 @@ static inline const uint8_t *stele_rrset_end(const uint8_t *body, const struct s
 	return stele_rrset_trailer(body, rrset).end;
 }
 
-/* The body of one of the name's RRsets; or, for the entry behind the last, where the record ends. */
+/* The body of one of the name's RRsets; or, for the entry behind the last, where the hashes stand. */
 static inline const uint8_t *stele_name_body(const struct stele_name_parts *name,
 					     const struct stele_rrset *rrset)
 {
@@ -241,6 +295,37 @@ static inline const uint8_t *stele_name_body(const struct stele_name_parts *name
 	for (const struct stele_rrset *before = name->rrsets; before < rrset; before++)
 		body = stele_rrset_end(body, before);
 	return body;
+}
+
+static inline const uint8_t *stele_name_hashes(const struct stele_name_parts *name)
+{
+	return stele_name_body(name, name->rrsets + name->rrset_cnt);
+}
+
+/* The NSEC3 hash of the name, 20 bytes, or NULL. */
+static inline const uint8_t *stele_name_hash(const struct stele_name_parts *name)
+{
+	return name->head->flags & STELE_NAME_HAS_HASH ? stele_name_hashes(name) : NULL;
+}
+
+/* That of the wildcard right below it, or NULL. Whoever has this one has the other too. */
+static inline const uint8_t *stele_name_wildcard_hash(const struct stele_name_parts *name)
+{
+	return name->head->flags & STELE_NAME_HAS_WILDCARD_HASH ? stele_name_hashes(name) + 20 :
+								  NULL;
+}
+
+/* Bytes of both. */
+static inline unsigned stele_name_hashes_sz(const struct stele_name *head)
+{
+	return ((head->flags & STELE_NAME_HAS_HASH) ? 20u : 0u) +
+	       ((head->flags & STELE_NAME_HAS_WILDCARD_HASH) ? 20u : 0u);
+}
+
+/* Behind the last byte of the record. */
+static inline const uint8_t *stele_name_end(const struct stele_name_parts *name)
+{
+	return stele_name_hashes(name) + stele_name_hashes_sz(name->head);
 }
 
 /* The body of the SOA that negative answers carry. */

@@ -79,12 +79,11 @@ int stele_serve_view_zones(const struct stele_view *view,
 {
 	for (uint64_t s = 0; s < UINT64_C(1) << view->zone_bits; s++) {
 		const struct stele_view_shard *shard = view->shards + view->zone_first + s;
-		for (uint32_t i = 0; i < shard->slot_cnt; i++) {
-			uint64_t slot = stele_get_le64(shard->slots + 8 * (uint64_t)i);
-			if (slot == 0)
+		for (uint32_t i = 0; i < stele_view_slot_cnt(shard); i++) {
+			const uint8_t *record = stele_view_slot_record(shard, i);
+			if (record == NULL)
 				continue;
-			struct stele_serve_zone zone =
-				describe_zone(shard->base + (slot & STELE_SLOT_OFF_MASK));
+			struct stele_serve_zone zone = describe_zone(record);
 			int rc = visit(user, &zone);
 			if (rc != 0)
 				return rc;

@@ -98,11 +98,10 @@ static const uint8_t *zone_apex(const struct stele_view *view, uint32_t zone_id,
 {
 	for (uint64_t s = 0; s < UINT64_C(1) << view->zone_bits; s++) {
 		const struct stele_view_shard *shard = view->shards + view->zone_first + s;
-		for (uint32_t i = 0; i < shard->slot_cnt; i++) {
-			uint64_t slot = stele_get_le64(shard->slots + 8 * (uint64_t)i);
+		for (uint32_t i = 0; i < stele_view_slot_cnt(shard); i++) {
 			const struct stele_zone *zone =
-				(const void *)(shard->base + (slot & STELE_SLOT_OFF_MASK));
-			if (slot != 0 && stele_le32(zone->zone_id) == zone_id) {
+				(const void *)stele_view_slot_record(shard, i);
+			if (zone != NULL && stele_le32(zone->zone_id) == zone_id) {
 				*ret_len = zone->apex_len;
 				return (const uint8_t *)(zone + 1);
 			}
@@ -113,12 +112,11 @@ static const uint8_t *zone_apex(const struct stele_view *view, uint32_t zone_id,
 
 static void ask_shard(struct exercise *e, const struct stele_view_shard *shard)
 {
-	for (uint32_t i = 0; i < shard->slot_cnt && e->names_left > 0; i++) {
-		uint64_t slot = stele_get_le64(shard->slots + 8 * (uint64_t)i);
-		if (slot == 0)
+	for (uint32_t i = 0; i < stele_view_slot_cnt(shard) && e->names_left > 0; i++) {
+		const uint8_t *record = stele_view_slot_record(shard, i);
+		if (record == NULL)
 			continue;
-		struct stele_name_parts name =
-			stele_name_parts(shard->base + (slot & STELE_SLOT_OFF_MASK));
+		struct stele_name_parts name = stele_name_parts(record);
 		uint8_t whole[STELE_NAME_MAX];
 		size_t apex_len, rel_len = name.head->rel_len;
 		const uint8_t *apex = zone_apex(e->view, stele_le32(name.head->zone_id), &apex_len);

@@ -2,7 +2,7 @@
 #include "tests/unit/image_seal.h"
 
 #include "lib/base/crc32c.h"
-#include "lib/image/format.h"
+#include "lib/image/view.h"
 
 #include <openssl/sha.h>
 
@@ -121,8 +121,6 @@ static void seal_record(uint8_t *record, uint64_t left)
 		return;
 	uint64_t at = sizeof(*head) + head->rel_len;
 	at += head->kind == STELE_NAME_OCCLUDED ? 8 : 0;
-	at += head->flags & STELE_NAME_HAS_HASH ? 20 : 0;
-	at += head->flags & STELE_NAME_HAS_WILDCARD_HASH ? 20 : 0;
 	unsigned rrset_cnt = stele_le16(head->rrset_cnt);
 	uint64_t off = at + rrset_cnt * sizeof(struct stele_rrset);
 	for (unsigned i = 0; i < rrset_cnt && off <= left; i++, at += sizeof(struct stele_rrset)) {
@@ -144,13 +142,18 @@ static void seal_records(uint8_t *shard, uint64_t size)
 	const struct stele_hash_shard *head = (const void *)shard;
 	if (size < sizeof(*head))
 		return;
-	uint64_t slots_off = stele_le32(head->slots_off);
-	uint64_t slot_cnt = stele_le32(head->slot_cnt);
-	if (!within(slots_off, 8 * slot_cnt, size))
+	uint64_t block_cnt = stele_le32(head->block_cnt);
+	struct stele_view_shard view = {
+		.base = shard,
+		.records = shard + sizeof(*head) + block_cnt * sizeof(struct stele_hash_block),
+		.block_cnt = (uint32_t)block_cnt,
+	};
+	if (!within(sizeof(*head), block_cnt * sizeof(struct stele_hash_block), size))
 		return;
-	for (uint64_t i = 0; i < slot_cnt; i++) {
-		uint64_t off = stele_get_le64(shard + slots_off + 8 * i) & STELE_SLOT_OFF_MASK;
-		if (off != 0 && off < size)
+	for (uint32_t i = 0; i < block_cnt * STELE_BLOCK_SLOTS; i++) {
+		const uint8_t *record = stele_view_slot_record(&view, i);
+		uint64_t off = record != NULL ? (uint64_t)(record - shard) : size;
+		if (off < size)
 			seal_record(shard + off, size - off);
 	}
 }

@@ -315,14 +315,11 @@ static unsigned expired_cnt(struct place *p)
 	struct stele_view view = open_verified(p->image);
 	unsigned cnt = 0;
 	for (uint32_t i = 0; i < UINT32_C(1) << view.zone_bits; i++) {
-		const uint8_t *base = view.shards[view.zone_first + i].base;
-		if (base == NULL)
-			continue;
-		const struct stele_hash_shard *head = (const void *)base;
-		for (uint64_t off = stele_le32(head->records_off); off < stele_le64(head->size);) {
-			const struct stele_zone *zone = (const void *)(base + off);
-			cnt += (zone->flags & STELE_ZONE_EXPIRED) != 0;
-			off += stele_le32(zone->size);
+		const struct stele_view_shard *shard = view.shards + view.zone_first + i;
+		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+			const struct stele_zone *zone =
+				(const void *)stele_view_slot_record(shard, k);
+			cnt += zone != NULL && (zone->flags & STELE_ZONE_EXPIRED) != 0;
 		}
 	}
 	stele_view_close(&view);

@@ -533,13 +533,12 @@ static void test_hashes(void **state)
 	struct stele_name_parts parts = stele_name_parts(out.data);
 	uint8_t digits[STELE_NSEC3_LABEL_SZ];
 	/* RFC 5155 appendix A */
-	stele_base32hex_encode(parts.hash, digits);
+	stele_base32hex_encode(stele_name_hash(&parts), digits);
 	assert_memory_equal(digits, "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom", 32);
-	stele_base32hex_encode(parts.wildcard_hash, digits);
 	uint8_t wildcard[STELE_NAME_MAX], hash[STELE_NSEC3_HASH_SZ];
 	size_t len = wire("*.example.", wildcard);
 	stele_nsec3_hash(wildcard, len, zone.salt, 4, 12, hash);
-	assert_memory_equal(parts.wildcard_hash, hash, sizeof(hash));
+	assert_memory_equal(stele_name_wildcard_hash(&parts), hash, sizeof(hash));
 	stele_buffer_free(&out);
 	stele_carver_free(&carver);
 }

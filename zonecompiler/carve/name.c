@@ -80,9 +80,17 @@ static int put_front(const struct stele_carve_zone *zone, const struct stele_car
 		struct stele_le64 cut_key = stele_to_le64(name->cut_key);
 		rc = stele_buffer_add(out, &cut_key, sizeof(cut_key), reterr);
 	}
-	if (rc == 0 && hashed)
+	return rc;
+}
+
+/* What stands behind the RRsets. */
+static int put_hashes(const struct stele_carve_zone *zone, const struct stele_carve_name *name,
+		      unsigned flags, struct stele_buffer *out, struct stele_error *reterr)
+{
+	int rc = 0;
+	if ((flags & STELE_NAME_HAS_HASH) != 0)
 		rc = add_hash(zone, name->owner, name->owner_len, out, reterr);
-	if (rc == 0 && hashed && name->has_children) {
+	if (rc == 0 && (flags & STELE_NAME_HAS_WILDCARD_HASH) != 0) {
 		/* A name of 254 or 255 bytes has no wildcard child; its record has a hash all the
 		 * same, so that all records are alike. */
 		uint8_t wildcard[STELE_NAME_MAX + 2] = {1, '*'};
@@ -140,6 +148,8 @@ int stele_carve_name(struct stele_carver *carver, const struct stele_carve_zone 
 	struct stele_name *head = (struct stele_name *)(void *)(out->data + begin);
 	head->flags |= (uint8_t)flags;
 	head->rrset_cnt = stele_to_le16((uint16_t)rrset_cnt);
-	*ret_result = result;
-	return 0;
+	rc = put_hashes(zone, name, head->flags, out, reterr);
+	if (rc == 0)
+		*ret_result = result;
+	return rc;
 }

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 
 static const char *const section_texts[STELE_SECTION_CNT] = {
-	[STELE_SECTION_SLOTS] = "slots",
-	[STELE_SECTION_PILOTS] = "pilots",
+	[STELE_SECTION_BLOCKS] = "blocks",
 	[STELE_SECTION_SHARD_HEADS] = "shard heads",
 	[STELE_SECTION_RECORD_HEADS] = "record heads",
 	[STELE_SECTION_OWNERS] = "owners",
@@ -60,8 +59,7 @@ static void measure_name(void *user, const struct stele_name_parts *name)
 	uint64_t *bytes = measure->section_bytes;
 	bytes[STELE_SECTION_RECORD_HEADS] += sizeof(*name->head);
 	bytes[STELE_SECTION_OWNERS] += name->head->rel_len + (name->cut_key != NULL ? 8u : 0u);
-	bytes[STELE_SECTION_HASHES] += (name->hash != NULL ? STELE_NSEC3_HASH_SZ : 0u) +
-				       (name->wildcard_hash != NULL ? STELE_NSEC3_HASH_SZ : 0u);
+	bytes[STELE_SECTION_HASHES] += stele_name_hashes_sz(name->head);
 	const uint8_t *body = stele_name_body(name, name->rrsets);
 	for (unsigned i = 0; i < name->rrset_cnt; i++)
 		body = measure_rrset(measure, body, name->rrsets + i);
@@ -72,7 +70,7 @@ static void measure_name(void *user, const struct stele_name_parts *name)
 		stele_inspect_zone_by_id(m->zones, stele_le32(name->head->zone_id));
 	measure->zones[zone->rank].name_cnt++;
 	measure->zones[zone->rank].record_bytes +=
-		(uint64_t)(stele_inspect_name_end(name) - (const uint8_t *)name->head);
+		(uint64_t)(stele_name_end(name) - (const uint8_t *)name->head);
 }
 
 /* Bytes of the own NSEC3 records of a block; what else is in the block is for searching it. */
@@ -125,12 +123,8 @@ static void measure_frame(struct measuring *m)
 		measure->shard_cnt[kind]++;
 		if (kind != STELE_SHARD_NAMES && kind != STELE_SHARD_ZONES)
 			continue;
-		const struct stele_hash_shard *head = (const void *)shard->base;
-		bytes[STELE_SECTION_SLOTS] += 8 * (uint64_t)shard->slot_cnt;
-		bytes[STELE_SECTION_PILOTS] += shard->bucket_cnt;
-		bytes[STELE_SECTION_SHARD_HEADS] += stele_le32(head->records_off) -
-						    8 * (uint64_t)shard->slot_cnt -
-						    shard->bucket_cnt;
+		bytes[STELE_SECTION_BLOCKS] += shard->block_cnt * sizeof(struct stele_hash_block);
+		bytes[STELE_SECTION_SHARD_HEADS] += sizeof(struct stele_hash_shard);
 	}
 	const struct stele_root *root = (const void *)(view->bytes + view->root_off);
 	bytes[STELE_SECTION_DIRECTORY] =

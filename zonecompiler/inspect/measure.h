@@ -7,9 +7,8 @@
 #include "zonecompiler/inspect/walk.h"
 
 enum stele_section {
-	STELE_SECTION_SLOTS,
-	STELE_SECTION_PILOTS,
-	STELE_SECTION_SHARD_HEADS, /* and what stands between the parts of a shard */
+	STELE_SECTION_BLOCKS, /* of hash shards */
+	STELE_SECTION_SHARD_HEADS,
 	STELE_SECTION_RECORD_HEADS,
 	STELE_SECTION_OWNERS, /* relative owners and keys of cuts */
 	STELE_SECTION_HASHES, /* NSEC3 hashes in name records */
@@ -22,7 +21,8 @@ enum stele_section {
 	STELE_SECTION_CHAIN_RECORDS, /* NSEC3 records in chains */
 	STELE_SECTION_CHAIN_INDEX,   /* tables, places, trees, keys, bounds, carries */
 	STELE_SECTION_DIRECTORY,     /* superblock, root, directory */
-	STELE_SECTION_GARBAGE,       /* not reached: replaced shards, alignment, a torn tail */
+	STELE_SECTION_GARBAGE,       /* not reached: replaced shards, alignment, a torn tail; and gaps in front
+				      * of very long records */
 	STELE_SECTION_CNT,
 };
 

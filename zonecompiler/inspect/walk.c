@@ -31,10 +31,10 @@ static void walk_records(const struct stele_view *view, uint32_t first, uint64_t
 {
 	for (uint64_t s = 0; s < shard_cnt; s++) {
 		const struct stele_view_shard *shard = view->shards + first + s;
-		for (uint32_t i = 0; i < shard->slot_cnt; i++) {
-			uint64_t slot = stele_get_le64(shard->slots + 8 * (uint64_t)i);
-			if (slot != 0)
-				visit(user, shard->base + (slot & STELE_SLOT_OFF_MASK));
+		for (uint32_t i = 0; i < stele_view_slot_cnt(shard); i++) {
+			const uint8_t *record = stele_view_slot_record(shard, i);
+			if (record != NULL)
+				visit(user, record);
 		}
 	}
 }
@@ -128,11 +128,6 @@ void stele_inspect_names(const struct stele_view *view,
 {
 	struct name_visit names = {visit, user};
 	walk_records(view, view->name_first, UINT64_C(1) << view->name_bits, visit_name, &names);
-}
-
-const uint8_t *stele_inspect_name_end(const struct stele_name_parts *name)
-{
-	return stele_name_body(name, name->rrsets + name->rrset_cnt);
 }
 
 /* ---- chains ---- */

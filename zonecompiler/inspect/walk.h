@@ -40,9 +40,6 @@ void stele_inspect_names(const struct stele_view *view,
 			 void (*visit)(void *user, const struct stele_name_parts *name),
 			 void *user);
 
-/* Behind the last byte of a name record. */
-const uint8_t *stele_inspect_name_end(const struct stele_name_parts *name);
-
 /*
  * The denial blocks of a zone, one after the other: `index` from 0 on, NULL behind the last. `size`
  * gets its bytes. Whether they are NSEC or NSEC3 is in zone->chain_kind.

@@ -3,6 +3,7 @@
 
 #include "lib/image/hash.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,78 +26,132 @@ static int make_room(struct stele_packer *packer, uint32_t item_cnt, struct stel
 	packer->cap = 0;
 	packer->keys = calloc(item_cnt, sizeof(*packer->keys));
 	packer->slots = calloc(item_cnt, sizeof(*packer->slots));
-	packer->items = calloc(stele_perfect_hash_slot_cnt(item_cnt), sizeof(*packer->items));
+	packer->items = calloc(stele_perfect_hash_block_cnt(item_cnt),
+			       STELE_BLOCK_SLOTS * sizeof(*packer->items));
 	if (packer->keys == NULL || packer->slots == NULL || packer->items == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	packer->cap = item_cnt;
 	return 0;
 }
 
-/* Where the parts begin. */
-struct layout {
-	uint64_t pilots_off, slots_off, records_off;
+/* ---- records ---- */
+
+/* Where the records of a block begin under a unit of `1 << bits` bytes, in units. */
+struct places {
+	uint64_t base;
+	uint64_t offsets[STELE_BLOCK_SLOTS];
 };
 
-static struct layout lay_out(uint32_t item_cnt)
+/* False: an offset is too far from the base, or the base from the beginning. */
+static bool find_places(const struct stele_hash_block *block,
+			const struct stele_pack_item items[STELE_BLOCK_SLOTS], uint64_t off,
+			unsigned bits, struct places *places)
 {
-	struct layout layout = {.pilots_off = sizeof(struct stele_hash_shard)};
-	uint64_t pilots_end = layout.pilots_off + stele_perfect_hash_bucket_cnt(item_cnt);
-	layout.slots_off = (pilots_end + 7) / 8 * 8;
-	layout.records_off = layout.slots_off + 8 * (uint64_t)stele_perfect_hash_slot_cnt(item_cnt);
-	return layout;
+	uint64_t mask = (UINT64_C(1) << bits) - 1;
+	bool fits = true;
+	places->base = (off + mask) >> bits;
+	for (unsigned i = 0; i < STELE_BLOCK_SLOTS; i++) {
+		if (block->slots[i].fingerprint == 0)
+			continue;
+		uint64_t at = (off + mask) >> bits;
+		places->offsets[i] = at - places->base;
+		fits &= places->offsets[i] <= UINT16_MAX;
+		off = (at << bits) + items[i].record_sz;
+	}
+	return fits && places->base <= UINT32_MAX;
 }
 
-uint64_t stele_pack_hash_shard_sz(uint32_t item_cnt, uint64_t records_sz)
+uint64_t stele_pack_block(struct stele_hash_block *block,
+			  const struct stele_pack_item items[STELE_BLOCK_SLOTS], uint8_t *records,
+			  uint64_t off)
 {
-	return lay_out(item_cnt).records_off + records_sz;
+	struct places places;
+	unsigned exponent = 0;
+	for (; !find_places(block, items, off, exponent * STELE_BLOCK_UNIT_BITS, &places);
+	     exponent++)
+		if (exponent == STELE_BLOCK_UNIT_MAX)
+			return UINT64_MAX;
+	block->base = stele_to_le32((uint32_t)places.base);
+	block->flags = (uint8_t)((block->flags & STELE_BLOCK_SPILLS) |
+				 exponent << STELE_BLOCK_UNIT_SHIFT);
+	for (unsigned i = 0; i < STELE_BLOCK_SLOTS; i++) {
+		if (block->slots[i].fingerprint == 0)
+			continue;
+		uint64_t at = (places.base + places.offsets[i])
+			      << (exponent * STELE_BLOCK_UNIT_BITS);
+		block->slots[i].offset = stele_to_le16((uint16_t)places.offsets[i]);
+		memset(records + off, 0, at - off);
+		memcpy(records + at, items[i].record, items[i].record_sz);
+		off = at + items[i].record_sz;
+	}
+	return off;
+}
+
+uint64_t stele_pack_hash_shard_max(uint32_t item_cnt, uint64_t records_sz, uint64_t record_max)
+{
+	/* A unit is no larger than it must be: with one of a sixteenth, some record would begin too far from the
+	 * base. So the gaps, less than a unit each, are 18 * 16 / 65535 of the block at most; and much less of
+	 * a shard that is so long that the base would be too large. */
+	bool has_gaps = STELE_BLOCK_SLOTS * record_max > UINT16_MAX;
+	uint64_t records_max = records_sz + (has_gaps ? records_sz / 200 : 0);
+	return sizeof(struct stele_hash_shard) +
+	       stele_perfect_hash_block_cnt(item_cnt) * (uint64_t)sizeof(struct stele_hash_block) +
+	       records_max;
+}
+
+static void get_items(const struct stele_packer *packer, const struct stele_pack_item *items,
+		      uint32_t first_slot, struct stele_pack_item ret_items[STELE_BLOCK_SLOTS])
+{
+	for (unsigned i = 0; i < STELE_BLOCK_SLOTS; i++) {
+		uint32_t item = packer->items[first_slot + i];
+		ret_items[i] = item > 0 ? items[item - 1] : (struct stele_pack_item){0};
+		/* Records lie scattered: ask for those of the next block. */
+		__builtin_prefetch(ret_items[i].record);
+	}
 }
 
 int stele_pack_hash_shard(struct stele_packer *packer, const struct stele_pack_item *items,
-			  uint32_t item_cnt, uint64_t base_seed, uint8_t *shard,
+			  uint32_t item_cnt, uint64_t base_seed, uint8_t *shard, uint64_t *ret_size,
 			  struct stele_error *reterr)
 {
 	int rc = make_room(packer, item_cnt, reterr);
 	if (rc < 0)
 		return rc;
-	struct layout layout = lay_out(item_cnt);
-	uint32_t slot_cnt = stele_perfect_hash_slot_cnt(item_cnt);
+	struct stele_hash_block *blocks = (void *)(shard + sizeof(struct stele_hash_shard));
+	uint32_t block_cnt = stele_perfect_hash_block_cnt(item_cnt);
+	uint32_t slot_cnt = block_cnt * STELE_BLOCK_SLOTS;
 	uint64_t seed;
-	memset(shard, 0, layout.records_off);
 	for (uint32_t i = 0; i < item_cnt; i++)
 		packer->keys[i] = items[i].key;
-	rc = stele_perfect_hash_build(&packer->hash, packer->keys, item_cnt, base_seed,
-				      shard + layout.pilots_off, packer->slots, &seed, NULL,
-				      reterr);
+	rc = stele_perfect_hash_build(&packer->hash, packer->keys, item_cnt, base_seed, blocks,
+				      packer->slots, &seed, NULL, reterr);
 	if (rc < 0)
 		return rc;
 
 	memset(packer->items, 0, slot_cnt * sizeof(*packer->items));
 	for (uint32_t i = 0; i < item_cnt; i++)
 		packer->items[packer->slots[i]] = i + 1;
-	uint64_t off = layout.records_off;
-	for (uint32_t slot = 0; slot < slot_cnt; slot++) {
-		/* Records lie scattered: ask for the one that comes eight slots later. */
-		if (slot + 8 < slot_cnt && packer->items[slot + 8] != 0)
-			__builtin_prefetch(items[packer->items[slot + 8] - 1].record);
-		if (packer->items[slot] == 0)
-			continue;
-		const struct stele_pack_item *item = items + packer->items[slot] - 1;
-		uint64_t fingerprint = stele_key_fingerprint(item->key);
-		stele_put_le64(shard + layout.slots_off + 8 * (uint64_t)slot,
-			       fingerprint << STELE_SLOT_OFF_BITS | off);
-		memcpy(shard + off, item->record, item->record_sz);
-		off += item->record_sz;
+	uint8_t *records = (uint8_t *)(blocks + block_cnt);
+	uint64_t off = 0;
+	struct stele_pack_item now[STELE_BLOCK_SLOTS], next[STELE_BLOCK_SLOTS];
+	get_items(packer, items, 0, next);
+	for (uint32_t b = 0; b < block_cnt; b++) {
+		memcpy(now, next, sizeof(now));
+		if (b + 1 < block_cnt)
+			get_items(packer, items, (b + 1) * STELE_BLOCK_SLOTS, next);
+		off = stele_pack_block(blocks + b, now, records, off);
+		if (off == UINT64_MAX)
+			return stele_fail(reterr, STELE_E_INPUT,
+					  "records of %d names are longer than an image can hold",
+					  STELE_BLOCK_SLOTS);
 	}
 	struct stele_hash_shard head = {
 		.key_cnt = stele_to_le32(item_cnt),
-		.slot_cnt = stele_to_le32(slot_cnt),
-		.bucket_cnt = stele_to_le32(stele_perfect_hash_bucket_cnt(item_cnt)),
-		.pilots_off = stele_to_le32((uint32_t)layout.pilots_off),
-		.slots_off = stele_to_le32((uint32_t)layout.slots_off),
-		.records_off = stele_to_le32((uint32_t)layout.records_off),
+		.block_cnt = stele_to_le32(block_cnt),
 		.seed = stele_to_le64(seed),
-		.size = stele_to_le64(off),
+		.size = stele_to_le64((uint64_t)(records + off - shard)),
 	};
 	memcpy(shard, &head, sizeof(head));
+	*ret_size = stele_le64(head.size);
 	return 0;
 }

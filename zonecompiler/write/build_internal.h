@@ -91,7 +91,7 @@ struct build {
 
 	struct stele_image_file file;
 	uint64_t *places; /* of each shard */
-	uint64_t *sizes;
+	uint64_t *sizes; /* at most, for hash shards */
 	uint32_t shard_cnt;
 	atomic_uint pack_next, packed;
 };

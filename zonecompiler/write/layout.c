@@ -166,13 +166,18 @@ static int place_shards(struct build *build, struct stele_error *reterr)
 	if (build->sizes == NULL || build->places == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	for (uint32_t i = 0; i < build->chain_first; i++) {
-		uint64_t records_sz = 0, item_cnt = 0;
+		uint64_t records_sz = 0, record_max = 0, item_cnt = 0;
 		for (unsigned w = 0; w < build->worker_cnt; w++) {
-			records_sz += build->workers[w].gather.lists[i].records_sz;
-			item_cnt += build->workers[w].gather.lists[i].item_cnt;
+			const struct stele_gather_list *list =
+				build->workers[w].gather.lists + i;
+			records_sz += list->records_sz;
+			item_cnt += list->item_cnt;
+			if (list->record_max > record_max)
+				record_max = list->record_max;
 		}
 		if (item_cnt > 0)
-			build->sizes[i] = stele_pack_hash_shard_sz((uint32_t)item_cnt, records_sz);
+			build->sizes[i] = stele_pack_hash_shard_max((uint32_t)item_cnt, records_sz,
+								    record_max);
 	}
 	for (size_t z = 0; z < build->tracked_cnt; z++) {
 		const struct build_zone *zone = build->zones[z];

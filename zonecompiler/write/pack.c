@@ -28,8 +28,9 @@ static int pack_hash_shard(struct build_worker *worker, uint32_t shard)
 	struct stele_pack_item *end = worker->items;
 	for (unsigned w = 0; w < build->worker_cnt; w++)
 		end = stele_gather_items(build->workers[w].gather.lists + shard, end);
+	uint64_t size;
 	rc = stele_pack_hash_shard(&worker->packer, worker->items, item_cnt,
-				   stele_shard_seed(build->seed, shard), worker->shard.data,
+				   stele_shard_seed(build->seed, shard), worker->shard.data, &size,
 				   &worker->error);
 	for (unsigned w = 0; w < build->worker_cnt; w++)
 		stele_gather_list_free(build->workers[w].gather.lists + shard);
@@ -37,8 +38,8 @@ static int pack_hash_shard(struct build_worker *worker, uint32_t shard)
 		return rc;
 	return stele_image_put(&build->file, shard,
 			       shard < build->zone_first ? STELE_SHARD_NAMES : STELE_SHARD_ZONES,
-			       item_cnt, build->places[shard], worker->shard.data,
-			       build->sizes[shard], &worker->error);
+			       item_cnt, build->places[shard], worker->shard.data, size,
+			       &worker->error);
 }
 
 static int pack_chain_shard(struct build_worker *worker, uint32_t shard)

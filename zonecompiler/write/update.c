@@ -67,7 +67,7 @@ uint64_t update_count_rrs(const uint8_t *record, bool *ret_has_nsec)
 size_t update_record_sz(const uint8_t *record)
 {
 	struct stele_name_parts parts = stele_name_parts(record);
-	return (size_t)(stele_name_body(&parts, parts.rrsets + parts.rrset_cnt) - record);
+	return (size_t)(stele_name_end(&parts) - record);
 }
 
 /* ---- the file ---- */
@@ -235,14 +235,12 @@ static int list_apexes(const struct stele_view *view, struct zone_names *ret_nam
 	if (ret_names->names == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	for (uint64_t i = 0; i < UINT64_C(1) << view->zone_bits; i++) {
-		const uint8_t *base = view->shards[view->zone_first + i].base;
-		const struct stele_hash_shard *head = (const void *)base;
-		uint64_t end = base != NULL ? stele_le64(head->size) : 0;
-		uint64_t off = base != NULL ? stele_le32(head->records_off) : 0;
-		while (off < end && ret_names->cnt < view->zone_cnt) {
-			const struct stele_zone *zone = (const void *)(base + off);
-			ret_names->names[ret_names->cnt++] = base + off + sizeof(*zone);
-			off += stele_le32(zone->size);
+		const struct stele_view_shard *shard = view->shards + view->zone_first + i;
+		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+			const uint8_t *record = stele_view_slot_record(shard, k);
+			if (record != NULL && ret_names->cnt < view->zone_cnt)
+				ret_names->names[ret_names->cnt++] =
+					record + sizeof(struct stele_zone);
 		}
 	}
 	return 0;

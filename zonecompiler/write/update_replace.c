@@ -1,43 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A shard in which records are replaced and none comes or goes. The perfect hash depends on the keys
- * alone, so it stays as it is, and what is behind a record of another length only moves: the bytes
- * are those that packing would give, for the cost of copying them.
+ * alone, so it stays as it is, and records only move: the bytes are those that packing would give, for the
+ * cost of copying them.
  */
 #include "zonecompiler/write/update_internal.h"
 
-/* Each replaced record costs a pass over the shard's slots (10 us). Lower: ordinary changes of some
- * names are packed anew for 5 ms. Higher: the passes cost more than that. */
+/* Each costs a search. Lower: ordinary changes of some names are packed anew for 2 ms. Higher: shards of which
+ * most is new gain nothing. */
 #define REPLACED_MAX 64
 
 struct replaced {
-	uint64_t off; /* of the old record */
-	uint64_t old_sz;
+	uint32_t slot;
 	const struct update_edit *edit;
 };
 
 struct replacement {
-	const uint8_t *base;
-	struct replaced items[REPLACED_MAX]; /* ascending by offset */
+	const struct stele_view_shard *shard;
+	uint64_t records_sz;                 /* of the old shard */
+	struct replaced items[REPLACED_MAX]; /* ascending by slot */
 	size_t cnt;
+	uint64_t added_sz; /* by the new records, modulo 2^64 */
 };
 
 static void insert(struct replacement *replacement, struct replaced item)
 {
 	size_t at = replacement->cnt++;
-	for (; at > 0 && replacement->items[at - 1].off > item.off; at--)
+	for (; at > 0 && replacement->items[at - 1].slot > item.slot; at--)
 		replacement->items[at] = replacement->items[at - 1];
 	replacement->items[at] = item;
 }
 
 /* Finds what the edits replace: 1, or 0 if a record comes or goes or there are too many. */
-static int find_replaced(struct update *update, uint32_t shard, const struct update_edit *edits,
-			 size_t edit_cnt, bool is_zones, struct replacement *replacement)
+static int find_replaced(struct update *update, const struct update_edit *edits, size_t edit_cnt,
+			 bool is_zones, struct replacement *replacement)
 {
 	for (size_t i = 0; i < edit_cnt; i++) {
 		if (i + 1 < edit_cnt && edits[i + 1].key == edits[i].key)
 			continue;
-		const uint8_t *old = stele_view_find(update->view.shards + shard, edits[i].key);
+		uint32_t slot;
+		const uint8_t *old = stele_view_find_slot(replacement->shard, edits[i].key, &slot);
 		if (old == NULL || edits[i].record_sz == 0 || replacement->cnt == REPLACED_MAX)
 			return 0;
 		/* The slot may be that of another key with the same fingerprint. */
@@ -47,75 +49,94 @@ static int find_replaced(struct update *update, uint32_t shard, const struct upd
 			return rc;
 		if (facts.key != edits[i].key)
 			return 0;
-		insert(replacement, (struct replaced){(uint64_t)(old - replacement->base),
-						      facts.size, edits + i});
+		insert(replacement, (struct replaced){slot, edits + i});
+		replacement->added_sz += edits[i].record_sz - facts.size;
 	}
 	return 1;
 }
 
-/* How far a record that stood at `off` moves. */
-static uint64_t shift_of(const struct replacement *replacement, uint64_t off)
+/* Whether every record ends where the next one begins. */
+static bool is_without_gaps(const struct stele_view_shard *shard)
 {
-	uint64_t shift = 0; /* modulo 2^64 */
-	for (size_t i = 0; i < replacement->cnt && replacement->items[i].off < off; i++)
-		shift += replacement->items[i].edit->record_sz - replacement->items[i].old_sz;
-	return shift;
+	for (uint32_t b = 0; b < shard->block_cnt; b++)
+		if (stele_view_block(shard, b)->flags >> STELE_BLOCK_UNIT_SHIFT != 0)
+			return false;
+	return true;
 }
 
-static void move_slots(const struct replacement *replacement, uint8_t *slots, uint32_t slot_cnt)
+/* The records of block `b` as they were. */
+static void get_old(const struct replacement *replacement, uint32_t b,
+		    struct stele_pack_item items[STELE_BLOCK_SLOTS])
 {
-	for (uint32_t i = 0; i < slot_cnt; i++) {
-		uint8_t *at = slots + 8 * (uint64_t)i;
-		uint64_t slot = stele_get_le64(at);
-		if (slot != 0)
-			stele_put_le64(at,
-				       slot + shift_of(replacement, slot & STELE_SLOT_OFF_MASK));
+	const struct stele_view_shard *shard = replacement->shard;
+	bool is_last = b + 1 == shard->block_cnt;
+	uint64_t end = is_last ? replacement->records_sz :
+				 stele_le32(stele_view_block(shard, b + 1)->base);
+	for (unsigned i = STELE_BLOCK_SLOTS; i-- > 0;) {
+		const uint8_t *record = stele_view_slot_record(shard, b * STELE_BLOCK_SLOTS + i);
+		items[i] = (struct stele_pack_item){.record = record};
+		if (record == NULL)
+			continue;
+		uint64_t off = (uint64_t)(record - shard->records);
+		items[i].record_sz = (uint32_t)(end - off);
+		end = off;
 	}
 }
 
-static void write_shard(const struct update *update, const struct replacement *replacement,
-			uint8_t *to)
+/* Returns the size of the shard at `to`, or 0 if it cannot be written. */
+static uint64_t write_shard(const struct update *update, const struct replacement *replacement,
+			    uint8_t *to)
 {
-	const uint8_t *base = replacement->base;
-	const struct stele_hash_shard *head = (const void *)base;
-	uint64_t size = stele_le64(head->size);
-	uint8_t *begin = to;
+	const struct stele_view_shard *shard = replacement->shard;
+	struct stele_hash_shard *head = (void *)to;
+	struct stele_hash_block *blocks = (void *)(head + 1);
+	uint8_t *records = (uint8_t *)(blocks + shard->block_cnt);
+	memcpy(to, shard->base, (size_t)(shard->records - shard->base));
+	const struct replaced *next = replacement->items;
+	const struct replaced *behind = next + replacement->cnt;
 	uint64_t off = 0;
-	for (size_t i = 0; i < replacement->cnt; i++) {
-		const struct replaced *item = replacement->items + i;
-		memcpy(to, base + off, item->off - off);
-		to += item->off - off;
-		memcpy(to, update->records.data + item->edit->record_off, item->edit->record_sz);
-		to += item->edit->record_sz;
-		off = item->off + item->old_sz;
+	for (uint32_t b = 0; b < shard->block_cnt; b++) {
+		struct stele_pack_item items[STELE_BLOCK_SLOTS];
+		get_old(replacement, b, items);
+		for (; next < behind && next->slot / STELE_BLOCK_SLOTS == b; next++)
+			items[next->slot % STELE_BLOCK_SLOTS] = (struct stele_pack_item){
+				.record = update->records.data + next->edit->record_off,
+				.record_sz = next->edit->record_sz,
+			};
+		off = stele_pack_block(blocks + b, items, records, off);
+		if (off == UINT64_MAX)
+			return 0;
 	}
-	memcpy(to, base + off, size - off);
-
-	struct stele_hash_shard *new_head = (void *)begin;
-	uint64_t shift = shift_of(replacement, size);
-	new_head->size = stele_to_le64(size + shift);
-	move_slots(replacement, begin + stele_le32(head->slots_off), stele_le32(head->slot_cnt));
+	head->size = stele_to_le64((uint64_t)(records + off - to));
+	return stele_le64(head->size);
 }
 
 int update_replace(struct update *update, uint32_t shard, const struct update_edit *edits,
 		   size_t edit_cnt, bool is_zones, bool *ret_done)
 {
-	struct replacement replacement = {.base = update_shard(update, shard)->base};
+	struct replacement replacement = {.shard = update_shard(update, shard)};
+	const uint8_t *base = replacement.shard->base;
 	*ret_done = false;
-	if (replacement.base == NULL)
+	if (base == NULL || !is_without_gaps(replacement.shard))
 		return 0;
-	int rc = find_replaced(update, shard, edits, edit_cnt, is_zones, &replacement);
+	int rc = find_replaced(update, edits, edit_cnt, is_zones, &replacement);
 	if (rc != 1)
 		return rc;
-	const struct stele_hash_shard *head = (const void *)replacement.base;
-	uint64_t size = stele_le64(head->size);
-	size += shift_of(&replacement, size);
+	const struct stele_hash_shard *head = (const void *)base;
+	replacement.records_sz = stele_le64(head->size) -
+				 (uint64_t)(replacement.shard->records - base);
+	uint64_t new_sz = replacement.records_sz + replacement.added_sz;
+	uint32_t key_cnt = stele_le32(head->key_cnt);
 	update->shard.len = 0;
-	rc = stele_buffer_reserve(&update->shard, size, update->reterr);
+	rc = stele_buffer_reserve(&update->shard,
+				  stele_pack_hash_shard_max(key_cnt, new_sz, new_sz),
+				  update->reterr);
 	if (rc < 0)
 		return rc;
-	write_shard(update, &replacement, update->shard.data);
+	uint64_t size = write_shard(update, &replacement, update->shard.data);
+	if (size == 0)
+		return 0;
 	*ret_done = true;
 	return update_put_shard(update, shard, is_zones ? STELE_SHARD_ZONES : STELE_SHARD_NAMES,
-				stele_le32(head->key_cnt), update->shard.data, size);
+				key_cnt, update->shard.data, size);
 }

@@ -101,22 +101,21 @@ int update_record_facts(struct update *update, const uint8_t *record, bool is_zo
 }
 
 /* The records of the old shard that are not edited. Returns how many, or a negative status. */
-static int64_t keep_old(struct update *update, const uint8_t *base, const struct update_edit *edits,
-			size_t edit_cnt, bool is_zones, uint64_t *ret_records_sz)
+static int64_t keep_old(struct update *update, const struct stele_view_shard *shard,
+			const struct update_edit *edits, size_t edit_cnt, bool is_zones)
 {
-	const struct stele_hash_shard *head = (const void *)base;
 	size_t cnt = 0;
-	for (uint64_t off = stele_le32(head->records_off); off < stele_le64(head->size);) {
+	for (uint32_t i = 0; i < stele_view_slot_cnt(shard); i++) {
+		const uint8_t *record = stele_view_slot_record(shard, i);
 		struct update_facts facts = {0};
-		int rc = update_record_facts(update, base + off, is_zones, &facts);
+		if (record == NULL)
+			continue;
+		int rc = update_record_facts(update, record, is_zones, &facts);
 		if (rc < 0)
 			return rc;
-		if (!is_edited(edits, edit_cnt, facts.key)) {
-			update->items[cnt++] = (struct stele_pack_item){facts.key, base + off,
+		if (!is_edited(edits, edit_cnt, facts.key))
+			update->items[cnt++] = (struct stele_pack_item){facts.key, record,
 									(uint32_t)facts.size};
-			*ret_records_sz += facts.size;
-		}
-		off += facts.size;
 	}
 	return (int64_t)cnt;
 }
@@ -124,7 +123,8 @@ static int64_t keep_old(struct update *update, const uint8_t *base, const struct
 static int make_shard(struct update *update, uint32_t shard, const struct update_edit *edits,
 		      size_t edit_cnt, bool is_zones)
 {
-	const uint8_t *base = update_shard(update, shard)->base;
+	const struct stele_view_shard *old = update_shard(update, shard);
+	const uint8_t *base = old->base;
 	size_t old_cnt =
 		base != NULL ?
 			stele_le32(((const struct stele_hash_shard *)(const void *)base)->key_cnt) :
@@ -136,10 +136,9 @@ static int make_shard(struct update *update, uint32_t shard, const struct update
 	int rc = make_room(update, old_cnt + edit_cnt);
 	if (rc < 0)
 		return rc;
-	uint64_t records_sz = 0;
 	int64_t cnt = 0;
 	if (base != NULL) {
-		cnt = keep_old(update, base, edits, edit_cnt, is_zones, &records_sz);
+		cnt = keep_old(update, old, edits, edit_cnt, is_zones);
 		if (cnt < 0)
 			return (int)cnt;
 	}
@@ -150,19 +149,25 @@ static int make_shard(struct update *update, uint32_t shard, const struct update
 		update->items[cnt++] = (struct stele_pack_item){
 			edits[i].key, update->records.data + edits[i].record_off,
 			edits[i].record_sz};
-		records_sz += edits[i].record_sz;
 	}
 	if (cnt == 0) {
 		stele_image_remove(&update->file, shard);
 		return 0;
 	}
-	uint64_t size = stele_pack_hash_shard_sz((uint32_t)cnt, records_sz);
+	uint64_t records_sz = 0, record_max = 0, size = 0;
+	for (int64_t i = 0; i < cnt; i++) {
+		records_sz += update->items[i].record_sz;
+		if (update->items[i].record_sz > record_max)
+			record_max = update->items[i].record_sz;
+	}
 	update->shard.len = 0;
-	rc = stele_buffer_reserve(&update->shard, size, update->reterr);
+	rc = stele_buffer_reserve(
+		&update->shard, stele_pack_hash_shard_max((uint32_t)cnt, records_sz, record_max),
+		update->reterr);
 	if (rc == 0)
 		rc = stele_pack_hash_shard(&update->packer, update->items, (uint32_t)cnt,
 					   stele_shard_seed(update->seed, shard),
-					   update->shard.data, update->reterr);
+					   update->shard.data, &size, update->reterr);
 	if (rc < 0)
 		return rc;
 	return update_put_shard(update, shard, is_zones ? STELE_SHARD_ZONES : STELE_SHARD_NAMES,

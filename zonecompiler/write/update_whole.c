@@ -87,15 +87,12 @@ static int remove_names(struct update *update, const struct update_zone *zone)
 	if (apex == NULL)
 		return 0;
 	for (uint32_t i = 0; i < UINT32_C(1) << view->name_bits; i++) {
-		const uint8_t *base = update_shard(update, view->name_first + i)->base;
-		if (base == NULL)
-			continue;
-		const struct stele_hash_shard *head = (const void *)base;
-		for (uint64_t off = stele_le32(head->records_off); off < stele_le64(head->size);) {
-			int rc = remove_record(update, zone, *apex, base + off);
+		const struct stele_view_shard *shard = update_shard(update, view->name_first + i);
+		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+			const uint8_t *record = stele_view_slot_record(shard, k);
+			int rc = record != NULL ? remove_record(update, zone, *apex, record) : 0;
 			if (rc < 0)
 				return rc;
-			off += update_record_sz(base + off);
 		}
 	}
 	return 0;

@@ -88,17 +88,12 @@ static int note_zones(struct update *update)
 {
 	const struct stele_view *view = &update->view;
 	for (uint32_t i = 0; i < UINT32_C(1) << view->zone_bits; i++) {
-		const uint8_t *base = update_shard(update, view->zone_first + i)->base;
-		if (base == NULL)
-			continue;
-		const struct stele_hash_shard *head = (const void *)base;
-		uint64_t end = stele_le64(head->size);
-		for (uint64_t off = stele_le32(head->records_off); off < end;) {
-			const struct stele_zone *zone = (const void *)(base + off);
-			int rc = note_zone(update, zone);
+		const struct stele_view_shard *shard = update_shard(update, view->zone_first + i);
+		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+			const uint8_t *record = stele_view_slot_record(shard, k);
+			int rc = record != NULL ? note_zone(update, (const void *)record) : 0;
 			if (rc < 0)
 				return rc;
-			off += stele_le32(zone->size);
 		}
 	}
 	return 0;
