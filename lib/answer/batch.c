@@ -51,15 +51,19 @@ static void stage_block(struct fetch *f)
 	__builtin_prefetch(stele_view_block(shard, f->lo));
 }
 
-static void stage_record(struct fetch *f)
+static void stage_record(const struct work *w, struct fetch *f)
 {
 	if (f->kind == FETCH_NSEC3) {
 		stele_nsec3_stage_pick(f);
 		return;
 	}
-	f->result = stele_view_find(f->at, f->key);
+	const struct stele_view_shard *shard = f->at;
+	uint64_t mixed = stele_shard_mix(f->key, shard->seed);
+	f->result = stele_view_search(shard, stele_view_block(shard, f->lo), mixed,
+				      stele_block_bucket(mixed, shard->block_cnt),
+				      stele_key_fingerprint(f->key));
 	if (f->result != NULL)
-		probe_prefetch_record(f->result);
+		probe_prefetch_record(f->result, w->edns.dnssec_ok);
 }
 
 /*
@@ -138,7 +142,7 @@ static void run_rounds(struct work **active, unsigned active_cnt)
 				stage_block(&active[i]->fetches[k]);
 		for (unsigned i = 0; i < active_cnt; i++)
 			for (unsigned k = 0; k < active[i]->fetch_cnt; k++)
-				stage_record(&active[i]->fetches[k]);
+				stage_record(active[i], &active[i]->fetches[k]);
 		unsigned left = 0;
 		for (unsigned i = 0; i < active_cnt; i++) {
 			struct work *w = active[i];
@@ -205,9 +209,11 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 		group = step - 2;
 		if (group < group_cnt)
 			for (unsigned i = b.probe_ends[group]; i < b.probe_ends[group + 1]; i++) {
-				const uint8_t *record = probe_record(&b.probes[i]);
+				struct work *w = b.found[b.probes[i].query];
+				const uint8_t *record =
+					probe_record(&b.probes[i], w->edns.dnssec_ok);
 				if (b.probes[i].what == PROBE_ZONE)
-					b.found[b.probes[i].query]->zone_record = record;
+					w->zone_record = record;
 				else
 					b.records[b.probes[i].query] = record;
 			}

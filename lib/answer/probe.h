@@ -41,22 +41,28 @@ PROBE_INLINE void probe_block(struct probe *probe)
 	__builtin_prefetch(stele_view_block(shard, probe->block));
 }
 
-/* What nearly all answers read of a record lies in its first three lines. */
-PROBE_INLINE void probe_prefetch_record(const uint8_t *record)
+/*
+ * What nearly all answers read of a record: up to the end of its first RRset, and with DO up to that of the
+ * signatures. The places are 64 bytes apart at most, so no line between is left out; two of them often lie in
+ * the same line, and then one less is fetched.
+ */
+PROBE_INLINE void probe_prefetch_record(const uint8_t *record, bool with_signatures)
 {
+	const uint8_t *end = record + 112;
 	__builtin_prefetch(record);
 	__builtin_prefetch(record + CACHE_LINE);
-	__builtin_prefetch(record + 2 * CACHE_LINE);
+	__builtin_prefetch(end);
+	__builtin_prefetch(end + (with_signatures ? CACHE_LINE : 0));
 }
 
-PROBE_INLINE const uint8_t *probe_record(const struct probe *probe)
+PROBE_INLINE const uint8_t *probe_record(const struct probe *probe, bool with_signatures)
 {
 	const struct stele_view_shard *shard = probe->shard;
 	const uint8_t *record = stele_view_search(
 		shard, stele_view_block(shard, probe->block), probe->key,
 		stele_block_bucket(probe->key, shard->block_cnt), probe->fingerprint);
 	if (record != NULL)
-		probe_prefetch_record(record);
+		probe_prefetch_record(record, with_signatures);
 	return record;
 }
 

@@ -447,7 +447,7 @@ def test_damaged_shard_stops_an_update(tmp_path):
     world = World(str(tmp_path), "damaged", [30], ("nsec",))
     image = bytearray(open(world.image, "rb").read())
     shard_off, = struct.unpack_from("<Q", image, first_page(image))
-    image[shard_off + 32] ^= 1   # the size of the only shard of names
+    image[shard_off + 16] ^= 1   # the size of the only shard of names
     with open(world.image, "wb") as file:
         file.write(image)
     world.zones[0].edit()
