@@ -18,10 +18,18 @@ struct frame {
 	unsigned spilled; /* those of which keys of the block before it are here */
 };
 
-/* The place of what comes next, in units. */
+/* The first place for what comes next, in units. */
 static uint64_t next_unit(const struct frame *f)
 {
 	return (f->off + (UINT64_C(1) << f->unit_bits) - 1) >> f->unit_bits;
+}
+
+/* Whether a record may begin there: at the first place, or at the beginning of a line not far from it. */
+static bool is_place(const struct frame *f, uint64_t unit)
+{
+	uint64_t first = next_unit(f);
+	return unit == first || (f->unit_bits == 0 && unit % STELE_SHARD_ALIGN == 0 &&
+				 unit > first && unit - first <= STELE_RECORD_GAP_MAX);
 }
 
 /* Whether a lookup of this key finds the slot. */
@@ -51,8 +59,9 @@ static int check_slot(struct verify *v, struct frame *f, unsigned i, verify_reco
 	unsigned offset = stele_le16(slot->offset);
 	if (slot->fingerprint == 0)
 		return offset == 0 ? 0 : stele_verify_fault(v, slot, "half a slot");
-	uint64_t unit = next_unit(f), at = unit << f->unit_bits;
-	if ((uint64_t)stele_le32(f->block->base) + offset != unit || at >= f->size)
+	uint64_t unit = (uint64_t)stele_le32(f->block->base) + offset;
+	uint64_t at = unit << f->unit_bits;
+	if (!is_place(f, unit) || at >= f->size)
 		return stele_verify_fault(v, slot, "slot leads not behind the record before it");
 	for (; f->off < at; f->off++)
 		if (f->shard->records[f->off] != 0)

@@ -7,6 +7,7 @@
 static const char *const section_texts[STELE_SECTION_CNT] = {
 	[STELE_SECTION_BLOCKS] = "blocks",
 	[STELE_SECTION_SHARD_HEADS] = "shard heads",
+	[STELE_SECTION_GAPS] = "gaps",
 	[STELE_SECTION_RECORD_HEADS] = "record heads",
 	[STELE_SECTION_OWNERS] = "owners",
 	[STELE_SECTION_HASHES] = "hashes",
@@ -111,6 +112,25 @@ static void measure_zone(struct measuring *m, const struct stele_inspect_zone *z
 	measure->zones[zone->rank].chain_bytes = chain_bytes;
 }
 
+/* What of a shard of names or zones lies between its records. */
+static uint64_t gap_bytes(const struct stele_view_shard *shard, bool is_zones)
+{
+	const struct stele_hash_shard *head = (const void *)shard->base;
+	uint64_t bytes = stele_le64(head->size) - (uint64_t)(shard->records - shard->base);
+	for (uint32_t i = 0; i < stele_view_slot_cnt(shard); i++) {
+		const uint8_t *record = stele_view_slot_record(shard, i);
+		if (record == NULL)
+			continue;
+		if (is_zones) {
+			bytes -= stele_le32(((const struct stele_zone *)(const void *)record)->size);
+		} else {
+			struct stele_name_parts name = stele_name_parts(record);
+			bytes -= (uint64_t)(stele_name_end(&name) - record);
+		}
+	}
+	return bytes;
+}
+
 /* Frames of shards, the directory, and by what is left over, garbage. */
 static void measure_frame(struct measuring *m)
 {
@@ -125,6 +145,7 @@ static void measure_frame(struct measuring *m)
 			continue;
 		bytes[STELE_SECTION_BLOCKS] += shard->block_cnt * sizeof(struct stele_hash_block);
 		bytes[STELE_SECTION_SHARD_HEADS] += sizeof(struct stele_hash_shard);
+		bytes[STELE_SECTION_GAPS] += gap_bytes(shard, kind == STELE_SHARD_ZONES);
 	}
 	const struct stele_root *root = (const void *)(view->bytes + view->root_off);
 	bytes[STELE_SECTION_DIRECTORY] =

@@ -9,6 +9,7 @@
 enum stele_section {
 	STELE_SECTION_BLOCKS, /* of hash shards */
 	STELE_SECTION_SHARD_HEADS,
+	STELE_SECTION_GAPS, /* in front of records */
 	STELE_SECTION_RECORD_HEADS,
 	STELE_SECTION_OWNERS, /* relative owners and keys of cuts */
 	STELE_SECTION_HASHES, /* NSEC3 hashes in name records */
@@ -21,8 +22,7 @@ enum stele_section {
 	STELE_SECTION_CHAIN_RECORDS, /* NSEC3 records in chains */
 	STELE_SECTION_CHAIN_INDEX,   /* tables, places, trees, keys, bounds, carries */
 	STELE_SECTION_DIRECTORY,     /* superblock, root, directory */
-	STELE_SECTION_GARBAGE,       /* not reached: replaced shards, alignment, a torn tail; and gaps in front
-				      * of very long records */
+	STELE_SECTION_GARBAGE,       /* not reached: replaced shards, alignment, a torn tail */
 	STELE_SECTION_CNT,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/pack/hash_shard.h"
 
-#include "lib/image/hash.h"
+#include "lib/image/view.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -36,6 +36,37 @@ static int make_room(struct stele_packer *packer, uint32_t item_cnt, struct stel
 
 /* ---- records ---- */
 
+#define CACHE_LINE 64u
+_Static_assert(CACHE_LINE == STELE_SHARD_ALIGN, "lines of a shard are lines of memory");
+
+/* What nearly all answers read of a name's record: up to the end of its first RRset. Signatures are not counted: with
+ * them it is long enough to reach into one line more or less anyway. */
+static uint32_t front_sz(const uint8_t *record)
+{
+	struct stele_name_parts name = stele_name_parts(record);
+	const uint8_t *body = stele_name_body(&name, name.rrsets);
+	if (name.rrset_cnt > 0)
+		body = name.head->kind == STELE_NAME_CUT ?
+			       stele_rrset_end(body, name.rrsets) :
+			       body + stele_le16(name.rrsets->plain_len);
+	return (uint32_t)(body - record);
+}
+
+static uint64_t lines_of(uint64_t off, uint32_t size)
+{
+	return (off % CACHE_LINE + size + CACHE_LINE - 1) / CACHE_LINE;
+}
+
+/* How far a record that could begin at `off` is moved, so that its front lies in one line less. */
+static uint64_t gap_before(const struct stele_pack_item *item, uint64_t off)
+{
+	uint64_t gap = -off % CACHE_LINE;
+	if (gap > STELE_RECORD_GAP_MAX)
+		return 0;
+	uint32_t front = front_sz(item->record);
+	return lines_of(off, front) > lines_of(0, front) ? gap : 0;
+}
+
 /* Where the records of a block begin under a unit of `1 << bits` bytes, in units. */
 struct places {
 	uint64_t base;
@@ -43,7 +74,7 @@ struct places {
 };
 
 /* False: an offset is too far from the base, or the base from the beginning. */
-static bool find_places(const struct stele_hash_block *block,
+static bool find_places(const struct stele_hash_block *block, enum stele_shard_kind kind,
 			const struct stele_pack_item items[STELE_BLOCK_SLOTS], uint64_t off,
 			unsigned bits, struct places *places)
 {
@@ -54,6 +85,8 @@ static bool find_places(const struct stele_hash_block *block,
 		if (block->slots[i].fingerprint == 0)
 			continue;
 		uint64_t at = (off + mask) >> bits;
+		if (kind == STELE_SHARD_NAMES && bits == 0)
+			at += gap_before(items + i, at);
 		places->offsets[i] = at - places->base;
 		fits &= places->offsets[i] <= UINT16_MAX;
 		off = (at << bits) + items[i].record_sz;
@@ -61,13 +94,13 @@ static bool find_places(const struct stele_hash_block *block,
 	return fits && places->base <= UINT32_MAX;
 }
 
-uint64_t stele_pack_block(struct stele_hash_block *block,
+uint64_t stele_pack_block(struct stele_hash_block *block, enum stele_shard_kind kind,
 			  const struct stele_pack_item items[STELE_BLOCK_SLOTS], uint8_t *records,
 			  uint64_t off)
 {
 	struct places places;
 	unsigned exponent = 0;
-	for (; !find_places(block, items, off, exponent * STELE_BLOCK_UNIT_BITS, &places);
+	for (; !find_places(block, kind, items, off, exponent * STELE_BLOCK_UNIT_BITS, &places);
 	     exponent++)
 		if (exponent == STELE_BLOCK_UNIT_MAX)
 			return UINT64_MAX;
@@ -87,16 +120,14 @@ uint64_t stele_pack_block(struct stele_hash_block *block,
 	return off;
 }
 
-uint64_t stele_pack_hash_shard_max(uint32_t item_cnt, uint64_t records_sz, uint64_t record_max)
+uint64_t stele_pack_hash_shard_max(uint32_t item_cnt, uint64_t records_sz)
 {
 	/* A unit is no larger than it must be: with one of a sixteenth, some record would begin too far from the
 	 * base. So the gaps, less than a unit each, are 18 * 16 / 65535 of the block at most; and much less of
 	 * a shard that is so long that the base would be too large. */
-	bool has_gaps = STELE_BLOCK_SLOTS * record_max > UINT16_MAX;
-	uint64_t records_max = records_sz + (has_gaps ? records_sz / 200 : 0);
 	return sizeof(struct stele_hash_shard) +
 	       stele_perfect_hash_block_cnt(item_cnt) * (uint64_t)sizeof(struct stele_hash_block) +
-	       records_max;
+	       records_sz + records_sz / 200 + item_cnt * (uint64_t)STELE_RECORD_GAP_MAX;
 }
 
 static void get_items(const struct stele_packer *packer, const struct stele_pack_item *items,
@@ -110,8 +141,9 @@ static void get_items(const struct stele_packer *packer, const struct stele_pack
 	}
 }
 
-int stele_pack_hash_shard(struct stele_packer *packer, const struct stele_pack_item *items,
-			  uint32_t item_cnt, uint64_t base_seed, uint8_t *shard, uint64_t *ret_size,
+int stele_pack_hash_shard(struct stele_packer *packer, enum stele_shard_kind kind,
+			  const struct stele_pack_item *items, uint32_t item_cnt,
+			  uint64_t base_seed, uint8_t *shard, uint64_t *ret_size,
 			  struct stele_error *reterr)
 {
 	int rc = make_room(packer, item_cnt, reterr);
@@ -139,7 +171,7 @@ int stele_pack_hash_shard(struct stele_packer *packer, const struct stele_pack_i
 		memcpy(now, next, sizeof(now));
 		if (b + 1 < block_cnt)
 			get_items(packer, items, (b + 1) * STELE_BLOCK_SLOTS, next);
-		off = stele_pack_block(blocks + b, now, records, off);
+		off = stele_pack_block(blocks + b, kind, now, records, off);
 		if (off == UINT64_MAX)
 			return stele_fail(reterr, STELE_E_INPUT,
 					  "records of %d names are longer than an image can hold",

@@ -36,24 +36,24 @@ struct stele_packer {
 
 void stele_packer_free(struct stele_packer *packer);
 
-/* The most that a shard of so many items (at least 1) takes, whose records are so long together, and none longer
- * than `record_max`. It is exact unless records are thirty times longer than they mostly are. */
-uint64_t stele_pack_hash_shard_max(uint32_t item_cnt, uint64_t records_sz, uint64_t record_max);
+/* The most that a shard of so many items (at least 1) takes, whose records are so long together. */
+uint64_t stele_pack_hash_shard_max(uint32_t item_cnt, uint64_t records_sz);
 
 /*
  * Writes the shard to `shard`, at most stele_pack_hash_shard_max() bytes; `*ret_size` gets how many. Errors as of
  * stele_perfect_hash_build(). 250 ns an item of 120 bytes, most of them waiting for the records.
  */
-int stele_pack_hash_shard(struct stele_packer *packer, const struct stele_pack_item *items,
-			  uint32_t item_cnt, uint64_t base_seed, uint8_t *shard, uint64_t *ret_size,
+int stele_pack_hash_shard(struct stele_packer *packer, enum stele_shard_kind kind,
+			  const struct stele_pack_item *items, uint32_t item_cnt,
+			  uint64_t base_seed, uint8_t *shard, uint64_t *ret_size,
 			  struct stele_error *reterr);
 
 /*
- * Copies the records of one block to where they belong: `off` bytes behind `records` or, as the block's unit has it,
- * a little further. Which slots are in use stands in the block; base, unit and offsets are set. Returns the offset
- * behind the last record; UINT64_MAX: no unit is large enough.
+ * Copies the records of one block to where they belong: `off` bytes behind `records` or, as the block's unit and cache
+ * lines have it, a little further. Which slots are in use stands in the block; base, unit and offsets are set. Returns
+ * the offset behind the last record; UINT64_MAX: no unit is large enough.
  */
-uint64_t stele_pack_block(struct stele_hash_block *block,
+uint64_t stele_pack_block(struct stele_hash_block *block, enum stele_shard_kind kind,
 			  const struct stele_pack_item items[STELE_BLOCK_SLOTS], uint8_t *records,
 			  uint64_t off);
 

@@ -272,7 +272,6 @@ static void free_build(struct build *build)
 	free(build->zones);
 	free(build->tasks);
 	free(build->infos);
-	free(build->places);
 	free(build->sizes);
 	pthread_mutex_destroy(&build->lock);
 	pthread_cond_destroy(&build->more);

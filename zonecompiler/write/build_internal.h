@@ -90,10 +90,10 @@ struct build {
 	atomic_uint_fast64_t nodes_done;
 
 	struct stele_image_file file;
-	uint64_t *places; /* of each shard */
-	uint64_t *sizes; /* at most, for hash shards */
+	uint64_t *sizes; /* of each shard; of hash shards the most that they may take */
 	uint32_t shard_cnt;
 	atomic_uint pack_next, packed;
+	uint32_t place_next; /* the next shard to be given its place; guarded by `lock` */
 };
 
 struct build_worker {
@@ -131,7 +131,7 @@ int build_carve_task(struct build_worker *worker, struct build_task *task);
 int build_add_zone(struct build_worker *worker, const struct stele_zone_record *record,
 		   const uint8_t *apex_node, size_t apex_node_sz);
 
-/* layout.c: chains, zone records, places. `worker` is one that has not ended. */
+/* layout.c: chains, zone records, sizes of shards. `worker` is one that has not ended. */
 int build_lay_out(struct build *build, struct build_worker *worker, struct stele_error *reterr);
 
 /* The entries of shard `i` of a zone's chain, and the entry before it. */

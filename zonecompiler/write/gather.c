@@ -59,8 +59,6 @@ int stele_gather_add(struct stele_gather *gather, uint32_t shard, uint64_t key,
 	memcpy(to + ITEM_HEAD_SZ, record, record_sz);
 	chunk->len += (uint32_t)need;
 	list->records_sz += record_sz;
-	if (record_sz > list->record_max)
-		list->record_max = record_sz;
 	list->item_cnt++;
 	return 0;
 }

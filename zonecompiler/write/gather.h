@@ -22,7 +22,6 @@ struct stele_gather_chunk {
 struct stele_gather_list {
 	struct stele_gather_chunk *last; /* and through `next` those before it */
 	uint64_t records_sz;
-	uint64_t record_max; /* bytes of the longest */
 	uint32_t item_cnt;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When all names are carved: chains get their shards, zones their records, shards their places. */
+/* When all names are carved: chains get their shards, zones their records, shards their sizes. */
 #include "zonecompiler/write/build_internal.h"
 
 #include <stdlib.h>
@@ -159,25 +159,19 @@ struct stele_chain_run build_chain_run(const struct build_zone *zone, uint32_t i
 					zone->own_cnts[i]};
 }
 
-static int place_shards(struct build *build, struct stele_error *reterr)
+static int size_shards(struct build *build, struct stele_error *reterr)
 {
 	build->sizes = calloc(build->shard_cnt, sizeof(*build->sizes));
-	build->places = calloc(build->shard_cnt, sizeof(*build->places));
-	if (build->sizes == NULL || build->places == NULL)
+	if (build->sizes == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	for (uint32_t i = 0; i < build->chain_first; i++) {
-		uint64_t records_sz = 0, record_max = 0, item_cnt = 0;
+		uint64_t records_sz = 0, item_cnt = 0;
 		for (unsigned w = 0; w < build->worker_cnt; w++) {
-			const struct stele_gather_list *list =
-				build->workers[w].gather.lists + i;
-			records_sz += list->records_sz;
-			item_cnt += list->item_cnt;
-			if (list->record_max > record_max)
-				record_max = list->record_max;
+			records_sz += build->workers[w].gather.lists[i].records_sz;
+			item_cnt += build->workers[w].gather.lists[i].item_cnt;
 		}
 		if (item_cnt > 0)
-			build->sizes[i] = stele_pack_hash_shard_max((uint32_t)item_cnt, records_sz,
-								    record_max);
+			build->sizes[i] = stele_pack_hash_shard_max((uint32_t)item_cnt, records_sz);
 	}
 	for (size_t z = 0; z < build->tracked_cnt; z++) {
 		const struct build_zone *zone = build->zones[z];
@@ -191,14 +185,11 @@ static int place_shards(struct build *build, struct stele_error *reterr)
 					stele_pack_nsec_sz(&run, carry_sz);
 		}
 	}
-	for (uint32_t i = 0; i < build->shard_cnt; i++)
-		if (build->sizes[i] > 0)
-			build->places[i] = stele_image_place(&build->file, build->sizes[i]);
 	return stele_image_resize(&build->file, build->shard_cnt, reterr);
 }
 
 int build_lay_out(struct build *build, struct build_worker *worker, struct stele_error *reterr)
 {
 	int rc = lay_out_zones(build, worker, reterr);
-	return rc == 0 ? place_shards(build, reterr) : rc;
+	return rc == 0 ? size_shards(build, reterr) : rc;
 }

@@ -16,6 +16,40 @@ static int make_room(struct build_worker *worker, uint32_t item_cnt)
 	return 0;
 }
 
+/*
+ * The place of a shard in the file, which follows from the sizes of all before it: waits for those that are still
+ * being packed, by other threads. So the bytes of an image do not depend on who is done first. False: the build has
+ * failed.
+ */
+static bool place(struct build *build, uint32_t shard, uint64_t size, uint64_t *ret_off)
+{
+	pthread_mutex_lock(&build->lock);
+	while (!build->failed && build->place_next != shard) {
+		if (build->sizes[build->place_next] == 0)
+			build->place_next++;
+		else
+			pthread_cond_wait(&build->more, &build->lock);
+	}
+	bool is_placed = !build->failed;
+	if (is_placed) {
+		*ret_off = stele_image_place(&build->file, size);
+		build->place_next++;
+		pthread_cond_broadcast(&build->more);
+	}
+	pthread_mutex_unlock(&build->lock);
+	return is_placed;
+}
+
+static int put(struct build_worker *worker, uint32_t shard, enum stele_shard_kind kind,
+	       uint32_t item_cnt, uint64_t size)
+{
+	uint64_t off;
+	if (!place(worker->build, shard, size, &off))
+		return 0;
+	return stele_image_put(&worker->build->file, shard, kind, item_cnt, off,
+			       worker->shard.data, size, &worker->error);
+}
+
 static int pack_hash_shard(struct build_worker *worker, uint32_t shard)
 {
 	struct build *build = worker->build;
@@ -28,18 +62,17 @@ static int pack_hash_shard(struct build_worker *worker, uint32_t shard)
 	struct stele_pack_item *end = worker->items;
 	for (unsigned w = 0; w < build->worker_cnt; w++)
 		end = stele_gather_items(build->workers[w].gather.lists + shard, end);
+	enum stele_shard_kind kind =
+		shard < build->zone_first ? STELE_SHARD_NAMES : STELE_SHARD_ZONES;
 	uint64_t size;
-	rc = stele_pack_hash_shard(&worker->packer, worker->items, item_cnt,
+	rc = stele_pack_hash_shard(&worker->packer, kind, worker->items, item_cnt,
 				   stele_shard_seed(build->seed, shard), worker->shard.data, &size,
 				   &worker->error);
 	for (unsigned w = 0; w < build->worker_cnt; w++)
 		stele_gather_list_free(build->workers[w].gather.lists + shard);
 	if (rc < 0)
 		return rc;
-	return stele_image_put(&build->file, shard,
-			       shard < build->zone_first ? STELE_SHARD_NAMES : STELE_SHARD_ZONES,
-			       item_cnt, build->places[shard], worker->shard.data, size,
-			       &worker->error);
+	return put(worker, shard, kind, item_cnt, size);
 }
 
 static int pack_chain_shard(struct build_worker *worker, uint32_t shard)
@@ -64,9 +97,8 @@ static int pack_chain_shard(struct build_worker *worker, uint32_t shard)
 		stele_pack_nsec3(&run, carry, carry_sz, zone->chain_bits, worker->shard.data);
 	else
 		stele_pack_nsec(&run, carry, carry_sz, worker->shard.data);
-	return stele_image_put(&build->file, shard, is_nsec3 ? STELE_SHARD_NSEC3 : STELE_SHARD_NSEC,
-			       run.entry_cnt, build->places[shard], worker->shard.data,
-			       build->sizes[shard], &worker->error);
+	return put(worker, shard, is_nsec3 ? STELE_SHARD_NSEC3 : STELE_SHARD_NSEC, run.entry_cnt,
+		   build->sizes[shard]);
 }
 
 int build_pack_shards(struct build_worker *worker)

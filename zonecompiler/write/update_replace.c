@@ -17,10 +17,10 @@ struct replaced {
 
 struct replacement {
 	const struct stele_view_shard *shard;
-	uint64_t records_sz;                 /* of the old shard */
+	enum stele_shard_kind kind;
 	struct replaced items[REPLACED_MAX]; /* ascending by slot */
 	size_t cnt;
-	uint64_t added_sz; /* by the new records, modulo 2^64 */
+	uint64_t records_sz; /* of the new records */
 };
 
 static void insert(struct replacement *replacement, struct replaced item)
@@ -33,7 +33,7 @@ static void insert(struct replacement *replacement, struct replaced item)
 
 /* Finds what the edits replace: 1, or 0 if a record comes or goes or there are too many. */
 static int find_replaced(struct update *update, const struct update_edit *edits, size_t edit_cnt,
-			 bool is_zones, struct replacement *replacement)
+			 struct replacement *replacement)
 {
 	for (size_t i = 0; i < edit_cnt; i++) {
 		if (i + 1 < edit_cnt && edits[i + 1].key == edits[i].key)
@@ -44,42 +44,32 @@ static int find_replaced(struct update *update, const struct update_edit *edits,
 			return 0;
 		/* The slot may be that of another key with the same fingerprint. */
 		struct update_facts facts = {0};
-		int rc = update_record_facts(update, old, is_zones, &facts);
+		int rc = update_record_facts(update, old, replacement->kind == STELE_SHARD_ZONES,
+					     &facts);
 		if (rc < 0)
 			return rc;
 		if (facts.key != edits[i].key)
 			return 0;
 		insert(replacement, (struct replaced){slot, edits + i});
-		replacement->added_sz += edits[i].record_sz - facts.size;
+		replacement->records_sz += edits[i].record_sz;
 	}
 	return 1;
-}
-
-/* Whether every record ends where the next one begins. */
-static bool is_without_gaps(const struct stele_view_shard *shard)
-{
-	for (uint32_t b = 0; b < shard->block_cnt; b++)
-		if (stele_view_block(shard, b)->flags >> STELE_BLOCK_UNIT_SHIFT != 0)
-			return false;
-	return true;
 }
 
 /* The records of block `b` as they were. */
 static void get_old(const struct replacement *replacement, uint32_t b,
 		    struct stele_pack_item items[STELE_BLOCK_SLOTS])
 {
-	const struct stele_view_shard *shard = replacement->shard;
-	bool is_last = b + 1 == shard->block_cnt;
-	uint64_t end = is_last ? replacement->records_sz :
-				 stele_le32(stele_view_block(shard, b + 1)->base);
-	for (unsigned i = STELE_BLOCK_SLOTS; i-- > 0;) {
-		const uint8_t *record = stele_view_slot_record(shard, b * STELE_BLOCK_SLOTS + i);
+	for (unsigned i = 0; i < STELE_BLOCK_SLOTS; i++) {
+		const uint8_t *record =
+			stele_view_slot_record(replacement->shard, b * STELE_BLOCK_SLOTS + i);
 		items[i] = (struct stele_pack_item){.record = record};
-		if (record == NULL)
-			continue;
-		uint64_t off = (uint64_t)(record - shard->records);
-		items[i].record_sz = (uint32_t)(end - off);
-		end = off;
+		if (record != NULL)
+			items[i].record_sz =
+				replacement->kind == STELE_SHARD_ZONES ?
+					stele_le32(((const struct stele_zone *)(const void *)record)
+							   ->size) :
+					(uint32_t)update_record_sz(record);
 	}
 }
 
@@ -103,7 +93,7 @@ static uint64_t write_shard(const struct update *update, const struct replacemen
 				.record = update->records.data + next->edit->record_off,
 				.record_sz = next->edit->record_sz,
 			};
-		off = stele_pack_block(blocks + b, items, records, off);
+		off = stele_pack_block(blocks + b, replacement->kind, items, records, off);
 		if (off == UINT64_MAX)
 			return 0;
 	}
@@ -114,22 +104,22 @@ static uint64_t write_shard(const struct update *update, const struct replacemen
 int update_replace(struct update *update, uint32_t shard, const struct update_edit *edits,
 		   size_t edit_cnt, bool is_zones, bool *ret_done)
 {
-	struct replacement replacement = {.shard = update_shard(update, shard)};
+	struct replacement replacement = {
+		.shard = update_shard(update, shard),
+		.kind = is_zones ? STELE_SHARD_ZONES : STELE_SHARD_NAMES,
+	};
 	const uint8_t *base = replacement.shard->base;
 	*ret_done = false;
-	if (base == NULL || !is_without_gaps(replacement.shard))
+	if (base == NULL)
 		return 0;
-	int rc = find_replaced(update, edits, edit_cnt, is_zones, &replacement);
+	int rc = find_replaced(update, edits, edit_cnt, &replacement);
 	if (rc != 1)
 		return rc;
 	const struct stele_hash_shard *head = (const void *)base;
-	replacement.records_sz = stele_le64(head->size) -
-				 (uint64_t)(replacement.shard->records - base);
-	uint64_t new_sz = replacement.records_sz + replacement.added_sz;
+	uint64_t records_max = stele_le64(head->size) + replacement.records_sz;
 	uint32_t key_cnt = stele_le32(head->key_cnt);
 	update->shard.len = 0;
-	rc = stele_buffer_reserve(&update->shard,
-				  stele_pack_hash_shard_max(key_cnt, new_sz, new_sz),
+	rc = stele_buffer_reserve(&update->shard, stele_pack_hash_shard_max(key_cnt, records_max),
 				  update->reterr);
 	if (rc < 0)
 		return rc;
@@ -137,6 +127,5 @@ int update_replace(struct update *update, uint32_t shard, const struct update_ed
 	if (size == 0)
 		return 0;
 	*ret_done = true;
-	return update_put_shard(update, shard, is_zones ? STELE_SHARD_ZONES : STELE_SHARD_NAMES,
-				key_cnt, update->shard.data, size);
+	return update_put_shard(update, shard, replacement.kind, key_cnt, update->shard.data, size);
 }

@@ -154,24 +154,21 @@ static int make_shard(struct update *update, uint32_t shard, const struct update
 		stele_image_remove(&update->file, shard);
 		return 0;
 	}
-	uint64_t records_sz = 0, record_max = 0, size = 0;
-	for (int64_t i = 0; i < cnt; i++) {
+	enum stele_shard_kind kind = is_zones ? STELE_SHARD_ZONES : STELE_SHARD_NAMES;
+	uint64_t records_sz = 0, size = 0;
+	for (int64_t i = 0; i < cnt; i++)
 		records_sz += update->items[i].record_sz;
-		if (update->items[i].record_sz > record_max)
-			record_max = update->items[i].record_sz;
-	}
 	update->shard.len = 0;
-	rc = stele_buffer_reserve(
-		&update->shard, stele_pack_hash_shard_max((uint32_t)cnt, records_sz, record_max),
-		update->reterr);
+	rc = stele_buffer_reserve(&update->shard,
+				  stele_pack_hash_shard_max((uint32_t)cnt, records_sz),
+				  update->reterr);
 	if (rc == 0)
-		rc = stele_pack_hash_shard(&update->packer, update->items, (uint32_t)cnt,
+		rc = stele_pack_hash_shard(&update->packer, kind, update->items, (uint32_t)cnt,
 					   stele_shard_seed(update->seed, shard),
 					   update->shard.data, &size, update->reterr);
 	if (rc < 0)
 		return rc;
-	return update_put_shard(update, shard, is_zones ? STELE_SHARD_ZONES : STELE_SHARD_NAMES,
-				(uint32_t)cnt, update->shard.data, size);
+	return update_put_shard(update, shard, kind, (uint32_t)cnt, update->shard.data, size);
 }
 
 static int make_shards(struct update *update, struct update_edits *edits, uint32_t first,
