@@ -31,7 +31,7 @@ static void begin_searches(struct work **works, unsigned cnt, struct fetch *fetc
 	stele_nsec3_hash_jobs(jobs, cnt);
 	for (unsigned i = 0; i < cnt; i++) {
 		fetches[i].hash = hashes[i];
-		stele_nsec3_stage_table(works[i], &fetches[i]);
+		stele_nsec3_begin(works[i], &fetches[i]);
 	}
 }
 
@@ -65,9 +65,9 @@ unsigned stele_absent_answer(struct work **works, unsigned cnt)
 	uint8_t hashes[STELE_BATCH_MAX][STELE_NSEC3_HASH_SZ];
 	begin_searches(works, cnt, fetches, hashes);
 	for (unsigned i = 0; i < cnt; i++)
-		stele_nsec3_stage_places(&fetches[i]);
+		stele_nsec3_pick(&fetches[i]);
 	for (unsigned i = 0; i < cnt; i++)
-		stele_nsec3_stage_pick(&fetches[i]);
+		stele_nsec3_settle(&fetches[i]);
 	unsigned left = 0;
 	for (unsigned i = 0; i < cnt; i++)
 		if (!write_reply(works[i], &fetches[i]))

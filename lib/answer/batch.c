@@ -32,7 +32,7 @@ void stele_answer_settings_default(struct stele_answer_settings *settings)
 static void stage_shard(const struct work *w, struct fetch *f)
 {
 	if (f->kind == FETCH_NSEC3) {
-		stele_nsec3_stage_table(w, f);
+		stele_nsec3_begin(w, f);
 		return;
 	}
 	f->at = f->kind == FETCH_NAME ? stele_view_name_shard(w->shared->view, f->key) :
@@ -43,7 +43,7 @@ static void stage_shard(const struct work *w, struct fetch *f)
 static void stage_block(struct fetch *f)
 {
 	if (f->kind == FETCH_NSEC3) {
-		stele_nsec3_stage_places(f);
+		stele_nsec3_pick(f);
 		return;
 	}
 	const struct stele_view_shard *shard = f->at;
@@ -54,7 +54,7 @@ static void stage_block(struct fetch *f)
 static void stage_record(const struct work *w, struct fetch *f)
 {
 	if (f->kind == FETCH_NSEC3) {
-		stele_nsec3_stage_pick(f);
+		stele_nsec3_settle(f);
 		return;
 	}
 	const struct stele_view_shard *shard = f->at;

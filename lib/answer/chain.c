@@ -3,86 +3,58 @@
 
 #include <string.h>
 
-#define CACHE_LINE 64
-
 /* ---- NSEC3 ---- */
 
-/* Leading `bits` bits of v; 0 bits give 0. */
-static inline uint64_t leading(uint64_t v, unsigned bits)
-{
-	return (v >> 1) >> (63 - bits);
-}
-
-void stele_nsec3_stage_table(const struct work *w, struct fetch *f)
-{
-	const struct stele_zone *zone = w->zone;
-	struct stele_view_nsec3 inlined;
-	const struct stele_view_nsec3 *block;
-	uint64_t prefix = stele_get_be64(f->hash);
-	if (zone->chain_kind == STELE_CHAIN_NSEC3_INLINE) {
-		f->at = (const uint8_t *)zone + stele_le32(zone->chain_off);
-		inlined = stele_nsec3_block_parts(f->at);
-		block = &inlined;
-	} else {
-		uint64_t index = stele_le32(zone->chain_first) + leading(prefix, zone->chain_bits);
-		const struct stele_view_shard *shard = &w->shared->view->shards[index];
-		f->at = shard->base;
-		block = &shard->nsec3;
-	}
-	f->table = block->table + 4 * leading(prefix << block->skip_bits, block->table_bits);
-	f->key = stele_nsec3_tag(prefix, block->skip_bits, block->table_bits);
-	f->places = block->places;
-	__builtin_prefetch(f->table);
-}
-
-void stele_nsec3_stage_places(struct fetch *f)
-{
-	f->lo = stele_get_le32(f->table);
-	f->hi = stele_get_le32(f->table + 4);
-	/* The place before the bucket may be what covers. */
-	__builtin_prefetch(f->places + 8 * (size_t)(f->lo - 1));
-	__builtin_prefetch(f->places + 8 * (size_t)(f->hi - 1));
-}
-
 /*
- * How many of the `cnt` places at `p`, which ascend, have a tag less than `key`'s. Eight are compared, whatever
- * `cnt` is and whatever comes after them: how many a bucket has is what nothing can predict, and
- * seldom it has more.
+ * The last entry that is not greater than the hash, from entry `rest` on: one of a line that has more than its
+ * slots. The entry before `rest` is not greater.
  */
-static inline uint32_t less_in_bucket(const uint8_t *p, uint32_t cnt, uint64_t key)
+static const struct stele_nsec3_entry *search_rest(const uint8_t *block, uint32_t rest,
+						   const uint8_t *hash)
 {
-	_Static_assert(8 * sizeof(uint64_t) <= STELE_VIEW_SLACK, "stays in the image");
-	uint32_t less = 0; /* bit i: place i is */
-#pragma GCC unroll 8
-	for (unsigned i = 8; i > 0; i--)
-		less = less + less + (stele_get_le64(p + 8 * (i - 1)) < key);
-	uint32_t first = (uint32_t)__builtin_ctz(~less);
-	if (first < cnt && first < 8)
-		return first;
-	uint32_t i = cnt < 8 ? cnt : 8;
-	while (i < cnt && stele_get_le64(p + 8 * (size_t)i) < key)
-		i++;
-	return i;
+	const struct stele_nsec3_block *head = (const void *)block;
+	const uint8_t *marks = block + stele_le32(head->marks_off);
+	uint32_t entry_cnt = stele_le32(head->entry_cnt);
+	uint32_t lo = (rest - 1) / STELE_NSEC3_MARK_EACH;
+	uint32_t hi = (entry_cnt - 1) / STELE_NSEC3_MARK_EACH + 1;
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		const uint8_t *entry = block + stele_get_le32(marks + 4 * (size_t)mid);
+		if (memcmp(entry, hash, STELE_NSEC3_HASH_SZ) <= 0)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	const struct stele_nsec3_entry *entry =
+		(const void *)(block + stele_get_le32(marks + 4 * (size_t)lo));
+	for (uint32_t i = lo * STELE_NSEC3_MARK_EACH + 1; i < entry_cnt; i++) {
+		const struct stele_nsec3_entry *next = stele_nsec3_next(entry);
+		if (i >= rest && memcmp(next->hash, hash, STELE_NSEC3_HASH_SZ) > 0)
+			break;
+		entry = next;
+	}
+	return entry;
 }
 
-void stele_nsec3_stage_pick(struct fetch *f)
+void stele_nsec3_settle_tie(struct fetch *f)
 {
-	const uint8_t *places = f->places;
-	uint32_t i = f->lo + less_in_bucket(places + 8 * (size_t)f->lo, f->hi - f->lo, f->key);
-	f->matched = false;
-	while (i < f->hi && (stele_get_le64(places + 8 * (size_t)i) ^ f->key) >> 32 == 0) {
-		/* Either the hash itself or one that shares the bucket and 32 bits with it. */
-		const uint8_t *entry = (const uint8_t *)f->at + stele_nsec3_entry_off(places, i);
-		int c = memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ);
-		if (c > 0)
-			break;
-		f->matched = c == 0;
-		i++;
+	const struct stele_nsec3_line *line = f->line;
+	const uint8_t *block = f->at, *before = block + stele_le32(line->before_off);
+	uint16_t tag = (uint16_t)f->key;
+	unsigned slot = stele_nsec3_slots_below(line, tag).cnt;
+	f->result = slot == 0 ? before : before + stele_le16(line->distances[slot - 1]);
+	for (; slot < STELE_NSEC3_SLOTS && stele_le16(line->distances[slot]) != 0; slot++) {
+		const uint8_t *entry = before + stele_le16(line->distances[slot]);
+		if (stele_le16(line->tags[slot]) != tag ||
+		    memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ) > 0)
+			return;
+		f->result = entry;
+		f->matched = memcmp(entry, f->hash, STELE_NSEC3_HASH_SZ) == 0;
 	}
-	f->lo = i - 1; /* the carry, entry 0, if no own entry is less */
-	f->result = (const uint8_t *)f->at + stele_nsec3_entry_off(places, f->lo);
-	for (unsigned line = 0; line < 4; line++)
-		__builtin_prefetch(f->result + line * CACHE_LINE);
+	if (stele_le32(line->rest) == 0)
+		return;
+	f->result = (const uint8_t *)search_rest(block, stele_le32(line->rest), f->hash);
+	f->matched = memcmp(f->result, f->hash, STELE_NSEC3_HASH_SZ) == 0;
 }
 
 /* ---- NSEC ---- */

@@ -81,7 +81,7 @@ static bool begin(struct referrals *all, struct referral *referral)
 			    (unsigned)(referral - all->all), i);
 	}
 	if (referral->about_ds == DS_NSEC3)
-		stele_nsec3_stage_table(w, &referral->search);
+		stele_nsec3_begin(w, &referral->search);
 	stele_work_begin_reply(w);
 	w->apex_at = (uint16_t)(STELE_HEADER_SZ + w->qname_len - w->zone->apex_len);
 	w->reply->zone_id = stele_le32(w->zone->zone_id);
@@ -97,10 +97,10 @@ static void look_up(struct referrals *all)
 		probe_block(&all->probes[i]);
 	for (unsigned i = 0; i < all->cnt; i++)
 		if (all->all[i].about_ds == DS_NSEC3)
-			stele_nsec3_stage_places(&all->all[i].search);
+			stele_nsec3_pick(&all->all[i].search);
 	for (unsigned i = 0; i < all->cnt; i++)
 		if (all->all[i].about_ds == DS_NSEC3)
-			stele_nsec3_stage_pick(&all->all[i].search);
+			stele_nsec3_settle(&all->all[i].search);
 	for (unsigned i = 0; i < all->probe_cnt; i++) {
 		const struct probe *probe = &all->probes[i];
 		all->all[probe->query].work->hosts[probe->what].record = probe_record(probe, false);

@@ -73,13 +73,14 @@ struct fetch {
 	bool matched;          /* FETCH_NSEC3: the entry has exactly this hash; else it covers it */
 	uint8_t host;          /* ROLE_HOST: which */
 	uint32_t lo, hi;       /* stages: block; or the range of entries */
-	uint64_t key;          /* or what the places of the hash's bucket are compared with */
+	uint64_t key;          /* or the tag of the hash in its line */
 	const void *at;        /* stages: shard or block */
 	const uint8_t *result; /* record or entry; NULL: not there. Its name is not yet compared. */
 
 	/* ---- FETCH_NSEC3 ---- */
-	const uint8_t *hash;           /* 20 bytes */
-	const uint8_t *table, *places; /* stages: the bucket's; the block's */
+	const uint8_t *hash;                 /* 20 bytes */
+	const struct stele_nsec3_line *line; /* stages: of the hash, in its block */
+	bool tie;                            /* stages: hashes have to be compared */
 };
 #define FETCH_MAX 16
 

@@ -288,28 +288,44 @@ struct stele_zone {
 _Static_assert(sizeof(struct stele_zone) == 64, "docs/image-format.md");
 
 /*
- * A block of an NSEC3 chain: head | table | places | entries.
+ * A block of an NSEC3 chain: head | lines | marks | entries.
  *
  * Entry 0 is the *carry*: a copy of the last record before this block in the circular order of
  * hashes. Entries 1 … entry_cnt - 1 are the block's own, ascending. The *prefix* is the first 8 bytes of
- * a hash as a big-endian number. The search: x = prefix << skip_bits; bucket = x >> (64 -
- * table_bits); own entries of that bucket are [table[bucket], table[bucket + 1]); an entry whose
- * hash is equal matches; otherwise the last own entry that is less covers, and the carry if none is.
- * All own entries of a bucket before it are less, so the one before table[bucket] may be the one.
- * What tells entries of a bucket apart, the 32 bits of the hash behind those of the bucket, stands with the
- * entry's offset in one number: a search reads one line for both.
+ * a hash as a big-endian number. Hashes are spread evenly, so where one stands is reckoned and not looked up:
+ * (prefix << skip_bits) * line_cnt is a number of 128 bits; its upper half is the line of the hash, and
+ * the 16 bits behind that are its tag there (lib/image/nsec3_line.h).
+ *
+ * The search: in the line of the hash, the last entry that is not greater; if there is none, the one at
+ * before_off. Hashes are compared only where tags are equal. So a search reads one cache line before the
+ * entry.
  */
 struct stele_nsec3_block {
-	struct stele_le32 size;      /*  0 */
-	struct stele_le32 entry_cnt; /*  4 carry included, so at least 1 */
-	uint8_t table_bits;          /*  8 the table has 2^table_bits + 1 le32 */
-	uint8_t skip_bits;           /*  9 leading hash bits that all hashes here share */
-	struct stele_le16 reserved;  /* 10 */
-	struct stele_le32 table_off; /* 12 */
-	struct stele_le32 places_off; /* 16 le64 each: tag << 32 | offset of the entry in the block */
-	struct stele_le32 reserved1;  /* 20 */
+	struct stele_le32 size;        /*  0 */
+	struct stele_le32 entry_cnt;   /*  4 carry included, so at least 1 */
+	struct stele_le32 line_cnt;    /*  8 at least 1 */
+	struct stele_le32 lines_off;   /* 12 in a shard a multiple of 64 */
+	struct stele_le32 marks_off;   /* 16 le32 each: where entry 0, 8, 16 … begins */
+	struct stele_le32 entries_off; /* 20 where entry 0 begins */
+	uint8_t skip_bits;             /* 24 leading hash bits that all hashes here share */
+	uint8_t reserved[7];           /* 25 */
 };
-_Static_assert(sizeof(struct stele_nsec3_block) == 24, "docs/image-format.md");
+_Static_assert(sizeof(struct stele_nsec3_block) == 32, "docs/image-format.md");
+
+/*
+ * The own entries with the hashes of a line. The first of them have slots, so long as there are slots and the
+ * entry begins less than 64 KiB behind `before_off`; an empty slot has tag 65535 and distance 0. The others
+ * are found through the marks, by their whole hashes: a line has 8 entries on average, one in sixty has
+ * more than 14.
+ */
+enum { STELE_NSEC3_SLOTS = 14, STELE_NSEC3_MARK_EACH = 8 };
+struct stele_nsec3_line {
+	struct stele_le32 before_off; /*  0 where the entry before the line's first begins */
+	struct stele_le32 rest;       /*  4 the first entry without a slot; 0: none */
+	struct stele_le16 tags[STELE_NSEC3_SLOTS];      /*  8 */
+	struct stele_le16 distances[STELE_NSEC3_SLOTS]; /* 36 from before_off to the entry */
+};
+_Static_assert(sizeof(struct stele_nsec3_line) == 64, "docs/image-format.md");
 
 /*
  * An NSEC3 RRset with its signatures; its bytes follow. Its body is as in struct stele_rrset, with the NSEC3 owner (hash label and apex) as owner name: the reply writes

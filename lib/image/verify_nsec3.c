@@ -4,6 +4,7 @@
 
 #include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
+#include "lib/image/nsec3_line.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -26,7 +27,9 @@ struct block {
 	const uint8_t *base;
 	uint64_t size;
 	uint32_t entry_cnt;
-	const uint8_t *table, *places;
+	const struct stele_nsec3_line *lines;
+	uint32_t line_cnt;
+	const uint8_t *marks;
 	uint64_t entries_off;
 	uint64_t rr_cnt;             /* of the own entries */
 	struct span carry, last_own; /* own: only if entry_cnt > 1 */
@@ -38,22 +41,25 @@ static int take_apart(struct verify *v, const uint8_t *base, uint64_t size, unsi
 	const struct stele_nsec3_block *head = (const void *)base;
 	if (size < sizeof(*head) || stele_le32(head->size) != size)
 		return stele_verify_fault(v, base, "NSEC3 block: head reaches too far");
-	uint64_t table_off = stele_le32(head->table_off);
-	uint64_t places_off = stele_le32(head->places_off);
+	uint64_t lines_off = stele_le32(head->lines_off), line_cnt = stele_le32(head->line_cnt);
+	uint64_t marks_off = stele_le32(head->marks_off);
+	uint64_t entries_off = stele_le32(head->entries_off);
 	uint64_t entry_cnt = stele_le32(head->entry_cnt);
-	if (entry_cnt == 0 || head->table_bits > 31 || head->skip_bits != skip_bits ||
-	    table_off < sizeof(*head) ||
-	    places_off < table_off + 4 * ((UINT64_C(1) << head->table_bits) + 1) ||
-	    places_off + 8 * entry_cnt > size)
+	uint64_t mark_cnt = (entry_cnt + STELE_NSEC3_MARK_EACH - 1) / STELE_NSEC3_MARK_EACH;
+	if (entry_cnt == 0 || line_cnt == 0 || head->skip_bits != skip_bits ||
+	    lines_off < sizeof(*head) ||
+	    marks_off < lines_off + line_cnt * sizeof(struct stele_nsec3_line) ||
+	    entries_off < marks_off + 4 * mark_cnt || entries_off > size)
 		return stele_verify_fault(v, base, "NSEC3 block: its parts do not fit");
 	*b = (struct block){
 		.head = head,
 		.base = base,
 		.size = size,
 		.entry_cnt = (uint32_t)entry_cnt,
-		.table = base + table_off,
-		.places = base + places_off,
-		.entries_off = places_off + 8 * entry_cnt,
+		.lines = (const void *)(base + lines_off),
+		.line_cnt = (uint32_t)line_cnt,
+		.marks = base + marks_off,
+		.entries_off = entries_off,
 	};
 	return 0;
 }
@@ -116,19 +122,15 @@ static int check_entries(struct verify *v, const struct verify_zone *zone, struc
 	struct span before = {NULL, 0};
 	for (uint32_t i = 0; i < b->entry_cnt; i++) {
 		struct span entry;
-		const uint8_t *place = b->places + 8 * (size_t)i;
-		if (stele_get_le32(place) != off)
-			return stele_verify_fault(v, place, "NSEC3 block: offset of entry %" PRIu32,
+		const uint8_t *mark = b->marks + 4 * (size_t)(i / STELE_NSEC3_MARK_EACH);
+		if (i % STELE_NSEC3_MARK_EACH == 0 && stele_get_le32(mark) != off)
+			return stele_verify_fault(v, mark, "NSEC3 block: mark of entry %" PRIu32,
 						  i);
 		int rc = check_entry(v, zone, b, off, &entry);
 		if (rc != 0)
 			return rc;
 		off += entry.size;
 		uint64_t prefix = stele_get_be64(entry.p);
-		uint64_t tag = stele_nsec3_tag(prefix, b->head->skip_bits, b->head->table_bits);
-		if (stele_get_le32(place + 4) != tag >> 32)
-			return stele_verify_fault(v, place + 4,
-						  "NSEC3 block: tag of entry %" PRIu32, i);
 		if (i == 0) {
 			b->carry = entry;
 			continue;
@@ -147,22 +149,28 @@ static int check_entries(struct verify *v, const struct verify_zone *zone, struc
 	return 0;
 }
 
-static int check_table(struct verify *v, const struct block *b)
+/* The lines are those that the entries, which have passed, make. */
+static int check_lines(struct verify *v, const struct block *b)
 {
-	unsigned bits = b->head->table_bits;
-	uint64_t bucket_cnt = UINT64_C(1) << bits;
-	uint32_t own = 1;
-	for (uint64_t bucket = 0; bucket <= bucket_cnt; bucket++) {
-		while (own < b->entry_cnt) {
-			uint64_t x = stele_get_be64(b->base + stele_nsec3_entry_off(b->places, own))
-				     << b->head->skip_bits;
-			if ((x >> 1) >> (63 - bits) >= bucket)
+	struct stele_nsec3_filler filler;
+	uint64_t off = b->entries_off + b->carry.size, before_off = b->entries_off;
+	uint32_t i = 1;
+	for (uint64_t line = 0; line < b->line_cnt; line++) {
+		stele_nsec3_line_begin(&filler, (uint32_t)before_off);
+		for (; i < b->entry_cnt; i++) {
+			const uint8_t *entry = b->base + off;
+			struct stele_nsec3_place place = stele_nsec3_place(
+				stele_get_be64(entry), b->head->skip_bits, b->line_cnt);
+			if (place.line != line)
 				break;
-			own++;
+			stele_nsec3_line_add(&filler, place.tag, i, (uint32_t)off);
+			before_off = off;
+			off = (uint64_t)((const uint8_t *)stele_nsec3_next((const void *)entry) -
+					 b->base);
 		}
-		if (stele_get_le32(b->table + 4 * bucket) != own)
-			return stele_verify_fault(v, b->table + 4 * bucket,
-						  "NSEC3 block: table at bucket %" PRIu64, bucket);
+		if (memcmp(&filler.line, b->lines + line, sizeof(filler.line)) != 0)
+			return stele_verify_fault(v, b->lines + line, "NSEC3 block: line %" PRIu64,
+						  line);
 	}
 	return 0;
 }
@@ -174,7 +182,7 @@ static int check_block(struct verify *v, const struct verify_zone *zone, const u
 	if (rc == 0)
 		rc = check_entries(v, zone, b, lead);
 	if (rc == 0)
-		rc = check_table(v, b);
+		rc = check_lines(v, b);
 	return rc;
 }
 
@@ -211,17 +219,16 @@ static void find_ends(const struct verify *v, uint32_t index, struct block *b)
 {
 	const uint8_t *base = v->view->shards[index].base;
 	const struct stele_nsec3_block *head = (const void *)base;
-	const uint8_t *places = base + stele_le32(head->places_off);
-	uint32_t size = stele_le32(head->size);
+	const uint8_t *end = base + stele_le32(head->size);
 	uint32_t cnt = stele_le32(head->entry_cnt);
-	uint32_t first = stele_nsec3_entry_off(places, 0);
-	uint32_t last = stele_nsec3_entry_off(places, cnt - 1);
-	uint32_t second = cnt > 1 ? stele_nsec3_entry_off(places, 1) : size;
+	const uint8_t *first = (const uint8_t *)stele_nsec3_entry_at(base, 0);
+	const uint8_t *last = (const uint8_t *)stele_nsec3_entry_at(base, cnt - 1);
+	const uint8_t *second = cnt > 1 ? (const uint8_t *)stele_nsec3_entry_at(base, 1) : end;
 	*b = (struct block){
 		.base = base,
 		.entry_cnt = cnt,
-		.carry = {base + first, second - first},
-		.last_own = {base + last, size - last},
+		.carry = {first, (uint64_t)(second - first)},
+		.last_own = {last, (uint64_t)(end - last)},
 	};
 }
 

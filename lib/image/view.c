@@ -41,8 +41,7 @@ static bool decode_hash_shard(const uint8_t *base, uint64_t size, uint32_t item_
 static bool decode_nsec3_shard(const uint8_t *base, uint64_t size, struct stele_view_shard *ret)
 {
 	const struct stele_nsec3_block *head = (const void *)base;
-	if (size < sizeof(*head) || stele_le32(head->table_off) > size ||
-	    stele_le32(head->places_off) > size)
+	if (size < sizeof(*head) || stele_le32(head->lines_off) > size)
 		return false;
 	ret->nsec3 = stele_nsec3_block_parts(base);
 	return true;

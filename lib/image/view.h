@@ -31,9 +31,8 @@ _Static_assert(STELE_VIEW_SLACK <= sizeof(struct stele_root), "behind every shar
 
 /* A block of an NSEC3 chain (struct stele_nsec3_block), taken apart. */
 struct stele_view_nsec3 {
-	const uint8_t *table;
-	const uint8_t *places;
-	uint8_t table_bits;
+	const struct stele_nsec3_line *lines;
+	uint32_t line_cnt;
 	uint8_t skip_bits;
 };
 
@@ -339,28 +338,38 @@ static inline struct stele_view_nsec3 stele_nsec3_block_parts(const uint8_t *blo
 	const struct stele_nsec3_block *head =
 		(const struct stele_nsec3_block *)(const void *)block;
 	return (struct stele_view_nsec3){
-		.table = block + stele_le32(head->table_off),
-		.places = block + stele_le32(head->places_off),
-		.table_bits = head->table_bits,
+		.lines = (const struct stele_nsec3_line *)(const void *)(block +
+									 stele_le32(
+										 head->lines_off)),
+		.line_cnt = stele_le32(head->line_cnt),
 		.skip_bits = head->skip_bits,
 	};
-}
-
-/* The tag of a hash with this prefix, in the upper half of a place; the lower half is 0. */
-static inline uint64_t stele_nsec3_tag(uint64_t prefix, unsigned skip_bits, unsigned table_bits)
-{
-	return prefix << skip_bits << table_bits >> 32 << 32;
-}
-
-/* What place `index` says about where the entry begins. */
-static inline uint32_t stele_nsec3_entry_off(const uint8_t *places, uint64_t index)
-{
-	return stele_get_le32(places + 8 * index);
 }
 
 static inline const uint8_t *stele_nsec3_body(const struct stele_nsec3_entry *entry)
 {
 	return (const uint8_t *)(entry + 1);
+}
+
+/* The entry behind this one, if it is not the block's last: entries stand without gaps. */
+static inline const struct stele_nsec3_entry *
+stele_nsec3_next(const struct stele_nsec3_entry *entry)
+{
+	return (const void *)stele_rrset_end(stele_nsec3_body(entry), &entry->rrset);
+}
+
+/* Entry `index` of a block. A few steps; for code that is not in a hurry. */
+static inline const struct stele_nsec3_entry *stele_nsec3_entry_at(const uint8_t *block,
+								   uint32_t index)
+{
+	const struct stele_nsec3_block *head =
+		(const struct stele_nsec3_block *)(const void *)block;
+	const uint8_t *mark =
+		block + stele_le32(head->marks_off) + 4 * (index / STELE_NSEC3_MARK_EACH);
+	const struct stele_nsec3_entry *entry = (const void *)(block + stele_get_le32(mark));
+	for (uint32_t i = index % STELE_NSEC3_MARK_EACH; i > 0; i--)
+		entry = stele_nsec3_next(entry);
+	return entry;
 }
 
 #endif

@@ -151,8 +151,9 @@ static void print_nsec3(struct dump *dump, const struct stele_inspect_zone *zone
 	     (block = stele_inspect_chain_block(dump->view, zone->head, b, &size)) != NULL; b++) {
 		uint32_t entry_cnt =
 			stele_get_le32(block + offsetof(struct stele_nsec3_block, entry_cnt));
+		const struct stele_nsec3_entry *entry = stele_nsec3_entry_at(block, 0);
 		for (uint32_t i = 1; i < entry_cnt; i++) {
-			const struct stele_nsec3_entry *entry = stele_inspect_nsec3_entry(block, i);
+			entry = stele_nsec3_next(entry);
 			stele_base32hex_encode(entry->hash, owner + 1);
 			print_rrset(dump, owner, 1u + STELE_NSEC3_LABEL_SZ + zone->head->apex_len,
 				    stele_nsec3_body(entry), &entry->rrset);

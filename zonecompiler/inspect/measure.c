@@ -80,7 +80,7 @@ static uint64_t nsec3_record_bytes(const uint8_t *block, uint64_t size)
 	uint32_t entry_cnt = stele_get_le32(block + offsetof(struct stele_nsec3_block, entry_cnt));
 	if (entry_cnt < 2)
 		return 0;
-	const uint8_t *first = (const uint8_t *)stele_inspect_nsec3_entry(block, 1);
+	const uint8_t *first = (const uint8_t *)stele_nsec3_entry_at(block, 1);
 	return (uint64_t)(block + size - first);
 }
 

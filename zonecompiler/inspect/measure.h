@@ -20,7 +20,7 @@ enum stele_section {
 	STELE_SECTION_REFS,
 	STELE_SECTION_ZONES,         /* zone records without their chains */
 	STELE_SECTION_CHAIN_RECORDS, /* NSEC3 records in chains */
-	STELE_SECTION_CHAIN_INDEX,   /* tables, places, trees, keys, bounds, carries */
+	STELE_SECTION_CHAIN_INDEX,   /* lines, marks, trees, keys, bounds, carries */
 	STELE_SECTION_DIRECTORY,     /* superblock, root, directory */
 	STELE_SECTION_GARBAGE,       /* not reached: replaced shards, alignment, a torn tail */
 	STELE_SECTION_CNT,

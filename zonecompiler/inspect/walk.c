@@ -155,13 +155,6 @@ const uint8_t *stele_inspect_chain_block(const struct stele_view *view,
 	}
 }
 
-const struct stele_nsec3_entry *stele_inspect_nsec3_entry(const uint8_t *block, uint32_t index)
-{
-	const struct stele_nsec3_block *head = (const void *)block;
-	const uint8_t *places = block + stele_le32(head->places_off);
-	return (const void *)(block + stele_nsec3_entry_off(places, index));
-}
-
 /* ---- rdata ---- */
 
 /* Writes out the name at `p`; returns its length. `*ret_behind` gets what stands behind it. */

@@ -48,9 +48,6 @@ const uint8_t *stele_inspect_chain_block(const struct stele_view *view,
 					 const struct stele_zone *zone, uint32_t index,
 					 uint64_t *ret_size);
 
-/* Entry `index` of an NSEC3 block; the carry is entry 0. */
-const struct stele_nsec3_entry *stele_inspect_nsec3_entry(const uint8_t *block, uint32_t index);
-
 /*
  * Writes to `rdata` (65,535 bytes) what the rdata at `at` of the body is without compression, and
  * returns its length. `owner` is the whole owner name, of `owner_len` bytes.

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/pack/chain_block.h"
 
+#include "lib/image/nsec3_line.h"
 #include "lib/image/view.h"
+#include "zonecompiler/pack/zone_record.h"
 
 #include <string.h>
 
 size_t stele_nsec3_entry_sz(const uint8_t *entry)
 {
 	const struct stele_nsec3_entry *head = (const void *)entry;
-	return (size_t)(stele_rrset_end(stele_nsec3_body(head), &head->rrset) - entry);
+	return (size_t)((const uint8_t *)stele_nsec3_next(head) - entry);
 }
 
 size_t stele_nsec_entry_sz(const uint8_t *entry)
@@ -19,27 +21,63 @@ size_t stele_nsec_entry_sz(const uint8_t *entry)
 
 /* ---- NSEC3 ---- */
 
+/* Own entries a line, on average. More: more lines have entries that slots do not suffice for. Fewer: the lines
+ * take more room than what they save a search. */
+enum { LINE_ENTRIES = 8 };
+
 struct nsec3_layout {
-	unsigned table_bits;
-	uint64_t table_off, places_off, entries_off;
+	uint32_t line_cnt;
+	uint64_t lines_off, marks_off, entries_off;
 };
 
 static struct nsec3_layout lay_out_nsec3(uint32_t own_cnt)
 {
-	/* About 6 entries a bucket: fewer make the table longer than the cache line that a search
-	 * saves, more make the search longer than one. */
-	struct nsec3_layout l = {.table_bits = 1, .table_off = sizeof(struct stele_nsec3_block)};
-	while (own_cnt >> l.table_bits > 8)
-		l.table_bits++;
-	uint64_t cnt = own_cnt + UINT64_C(1);
-	l.places_off = l.table_off + 4 * ((UINT64_C(1) << l.table_bits) + 1);
-	l.entries_off = l.places_off + 8 * cnt;
+	/* The record of a zone stands at any place in a cache line, so that its lines need not be aligned. */
+	struct nsec3_layout l = {
+		.line_cnt = own_cnt / LINE_ENTRIES + 1,
+		.lines_off = own_cnt > STELE_CHAIN_INLINE_MAX ? sizeof(struct stele_nsec3_line) :
+								sizeof(struct stele_nsec3_block),
+	};
+	l.marks_off = l.lines_off + l.line_cnt * (uint64_t)sizeof(struct stele_nsec3_line);
+	l.entries_off = l.marks_off + 4 * (own_cnt / STELE_NSEC3_MARK_EACH + UINT64_C(1));
 	return l;
 }
 
 uint64_t stele_pack_nsec3_sz(const struct stele_chain_run *own, size_t carry_sz)
 {
 	return lay_out_nsec3(own->entry_cnt).entries_off + carry_sz + own->entries_sz;
+}
+
+/* Lines and marks, by the entries that stand in the block already. */
+static void put_nsec3_lines(const struct nsec3_layout *l, uint32_t entry_cnt, unsigned skip_bits,
+			    uint8_t *block)
+{
+	struct stele_nsec3_line *lines = (void *)(block + l->lines_off);
+	struct stele_nsec3_filler filler;
+	uint32_t line = 0;
+	uint64_t off = l->entries_off, before_off = off;
+	stele_nsec3_line_begin(&filler, (uint32_t)before_off);
+	for (uint32_t i = 0; i < entry_cnt; i++) {
+		if (i % STELE_NSEC3_MARK_EACH == 0)
+			stele_put_le32(block + l->marks_off +
+					       i / STELE_NSEC3_MARK_EACH * UINT64_C(4),
+				       (uint32_t)off);
+		if (i > 0) {
+			struct stele_nsec3_place place = stele_nsec3_place(
+				stele_get_be64(block + off), skip_bits, l->line_cnt);
+			while (line < place.line) {
+				lines[line++] = filler.line;
+				stele_nsec3_line_begin(&filler, (uint32_t)before_off);
+			}
+			stele_nsec3_line_add(&filler, place.tag, i, (uint32_t)off);
+		}
+		before_off = off;
+		off += stele_nsec3_entry_sz(block + off);
+	}
+	while (line < l->line_cnt) {
+		lines[line++] = filler.line;
+		stele_nsec3_line_begin(&filler, (uint32_t)before_off);
+	}
 }
 
 void stele_pack_nsec3(const struct stele_chain_run *own, const uint8_t *carry, size_t carry_sz,
@@ -49,31 +87,18 @@ void stele_pack_nsec3(const struct stele_chain_run *own, const uint8_t *carry, s
 	struct stele_nsec3_block head = {
 		.size = stele_to_le32((uint32_t)stele_pack_nsec3_sz(own, carry_sz)),
 		.entry_cnt = stele_to_le32(own->entry_cnt + 1),
-		.table_bits = (uint8_t)l.table_bits,
+		.line_cnt = stele_to_le32(l.line_cnt),
+		.lines_off = stele_to_le32((uint32_t)l.lines_off),
+		.marks_off = stele_to_le32((uint32_t)l.marks_off),
+		.entries_off = stele_to_le32((uint32_t)l.entries_off),
 		.skip_bits = (uint8_t)skip_bits,
-		.table_off = stele_to_le32((uint32_t)l.table_off),
-		.places_off = stele_to_le32((uint32_t)l.places_off),
 	};
+	memset(block, 0, l.lines_off);
 	memcpy(block, &head, sizeof(head));
 	memcpy(block + l.entries_off, carry, carry_sz);
 	if (own->entries_sz > 0)
 		memcpy(block + l.entries_off + carry_sz, own->entries, own->entries_sz);
-
-	uint32_t bucket = 0; /* table entries before it are written */
-	uint64_t off = l.entries_off;
-	for (uint32_t i = 0; i <= own->entry_cnt; i++) {
-		uint64_t prefix = stele_get_be64(block + off);
-		stele_put_le64(block + l.places_off + 8 * (uint64_t)i,
-			       stele_nsec3_tag(prefix, skip_bits, l.table_bits) | off);
-		off += stele_nsec3_entry_sz(block + off);
-		if (i == 0)
-			continue;
-		uint64_t own_bucket = prefix << skip_bits >> (64 - l.table_bits);
-		for (; bucket <= own_bucket; bucket++)
-			stele_put_le32(block + l.table_off + 4 * (uint64_t)bucket, i);
-	}
-	for (; bucket <= UINT32_C(1) << l.table_bits; bucket++)
-		stele_put_le32(block + l.table_off + 4 * (uint64_t)bucket, own->entry_cnt + 1);
+	put_nsec3_lines(&l, own->entry_cnt + 1, skip_bits, block);
 }
 
 struct stele_chain_run stele_unpack_nsec3(const uint8_t *block)
@@ -82,21 +107,20 @@ struct stele_chain_run stele_unpack_nsec3(const uint8_t *block)
 	uint32_t cnt = stele_le32(head->entry_cnt);
 	if (cnt <= 1)
 		return (struct stele_chain_run){0};
-	uint32_t begin = stele_nsec3_entry_off(block + stele_le32(head->places_off), 1);
-	return (struct stele_chain_run){block + begin, stele_le32(head->size) - begin, cnt - 1};
+	const uint8_t *begin = (const uint8_t *)stele_nsec3_entry_at(block, 1);
+	return (struct stele_chain_run){begin, (size_t)(block + stele_le32(head->size) - begin),
+					cnt - 1};
 }
 
 const uint8_t *stele_nsec3_first(const uint8_t *block)
 {
-	const struct stele_nsec3_block *head = (const void *)block;
-	return block + stele_nsec3_entry_off(block + stele_le32(head->places_off), 0);
+	return (const uint8_t *)stele_nsec3_entry_at(block, 0);
 }
 
 const uint8_t *stele_nsec3_last(const uint8_t *block)
 {
 	const struct stele_nsec3_block *head = (const void *)block;
-	const uint8_t *places = block + stele_le32(head->places_off);
-	return block + stele_nsec3_entry_off(places, stele_le32(head->entry_cnt) - 1);
+	return (const uint8_t *)stele_nsec3_entry_at(block, stele_le32(head->entry_cnt) - 1);
 }
 
 /* ---- NSEC ---- */
