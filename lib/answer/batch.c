@@ -87,10 +87,11 @@ struct batch {
 	const uint8_t *records[STELE_BATCH_MAX]; /* of their names; NULL: not there */
 	uint8_t probe_ends[GROUPS_MAX + 1];      /* behind the last of each group, counted from 1 */
 	uint8_t found_ends[GROUPS_MAX + 1];
+	uint8_t absent_ends[GROUPS_MAX + 1];
 	struct work *active[STELE_BATCH_MAX]; /* for the general way */
-	struct work *absent[STELE_BATCH_MAX];
+	struct absent absent;
 	struct work *cuts[STELE_BATCH_MAX];
-	unsigned active_cnt, absent_cnt, cut_cnt;
+	unsigned active_cnt, cut_cnt;
 };
 
 /* Reads the queries of a group, and begins the lookups of those that are for a zone of ours. */
@@ -174,11 +175,22 @@ INLINE void answer_group(struct batch *b, unsigned group)
 		const uint8_t *record = b->records[i];
 		if (plain_answer(w, record))
 			continue;
-		if (record == NULL && stele_absent_fits(w))
-			b->absent[b->absent_cnt++] = w;
+		if (record == NULL && absent_fits(w))
+			b->absent.works[b->absent.cnt++] = w;
 		else if (record != NULL && stele_cut_fits(w, record))
 			b->cuts[b->cut_cnt++] = w;
 		else if (starts(w, record))
+			b->active[b->active_cnt++] = w;
+	}
+	b->absent_ends[group + 1] = (uint8_t)b->absent.cnt;
+}
+
+/* What covers the names of a group that are not there is at hand. */
+INLINE void deny_group(struct batch *b, unsigned group)
+{
+	for (unsigned i = b->absent_ends[group]; i < b->absent_ends[group + 1]; i++) {
+		struct work *w = b->absent.works[i];
+		if (!absent_write(w, &b->absent.searches[i]) && starts(w, NULL))
 			b->active[b->active_cnt++] = w;
 	}
 }
@@ -190,15 +202,15 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 	b.queries = queries;
 	b.replies = replies;
 	b.cnt = cnt;
-	b.probe_cnt = b.found_cnt = b.active_cnt = b.absent_cnt = b.cut_cnt = 0;
-	b.probe_ends[0] = b.found_ends[0] = 0;
+	b.probe_cnt = b.found_cnt = b.active_cnt = b.absent.cnt = b.cut_cnt = 0;
+	b.probe_ends[0] = b.found_ends[0] = b.absent_ends[0] = 0;
 	unsigned group_cnt = (cnt + GROUP - 1) / GROUP;
 #if defined(__clang_analyzer__)
 	/* It does not know how long a batch is, and takes the first steps' groups for ones that there are. */
 	if (group_cnt > GROUPS_MAX)
 		return;
 #endif
-	enum { STAGES = 3 }; /* behind reading */
+	enum { STAGES = 5 }; /* behind reading */
 	for (unsigned step = 0; step < group_cnt + STAGES; step++) {
 		if (step < group_cnt)
 			read_group(a, &b, step);
@@ -218,14 +230,16 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 					b.records[b.probes[i].query] = record;
 			}
 		group = step - 3;
-		if (group < group_cnt)
+		if (group < group_cnt) {
 			answer_group(&b, group);
-	}
-	if (b.absent_cnt > 0) {
-		b.absent_cnt = stele_absent_answer(b.absent, b.absent_cnt);
-		for (unsigned i = 0; i < b.absent_cnt; i++)
-			if (starts(b.absent[i], NULL))
-				b.active[b.active_cnt++] = b.absent[i];
+			absent_begin(&b.absent, b.absent_ends[group], b.absent_ends[group + 1]);
+		}
+		group = step - 4;
+		if (group < group_cnt)
+			absent_pick(&b.absent, b.absent_ends[group], b.absent_ends[group + 1]);
+		group = step - 5;
+		if (group < group_cnt)
+			deny_group(&b, group);
 	}
 	if (b.cut_cnt > 0) {
 		b.cut_cnt = stele_cut_answer(b.cuts, b.cut_cnt);

@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-#define POINTER_TAG 0xc000u
-#define OWNER_PTR_SZ 2
-#define RDLENGTH_AT (OWNER_PTR_SZ + 8) /* in a record whose owner is a pointer */
-#define RDATA_AT (OWNER_PTR_SZ + STELE_RR_FIXED_SZ)
-
 static const uint8_t *zone_apex(const struct stele_zone *zone)
 {
 	return (const uint8_t *)(zone + 1);
@@ -327,28 +322,13 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 
 bool stele_compose_nsec3(struct work *w, const struct stele_nsec3_entry *entry)
 {
-	enum { LABEL_SZ = 1 + STELE_NSEC3_LABEL_SZ };
-	const struct stele_rrset *rrset = &entry->rrset;
-	const uint8_t *body = stele_nsec3_body(entry);
-	size_t body_len = (size_t)stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len);
-	uint32_t pos = w->pos;
-	if (pos + LABEL_SZ + body_len > w->limit || pos > STELE_POINTER_MAX)
+	uint32_t pos = w->pos, sz = stele_compose_nsec3_sz(entry);
+	if (pos + sz > w->limit || pos > STELE_POINTER_MAX)
 		return false;
-	uint8_t *out = w->reply->buf + pos;
-	out[0] = STELE_NSEC3_LABEL_SZ;
-	stele_base32hex_encode(entry->hash, out + 1);
-	/* The body, but that the first owner has a label in front of its pointer. No name in the rdata of
-	 * NSEC3 and RRSIG is compressed (RFC 3597 section 4). */
-	uint8_t *rr = out + LABEL_SZ;
-	memcpy(rr, body, body_len);
-	stele_put_be16(rr, (uint16_t)(POINTER_TAG | w->apex_at));
-	unsigned rr_cnt = stele_le16(rrset->rr_cnt) + (unsigned)rrset->sig_cnt;
-	for (unsigned i = 1; i < rr_cnt; i++) {
-		rr += RDATA_AT + stele_get_be16(rr + RDLENGTH_AT);
-		stele_put_be16(rr, (uint16_t)(POINTER_TAG | pos));
-	}
-	w->pos = pos + LABEL_SZ + (uint32_t)body_len;
-	w->authority_cnt = (uint16_t)(w->authority_cnt + rr_cnt);
+	w->authority_cnt =
+		(uint16_t)(w->authority_cnt +
+			   stele_compose_put_nsec3(w->reply->buf, pos, entry, w->apex_at));
+	w->pos = pos + sz;
 	return true;
 }
 

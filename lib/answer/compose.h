@@ -12,6 +12,11 @@
  * bytes, names are written out. See struct stele_rrset for what the pointers of a body mean.
  */
 
+#define POINTER_TAG 0xc000u
+#define OWNER_PTR_SZ 2
+#define RDLENGTH_AT (OWNER_PTR_SZ + 8) /* in a record whose owner is a pointer */
+#define RDATA_AT (OWNER_PTR_SZ + STELE_RR_FIXED_SZ)
+
 /* Who owns the records in this reply, and where that name stands in the message. */
 struct owner {
 	uint16_t at;        /* offset of the owner name; 0: nowhere yet, write it out */
@@ -54,6 +59,37 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 /* Appends an NSEC3 RRset with its signatures to the authority section, owner written out. False if it
  * does not fit, or if a pointer would not reach its owner. */
 bool stele_compose_nsec3(struct work *w, const struct stele_nsec3_entry *entry);
+
+/* What an NSEC3 RRset with its signatures takes in a message. */
+static inline uint32_t stele_compose_nsec3_sz(const struct stele_nsec3_entry *entry)
+{
+	return 1u + STELE_NSEC3_LABEL_SZ + stele_le16(entry->rrset.plain_len) +
+	       stele_le16(entry->rrset.sig_len);
+}
+
+/* Writes it to message offset `pos`, at most STELE_POINTER_MAX, in a zone whose apex is at `apex_at`. Returns
+ * how many records it has. */
+static inline unsigned stele_compose_put_nsec3(uint8_t *buf, uint32_t pos,
+					       const struct stele_nsec3_entry *entry,
+					       unsigned apex_at)
+{
+	const struct stele_rrset *rrset = &entry->rrset;
+	uint8_t *out = buf + pos;
+	out[0] = STELE_NSEC3_LABEL_SZ;
+	stele_base32hex_encode(entry->hash, out + 1);
+	/* The body, but that the first owner has a label in front of its pointer. No name in the rdata of
+	 * NSEC3 and RRSIG is compressed (RFC 3597 section 4). */
+	uint8_t *rr = out + 1 + STELE_NSEC3_LABEL_SZ;
+	memcpy(rr, stele_nsec3_body(entry),
+	       (size_t)stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len));
+	stele_put_be16(rr, (uint16_t)(POINTER_TAG | apex_at));
+	unsigned rr_cnt = stele_le16(rrset->rr_cnt) + (unsigned)rrset->sig_cnt;
+	for (unsigned i = 1; i < rr_cnt; i++) {
+		rr += RDATA_AT + stele_get_be16(rr + RDLENGTH_AT);
+		stele_put_be16(rr, (uint16_t)(POINTER_TAG | pos));
+	}
+	return rr_cnt;
+}
 
 /*
  * Appends CNAME `target` (whole name) of the owner at message offset `owner_at` (or written out from

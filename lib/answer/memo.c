@@ -18,14 +18,7 @@ bool stele_memo_replay(struct work *w, const struct memo *memo)
 {
 	if (memo->body_len == 0 || w->pos + memo->body_len > w->limit)
 		return false;
-	uint8_t *out = w->reply->buf + w->pos;
-	memcpy(out, memo->body, memo->body_len);
-	unsigned distance = (unsigned)w->qname_len - memo->qname_len;
-	/* Names of a flood often have one length. */
-	for (unsigned i = 0; distance != 0 && i < memo->pointer_cnt; i++) {
-		uint8_t *p = out + memo->pointers[i];
-		stele_put_be16(p, (uint16_t)(stele_get_be16(p) + distance));
-	}
+	stele_memo_put(memo, w->reply->buf + w->pos, w->qname_len);
 	w->pos += memo->body_len;
 	w->authority_cnt = (uint16_t)(w->authority_cnt + memo->rr_cnt);
 	return true;

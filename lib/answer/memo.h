@@ -12,9 +12,12 @@
  * An image never changes, so what is remembered is true for as long as the view is the same.
  */
 
+#include "lib/base/bytes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct work;
 struct stele_nsec3_entry;
@@ -83,6 +86,18 @@ static inline bool stele_memo_is_whole(const struct memo *memo)
 
 /* Forgets everything: the view is another one. */
 void stele_memo_clear(struct memos *memos);
+
+/* Writes the body to where it stands behind a question with a name of `qname_len`. */
+static inline void stele_memo_put(const struct memo *memo, uint8_t *out, unsigned qname_len)
+{
+	memcpy(out, memo->body, memo->body_len);
+	unsigned distance = qname_len - memo->qname_len;
+	/* Names of a flood often have one length. */
+	for (unsigned i = 0; distance != 0 && i < memo->pointer_cnt; i++) {
+		uint8_t *p = out + memo->pointers[i];
+		stele_put_be16(p, (uint16_t)(stele_get_be16(p) + distance));
+	}
+}
 
 /* Appends the body to the reply, which so far ends with the question. False: there is none, or it
  * does not fit; nothing is done. */
