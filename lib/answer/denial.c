@@ -40,16 +40,46 @@ static bool add_own_nsec(struct work *w, const uint8_t *record, uint16_t at)
 	return true;
 }
 
-static void cover_nsec(struct work *w, const uint8_t *rel, size_t rel_len)
+static void cover_nsec(struct work *w, enum fetch_role role, const uint8_t *rel, size_t rel_len)
 {
 	uint8_t key[STELE_SORT_KEY_MAX];
 	size_t key_len = stele_sort_key(rel, rel_len, key);
-	work_fetch(w, FETCH_NAME, ROLE_NSEC, stele_nsec_search(w, key, key_len));
+	work_fetch(w, FETCH_NAME, role, stele_nsec_search(w, key, key_len));
 }
 
 static void cover_sname(struct work *w)
 {
-	cover_nsec(w, w->sname.wire, sname_suffix_rel_len(w, w->sname.depth));
+	cover_nsec(w, ROLE_NSEC, w->sname.wire, sname_suffix_rel_len(w, w->sname.depth));
+}
+
+/* The record that covers the wildcard, of this owner. Nothing but the encloser decides how it stands in the
+ * reply: its owner shares no more labels than those with a name that does not exist. */
+static void add_star_nsec(struct work *w, const uint8_t *record)
+{
+	bool soa_only = w->part_cnt == 1 && w->parts[0].rrset == &w->zone->soa;
+	if (!add_own_nsec(w, record, 0) || w->memo_key == NULL)
+		return;
+	stele_memo_at(&w->shared->memos, w->memo_key)->star_owner = record;
+	if (soa_only)
+		w->memo_part_cnt = w->part_cnt;
+}
+
+/* Finds it, for the encloser at w->lo. */
+static void cover_star(struct work *w)
+{
+	w->memo_key = w->lo == w->apex_depth ? w->zone : NULL;
+	if (w->memo_key != NULL) {
+		const struct memo *memo = stele_memo_at(&w->shared->memos, w->memo_key);
+		if (memo->star_owner != NULL) {
+			add_star_nsec(w, memo->star_owner);
+			return;
+		}
+	}
+	unsigned rel_len = sname_suffix_rel_len(w, w->lo);
+	uint8_t star[sizeof(star_label) + STELE_NAME_MAX];
+	memcpy(star, star_label, sizeof(star_label));
+	memcpy(star + sizeof(star_label), sname_suffix(w, w->lo), rel_len);
+	cover_nsec(w, ROLE_NSEC_STAR, star, sizeof(star_label) + rel_len);
 }
 
 /* ---- NSEC3 ---- */
@@ -186,13 +216,8 @@ void stele_deny_name(struct work *w)
 	if (!w->edns.dnssec_ok)
 		return;
 	if (stele_zone_has_nsec(w->zone)) {
+		cover_star(w);
 		cover_sname(w);
-		const uint8_t *encloser = sname_suffix(w, w->lo);
-		unsigned rel_len = sname_suffix_rel_len(w, w->lo);
-		uint8_t star[sizeof(star_label) + STELE_NAME_MAX];
-		memcpy(star, star_label, sizeof(star_label));
-		memcpy(star + sizeof(star_label), encloser, rel_len);
-		cover_nsec(w, star, sizeof(star_label) + rel_len);
 	} else if (stele_zone_has_nsec3(w->zone)) {
 		w->proof = PROOF_STAR;
 		prove_encloser(w, w->lo, w->encloser);
@@ -206,7 +231,7 @@ void stele_deny_wildcard_type(struct work *w)
 	if (stele_zone_has_nsec(w->zone)) {
 		if (!add_own_nsec(w, w->record, 0)) {
 			struct stele_name_parts name = stele_name_parts(w->record);
-			cover_nsec(w, name.rel, name.head->rel_len);
+			cover_nsec(w, ROLE_NSEC, name.rel, name.head->rel_len);
 		}
 		cover_sname(w);
 	} else if (stele_zone_has_nsec3(w->zone)) {
@@ -270,6 +295,8 @@ void stele_denial_results(struct work *w, const struct fetch *results, unsigned 
 		const struct fetch *f = &results[i];
 		if (f->role == ROLE_NSEC && f->result != NULL)
 			add_own_nsec(w, f->result, 0);
+		else if (f->role == ROLE_NSEC_STAR && f->result != NULL)
+			add_star_nsec(w, f->result);
 		else if (f->role == ROLE_COVER)
 			add_nsec3(w, entry_of(f));
 		else if (f->role == ROLE_OWN)

@@ -9,6 +9,7 @@
  * depend on the closest encloser alone: the one that matches it and the one about its wildcard. The
  * SOA depends on the zone alone. Random names below a few enclosers are what floods consist of; so
  * each thread remembers, for the enclosers it met lately, the two records and how they stood in the reply.
+ * With NSEC it is one record, the one that covers the wildcard, and only that of the apex is remembered.
  * An image never changes, so what is remembered is true for as long as the view is the same.
  */
 
@@ -37,6 +38,7 @@ struct stele_nsec3_entry;
 struct memo {
 	const struct stele_nsec3_entry *encloser; /* matches it */
 	const struct stele_nsec3_entry *star;     /* about its wildcard; NULL: not looked for yet */
+	const uint8_t *star_owner; /* NSEC: who owns what covers its wildcard; NULL: the same */
 
 	/* SOA and both of these, as far as they are there, as they stood behind a question with a name
 	 * of `qname_len`. All pointers in it lead to the apex in the question or into itself: at another
@@ -73,6 +75,7 @@ static inline struct memo *stele_memo_at(struct memos *memos, const void *key)
 	memos->keys[at] = key;
 	memo->encloser = NULL;
 	memo->star = NULL;
+	memo->star_owner = NULL;
 	memo->body_len = 0;
 	return memo;
 }

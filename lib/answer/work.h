@@ -57,15 +57,16 @@ enum fetch_kind {
 };
 /* What the result is for. */
 enum fetch_role {
-	ROLE_NAME,     /* the record that the state waits for */
-	ROLE_ZONE,     /* the zone record that the state waits for */
-	ROLE_HOST,     /* the next of the hosts */
-	ROLE_NSEC,     /* owner of an NSEC RRset that goes into the authority section */
-	ROLE_COVER,    /* an NSEC3 RRset that goes into the authority section as it is */
-	ROLE_OWN,      /* NSEC3 of a name that exists; with opt-out it may not be there */
-	ROLE_ENCLOSER, /* NSEC3 of the closest provable encloser; the same */
-	ROLE_NEXT,     /* covers the next closer name; counts only if ROLE_ENCLOSER matched */
-	ROLE_STAR,     /* matches or covers the wildcard; the same */
+	ROLE_NAME,      /* the record that the state waits for */
+	ROLE_ZONE,      /* the zone record that the state waits for */
+	ROLE_HOST,      /* the next of the hosts */
+	ROLE_NSEC,      /* owner of an NSEC RRset that goes into the authority section */
+	ROLE_NSEC_STAR, /* the same, of the one that covers the wildcard of the encloser */
+	ROLE_COVER,     /* an NSEC3 RRset that goes into the authority section as it is */
+	ROLE_OWN,       /* NSEC3 of a name that exists; with opt-out it may not be there */
+	ROLE_ENCLOSER,  /* NSEC3 of the closest provable encloser; the same */
+	ROLE_NEXT,      /* covers the next closer name; counts only if ROLE_ENCLOSER matched */
+	ROLE_STAR,      /* matches or covers the wildcard; the same */
 };
 struct fetch {
 	uint8_t kind;
