@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -277,6 +278,18 @@ def test_devices(tmp_path, store):
     assert done.returncode == 1
     assert b"z.zone:5:10: cannot read '/dev/zero': Is a device" in done.stderr
     assert stores_nothing(store)
+
+
+def test_a_pipe_without_end(tmp_path, store):
+    """Its bytes are in memory at once, so that there has to be an end."""
+    room = 256 << 20
+    with subprocess.Popen(["yes", ";" + "x" * 4000], stdout=subprocess.PIPE) as source:
+        done = subprocess.run([stele.binary(), "import", "--store", store, "--zone", "example", "-"],
+                              stdin=source.stdout, stderr=subprocess.PIPE,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (room, room)))
+        source.stdout.close()
+    assert done.returncode == 1, done
+    assert done.stderr.startswith(b"stele-compile: -: more than %d bytes" % (room // 2)) and stores_nothing(store)
 
 
 # Names and data that mean something in a zone file, or nothing anywhere.

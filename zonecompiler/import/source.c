@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define ROOM_FIRST ((size_t)1 << 16)
 
 struct text {
 	uint8_t *p;
@@ -55,11 +58,30 @@ void stele_scan_passed(const struct stele_scan *scan, const uint8_t *from, const
 		madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
+/*
+ * Bytes that a pipe may bring, which are all in memory at once: half of what there is, or of what the process may
+ * have. Less, and a zone that would fit is refused; more, and a pipe without end takes what everybody else needs.
+ */
+static size_t pipe_max(void)
+{
+	uint64_t max = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur < max)
+		max = limit.rlim_cur;
+	return (size_t)(max / 2);
+}
+
+/* -1 with errno; EFBIG: there are more bytes than pipe_max(). */
 static int read_all(int fd, struct text *text)
 {
-	size_t room = (size_t)1 << 16, len = 0;
+	size_t room = ROOM_FIRST, len = 0, max = pipe_max();
 	uint8_t *p = malloc(room);
 	while (p != NULL) {
+		if (len > max) {
+			free(p);
+			errno = EFBIG;
+			return -1;
+		}
 		ssize_t n = read(fd, p + len, room - len - STELE_CURSOR_SLACK);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -74,7 +96,7 @@ static int read_all(int fd, struct text *text)
 		}
 		len += (size_t)n;
 		if (room - len < STELE_CURSOR_SLACK + 4096) {
-			room *= 2;
+			room = room < max / 2 ? room * 2 : max + ROOM_FIRST;
 			uint8_t *larger = realloc(p, room);
 			if (larger == NULL)
 				break;
@@ -174,6 +196,11 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 		char detail[128];
 		const char *why = is_device ? "Is a device" :
 					      strerror_r(error, detail, sizeof(detail));
+		if (!is_device && error == EFBIG)
+			return stele_fail(s->reterr, STELE_E_INPUT,
+					  "%s: more than %zu bytes, half of the memory (expected a "
+					  "file with a name, which may be larger)",
+					  path, pipe_max());
 		if (place != NULL && absent)
 			return stele_report_error(s->report, *place,
 						  "cannot read '%s': %s (expected a file)", path,
