@@ -45,15 +45,26 @@ enum { LCORE_CONTROL, LCORE_GENERATOR, LCORE_SERVER };
 #define CASES_MAX 16
 #define IMAGES_MAX LOOP_CHECK_VIEWS_MAX
 
-enum server_kind { SERVER_NONE, SERVER_MIRROR, SERVER_STELE, SERVER_STELE_LIMITS, SERVER_CNT };
-static const char *const server_names[SERVER_CNT] = {"generator alone", "5tswap", "stele",
-						     "stele with limits"};
+enum server_kind {
+	SERVER_NONE,
+	SERVER_MIRROR,
+	SERVER_STELE,
+	SERVER_STELE_LIMITS, /* rate limits and cookies */
+	SERVER_STELE_RRL,
+	SERVER_STELE_COOKIES,
+	SERVER_CNT
+};
+static const char *const server_names[SERVER_CNT] = {
+	"generator alone",   "5tswap",           "stele",
+	"stele with limits", "stele with rates", "stele with cookies",
+};
 
 struct options {
 	const char *cases[CASES_MAX];
 	unsigned case_cnt;
 	const char *images[IMAGES_MAX];
 	unsigned image_cnt;
+	unsigned only; /* a bit for each enum server_kind that is asked for; 0: as the case has it */
 	unsigned swap_ms;
 	struct loop_options loop;
 	unsigned rounds, family;
@@ -96,6 +107,8 @@ static void usage(FILE *to)
 		"usage: bench_rings [options] IMAGE\n"
 		"  --case TEXT        %s;\n"
 		"                     may be given several times (default: hot positive)\n"
+		"  --server TEXT      only this one: generator alone|5tswap|stele|stele with limits|\n"
+		"                     stele with rates|stele with cookies; may be given several times\n"
 		"  --rounds N         of all runs in turn (default 5)\n"
 		"  --clients N        networks that queries come from (default 65536)\n"
 		"  --family 4|6|both  (default 4)\n"
@@ -125,10 +138,22 @@ static bool parse_cpus(const char *text, int cpus[3])
 	return true;
 }
 
+static bool take_server(const char *name, unsigned *only)
+{
+	for (unsigned kind = 0; kind < SERVER_CNT; kind++) {
+		if (strcmp(name, server_names[kind]) == 0) {
+			*only |= 1u << kind;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void parse_options(int argc, char **argv, struct options *o)
 {
 	enum {
 		CASE = LOOP_OPTION_OWN,
+		SERVER,
 		ROUNDS,
 		CLIENTS,
 		FAMILY,
@@ -141,6 +166,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 	};
 	static const struct option longs[] = {
 		{"case", required_argument, NULL, CASE},
+		{"server", required_argument, NULL, SERVER},
 		{"rounds", required_argument, NULL, ROUNDS},
 		{"clients", required_argument, NULL, CLIENTS},
 		{"family", required_argument, NULL, FAMILY},
@@ -170,6 +196,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			ok &= o->case_cnt < CASES_MAX;
 			if (ok)
 				o->cases[o->case_cnt++] = optarg;
+			break;
+		case SERVER:
+			ok &= take_server(optarg, &o->only);
 			break;
 		case ROUNDS:
 			o->rounds = (unsigned)strtoul(optarg, NULL, 10);
@@ -435,13 +464,14 @@ static void run_one(struct bench *bench, unsigned round, unsigned case_index, en
 	static struct loop_server server; /* large */
 	struct stele_error error;
 	struct swaps swaps = {0};
-	bool stele = kind == SERVER_STELE || kind == SERVER_STELE_LIMITS;
+	bool stele = kind >= SERVER_STELE;
+	bool cookies = kind == SERVER_STELE_LIMITS || kind == SERVER_STELE_COOKIES;
 
 	if (checker.answerer == NULL)
 		loop_fail(3, "no memory", "");
 	for (unsigned i = 0; i < o->image_cnt; i++)
 		checker.views[i] = &bench->views[i];
-	loop_server_answers(kind == SERVER_STELE_LIMITS, &checker.settings);
+	loop_server_answers(cookies, &checker.settings);
 	bool together = stele && o->together;
 	struct loop_settings settings = {
 		.port_id = kind == SERVER_NONE ? bench->alone_port : bench->generator_port,
@@ -464,7 +494,8 @@ static void run_one(struct bench *bench, unsigned round, unsigned case_index, en
 			.port_id = bench->server_port,
 			.pool = bench->pool,
 			.root = stele_serve_root(bench->serve),
-			.limits = kind == SERVER_STELE_LIMITS,
+			.rrl = kind == SERVER_STELE_LIMITS || kind == SERVER_STELE_RRL,
+			.cookies = cookies,
 		};
 		check(loop_server_open(&server_settings, &server, &error), &error);
 		settings.turn = together ? take_turn : NULL;
@@ -502,19 +533,27 @@ static void run_one(struct bench *bench, unsigned round, unsigned case_index, en
 	stele_answerer_free(checker.answerer);
 }
 
+/* Which servers take their turns, a bit for each. */
+static unsigned servers_of(const struct bench *bench, unsigned case_index)
+{
+	if (bench->options.only)
+		return bench->options.only;
+	if (bench->options.image_cnt > 1)
+		return 1u << SERVER_STELE;
+	if (bench->cases[case_index].cookie)
+		return 1u << SERVER_STELE | 1u << SERVER_STELE_LIMITS;
+	return 1u << SERVER_NONE | 1u << SERVER_MIRROR | 1u << SERVER_STELE;
+}
+
 static void run_round(struct bench *bench, unsigned round)
 {
 	for (unsigned i = 0; i < bench->options.case_cnt; i++) {
-		if (bench->options.image_cnt > 1) {
-			run_one(bench, round, i, SERVER_STELE, false);
-			run_one(bench, round, i, SERVER_STELE, true);
-		} else if (bench->cases[i].cookie) {
-			run_one(bench, round, i, SERVER_STELE, false);
-			run_one(bench, round, i, SERVER_STELE_LIMITS, false);
-		} else {
-			run_one(bench, round, i, SERVER_NONE, false);
-			run_one(bench, round, i, SERVER_MIRROR, false);
-			run_one(bench, round, i, SERVER_STELE, false);
+		for (unsigned kind = 0; kind < SERVER_CNT; kind++) {
+			if ((servers_of(bench, i) & 1u << kind) == 0)
+				continue;
+			run_one(bench, round, i, (enum server_kind)kind, false);
+			if (bench->options.image_cnt > 1)
+				run_one(bench, round, i, (enum server_kind)kind, true);
 		}
 	}
 }

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-void loop_server_answers(bool limits, struct stele_answer_settings *ret_answers)
+void loop_server_answers(bool cookies, struct stele_answer_settings *ret_answers)
 {
 	stele_answer_settings_default(ret_answers);
-	if (!limits)
+	if (!cookies)
 		return;
 	ret_answers->cookies = true;
 	ret_answers->cookie_secret_cnt = 1;
@@ -60,7 +60,7 @@ int loop_server_open(const struct loop_server_settings *settings, struct loop_se
 	if (rc)
 		return rc;
 	ret->counters = stele_stats_worker(ret->stats, 0, &place);
-	loop_server_answers(settings->limits, &ret->answers);
+	loop_server_answers(settings->cookies, &ret->answers);
 	stele_rrl_settings_default(&ret->rrl);
 	ret->rrl.seed[0] = 1;
 	const struct stele_worker_settings worker = {
@@ -74,7 +74,7 @@ int loop_server_open(const struct loop_server_settings *settings, struct loop_se
 		.stats = ret->counters,
 		.rows = stele_stats_zone_rows(ret->stats, 0),
 		.answers = &ret->answers,
-		.rrl = settings->limits ? &ret->rrl : NULL,
+		.rrl = settings->rrl ? &ret->rrl : NULL,
 	};
 	rc = stele_worker_new(&worker, &ret->worker, reterr);
 	if (rc)

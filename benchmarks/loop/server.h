@@ -18,7 +18,7 @@ struct loop_server_settings {
 	uint16_t port_id;
 	struct rte_mempool *pool;
 	const struct stele_serve_root *root;
-	bool limits; /* rate limits and cookies */
+	bool rrl, cookies;
 };
 
 struct loop_server {
@@ -31,7 +31,7 @@ struct loop_server {
 };
 
 /* The settings that replies are made with: for whoever makes the same ones. */
-void loop_server_answers(bool limits, struct stele_answer_settings *ret_answers);
+void loop_server_answers(bool cookies, struct stele_answer_settings *ret_answers);
 
 /* Fills `ret`, which stays where it is until loop_server_close(). Errors as of what it makes. */
 int loop_server_open(const struct loop_server_settings *settings, struct loop_server *ret,
