@@ -78,21 +78,21 @@ static void run(struct bench_case *c, unsigned round, unsigned burst_cnt, double
 		double ns_per_tick)
 {
 	struct stele_query queries[BURST];
-	const struct stele_reply reply = {.reply_class = STELE_CLASS_ANSWER};
+	struct stele_reply replies[BURST];
 	memset(queries, 0, sizeof(queries));
+	memset(replies, 0, sizeof(replies));
+	for (unsigned i = 0; i < BURST; i++)
+		replies[i].reply_class = STELE_CLASS_ANSWER;
 	for (unsigned burst = 0; burst < burst_cnt; burst++) {
 		for (unsigned i = 0; i < BURST; i++)
 			make_client(c, &queries[i].client);
 		c->now_us += 5;
 		uint64_t t0 = measure_ticks();
 		stele_rrl_tick(c->rrl, c->now_us);
-		if (c->prefetch)
+		enum stele_policy_verdict verdicts[BURST] = {STELE_POLICY_PASS};
+		if (stele_rrl_policy(c->rrl, queries, replies, BURST, verdicts))
 			for (unsigned i = 0; i < BURST; i++)
-				queries[i].client_hash =
-					stele_rrl_prefetch(c->rrl, &queries[i].client);
-		for (unsigned i = 0; i < BURST; i++)
-			c->held_back += stele_rrl_policy(c->rrl, &queries[i], &reply) !=
-					STELE_POLICY_PASS;
+				c->held_back += verdicts[i] != STELE_POLICY_PASS;
 		ticks[burst] = (double)(measure_ticks() - t0);
 	}
 	c->ns[round] = measure_median(ticks, burst_cnt) / BURST * ns_per_tick;

@@ -65,7 +65,6 @@ struct stele_query {
 	 * appends. Header, question and OPT are written all the same: with TC, if there is no room
 	 * for more. */
 	uint16_t reserve;
-	uint64_t client_hash; /* for the policy, which made it (stele_rrl_prefetch()); 0: nobody did */
 };
 
 struct stele_reply {
@@ -90,8 +89,10 @@ struct stele_reply {
 };
 
 /*
- * Where rate limits and client policy plug in: called once per reply, before it is sent, when class
- * and cookie are known. Must be quick and must not block. `policy` in the settings may be NULL.
+ * Where rate limits and client policy plug in: called once per batch, before replies are sent, when class
+ * and cookie are known. Says of each reply whose verdict is STELE_VERDICT_REPLY what becomes of it: `ret_verdicts`
+ * comes with PASS for all `cnt`, and is looked at if this returns true. Must be quick and must not block. `policy` in the
+ * settings may be NULL.
  */
 enum stele_policy_verdict {
 	STELE_POLICY_PASS,
@@ -99,8 +100,9 @@ enum stele_policy_verdict {
 	STELE_POLICY_TRUNCATE, /* an empty reply with TC, so that an honest client comes by TCP */
 	STELE_POLICY_REFUSE,
 };
-typedef enum stele_policy_verdict (*stele_policy)(void *user, const struct stele_query *query,
-						  const struct stele_reply *reply);
+typedef bool (*stele_policy)(void *user, const struct stele_query *queries,
+			     const struct stele_reply *replies, unsigned cnt,
+			     enum stele_policy_verdict *ret_verdicts);
 
 struct stele_answer_settings {
 	uint16_t udp_max; /* bytes; 512 … 65535. Above the path MTU replies get lost, below 1232 more

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/answer/absent.h"
 #include "lib/answer/chain.h"
+#include "lib/answer/cookie.h"
 #include "lib/answer/cut.h"
 #include "lib/answer/lookup.h"
 #include "lib/answer/plain.h"
 #include "lib/answer/probe.h"
+#include "lib/base/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +94,9 @@ struct batch {
 	struct absent absent;
 	struct work *cuts[STELE_BATCH_MAX];
 	unsigned active_cnt, cut_cnt;
+	/* With a cookie, by whether the client's address is of IPv6. */
+	struct work *cookies[2][STELE_BATCH_MAX];
+	unsigned cookie_cnts[2];
 };
 
 /* Reads the queries of a group, and begins the lookups of those that are for a zone of ours. */
@@ -104,7 +109,12 @@ INLINE void read_group(struct stele_answerer *a, struct batch *b, unsigned group
 		struct work *w = work_at(a, i);
 		w->query = &b->queries[i];
 		w->reply = &b->replies[i];
-		if (!plain_parse(w) && !stele_request_parse(w)) {
+		bool goes_on = plain_parse(w) || stele_request_parse(w);
+		if (w->edns.cookie != COOKIE_NONE) {
+			bool is_ipv6 = w->query->client.family == 6;
+			b->cookies[is_ipv6][b->cookie_cnts[is_ipv6]++] = w;
+		}
+		if (!goes_on) {
 			if (w->reply->verdict == STELE_VERDICT_REPLY)
 				stele_reply_finish(w);
 			continue;
@@ -195,6 +205,24 @@ INLINE void deny_group(struct batch *b, unsigned group)
 	}
 }
 
+/* All replies stand. What depends on who asks comes last: cookies, and what the policy says, which knows of them. */
+static void settle(struct stele_answerer *a, struct batch *b)
+{
+	const struct stele_answer_settings *settings = a->settings;
+	for (unsigned i = 0; i < 2; i++)
+		if (b->cookie_cnts[i] > 0)
+			stele_cookie_settle(b->cookies[i], b->cookie_cnts[i]);
+	if (settings->policy == NULL)
+		return;
+	enum stele_policy_verdict verdicts[STELE_BATCH_MAX];
+	for (unsigned i = 0; i < b->cnt; i++)
+		verdicts[i] = STELE_POLICY_PASS;
+	if (!settings->policy(settings->policy_user, b->queries, b->replies, b->cnt, verdicts))
+		return;
+	for (unsigned i = 0; i < b->cnt; i++)
+		stele_reply_apply_policy(work_at(a, i), verdicts[i]);
+}
+
 INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 		struct stele_reply *replies, unsigned cnt)
 {
@@ -204,6 +232,7 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 	b.cnt = cnt;
 	b.probe_cnt = b.found_cnt = b.active_cnt = b.absent.cnt = b.cut_cnt = 0;
 	b.probe_ends[0] = b.found_ends[0] = b.absent_ends[0] = 0;
+	b.cookie_cnts[0] = b.cookie_cnts[1] = 0;
 	unsigned group_cnt = (cnt + GROUP - 1) / GROUP;
 #if defined(__clang_analyzer__)
 	/* It does not know how long a batch is, and takes the first steps' groups for ones that there are. */
@@ -248,6 +277,7 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 				b.active[b.active_cnt++] = b.cuts[i];
 	}
 	run_rounds(b.active, b.active_cnt);
+	settle(a, &b);
 }
 
 /* The same loop for two machines: what the processor has is known when the answerer is made. */
@@ -263,12 +293,6 @@ run_avx2(struct stele_answerer *a, const struct stele_query *queries, struct ste
 	 unsigned cnt)
 {
 	run(a, queries, replies, cnt);
-}
-
-static bool have_avx2(void)
-{
-	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-	       __builtin_cpu_supports("bmi2");
 }
 #endif
 
@@ -287,9 +311,12 @@ struct stele_answerer *stele_answerer_new(void)
 	for (unsigned i = 0; i < STELE_BATCH_MAX; i++)
 		work_at(a, i)->shared = a;
 	a->run = run_portable;
+	a->cookie_macs = stele_cookie_macs_portable;
 #if defined(__x86_64__)
-	if (have_avx2())
+	if (stele_cpu_has_avx2()) {
 		a->run = run_avx2;
+		a->cookie_macs = stele_cookie_macs_avx2;
+	}
 #endif
 	return a;
 }
@@ -310,6 +337,7 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 	answerer->view = view;
 	answerer->settings = settings;
 	answerer->now = now;
+	stele_cookie_begin(answerer);
 	if (answerer->view_serial != view->serial) {
 		answerer->view_serial = view->serial;
 		memset(answerer->zones, 0, sizeof(answerer->zones));

@@ -1,22 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/answer/work.h"
-
-#include "lib/base/bytes.h"
-
-#include <string.h>
-
-enum {
-	COOKIE_VERSION = 1,
-	COOKIE_HEAD_SZ = 8, /* version, 3 reserved, timestamp: what the MAC covers of itself */
-	COOKIE_MAC_SZ = 8,
-	COOKIE_SZ = COOKIE_HEAD_SZ + COOKIE_MAC_SZ,
-
-	/* RFC 9018 section 4.3. A longer past keeps a stolen cookie useful, a shorter one makes idle
-	 * clients start anew; the future allows for clocks that differ among the nodes of one address. */
-	COOKIE_PAST_S = 3600,
-	COOKIE_FUTURE_S = 300,
-	COOKIE_FRESH_S = 1800, /* an older one is to be replaced */
-};
+#include "lib/answer/cookie.h"
 
 /* ---- SipHash-2-4 (Aumasson, Bernstein: "SipHash: a fast short-input PRF") ---- */
 
@@ -52,18 +35,13 @@ static inline void sip_word(struct siphash *s, uint64_t word)
 }
 
 /* Client cookie, head of the server cookie, address (RFC 9018 section 4.4): 20 or 32 bytes. */
-static uint64_t cookie_mac(const uint8_t secret[16], const uint8_t client_cookie[8],
-			   const uint8_t head[COOKIE_HEAD_SZ], const struct stele_client *client)
+uint64_t stele_cookie_mac(const uint8_t secret[16], uint64_t client_cookie, uint64_t head,
+			  const struct stele_client *client)
 {
 	uint64_t k0 = stele_get_le64(secret), k1 = stele_get_le64(secret + 8);
-	struct siphash s = {
-		k0 ^ UINT64_C(0x736f6d6570736575),
-		k1 ^ UINT64_C(0x646f72616e646f6d),
-		k0 ^ UINT64_C(0x6c7967656e657261),
-		k1 ^ UINT64_C(0x7465646279746573),
-	};
-	sip_word(&s, stele_get_le64(client_cookie));
-	sip_word(&s, stele_get_le64(head));
+	struct siphash s = {k0 ^ SIP_0, k1 ^ SIP_1, k0 ^ SIP_2, k1 ^ SIP_3};
+	sip_word(&s, client_cookie);
+	sip_word(&s, head);
 	if (client->family == 6) {
 		sip_word(&s, stele_get_le64(client->addr));
 		sip_word(&s, stele_get_le64(client->addr + 8));
@@ -77,34 +55,57 @@ static uint64_t cookie_mac(const uint8_t secret[16], const uint8_t client_cookie
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-void stele_cookie_make(const uint8_t secret[16], const uint8_t client_cookie[8], uint32_t now,
-		       const struct stele_client *client, uint8_t server_cookie[16])
+/* ---- What becomes of a cookie ---- */
+
+/*
+ * True if a server cookie that came with a query is valid; `mac` is what it has if the first secret made it. Unless that
+ * did so lately, one that is made now takes its place.
+ */
+static __attribute__((noinline)) bool check(struct work *w, uint64_t mac)
 {
-	server_cookie[0] = COOKIE_VERSION;
-	memset(server_cookie + 1, 0, 3);
-	stele_put_be32(server_cookie + 4, now);
-	stele_put_le64(server_cookie + COOKIE_HEAD_SZ,
-		       cookie_mac(secret, client_cookie, server_cookie, client));
+	const struct stele_answer_settings *settings = w->shared->settings;
+	const struct stele_client *client = &w->query->client;
+	struct cookie *cookie = &w->cookie;
+	/* One comparison of a whole word takes the same time whatever differs. */
+	bool is_first = cookie->mac == mac, is_valid = is_first;
+	for (unsigned i = 1; i < settings->cookie_secret_cnt && !is_valid; i++)
+		is_valid = cookie->mac == stele_cookie_mac(settings->cookie_secrets[i],
+							   cookie->client, cookie->head, client);
+	if (is_first && w->edns.cookie == COOKIE_CHECK)
+		return true;
+	cookie->head = w->shared->cookie_head;
+	cookie->mac =
+		stele_cookie_mac(settings->cookie_secrets[0], cookie->client, cookie->head, client);
+	return is_valid;
 }
 
-enum stele_cookie_state stele_cookie_check(const struct stele_answer_settings *settings,
-					   const uint8_t client_cookie[8],
-					   const uint8_t *server_cookie, size_t server_cookie_len,
-					   uint32_t now, const struct stele_client *client)
+static inline void settle(struct work *w, uint64_t mac)
 {
-	if (server_cookie_len != COOKIE_SZ || server_cookie[0] != COOKIE_VERSION ||
-	    client->family == 0)
-		return STELE_COOKIE_NONE;
-	/* Seconds modulo 2^32, as serial numbers (RFC 1982). */
-	int32_t age = (int32_t)(now - stele_get_be32(server_cookie + 4));
-	if (age > COOKIE_PAST_S || age < -COOKIE_FUTURE_S)
-		return STELE_COOKIE_NONE;
-	/* One comparison of a whole word takes the same time whatever differs. */
-	uint64_t mac = stele_get_le64(server_cookie + COOKIE_HEAD_SZ);
-	for (unsigned i = 0; i < settings->cookie_secret_cnt; i++)
-		if (cookie_mac(settings->cookie_secrets[i], client_cookie, server_cookie, client) ==
-		    mac)
-			return i == 0 && age <= COOKIE_FRESH_S ? STELE_COOKIE_FRESH :
-								 STELE_COOKIE_VALID;
-	return STELE_COOKIE_NONE;
+	struct cookie *cookie = &w->cookie;
+	if (w->edns.cookie == COOKIE_MAKE) {
+		cookie->mac = mac;
+	} else {
+		bool is_valid = false;
+		if (w->edns.cookie == COOKIE_REPLACE)
+			cookie->mac = mac;
+		else /* mostly the very one that goes back */
+			is_valid = (w->edns.cookie == COOKIE_CHECK && cookie->mac == mac) ||
+				   check(w, mac);
+		if (w->reply->verdict == STELE_VERDICT_REPLY) {
+			w->reply->cookie_valid = is_valid;
+			w->reply->cookie_invalid = !is_valid;
+		}
+	}
+	stele_cookie_write(w);
+}
+
+void stele_cookie_settle(struct work **works, unsigned cnt)
+{
+	uint64_t macs[STELE_BATCH_MAX];
+	unsigned lane_cnt = (cnt + COOKIE_LANES - 1) / COOKIE_LANES * COOKIE_LANES;
+	for (unsigned i = cnt; i < lane_cnt; i++)
+		works[i] = works[0];
+	works[0]->shared->cookie_macs(works, lane_cnt, macs);
+	for (unsigned i = 0; i < cnt; i++)
+		settle(works[i], macs[i]);
 }

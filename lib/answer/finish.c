@@ -14,21 +14,6 @@ static inline uint8_t *put_option(uint8_t *p, uint16_t code, unsigned len)
 	return p + OPTION_HEAD_SZ;
 }
 
-static uint8_t *put_cookie(const struct work *w, uint8_t *p)
-{
-	const struct edns *edns = &w->edns;
-	uint8_t server_cookie[16];
-	if (edns->cookie_fresh)
-		memcpy(server_cookie, edns->server_cookie, sizeof(server_cookie));
-	else
-		stele_cookie_make(w->shared->settings->cookie_secrets[0], edns->client_cookie,
-				  w->shared->now, &w->query->client, server_cookie);
-	p = put_option(p, STELE_EDNS_COOKIE, edns->cookie_reply_len);
-	memcpy(p, edns->client_cookie, sizeof(edns->client_cookie));
-	memcpy(p + sizeof(edns->client_cookie), server_cookie, sizeof(server_cookie));
-	return p + sizeof(edns->client_cookie) + sizeof(server_cookie);
-}
-
 /* Comes last: it knows how long the message is. As much as fits, where a whole block does not. */
 static uint8_t *put_padding(const struct work *w, uint8_t *p)
 {
@@ -44,7 +29,7 @@ static uint8_t *put_padding(const struct work *w, uint8_t *p)
 	return p + pad_len;
 }
 
-uint32_t stele_reply_put_options(const struct work *w, uint8_t *opt, int ede)
+uint32_t stele_reply_put_options(struct work *w, uint8_t *opt, int ede)
 {
 	const struct stele_answer_settings *settings = w->shared->settings;
 	uint8_t *rdata = opt + OPT_FIXED_SZ, *p = rdata;
@@ -53,8 +38,8 @@ uint32_t stele_reply_put_options(const struct work *w, uint8_t *opt, int ede)
 		memcpy(p, settings->nsid, settings->nsid_len);
 		p += settings->nsid_len;
 	}
-	if (w->edns.cookie_reply_len > 0)
-		p = put_cookie(w, p);
+	if (w->edns.cookie != COOKIE_NONE)
+		p = stele_cookie_put_option(w, p);
 	if (ede != STELE_EDE_NONE && w->pos + EDE_OPTION_SZ <= w->limit) {
 		p = put_option(p, STELE_EDNS_EDE, 2);
 		stele_put_be16(p, (uint16_t)ede);
@@ -105,8 +90,6 @@ static inline void put_all(struct work *w)
 {
 	struct stele_reply *reply = w->reply;
 	reply->rcode = w->rcode;
-	reply->cookie_valid = w->edns.cookie_valid;
-	reply->cookie_invalid = w->edns.cookie_invalid;
 	reply->len = w->pos;
 	if (w->edns.present)
 		reply->len = stele_reply_put_opt(w, w->pos, w->rcode, w->ede);
@@ -130,10 +113,10 @@ static void empty(struct work *w, uint16_t rcode)
 	w->reply->body_sum = 0;
 }
 
-void stele_reply_ask_policy(struct work *w)
+void stele_reply_apply_policy(struct work *w, enum stele_policy_verdict verdict)
 {
 	struct stele_reply *reply = w->reply;
-	switch (w->shared->settings->policy(w->shared->settings->policy_user, w->query, reply)) {
+	switch (verdict) {
 	case STELE_POLICY_PASS:
 		return;
 	case STELE_POLICY_DROP:
@@ -153,15 +136,14 @@ void stele_reply_ask_policy(struct work *w)
 		break;
 	}
 	put_all(w);
+	if (w->edns.cookie != COOKIE_NONE)
+		stele_cookie_write(w);
 }
 
 void stele_reply_finish(struct work *w)
 {
-	struct stele_reply *reply = w->reply;
-	if (reply->verdict != STELE_VERDICT_REPLY)
+	if (w->reply->verdict != STELE_VERDICT_REPLY)
 		return;
-	reply->reply_class = class_of(w);
+	w->reply->reply_class = class_of(w);
 	put_all(w);
-	if (w->shared->settings->policy != NULL)
-		stele_reply_ask_policy(w);
 }

@@ -17,6 +17,20 @@
 
 #define PLAIN_INLINE static inline __attribute__((always_inline))
 
+/* The options of a plain query, mostly a cookie and nothing else. False: for stele_request_parse() to refuse. */
+PLAIN_INLINE bool plain_options(struct work *w, const uint8_t *data, uint32_t len)
+{
+	enum { MADE = 4 + COOKIE_CLIENT_SZ, HELD = MADE + COOKIE_SERVER_SZ };
+	if ((len != MADE && len != HELD) ||
+	    stele_get_be32(data) != (STELE_EDNS_COOKIE << 16 | (len - 4)))
+		return stele_request_read_options(w, data, len);
+	w->edns.has_cookie = true;
+	stele_cookie_read(w, data + 4, len - MADE);
+	if (w->edns.cookie != COOKIE_NONE)
+		w->opt_len = OPT_FIXED_SZ + COOKIE_OPTION_SZ;
+	return true;
+}
+
 /*
  * Reads the message if it is plain: true, and `w` is as after stele_request_parse(). It is told
  * apart by a few whole words. False: stele_request_parse() has to read it from its beginning.
@@ -56,7 +70,7 @@ PLAIN_INLINE bool plain_parse(struct work *w)
 					.udp_size = (uint16_t)limit};
 		w->opt_len = OPT_FIXED_SZ;
 		if (rest > OPT_FIXED_SZ &&
-		    !stele_request_read_options(w, opt + OPT_FIXED_SZ, rest - OPT_FIXED_SZ))
+		    !plain_options(w, opt + OPT_FIXED_SZ, rest - OPT_FIXED_SZ))
 			return false;
 	}
 	if (query->tcp)
@@ -121,15 +135,13 @@ PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 	reply->drop_reason = STELE_DROP_NONE;
 	reply->reply_class = STELE_CLASS_ANSWER;
 	reply->rcode = STELE_RCODE_NOERROR;
-	reply->cookie_valid = w->edns.cookie_valid;
-	reply->cookie_invalid = w->edns.cookie_invalid;
+	reply->cookie_valid = false;
+	reply->cookie_invalid = false;
 	reply->zone_id = stele_le32(zone->zone_id);
 	reply->body_off = (uint16_t)pos;
 	reply->body_len = (uint16_t)len;
 	reply->body_sum = signatures && sig_len > 0 ? stele_get_le16(body + plain_len + sig_len) :
 						      stele_le16(rrset->sum_plain);
-	if (w->shared->settings->policy != NULL)
-		stele_reply_ask_policy(w);
 	return true;
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/answer/cookie.h"
 #include "lib/answer/question.h"
 
 #include <string.h>
 
 enum {
-	COOKIE_CLIENT_SZ = 8,
-	COOKIE_SERVER_SZ = 16,
 	COOKIE_SERVER_MIN = 8,
 	COOKIE_SERVER_MAX = 32,
 };
@@ -48,28 +47,13 @@ static void begin(struct work *w)
 /* NOERROR, or FORMERR if it is none of the sizes that RFC 7873 section 4 allows. */
 static uint16_t read_cookie(struct work *w, const uint8_t *data, size_t len)
 {
-	struct edns *edns = &w->edns;
-	if (edns->has_cookie) /* only the first one counts (RFC 7873 section 5.2) */
+	if (w->edns.has_cookie) /* only the first one counts (RFC 7873 section 5.2) */
 		return STELE_RCODE_NOERROR;
-	size_t server_len = len - COOKIE_CLIENT_SZ;
-	if (len != COOKIE_CLIENT_SZ &&
-	    (len < COOKIE_CLIENT_SZ + COOKIE_SERVER_MIN || server_len > COOKIE_SERVER_MAX))
+	if (len != COOKIE_CLIENT_SZ && (len < COOKIE_CLIENT_SZ + COOKIE_SERVER_MIN ||
+					len > COOKIE_CLIENT_SZ + COOKIE_SERVER_MAX))
 		return STELE_RCODE_FORMERR;
-	edns->has_cookie = true;
-	const struct stele_answer_settings *settings = w->shared->settings;
-	const struct stele_client *client = &w->query->client;
-	if (!settings->cookies || settings->cookie_secret_cnt == 0 || client->family == 0)
-		return STELE_RCODE_NOERROR;
-	memcpy(edns->client_cookie, data, COOKIE_CLIENT_SZ);
-	edns->cookie_reply_len = COOKIE_CLIENT_SZ + COOKIE_SERVER_SZ;
-	enum stele_cookie_state state = stele_cookie_check(settings, edns->client_cookie,
-							   data + COOKIE_CLIENT_SZ, server_len,
-							   w->shared->now, client);
-	edns->cookie_valid = state != STELE_COOKIE_NONE;
-	edns->cookie_invalid = state == STELE_COOKIE_NONE && server_len > 0;
-	edns->cookie_fresh = state == STELE_COOKIE_FRESH;
-	if (edns->cookie_fresh)
-		memcpy(edns->server_cookie, data + COOKIE_CLIENT_SZ, COOKIE_SERVER_SZ);
+	w->edns.has_cookie = true;
+	stele_cookie_read(w, data, len - COOKIE_CLIENT_SZ);
 	return STELE_RCODE_NOERROR;
 }
 
@@ -183,8 +167,8 @@ static unsigned opt_reply_len(const struct work *w)
 	unsigned len = OPT_FIXED_SZ;
 	if (edns->want_nsid && w->shared->settings->nsid_len > 0)
 		len += 4u + w->shared->settings->nsid_len;
-	if (edns->cookie_reply_len > 0)
-		len += 4u + edns->cookie_reply_len;
+	if (edns->cookie != COOKIE_NONE)
+		len += COOKIE_OPTION_SZ;
 	if (edns->want_keepalive && w->query->tcp && w->shared->settings->keepalive > 0)
 		len += 4u + 2u;
 	if (edns->want_padding && w->shared->settings->pad_block > 0)
@@ -217,8 +201,8 @@ static bool decide_other(struct work *w)
 {
 	if (!w->has_question)
 		/* A client may ask for a cookie alone (RFC 7873 section 5.4). */
-		return decide(w, w->edns.cookie_reply_len > 0 ? STELE_RCODE_NOERROR :
-								STELE_RCODE_FORMERR);
+		return decide(w, w->edns.cookie != COOKIE_NONE ? STELE_RCODE_NOERROR :
+								 STELE_RCODE_FORMERR);
 	if (w->qclass == STELE_CLASS_CH) {
 		stele_chaos_answer(w);
 		return false;

@@ -93,17 +93,14 @@ int stele_rrl_init(void *memory, const struct stele_rrl_settings *settings,
 /* Takes monotonic time in microseconds, whatever its origin; once a burst will do. */
 void stele_rrl_tick(struct stele_rrl *rrl, uint64_t now_us);
 
-/* Fetches what stele_rrl_check() will read for this client. For when a query is parsed. Returns the hash
- * that says where it is, for `client_hash` of the query. */
-uint64_t stele_rrl_prefetch(const struct stele_rrl *rrl, const struct stele_client *client);
-
 /* Counts a reply of this class to this client and says what becomes of it: PASS, DROP or TRUNCATE. */
 enum stele_policy_verdict stele_rrl_check(struct stele_rrl *rrl, const struct stele_client *client,
 					  enum stele_reply_class reply_class);
 
 /* stele_rrl_check() as a `stele_policy` whose user is the table; lets TCP and valid cookies pass. */
-enum stele_policy_verdict stele_rrl_policy(void *rrl, const struct stele_query *query,
-					   const struct stele_reply *reply);
+bool stele_rrl_policy(void *rrl, const struct stele_query *queries,
+		      const struct stele_reply *replies, unsigned cnt,
+		      enum stele_policy_verdict *ret_verdicts);
 
 /* Replies that did not pass, by class, since the table was made. */
 struct stele_rrl_counters {

@@ -20,7 +20,7 @@
  *   chain.h/.c  covering searches in NSEC3 and NSEC blocks
  *   compose.h/.c  writes RRsets into the reply
  *   finish.c    header, OPT, errors: stele_reply_finish()
- *   cookie.c    server cookies; chaos.c: version.bind and its like
+ *   cookie.h/.c server cookies, four at a time in cookie_lanes.c; chaos.c: version.bind and its like
  *
  * Inside, names are lower case. `depth` of a name is its number of labels.
  */
@@ -138,13 +138,25 @@ struct edns {
 	bool want_keepalive;
 	bool want_padding;
 	bool has_cookie;
-	bool cookie_valid;   /* a server cookie of ours came with it */
-	bool cookie_invalid; /* another one did */
-	bool cookie_fresh;   /* and goes back as it is */
-	uint8_t client_cookie[8];
-	uint8_t server_cookie[16]; /* only if it is fresh */
-	uint8_t cookie_reply_len;  /* bytes of the cookie option's data in the reply: 0, 16 + 8 */
-	uint16_t udp_size;         /* clamped to 512 … */
+	uint8_t cookie;    /* enum cookie_state; the rest is in struct cookie */
+	uint16_t udp_size; /* clamped to 512 … */
+};
+
+/* What is to be done about the cookie of a query. Unless it is nothing, the reply has one. */
+enum cookie_state {
+	COOKIE_NONE,
+	COOKIE_MAKE,    /* the client has none of ours yet */
+	COOKIE_REPLACE, /* its server cookie is none of ours, or too old: seen by its first half */
+	COOKIE_CHECK,   /* goes back as it is if it is valid */
+	COOKIE_CHECK_OLD, /* is to be replaced anyway */
+};
+
+/* Two cookies, in words of little-endian. */
+struct cookie {
+	uint64_t client;
+	uint64_t head,
+		mac; /* the halves of the server cookie: until it is settled, of the one that came */
+	uint8_t *at; /* where it goes in the reply; NULL: nowhere */
 };
 
 /*
@@ -168,7 +180,10 @@ struct stele_answerer {
 	uint64_t view_serial; /* of the view that the memos are about */
 	struct zone_memo zones[ZONE_MEMO_CNT];
 	struct memos memos;
-	uint8_t *works; /* STELE_BATCH_MAX struct work, see batch.c */
+	uint8_t *works;       /* STELE_BATCH_MAX struct work, see batch.c */
+	bool cookies;         /* are answered */
+	uint64_t cookie_head; /* the first half of a server cookie that is made now, as little-endian */
+	void (*cookie_macs)(struct work *const *works, unsigned cnt, uint64_t *ret_macs);
 	void (*run)(struct stele_answerer *answerer, const struct stele_query *queries,
 		    struct stele_reply *replies, unsigned cnt);
 };
@@ -184,9 +199,10 @@ struct work {
 	uint16_t qtype;
 	uint16_t qclass;
 	struct edns edns;
-	uint32_t limit;    /* bytes the reply may have without its OPT */
-	uint16_t opt_len;  /* of the OPT in the reply, EDE not counted */
-	bool has_question; /* the question is echoed */
+	struct cookie cookie; /* only if edns.cookie says so */
+	uint32_t limit;       /* bytes the reply may have without its OPT */
+	uint16_t opt_len;     /* of the OPT in the reply, EDE not counted */
+	bool has_question;    /* the question is echoed */
 	uint8_t qname_len;
 
 	/* ---- lookup: set by batch.c ---- */
@@ -328,33 +344,14 @@ bool stele_request_read_options(struct work *w, const uint8_t *data, size_t len)
 /* Answers a CHAOS question into the reply (RFC 4892), or sets REFUSED. */
 void stele_chaos_answer(struct work *w);
 
-/* Header, counts and OPT; asks the policy; fills reply->len, class and rcode. */
+/* Header, counts and OPT; fills reply->len, class and rcode. */
 void stele_reply_finish(struct work *w);
 
 /* The options of the OPT that stands at `opt`, behind w->pos. Returns their length. */
-uint32_t stele_reply_put_options(const struct work *w, uint8_t *opt, int ede);
+uint32_t stele_reply_put_options(struct work *w, uint8_t *opt, int ede);
 
-/* Asks the policy about a reply that is finished, and does as it says. */
-void stele_reply_ask_policy(struct work *w);
-
-/*
- * The server cookie of RFC 9018 section 4: version 1, reserved, timestamp, SipHash-2-4 over client
- * cookie, the first 8 bytes and the client's address.
- */
-void stele_cookie_make(const uint8_t secret[16], const uint8_t client_cookie[8], uint32_t now,
-		       const struct stele_client *client, uint8_t server_cookie[16]);
-
-/* VALID: one of the secrets made it for this client, not over an hour ago nor 5 minutes ahead. FRESH: the
- * first one did, half an hour ago at most, so that it need not be replaced (RFC 9018 section 4.3). */
-enum stele_cookie_state {
-	STELE_COOKIE_NONE,
-	STELE_COOKIE_VALID,
-	STELE_COOKIE_FRESH,
-};
-enum stele_cookie_state stele_cookie_check(const struct stele_answer_settings *settings,
-					   const uint8_t client_cookie[8],
-					   const uint8_t *server_cookie, size_t server_cookie_len,
-					   uint32_t now, const struct stele_client *client);
+/* Does as the policy says with a reply that is finished, its cookie included. */
+void stele_reply_apply_policy(struct work *w, enum stele_policy_verdict verdict);
 
 /*
  * The query was looked up at the candidate depth: w->zone_record and `record` (NULL: there is no such

@@ -97,8 +97,6 @@ static inline void take_query(struct stele_worker *worker, struct rte_mbuf *mbuf
 
 	burst->query_mbufs[i] = mbuf;
 	stele_frame_query(frame, bytes, query, &burst->replies[i]);
-	if (worker->rrl)
-		query->client_hash = stele_rrl_prefetch(worker->rrl, &query->client);
 }
 
 static __attribute__((noinline)) void take_other(struct stele_worker *worker, struct rte_mbuf *mbuf,

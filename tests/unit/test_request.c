@@ -157,14 +157,30 @@ static void assert_plain_agrees(bool ours)
 	assert_int_equal(plain.edns.want_keepalive, w->edns.want_keepalive);
 	assert_int_equal(plain.edns.want_padding, w->edns.want_padding);
 	assert_int_equal(plain.edns.has_cookie, w->edns.has_cookie);
-	assert_int_equal(plain.edns.cookie_valid, w->edns.cookie_valid);
-	assert_int_equal(plain.edns.cookie_fresh, w->edns.cookie_fresh);
-	assert_int_equal(plain.edns.cookie_reply_len, w->edns.cookie_reply_len);
+	assert_int_equal(plain.edns.cookie, w->edns.cookie);
+	if (w->edns.cookie != COOKIE_NONE) {
+		assert_true(plain.cookie.client == w->cookie.client);
+		assert_true(plain.cookie.head == w->cookie.head);
+		if (w->edns.cookie == COOKIE_CHECK || w->edns.cookie == COOKIE_CHECK_OLD)
+			assert_true(plain.cookie.mac == w->cookie.mac);
+	}
 	assert_int_equal(plain.sname.len, w->sname.len);
 	assert_int_equal(plain.sname.depth, w->sname.depth);
 	assert_memory_equal(plain.sname.wire, w->sname.wire, w->sname.len);
 	assert_memory_equal(plain.sname.starts, w->sname.starts, w->sname.depth + 1u);
 	plain_cnt++;
+}
+
+/* As the end of a batch of one. */
+static void settle(void)
+{
+	struct work *cookies[COOKIE_LANES] = {w};
+	enum stele_policy_verdict verdict = STELE_POLICY_PASS;
+	if (w->edns.cookie != COOKIE_NONE)
+		stele_cookie_settle(cookies, 1);
+	if (settings.policy != NULL &&
+	    settings.policy(settings.policy_user, &query, &reply, 1, &verdict))
+		stele_reply_apply_policy(w, verdict);
 }
 
 static bool ask_into(const uint8_t *msg, size_t len, uint8_t *buf, size_t cap)
@@ -177,6 +193,8 @@ static bool ask_into(const uint8_t *msg, size_t len, uint8_t *buf, size_t cap)
 	reply.cap = (uint32_t)cap;
 	shared.settings = &settings;
 	shared.now = now;
+	shared.cookie_macs = stele_cookie_macs_portable;
+	stele_cookie_begin(&shared);
 	w->shared = &shared;
 	w->query = &query;
 	w->reply = &reply;
@@ -184,6 +202,7 @@ static bool ask_into(const uint8_t *msg, size_t len, uint8_t *buf, size_t cap)
 	assert_plain_agrees(ours);
 	if (ours || reply.verdict == STELE_VERDICT_REPLY)
 		stele_reply_finish(w);
+	settle();
 	return ours;
 }
 
@@ -751,13 +770,16 @@ static void test_chaos(void **state)
 static enum stele_policy_verdict policy_verdict;
 static struct stele_reply policy_saw;
 
-static enum stele_policy_verdict policy(void *user, const struct stele_query *q,
-					const struct stele_reply *r)
+static bool policy(void *user, const struct stele_query *q, const struct stele_reply *r,
+		   unsigned cnt, enum stele_policy_verdict *ret_verdicts)
 {
 	assert_ptr_equal(user, &policy_verdict);
 	assert_ptr_equal(q, &query);
+	assert_int_equal(cnt, 1);
+	assert_int_equal(*ret_verdicts, STELE_POLICY_PASS);
 	policy_saw = *r;
-	return policy_verdict;
+	*ret_verdicts = policy_verdict;
+	return policy_verdict != STELE_POLICY_PASS;
 }
 
 static void test_policy(void **state)
@@ -790,6 +812,23 @@ static void test_policy(void **state)
 	assert_int_equal(reply.len, 12 + 21 + 11 + 6);
 	assert_memory_equal(reply_buf + 12 + 21 + 11, "\0\17\0\2\0\22", 6);
 	assert_int_equal(reply.reply_class, STELE_CLASS_ERROR);
+
+	/* The cookie is the same, wherever it goes. */
+	settings.cookies = true;
+	settings.cookie_secret_cnt = 1;
+	uint8_t option[28] = "\0\12\0\10cccccccc";
+	policy_verdict = STELE_POLICY_PASS;
+	assert_true(ask(with_opt(1232, 0, 0, option, 12)));
+	memcpy(option, reply_buf + 12 + 21 + 11, 28);
+	policy_verdict = STELE_POLICY_TRUNCATE;
+	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
+	assert_true(policy_saw.cookie_valid);
+	assert_int_equal(reply.len, 12 + 21 + 11 + 28);
+	assert_memory_equal(reply_buf + 12 + 21 + 11, option, 28);
+	policy_verdict = STELE_POLICY_REFUSE;
+	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
+	assert_int_equal(reply.len, 12 + 21 + 11 + 28 + 6);
+	assert_memory_equal(reply_buf + 12 + 21 + 11, option, 28);
 }
 
 static void test_finish(void **state)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_LIB_BASE_CPU_H
+#define STELE_LIB_BASE_CPU_H
+
+/*
+ * What the processor can do. Some loops are built twice, for any processor of the architecture and with
+ * __attribute__((target("avx2,bmi,bmi2,…"))); which one runs is decided once, by this.
+ */
+
+#include <stdbool.h>
+
+/* AVX2, BMI and BMI2. Whatever has these has MOVBE and LZCNT too. */
+static inline bool stele_cpu_has_avx2(void)
+{
+#if defined(__x86_64__)
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+	       __builtin_cpu_supports("bmi2");
+#else
+	return false;
+#endif
+}
+
+#endif
