@@ -9,6 +9,7 @@
 #include <rte_malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 /* Replies in place to ARP, ND and echo, for each worker. Fewer let a busy link's own probes be lost
@@ -21,6 +22,8 @@
 
 /* How long a worker that is to stop goes on while packets keep coming. */
 #define DRAIN_SECONDS 1
+
+#define HUGE_PAGE_SZ ((size_t)2 << 20)
 
 static void init_buckets(struct stele_worker *worker, const struct stele_worker_settings *settings)
 {
@@ -40,11 +43,16 @@ static void init_buckets(struct stele_worker *worker, const struct stele_worker_
 static int init_rrl(struct stele_worker *worker, const struct stele_rrl_settings *settings,
 		    struct stele_error *reterr)
 {
-	size_t size = stele_rrl_sz(settings);
+	size_t size = stele_rrl_sz(settings), align = size < HUGE_PAGE_SZ ? 64 : HUGE_PAGE_SZ;
 
-	worker->rrl_memory = aligned_alloc(64, (size + 63) / 64 * 64);
+	size = (size + align - 1) / align * align;
+	worker->rrl_memory = aligned_alloc(align, size);
 	if (!worker->rrl_memory)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for rate limits");
+	/* Each reply goes to another place: of small pages, the processor would know too few. As well as the
+	 * kernel can: it is not needed. */
+	if (align == HUGE_PAGE_SZ)
+		madvise(worker->rrl_memory, size, MADV_HUGEPAGE);
 	return stele_rrl_init(worker->rrl_memory, settings, &worker->rrl, reterr);
 }
 
