@@ -126,15 +126,12 @@ ABSENT_INLINE bool absent_write(struct work *w, struct fetch *search)
 	reply->drop_reason = STELE_DROP_NONE;
 	reply->reply_class = STELE_CLASS_NXDOMAIN;
 	reply->rcode = STELE_RCODE_NXDOMAIN;
-	reply->cookie_valid = w->edns.cookie_valid;
-	reply->cookie_invalid = w->edns.cookie_invalid;
+	reply->cookie_valid = false;
+	reply->cookie_invalid = false;
 	reply->zone_id = stele_le32(zone->zone_id);
 	reply->body_off = 0;
 	reply->body_len = 0;
 	reply->body_sum = 0;
-	/* Padding looks for where the message ends, and the policy may have the header written again. */
-	if (w->shared->settings->policy != NULL)
-		stele_reply_ask_policy(w);
 	return true;
 }
 
