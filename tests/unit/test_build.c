@@ -454,7 +454,7 @@ static void test_compaction_by_itself(void **state)
 	assert_int_equal(update(p).kind, STELE_UPDATE_APPENDED);
 	check_like_new(p);
 	assert_int_equal(stele_compact("/tmp/no/such/image", false, &compact, &err),
-			 STELE_E_SYSTEM);
+			 STELE_E_INPUT);
 	assert_int_equal(stele_compact("/dev/null", false, &compact, &err), STELE_E_INPUT);
 }
 
@@ -517,7 +517,7 @@ static void test_failure_leaves_nothing(void **state)
 	snprintf(path, sizeof(path), "%s/no-such/image", p->dir);
 	struct stele_build_options options = {.image = path, .jobs = 2};
 	struct stele_build_stats stats;
-	assert_int_equal(stele_build(p->store, &options, &stats, &err), STELE_E_SYSTEM);
+	assert_int_equal(stele_build(p->store, &options, &stats, &err), STELE_E_INPUT);
 	const uint8_t *only[] = {(const uint8_t *)"\4none\4test"};
 	options = (struct stele_build_options){
 		.image = p->image, .jobs = 2, .only = only, .only_cnt = 1};

@@ -450,8 +450,8 @@ static void test_no_store(void **state)
 	assert_int_equal(try_open(STELE_STORE_READ, dir, "there is no store in"), STELE_E_NOTFOUND);
 	snprintf(path, sizeof(path), "%s/none/deeper", dir);
 	assert_int_equal(try_open(STELE_STORE_CREATE, path, "cannot make the directory"),
-			 STELE_E_SYSTEM);
-	assert_int_equal(try_open(STELE_STORE_CREATE, "/dev/null", "/dev/null"), STELE_E_SYSTEM);
+			 STELE_E_INPUT);
+	assert_int_equal(try_open(STELE_STORE_CREATE, "/dev/null", "/dev/null"), STELE_E_INPUT);
 }
 
 static void test_open_twice(void **state)
