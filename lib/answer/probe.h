@@ -58,9 +58,10 @@ PROBE_INLINE void probe_prefetch_record(const uint8_t *record, bool with_signatu
 PROBE_INLINE const uint8_t *probe_record(const struct probe *probe, bool with_signatures)
 {
 	const struct stele_view_shard *shard = probe->shard;
-	const uint8_t *record = stele_view_search(
-		shard, stele_view_block(shard, probe->block), probe->key,
-		stele_block_bucket(probe->key, shard->block_cnt), probe->fingerprint);
+	const uint8_t *record = stele_view_search(shard, stele_view_block(shard, probe->block),
+						  probe->key,
+						  stele_block_bucket(probe->key, shard->block_cnt),
+						  probe->fingerprint);
 	if (record != NULL)
 		probe_prefetch_record(record, with_signatures);
 	return record;

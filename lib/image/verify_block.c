@@ -117,8 +117,9 @@ int stele_verify_hash_shard(struct verify *v, uint32_t index, verify_record chec
 	if ((f.block->flags & STELE_BLOCK_SPILLS) != 0)
 		return stele_verify_fault(v, f.block, "the last block spills");
 	if (f.off != f.size || f.record_cnt != stele_le32(head->key_cnt))
-		return stele_verify_fault(
-			v, head, "%" PRIu32 " records, %" PRIu32 " keys, %" PRIu64 " bytes left",
-			f.record_cnt, stele_le32(head->key_cnt), f.size - f.off);
+		return stele_verify_fault(v, head,
+					  "%" PRIu32 " records, %" PRIu32 " keys, %" PRIu64
+					  " bytes left",
+					  f.record_cnt, stele_le32(head->key_cnt), f.size - f.off);
 	return 0;
 }

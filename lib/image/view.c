@@ -24,7 +24,8 @@ static bool decode_hash_shard(const uint8_t *base, uint64_t size, uint32_t item_
 	if (size < sizeof(*head) || stele_le64(head->size) != size)
 		return false;
 	uint64_t block_cnt = stele_le32(head->block_cnt);
-	if (block_cnt == 0 || block_cnt > (size - sizeof(*head)) / sizeof(struct stele_hash_block) ||
+	if (block_cnt == 0 ||
+	    block_cnt > (size - sizeof(*head)) / sizeof(struct stele_hash_block) ||
 	    block_cnt > UINT32_MAX / STELE_BLOCK_SLOTS || item_cnt == 0 ||
 	    item_cnt > block_cnt * STELE_BLOCK_SLOTS || stele_le32(head->key_cnt) != item_cnt)
 		return false;

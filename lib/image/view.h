@@ -163,9 +163,9 @@ static inline const uint8_t *stele_view_in_block(const struct stele_view_shard *
 {
 	uint32_t slot = stele_block_slot(mixed, block->pilots[bucket]);
 	/* The whole slot in one number, and the byte in front of it. */
-	uint32_t word = stele_get_le32((const uint8_t *)block +
-				       offsetof(struct stele_hash_block, slots) - 1 +
-				       sizeof(struct stele_hash_slot) * slot);
+	uint32_t word =
+		stele_get_le32((const uint8_t *)block + offsetof(struct stele_hash_block, slots) -
+			       1 + sizeof(struct stele_hash_slot) * slot);
 	return (uint8_t)(word >> 8) == fingerprint ? stele_view_record(shard, block, word >> 16) :
 						     NULL;
 }
@@ -215,8 +215,8 @@ const struct stele_zone *stele_view_zone(const struct stele_view *view, const ui
 /* A record of a name shard, taken apart. Pointers into the image. */
 struct stele_name_parts {
 	const struct stele_name *head;
-	const uint8_t *rel;           /* head->rel_len bytes */
-	const uint8_t *cut_key;       /* le64, if occluded, else NULL */
+	const uint8_t *rel;     /* head->rel_len bytes */
+	const uint8_t *cut_key; /* le64, if occluded, else NULL */
 	const struct stele_rrset *rrsets;
 	unsigned rrset_cnt;
 };

@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-#define RECORD_HEAD_SZ 12 /* le64 key | le32 size: stands for a zone record, which is opaque to packing */
+#define RECORD_HEAD_SZ                                                                             \
+	12 /* le64 key | le32 size: stands for a zone record, which is opaque to packing */
 
 static struct stele_error err;
 
@@ -182,7 +183,8 @@ static void test_order_does_not_show(void **state)
 	struct packed a = make(3000, one_large_size);
 	struct packed b = {.items = calloc(a.cnt, sizeof(*b.items)), .cnt = a.cnt};
 	for (uint32_t i = 0; i < a.cnt; i++)
-		b.items[i] = make_item(a.items[a.cnt - 1 - i].key, a.items[a.cnt - 1 - i].record_sz);
+		b.items[i] =
+			make_item(a.items[a.cnt - 1 - i].key, a.items[a.cnt - 1 - i].record_sz);
 	pack(&b, STELE_SHARD_ZONES);
 	assert_int_equal(a.size, b.size);
 	assert_memory_equal(a.shard, b.shard, a.size);

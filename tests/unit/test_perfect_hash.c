@@ -94,7 +94,9 @@ static uint32_t check_all_found(uint32_t key_cnt)
 		spilled_cnt += is_spilled;
 	}
 	for (uint32_t i = 0; i < slot_cnt; i++)
-		used_cnt += b.blocks[i / STELE_BLOCK_SLOTS].slots[i % STELE_BLOCK_SLOTS].fingerprint != 0;
+		used_cnt +=
+			b.blocks[i / STELE_BLOCK_SLOTS].slots[i % STELE_BLOCK_SLOTS].fingerprint !=
+			0;
 	assert_int_equal(used_cnt, key_cnt);
 	assert_int_equal(b.blocks[b.block_cnt - 1].flags, 0);
 	free(taken);

@@ -347,8 +347,8 @@ static void test_texts(void **state)
 	/* With the digest right: the byte of the record. */
 	memcpy(bytes, small.bytes, small.size);
 	const struct stele_hash_shard *head = (const void *)(bytes + off);
-	uint64_t record_off = off + sizeof(*head) +
-			      stele_le32(head->block_cnt) * sizeof(struct stele_hash_block);
+	uint64_t record_off =
+		off + sizeof(*head) + stele_le32(head->block_cnt) * sizeof(struct stele_hash_block);
 	bytes[record_off] = 77;
 	image_seal(bytes, small.size);
 	fd = versions_file(bytes, small.size);

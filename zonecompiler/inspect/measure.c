@@ -122,7 +122,8 @@ static uint64_t gap_bytes(const struct stele_view_shard *shard, bool is_zones)
 		if (record == NULL)
 			continue;
 		if (is_zones) {
-			bytes -= stele_le32(((const struct stele_zone *)(const void *)record)->size);
+			bytes -=
+				stele_le32(((const struct stele_zone *)(const void *)record)->size);
 		} else {
 			struct stele_name_parts name = stele_name_parts(record);
 			bytes -= (uint64_t)(stele_name_end(&name) - record);

@@ -105,8 +105,8 @@ uint64_t stele_pack_block(struct stele_hash_block *block, enum stele_shard_kind 
 		if (exponent == STELE_BLOCK_UNIT_MAX)
 			return UINT64_MAX;
 	block->base = stele_to_le32((uint32_t)places.base);
-	block->flags = (uint8_t)((block->flags & STELE_BLOCK_SPILLS) |
-				 exponent << STELE_BLOCK_UNIT_SHIFT);
+	block->flags =
+		(uint8_t)((block->flags & STELE_BLOCK_SPILLS) | exponent << STELE_BLOCK_UNIT_SHIFT);
 	for (unsigned i = 0; i < STELE_BLOCK_SLOTS; i++) {
 		if (block->slots[i].fingerprint == 0)
 			continue;

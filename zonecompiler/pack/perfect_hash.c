@@ -56,8 +56,8 @@ void stele_perfect_hash_free(struct stele_perfect_hash *hash)
 
 static int lay_out(struct stele_perfect_hash *hash, struct attempt *a, struct stele_error *reterr)
 {
-	size_t need = a->key_cnt * sizeof(struct key) +
-		      (2 * (size_t)a->block_cnt + 1) * sizeof(uint32_t);
+	size_t need =
+		a->key_cnt * sizeof(struct key) + (2 * (size_t)a->block_cnt + 1) * sizeof(uint32_t);
 	if (hash->memory_sz < need) {
 		stele_perfect_hash_free(hash);
 		hash->memory = malloc(need);
@@ -230,8 +230,7 @@ static bool place_all(const struct attempt *a)
 	for (uint32_t b = 0; b < a->block_cnt; b++) {
 		unsigned home_cnt = a->begin[b + 1] - a->begin[b];
 		memcpy(p.keys, p.spilled, p.spilled_cnt * sizeof(p.keys[0]));
-		memcpy(p.keys + p.spilled_cnt, a->keys + a->begin[b],
-		       home_cnt * sizeof(p.keys[0]));
+		memcpy(p.keys + p.spilled_cnt, a->keys + a->begin[b], home_cnt * sizeof(p.keys[0]));
 		p.in_cnt = p.spilled_cnt;
 		p.key_cnt = p.in_cnt + home_cnt;
 		p.spilled_cnt = 0;

@@ -46,8 +46,8 @@ static int put(struct build_worker *worker, uint32_t shard, enum stele_shard_kin
 	uint64_t off;
 	if (!place(worker->build, shard, size, &off))
 		return 0;
-	return stele_image_put(&worker->build->file, shard, kind, item_cnt, off,
-			       worker->shard.data, size, &worker->error);
+	return stele_image_put(&worker->build->file, shard, kind, item_cnt, off, worker->shard.data,
+			       size, &worker->error);
 }
 
 static int pack_hash_shard(struct build_worker *worker, uint32_t shard)
@@ -62,8 +62,8 @@ static int pack_hash_shard(struct build_worker *worker, uint32_t shard)
 	struct stele_pack_item *end = worker->items;
 	for (unsigned w = 0; w < build->worker_cnt; w++)
 		end = stele_gather_items(build->workers[w].gather.lists + shard, end);
-	enum stele_shard_kind kind =
-		shard < build->zone_first ? STELE_SHARD_NAMES : STELE_SHARD_ZONES;
+	enum stele_shard_kind kind = shard < build->zone_first ? STELE_SHARD_NAMES :
+								 STELE_SHARD_ZONES;
 	uint64_t size;
 	rc = stele_pack_hash_shard(&worker->packer, kind, worker->items, item_cnt,
 				   stele_shard_seed(build->seed, shard), worker->shard.data, &size,

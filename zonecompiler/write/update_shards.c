@@ -114,8 +114,8 @@ static int64_t keep_old(struct update *update, const struct stele_view_shard *sh
 		if (rc < 0)
 			return rc;
 		if (!is_edited(edits, edit_cnt, facts.key))
-			update->items[cnt++] = (struct stele_pack_item){facts.key, record,
-									(uint32_t)facts.size};
+			update->items[cnt++] =
+				(struct stele_pack_item){facts.key, record, (uint32_t)facts.size};
 	}
 	return (int64_t)cnt;
 }
