@@ -149,4 +149,10 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 			const struct stele_query *queries, struct stele_reply *replies,
 			unsigned cnt);
 
+/* Replies of the last batch with `cookie_valid` and with `cookie_invalid`. */
+struct stele_cookie_counts {
+	unsigned valid, invalid;
+};
+struct stele_cookie_counts stele_answerer_cookies(const struct stele_answerer *answerer);
+
 #endif

@@ -345,3 +345,8 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 	}
 	answerer->run(answerer, queries, replies, cnt);
 }
+
+struct stele_cookie_counts stele_answerer_cookies(const struct stele_answerer *answerer)
+{
+	return answerer->cookie_counts;
+}

@@ -94,6 +94,8 @@ static inline void settle(struct work *w, uint64_t mac)
 		if (w->reply->verdict == STELE_VERDICT_REPLY) {
 			w->reply->cookie_valid = is_valid;
 			w->reply->cookie_invalid = !is_valid;
+			w->shared->cookie_counts.valid += is_valid;
+			w->shared->cookie_counts.invalid += !is_valid;
 		}
 	}
 	stele_cookie_write(w);

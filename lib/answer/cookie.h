@@ -41,6 +41,7 @@ enum {
 static inline void stele_cookie_begin(struct stele_answerer *a)
 {
 	a->cookies = a->settings->cookies && a->settings->cookie_secret_cnt > 0;
+	a->cookie_counts = (struct stele_cookie_counts){0, 0};
 	a->cookie_head = (uint64_t)__builtin_bswap32(a->now) << 32 | COOKIE_VERSION;
 }
 

@@ -183,6 +183,7 @@ struct stele_answerer {
 	uint8_t *works;       /* STELE_BATCH_MAX struct work, see batch.c */
 	bool cookies;         /* are answered */
 	uint64_t cookie_head; /* the first half of a server cookie that is made now, as little-endian */
+	struct stele_cookie_counts cookie_counts;
 	void (*cookie_macs)(struct work *const *works, unsigned cnt, uint64_t *ret_macs);
 	void (*run)(struct stele_answerer *answerer, const struct stele_query *queries,
 		    struct stele_reply *replies, unsigned cnt);

@@ -261,15 +261,10 @@ count_reply(struct stele_worker *worker, const struct stele_worker_zones *zones,
 
 static void count_cookies(struct stele_worker *worker)
 {
-	const struct stele_burst *burst = &worker->burst;
-	unsigned valid = 0, invalid = 0;
+	struct stele_cookie_counts counts = stele_answerer_cookies(worker->answerer);
 
-	for (unsigned i = 0; i < burst->query_cnt; i++) {
-		valid += burst->replies[i].cookie_valid;
-		invalid += burst->replies[i].cookie_invalid;
-	}
-	stele_stats_add(worker->stats, STELE_STAT_COOKIE_VALID, valid);
-	stele_stats_add(worker->stats, STELE_STAT_COOKIE_INVALID, invalid);
+	stele_stats_add(worker->stats, STELE_STAT_COOKIE_VALID, counts.valid);
+	stele_stats_add(worker->stats, STELE_STAT_COOKIE_INVALID, counts.invalid);
 }
 
 static void answer(struct stele_worker *worker, const struct stele_view *view)

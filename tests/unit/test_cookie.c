@@ -406,6 +406,7 @@ static void test_batches(void **state)
 		uint32_t now = (uint32_t)random_word();
 		struct work *list[STELE_BATCH_MAX];
 		struct brought brought[STELE_BATCH_MAX];
+		struct stele_cookie_counts counts = {0, 0};
 		begin(now);
 		random_bytes(settings.cookie_secrets, sizeof(settings.cookie_secrets));
 		settings.cookie_secret_cnt = 1 + round / 64 % 2;
@@ -421,6 +422,13 @@ static void test_batches(void **state)
 			list[i] = works[i];
 		}
 		stele_cookie_settle(list, cnt);
+		for (unsigned i = 0; i < cnt; i++) {
+			counts.valid -= replies[i].cookie_valid;
+			counts.invalid -= replies[i].cookie_invalid;
+		}
+		counts.valid += shared.cookie_counts.valid;
+		counts.invalid += shared.cookie_counts.invalid;
+		assert_true(counts.valid == 0 && counts.invalid == 0);
 		for (unsigned i = 0; i < cnt; i++) {
 			const struct brought *b = &brought[i];
 			assert_int_equal(replies[i].cookie_valid, b->valid && !b->drops);
