@@ -453,8 +453,7 @@ static void test_compaction_by_itself(void **state)
 	set_zone(p->store, "base.test.", 100000 + i, 1);
 	assert_int_equal(update(p).kind, STELE_UPDATE_APPENDED);
 	check_like_new(p);
-	assert_int_equal(stele_compact("/tmp/no/such/image", false, &compact, &err),
-			 STELE_E_INPUT);
+	assert_int_equal(stele_compact("/tmp/no/such/image", false, &compact, &err), STELE_E_INPUT);
 	assert_int_equal(stele_compact("/dev/null", false, &compact, &err), STELE_E_INPUT);
 }
 
