@@ -19,7 +19,8 @@ int(stele_fail)(struct stele_error *err, int status, const char *format, ...)
 	return status;
 }
 
-static void write_errno(struct stele_error *err, int error_number, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void
+write_errno(struct stele_error *err, int error_number, const char *format, va_list args)
 {
 	char detail[128];
 	int n = vsnprintf(err->text, sizeof(err->text), format, args);
