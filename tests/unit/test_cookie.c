@@ -127,7 +127,8 @@ static void bring(unsigned i, const struct stele_client *client, const uint8_t c
 	w->reply = &replies[i];
 	w->edns = (struct edns){.present = true};
 	memcpy(data, client_cookie, COOKIE_CLIENT_SZ);
-	memcpy(data + COOKIE_CLIENT_SZ, server_cookie, server_len);
+	if (server_len > 0)
+		memcpy(data + COOKIE_CLIENT_SZ, server_cookie, server_len);
 	stele_cookie_begin(&shared);
 	stele_cookie_read(w, data, server_len);
 	if (w->edns.cookie != COOKIE_NONE)
@@ -154,7 +155,8 @@ static enum worth ask(const struct stele_client *client, const uint8_t client_co
 	list[0] = works[0];
 	stele_cookie_settle(list, 1);
 	uint8_t compared[16] = {0};
-	memcpy(compared, server_cookie, server_len < 16 ? server_len : 16);
+	if (server_len > 0)
+		memcpy(compared, server_cookie, server_len < 16 ? server_len : 16);
 	return worth_of(0, compared);
 }
 
