@@ -24,6 +24,12 @@ def binary():
     return path
 
 
+def is_sanitized():
+    """Whether it is a build with a sanitizer, which has needs of its own."""
+    libraries = subprocess.run(["ldd", binary()], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return "libasan" in libraries or "libtsan" in libraries
+
+
 def run(*arguments, check=True):
     """Run stele-compile; with check, SteleError unless it exits with 0."""
     done = subprocess.run([binary(), *map(str, arguments)], stdin=subprocess.DEVNULL,
