@@ -15,7 +15,7 @@ enum {
 };
 
 /* A-Z to a-z in a long run of fixed size; `to` and `from` do not overlap. */
-#define QUESTION_LONG_SZ 64
+#define QUESTION_LONG_SZ 96
 static inline __attribute__((always_inline)) void question_lower_long(uint8_t *to,
 								      const uint8_t *from)
 {
