@@ -7,7 +7,7 @@
  * first, so that more than their check is reached; the second shapes the reply; the rest is the frame.
  */
 #include "responder/frame/wire.h"
-#include "tests/unit/frame_model.h"
+#include "tests/unit/frame/frame_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>

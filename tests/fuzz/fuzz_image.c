@@ -8,8 +8,8 @@
  * sums of bodies too.
  */
 #include "lib/image/view.h"
-#include "tests/unit/image_exercise.h"
-#include "tests/unit/image_seal.h"
+#include "tests/unit/image/image_exercise.h"
+#include "tests/unit/image/image_seal.h"
 
 #include <stdlib.h>
 

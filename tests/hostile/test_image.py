@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images through the commands: good ones, damaged ones, torn ones, and what is not an image at all.
 
-Every single-byte flip and every truncation of a small image is tried by tests/unit/test_image_flips.c,
+Every single-byte flip and every truncation of a small image is tried by tests/unit/image/test_image_flips.c,
 in one process; here a few of them go the whole way through the program.
 """
 import json

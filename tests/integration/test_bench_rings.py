@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench_rings runs, and finds nothing wrong: the responder's worker between rings, under load.
 
-No times are looked at here. That it would find something is what tests/unit/test_loop.c is about.
+No times are looked at here. That it would find something is what tests/unit/loop/test_loop.c is about.
 """
 import csv
 import os

@@ -3,10 +3,11 @@
 
     tests/hostile/test_frames.py::test_alone            a function of a file of pytest
     tests/hostile/test_frames.py::test_alone[short]     one of its cases, by a word that the file has
-    tests/unit/test_zone.c::soa_missing                 a case of cmocka, registered in that file
+    tests/unit/zone/test_zone.c::soa_missing            a case of cmocka, registered in that file
     fuzz:query                                          a target of tests/fuzz with a corpus
 """
 import functools
+import glob
 import os
 import re
 
@@ -39,15 +40,18 @@ def has(name):
     else:
         # Each file that registers with another word defines it itself: TEST, WITH_BYTES.
         found = re.search(r"(?:cmocka_unit_test\w*|TEST|WITH_BYTES)\(%s\b" % re.escape(function), _text(path)) \
-            and os.path.basename(path) in _built()
+            and path in _built()
     return bool(found) and case.rstrip("]") in _text(path)
 
 
 @functools.lru_cache(None)
 def _built():
-    """Files of C tests that meson builds, those that a foreach builds too."""
-    listed = _text("tests/unit/meson.build") + _text("tests/fuzz/meson.build")
-    found = set(re.findall(r"(test_\w+\.c)'", listed))
-    for names, prefix in re.findall(r"^foreach name : \[(.*?)\]\n.*?'(test_\w*)' \+ name", listed, re.M | re.S):
-        found.update(prefix + name + ".c" for name in re.findall(r"\w+", names))
+    """Paths of the C tests that meson builds, those that a foreach builds too."""
+    found = set()
+    for path in glob.glob("tests/unit/*/meson.build", root_dir=ROOT) + ["tests/fuzz/meson.build"]:
+        listed, folder = _text(path), os.path.dirname(path)
+        names = re.findall(r"'([\w/.]*test_\w+\.c)'", listed)
+        for words, prefix in re.findall(r"^foreach name : \[(.*?)\]\n.*?'(test_\w*)' \+ name", listed, re.M | re.S):
+            names += [prefix + word + ".c" for word in re.findall(r"\w+", words)]
+        found.update(os.path.normpath(os.path.join(folder, name)) for name in names)
     return found
