@@ -4,7 +4,7 @@
 
 #include "lib/dns/name.h"
 #include "lib/store/store.h"
-#include "zonecompiler/write/build.h"
+#include "zonecompiler/build/build.h"
 
 #include <errno.h>
 #include <getopt.h>

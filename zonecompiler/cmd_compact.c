@@ -2,7 +2,7 @@
 /* stele-compile compact: an image without the garbage that updates leave. */
 #include "zonecompiler/command.h"
 
-#include "zonecompiler/write/update.h"
+#include "zonecompiler/image/compact.h"
 
 #include <getopt.h>
 #include <jansson.h>

@@ -3,7 +3,7 @@
 #include "zonecompiler/command.h"
 
 #include "lib/store/store.h"
-#include "zonecompiler/write/update.h"
+#include "zonecompiler/update/update.h"
 
 #include <getopt.h>
 #include <inttypes.h>

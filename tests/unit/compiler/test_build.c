@@ -3,8 +3,9 @@
  * Images from a store: the same bytes for any number of threads, and after an update the same records
  * as in an image built anew; also when whole zones come, go, or come back under another id.
  */
-#include "zonecompiler/write/build.h"
-#include "zonecompiler/write/update.h"
+#include "zonecompiler/build/build.h"
+#include "zonecompiler/image/compact.h"
+#include "zonecompiler/update/update.h"
 
 #include "lib/answer/answer.h"
 #include "lib/base/bytes.h"

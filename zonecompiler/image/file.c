@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/image/file.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/crc32c.h"
+#include "lib/image/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static uint64_t align_up(uint64_t off, uint64_t align)
+{
+	return (off + align - 1) / align * align;
+}
+
+/* All that was written is on disk. */
+static int sync_file(struct stele_image_file *file, struct stele_error *reterr)
+{
+	double begin = stele_clock_s();
+	int rc = fdatasync(file->fd);
+	file->sync_s += stele_clock_s() - begin;
+	return rc == 0 ? 0 : stele_fail_errno(reterr, errno, "%s", file->path);
+}
+
+static int write_at(const struct stele_image_file *file, uint64_t off, const void *bytes,
+		    size_t size, struct stele_error *reterr)
+{
+	const uint8_t *p = bytes;
+	while (size > 0) {
+		ssize_t n = pwrite(file->fd, p, size, (off_t)off);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return stele_fail_errno(reterr, n < 0 ? errno : EIO, "%s", file->path);
+		p += n;
+		off += (uint64_t)n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static void close_file(struct stele_image_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+	free(file->temporary);
+	free(file->refs);
+	free(file->pages);
+	free(file->page_is_new);
+	*file = (struct stele_image_file){.fd = -1};
+}
+
+void stele_image_abort(struct stele_image_file *file)
+{
+	if (file->path == NULL)
+		return;
+	if (file->temporary != NULL) {
+		if (!file->is_unnamed)
+			unlink(file->temporary);
+	} else {
+		/* Readers cut a tail without root themselves: it does not matter if this fails. */
+		uint64_t end = file->prev_root_off + sizeof(struct stele_root);
+		if (ftruncate(file->fd, (off_t)end) != 0)
+			errno = 0;
+	}
+	close_file(file);
+}
+
+/*
+ * Opens a file without a name in the directory of the image: whatever ends the process, nothing stays
+ * behind. File systems that do not know this get a file under a temporary name.
+ */
+static void open_temporary(struct stele_image_file *file)
+{
+	char *copy = strdup(file->path);
+	if (copy != NULL) {
+		file->fd = open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		file->is_unnamed = file->fd >= 0;
+	}
+	free(copy);
+	if (file->fd < 0)
+		file->fd = mkostemp(file->temporary, O_CLOEXEC);
+}
+
+/* Gives the file its temporary name. */
+static int name_temporary(struct stele_image_file *file, struct stele_error *reterr)
+{
+	char from[40];
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", file->fd);
+	char *digits = file->temporary + strlen(file->temporary) - 6;
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(digits, 7, "%06x", ((unsigned)getpid() * 0x9e3779b1u + i) & 0xffffff);
+		if (linkat(AT_FDCWD, from, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0) {
+			file->is_unnamed = false;
+			return 0;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	return stele_fail_errno(reterr, errno, "%s", file->temporary);
+}
+
+int stele_image_create(struct stele_image_file *file, const char *path,
+		       const struct stele_superblock *superblock, struct stele_error *reterr)
+{
+	*file = (struct stele_image_file){.fd = -1};
+	/* It is going to be replaced: an image may be, a device such as /dev/null had better not. */
+	struct stat st;
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: not a regular file (expected an image)", path);
+	file->path = strdup(path);
+	if (file->path == NULL || asprintf(&file->temporary, "%s.XXXXXX", path) < 0) {
+		file->temporary = NULL;
+		close_file(file);
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	}
+	open_temporary(file);
+	if (file->fd < 0) {
+		int error_number = errno;
+		close_file(file);
+		return stele_fail_file(reterr, error_number, "%s", path);
+	}
+	mode_t mask = umask(0);
+	umask(mask);
+	int rc = 0;
+	if (fchmod(file->fd, 0666 & ~mask) != 0)
+		rc = stele_fail_errno(reterr, errno, "%s", file->path);
+	struct stele_superblock sb = {
+		.magic = STELE_IMAGE_MAGIC,
+		.major = stele_to_le16(STELE_IMAGE_MAJOR),
+		.minor = stele_to_le16(STELE_IMAGE_MINOR),
+		.compatible = superblock->compatible,
+		.seed = {superblock->seed[0], superblock->seed[1]},
+		.store_id = superblock->store_id,
+	};
+	sb.crc = stele_to_le32(stele_crc32c(0, &sb, sizeof(sb)));
+	if (rc == 0)
+		rc = stele_image_identity(&sb, file->identity, reterr);
+	if (rc == 0)
+		rc = write_at(file, 0, &sb, sizeof(sb), reterr);
+	file->end = sizeof(sb);
+	if (rc < 0)
+		stele_image_abort(file);
+	return rc;
+}
+
+int stele_image_append(struct stele_image_file *file, const char *path, int fd,
+		       const struct stele_view *view, struct stele_error *reterr)
+{
+	uint64_t end = view->root_off + sizeof(struct stele_root);
+	*file = (struct stele_image_file){
+		.fd = fd,
+		.path = strdup(path),
+		.end = end,
+		.prev_root_off = view->root_off,
+	};
+	int rc = 0;
+	if (file->path == NULL)
+		rc = stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	if (rc == 0)
+		rc = stele_image_identity((const void *)view->bytes, file->identity, reterr);
+	if (rc == 0 && view->torn_sz > 0 && ftruncate(fd, (off_t)end) != 0)
+		rc = stele_fail_errno(reterr, errno, "%s: cutting its torn end", path);
+	if (rc == 0)
+		rc = stele_image_resize(file, view->shard_cnt, reterr);
+	if (rc < 0) {
+		close_file(file);
+		return rc;
+	}
+	for (uint32_t i = 0; i < view->shard_cnt; i++)
+		file->refs[i] = *stele_view_ref(view, i);
+	const struct stele_root *root = (const void *)(view->bytes + view->root_off);
+	memcpy(file->pages, view->bytes + stele_le64(root->top_off),
+	       file->page_cnt * sizeof(*file->pages));
+	memset(file->page_is_new, 0, file->page_cnt);
+	return 0;
+}
+
+int stele_image_resize(struct stele_image_file *file, uint32_t shard_cnt,
+		       struct stele_error *reterr)
+{
+	uint32_t page_cnt = (shard_cnt + STELE_DIR_PAGE_REFS - 1) / STELE_DIR_PAGE_REFS;
+	struct stele_shard_ref *refs = calloc(shard_cnt, sizeof(*refs));
+	struct stele_dir_entry *pages = calloc(page_cnt, sizeof(*pages));
+	uint8_t *page_is_new = malloc(page_cnt);
+	if (refs == NULL || pages == NULL || page_is_new == NULL) {
+		free(refs);
+		free(pages);
+		free(page_is_new);
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	}
+	uint32_t kept = file->shard_cnt < shard_cnt ? file->shard_cnt : shard_cnt;
+	if (kept > 0)
+		memcpy(refs, file->refs, kept * sizeof(*refs));
+	uint32_t page_kept = kept / STELE_DIR_PAGE_REFS; /* only whole ones stay as they are */
+	memset(page_is_new, 1, page_cnt);
+	if (page_kept > 0) {
+		memcpy(pages, file->pages, page_kept * sizeof(*pages));
+		memcpy(page_is_new, file->page_is_new, page_kept);
+	}
+	free(file->refs);
+	free(file->pages);
+	free(file->page_is_new);
+	file->refs = refs;
+	file->pages = pages;
+	file->page_is_new = page_is_new;
+	file->shard_cnt = shard_cnt;
+	file->page_cnt = page_cnt;
+	return 0;
+}
+
+uint64_t stele_image_place(struct stele_image_file *file, uint64_t size)
+{
+	uint64_t off = align_up(file->end, STELE_SHARD_ALIGN);
+	file->end = off + size;
+	return off;
+}
+
+int stele_image_put(struct stele_image_file *file, uint32_t shard, enum stele_shard_kind kind,
+		    uint32_t item_cnt, uint64_t off, const uint8_t *bytes, uint64_t size,
+		    struct stele_error *reterr)
+{
+	struct stele_shard_ref ref = {
+		.off = stele_to_le64(off),
+		.size = stele_to_le64(size),
+		.crc = stele_to_le32(stele_crc32c(0, bytes, size)),
+		.item_cnt = stele_to_le32(item_cnt),
+		.kind = (uint8_t)kind,
+	};
+	if (EVP_Digest(bytes, size, ref.digest, NULL, EVP_sha256(), NULL) != 1)
+		return stele_fail(reterr, STELE_E_SYSTEM, "libcrypto: SHA-256 failed");
+	int rc = write_at(file, off, bytes, size, reterr);
+	if (rc < 0)
+		return rc;
+	file->refs[shard] = ref;
+	__atomic_store_n(file->page_is_new + shard / STELE_DIR_PAGE_REFS, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&file->written_sz, size, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int stele_image_copy(struct stele_image_file *file, uint32_t shard,
+		     const struct stele_shard_ref *ref, uint64_t off, const uint8_t *bytes,
+		     struct stele_error *reterr)
+{
+	int rc = write_at(file, off, bytes, stele_le64(ref->size), reterr);
+	if (rc < 0)
+		return rc;
+	file->refs[shard] = *ref;
+	file->refs[shard].off = stele_to_le64(off);
+	file->page_is_new[shard / STELE_DIR_PAGE_REFS] = 1;
+	return 0;
+}
+
+void stele_image_remove(struct stele_image_file *file, uint32_t shard)
+{
+	file->refs[shard] = (struct stele_shard_ref){0};
+	file->page_is_new[shard / STELE_DIR_PAGE_REFS] = 1;
+}
+
+/* Writes the pages of which a reference changed. */
+static int put_pages(struct stele_image_file *file, struct stele_error *reterr)
+{
+	for (uint32_t page = 0; page < file->page_cnt; page++) {
+		uint32_t left = file->shard_cnt - page * STELE_DIR_PAGE_REFS;
+		uint32_t ref_cnt = left < STELE_DIR_PAGE_REFS ? left : STELE_DIR_PAGE_REFS;
+		const struct stele_shard_ref *refs = file->refs + page * STELE_DIR_PAGE_REFS;
+		size_t size = ref_cnt * sizeof(*refs);
+		if (!file->page_is_new[page])
+			continue;
+		uint64_t off = stele_image_place(file, size);
+		int rc = write_at(file, off, refs, size, reterr);
+		if (rc < 0)
+			return rc;
+		file->pages[page] = (struct stele_dir_entry){
+			.page_off = stele_to_le64(off),
+			.page_crc = stele_to_le32(stele_crc32c(0, refs, size)),
+			.ref_cnt = stele_to_le32(ref_cnt),
+		};
+		file->written_sz += size;
+	}
+	return 0;
+}
+
+static uint64_t live_size(const struct stele_image_file *file)
+{
+	uint64_t size = sizeof(struct stele_superblock) + sizeof(struct stele_root) +
+			file->page_cnt * sizeof(struct stele_dir_entry);
+	for (uint32_t i = 0; i < file->shard_cnt; i++)
+		size += stele_le64(file->refs[i].size) + sizeof(file->refs[i]);
+	return size;
+}
+
+static int put_root(struct stele_image_file *file, const struct stele_root *numbers,
+		    struct stele_error *reterr)
+{
+	size_t top_sz = file->page_cnt * sizeof(*file->pages);
+	uint64_t top_off = stele_image_place(file, top_sz);
+	int rc = write_at(file, top_off, file->pages, top_sz, reterr);
+	if (rc < 0)
+		return rc;
+	/* All that the root reaches is on disk before the root is. */
+	if (!file->no_sync)
+		rc = sync_file(file, reterr);
+	if (rc < 0)
+		return rc;
+
+	struct stele_root root = *numbers;
+	uint64_t off = align_up(file->end, STELE_IMAGE_ALIGN);
+	memcpy(root.magic, STELE_ROOT_MAGIC, sizeof(root.magic));
+	memcpy(root.identity, file->identity, sizeof(root.identity));
+	root.crc = stele_to_le32(0);
+	root.shard_cnt = stele_to_le32(file->shard_cnt);
+	root.self_off = stele_to_le64(off);
+	root.prev_root_off = stele_to_le64(file->prev_root_off);
+	root.live_sz = stele_to_le64(live_size(file));
+	root.top_off = stele_to_le64(top_off);
+	root.top_cnt = stele_to_le32(file->page_cnt);
+	root.top_crc = stele_to_le32(stele_crc32c(0, file->pages, top_sz));
+	root.crc = stele_to_le32(stele_crc32c(0, &root, sizeof(root)));
+	rc = write_at(file, off, &root, sizeof(root), reterr);
+	if (rc == 0 && !file->no_sync)
+		rc = sync_file(file, reterr);
+	if (rc < 0)
+		return rc;
+	file->written_sz += top_sz + sizeof(root);
+	file->end = off + sizeof(root);
+	return 0;
+}
+
+static int sync_directory_of(struct stele_image_file *file, struct stele_error *reterr)
+{
+	double begin = stele_clock_s();
+	char *copy = strdup(file->path);
+	if (copy == NULL)
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(copy);
+	int rc = 0;
+	if (fd < 0 || fsync(fd) != 0)
+		rc = stele_fail_errno(reterr, errno, "%s: syncing its directory", file->path);
+	if (fd >= 0)
+		close(fd);
+	file->sync_s += stele_clock_s() - begin;
+	return rc;
+}
+
+int stele_image_finish(struct stele_image_file *file, const struct stele_root *root,
+		       struct stele_image_size *ret_size, struct stele_error *reterr)
+{
+	int rc = put_pages(file, reterr);
+	if (rc == 0)
+		rc = put_root(file, root, reterr);
+	if (rc == 0 && file->is_unnamed)
+		rc = name_temporary(file, reterr);
+	if (rc == 0 && file->temporary != NULL) {
+		if (rename(file->temporary, file->path) != 0)
+			rc = stele_fail_errno(reterr, errno, "%s", file->path);
+	}
+	if (rc < 0) {
+		stele_image_abort(file);
+		return rc;
+	}
+	if (file->temporary != NULL && !file->no_sync)
+		rc = sync_directory_of(file, reterr);
+	if (rc == 0)
+		*ret_size = (struct stele_image_size){file->end, live_size(file), file->sync_s};
+	close_file(file);
+	return rc;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/image/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int stele_image_lock(const char *path, int *ret_fd, struct stele_error *reterr)
+{
+	for (;;) {
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			return stele_fail_file(reterr, errno, "%s", path);
+		struct stat mine, theirs;
+		int rc = 0;
+		while ((rc = flock(fd, LOCK_EX)) != 0 && errno == EINTR)
+			;
+		if (rc != 0 || fstat(fd, &mine) != 0) {
+			int error_number = errno;
+			close(fd);
+			return stele_fail_errno(reterr, error_number, "%s: locking it", path);
+		}
+		if (stat(path, &theirs) == 0 && mine.st_dev == theirs.st_dev &&
+		    mine.st_ino == theirs.st_ino) {
+			*ret_fd = fd;
+			return 0;
+		}
+		close(fd);
+	}
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zonecompiler/update/internal.h"
+
+#include "lib/base/clock.h"
+#include "lib/dns/rrtype.h"
+#include "zonecompiler/build/build.h"
+#include "zonecompiler/image/compact.h"
+#include "zonecompiler/image/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* An image is copied into a new file when more than this part of it is garbage. Lower: it is copied
+ * often. Higher: it takes more disk than its contents are worth. */
+#define GARBAGE_PERCENT 30
+/* But not for less than this: a small image is a few shards, and each change makes some of them again. */
+#define GARBAGE_MIN (UINT64_C(16) << 20)
+
+int update_rebuild(struct update *update, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(update->stats->reason, sizeof(update->stats->reason), format, args);
+	va_end(args);
+	return UPDATE_REBUILD;
+}
+
+const struct stele_view_shard *update_shard(struct update *update, uint32_t index)
+{
+	const struct stele_view_shard *shard = update->view.shards + index;
+	if (shard->base == NULL && update->damage == 0)
+		update->damage = stele_view_decode(&update->view, index, &update->damage_error);
+	return shard;
+}
+
+const struct stele_name *update_find(struct update *update, uint32_t zone_id, uint64_t key,
+				     const uint8_t *rel, size_t rel_len)
+{
+	const struct stele_view *view = &update->view;
+	uint32_t index = view->name_first + stele_key_shard(key, view->name_bits);
+	const uint8_t *record = stele_view_find(update_shard(update, index), key);
+	if (record == NULL)
+		return NULL;
+	struct stele_name_parts parts = stele_name_parts(record);
+	bool same = stele_le32(parts.head->zone_id) == zone_id && parts.head->rel_len == rel_len &&
+		    memcmp(parts.rel, rel, rel_len) == 0;
+	return same ? parts.head : NULL;
+}
+
+uint64_t update_count_rrs(const uint8_t *record, bool *ret_has_nsec)
+{
+	struct stele_name_parts parts = stele_name_parts(record);
+	uint64_t cnt = 0;
+	*ret_has_nsec = false;
+	for (unsigned i = 0; i < parts.rrset_cnt; i++) {
+		cnt += (uint64_t)stele_le16(parts.rrsets[i].rr_cnt) + parts.rrsets[i].sig_cnt;
+		*ret_has_nsec |= stele_le16(parts.rrsets[i].type) == STELE_TYPE_NSEC;
+	}
+	return cnt;
+}
+
+size_t update_record_sz(const uint8_t *record)
+{
+	struct stele_name_parts parts = stele_name_parts(record);
+	return (size_t)(stele_name_end(&parts) - record);
+}
+
+/* ---- the update by shards ---- */
+
+static uint64_t identity_of(struct stele_store *store)
+{
+	return stele_get_le64(stele_store_identity(store));
+}
+
+static int do_zone(struct update *update, struct update_zone *zone)
+{
+	if (!zone->in_store && zone->old == NULL)
+		return 0;
+	if (zone->is_whole)
+		return update_whole_zone(update, zone);
+	int rc = update_names(update, zone);
+	return rc == 0 ? update_chain(update, zone) : rc;
+}
+
+static int do_zones(struct update *update)
+{
+	/* Zones that go come first: another zone may have the same name now. */
+	for (int comes = 0; comes <= 1; comes++) {
+		for (size_t i = 0; i < update->zone_cnt; i++) {
+			struct update_zone *zone = update->zones + i;
+			int rc = zone->in_store == (comes == 1) ? do_zone(update, zone) : 0;
+			if (rc != 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+static struct stele_root new_root(const struct update *update)
+{
+	const struct stele_view *view = &update->view;
+	struct stele_root root;
+	memcpy(&root, view->bytes + view->root_off, sizeof(root));
+	int64_t names = 0, rrs = 0;
+	for (size_t i = 0; i < update->zone_cnt; i++) {
+		names += update->zones[i].name_delta;
+		rrs += update->zones[i].rr_delta;
+	}
+	uint64_t depths[2] = {0, 0};
+	for (unsigned d = 0; d <= STELE_LABELS_MAX; d++)
+		if (update->depth_cnts[d] > 0)
+			depths[d / 64] |= UINT64_C(1) << d % 64;
+	root.generation = stele_to_le64(stele_store_generation(update->read));
+	root.zone_cnt = stele_to_le32((uint32_t)(view->zone_cnt + update->zone_delta));
+	root.name_cnt = stele_to_le64(view->name_cnt + (uint64_t)names);
+	root.rr_cnt = stele_to_le64(view->rr_cnt + (uint64_t)rrs);
+	root.apex_depths[0] = stele_to_le64(depths[0]);
+	root.apex_depths[1] = stele_to_le64(depths[1]);
+	return root;
+}
+
+static int by_shards(struct update *update, const char *path, int fd)
+{
+	int rc = stele_view_open_directory(path, &update->view, update->reterr);
+	if (rc < 0)
+		return rc;
+	const struct stele_superblock *sb = (const void *)update->view.bytes;
+	update->seed = update->view.seed;
+	update->is_partial = (stele_le32(sb->compatible) & STELE_COMPATIBLE_PARTIAL) != 0;
+	update->stats->from_generation = update->view.generation;
+	update->stats->generation = stele_store_generation(update->read);
+	update->stats->image_sz = update->view.bytes_sz;
+	if (stele_le64(sb->store_id) != identity_of(update->store))
+		return update_rebuild(update, "the image is of another store");
+	if (update->view.generation == update->stats->generation)
+		return 0;
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return stele_fail_errno(update->reterr, errno, "%s", path);
+	rc = stele_image_append(&update->file, path, own, &update->view, update->reterr);
+	update->file.no_sync = update->no_sync;
+	if (rc == 0)
+		rc = update_find_zones(update);
+	if (rc == 0)
+		rc = do_zones(update);
+	if (rc == 0)
+		rc = update_hash_shards(update);
+	if (update->damage < 0)
+		rc = stele_fail(update->reterr, update->damage, "%s: %s", path,
+				update->damage_error.text);
+	update->stats->name_cnt = update->names.cnt;
+	if (rc != 0)
+		return rc;
+	struct stele_root root = new_root(update);
+	rc = stele_image_finish(&update->file, &root, &update->size, update->reterr);
+	update->stats->image_sz = update->size.file_sz;
+	update->stats->sync_s = update->size.sync_s;
+	update->stats->appended_sz =
+		update->stats->image_sz - (update->view.bytes_sz - update->view.torn_sz);
+	update->stats->kind = STELE_UPDATE_APPENDED;
+	return rc;
+}
+
+static void free_update(struct update *update)
+{
+	stele_image_abort(&update->file);
+	for (size_t i = 0; i < update->zone_cnt; i++) {
+		stele_buffer_free(&update->zones[i].changed);
+		stele_buffer_free(&update->zones[i].changed3);
+		free(update->zones[i].members);
+	}
+	free(update->zones);
+	stele_id_map_free(&update->zone_index);
+	stele_id_map_free(&update->apexes);
+	stele_id_map_free(&update->visited);
+	free(update->names.items);
+	free(update->zone_edits.items);
+	stele_buffer_free(&update->records);
+	stele_buffer_free(&update->keys);
+	stele_buffer_free(&update->scratch);
+	stele_buffer_free(&update->shard);
+	stele_carver_free(&update->carver);
+	stele_walk_free(&update->walk);
+	stele_packer_free(&update->packer);
+	free(update->items);
+	if (update->view.bytes != NULL)
+		stele_view_close(&update->view);
+	free(update);
+}
+
+/* ---- building anew ---- */
+
+struct zone_names {
+	const uint8_t **names;
+	size_t cnt;
+};
+
+/* The apexes of all zones of an image; pointers into it. */
+static int list_apexes(const struct stele_view *view, struct zone_names *ret_names,
+		       struct stele_error *reterr)
+{
+	ret_names->cnt = 0;
+	ret_names->names = calloc(view->zone_cnt + 1u, sizeof(*ret_names->names));
+	if (ret_names->names == NULL)
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	for (uint64_t i = 0; i < UINT64_C(1) << view->zone_bits; i++) {
+		const struct stele_view_shard *shard = view->shards + view->zone_first + i;
+		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+			const uint8_t *record = stele_view_slot_record(shard, k);
+			if (record != NULL && ret_names->cnt < view->zone_cnt)
+				ret_names->names[ret_names->cnt++] =
+					record + sizeof(struct stele_zone);
+		}
+	}
+	return 0;
+}
+
+static int build_anew(struct stele_store *store, const char *path, unsigned jobs,
+		      struct stele_update_stats *stats, struct stele_error *reterr)
+{
+	struct stele_view view;
+	int rc = stele_view_open_file(path, &view, reterr);
+	if (rc < 0)
+		return rc;
+	const struct stele_superblock *sb = (const void *)view.bytes;
+	struct stele_build_options options = {
+		.image = path,
+		.jobs = jobs,
+		.seed = {stele_le64(sb->seed[0]), stele_le64(sb->seed[1])},
+	};
+	struct zone_names only = {0};
+	if ((stele_le32(sb->compatible) & STELE_COMPATIBLE_PARTIAL) != 0) {
+		rc = list_apexes(&view, &only, reterr);
+		options.only = only.names;
+		options.only_cnt = only.cnt;
+		options.only_existing = true;
+	}
+	struct stele_build_stats built = {0};
+	if (rc == 0)
+		rc = stele_build(store, &options, &built, reterr);
+	free(only.names);
+	stele_view_close(&view);
+	if (rc < 0)
+		return rc;
+	stats->kind = STELE_UPDATE_REBUILT;
+	stats->generation = built.generation;
+	stats->image_sz = built.image_sz;
+	stats->shard_cnt = built.shard_cnt;
+	stats->name_cnt = built.name_cnt;
+	stats->sync_s = built.sync_s;
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static bool is_compaction_due(const struct stele_image_size *size)
+{
+	uint64_t garbage = size->file_sz > size->live_sz ? size->file_sz - size->live_sz : 0;
+	return garbage > GARBAGE_MIN && garbage * 100 > GARBAGE_PERCENT * size->file_sz;
+}
+
+int stele_update(struct stele_store *store, const char *path,
+		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,
+		 struct stele_error *reterr)
+{
+	struct stele_error error;
+	struct stele_update_stats stats = {0};
+	int fd = -1;
+	int rc = stele_image_lock(path, &fd, &error);
+	if (rc < 0)
+		return stele_fail(reterr, rc, "%s", error.text);
+	double begin = stele_clock_s();
+	struct update *update = calloc(1, sizeof(*update));
+	if (update == NULL) {
+		close(fd);
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	}
+	update->store = store;
+	update->stats = &stats;
+	update->reterr = &error;
+	update->file.fd = -1;
+	update->no_sync = options->no_sync;
+	rc = stele_store_read_begin(store, &update->read, &error);
+	if (rc == 0) {
+		rc = by_shards(update, path, fd);
+		stele_store_read_end(update->read);
+	}
+	struct stele_image_size size = update->size;
+	free_update(update);
+	if (rc == UPDATE_REBUILD)
+		rc = build_anew(store, path, options->jobs, &stats, &error);
+	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && !options->no_compact &&
+	    is_compaction_due(&size)) {
+		rc = stele_compact_locked(path, &size, &error);
+		stats.kind = STELE_UPDATE_COMPACTED;
+		stats.image_sz = size.file_sz;
+		stats.sync_s += size.sync_s;
+	}
+	stats.work_s = stele_clock_s() - begin - stats.sync_s;
+	close(fd);
+	if (rc < 0)
+		return stele_fail(reterr, rc, "%s", error.text);
+	*ret_stats = stats;
+	return 0;
+}
