@@ -2,7 +2,6 @@
 #include "tests/unit/transfer/outgoing_case.h"
 
 #include "lib/base/bytes.h"
-#include "lib/dns/reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,6 +8,7 @@
  */
 #include "tests/unit/store/store_model.h"
 
+#include "lib/dns/reader.h"
 #include "lib/dns/rrtype.h"
 #include "mgmt/transfer/outgoing.h"
 
