@@ -1,58 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters in shared memory: the layout, the law over packets, zones and their slots, damaged files. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+/* Counters in shared memory: the list of them, and the law over packets. */
+#include "tests/unit/daemon/stats_case.h"
 
-#include "lib/stats/layout.h"
-
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-static char path[64];
-static const struct stele_stats_place place = {.core = 3, .port = 1, .queue = 2};
-
-static struct stele_stats *create(uint32_t worker_cnt, uint32_t slot_cnt)
-{
-	struct stele_stats_settings settings = {
-		.path = path, .mode = 0640, .worker_cnt = worker_cnt, .zone_slot_cnt = slot_cnt};
-	struct stele_stats *stats;
-	struct stele_error err;
-	int status = stele_stats_create(&settings, &stats, &err);
-	if (status != 0)
-		fail_msg("%s", err.text);
-	return stats;
-}
-
-static struct stele_stats_reader *open_reader(void)
-{
-	struct stele_stats_reader *reader;
-	struct stele_error err;
-	if (stele_stats_open(path, &reader, &err) != 0)
-		fail_msg("%s", err.text);
-	return reader;
-}
-
-static struct stele_stats_snapshot take(const struct stele_stats_reader *reader, bool zones)
-{
-	struct stele_stats_snapshot snapshot;
-	struct stele_error err;
-	if (stele_stats_snapshot(reader, zones, &snapshot, &err) != 0)
-		fail_msg("%s", err.text);
-	return snapshot;
-}
-
-/* ---- the list ---- */
 
 static void test_list(void **state)
 {
@@ -122,160 +77,6 @@ static void test_layout(void **state)
 					 0);
 		}
 	}
-}
-
-/* ---- the file ---- */
-
-static void test_settings(void **state)
-{
-	(void)state;
-	static const struct {
-		uint32_t workers, slots;
-	} wrong[] = {{0, 1},
-		     {STELE_STATS_WORKERS_MAX + 1, 1},
-		     {1, 0},
-		     {1, STELE_STATS_ZONE_SLOTS_MAX + 1}};
-	struct stele_stats *stats = NULL;
-	struct stele_error err;
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		struct stele_stats_settings settings = {.path = path,
-							.mode = 0640,
-							.worker_cnt = wrong[i].workers,
-							.zone_slot_cnt = wrong[i].slots};
-		assert_int_equal(stele_stats_create(&settings, &stats, &err), STELE_E_USAGE);
-	}
-	struct stele_stats_settings settings = {.path = "/dev/shm/no-such-folder/stats",
-						.mode = 0640,
-						.worker_cnt = 1,
-						.zone_slot_cnt = 1};
-	assert_int_equal(stele_stats_create(&settings, &stats, &err), STELE_E_SYSTEM);
-	assert_null(stats);
-	assert_int_equal(access(path, F_OK), -1);
-}
-
-/* Written back to a disk, pages would stop workers. */
-static void test_only_tmpfs(void **state)
-{
-	(void)state;
-	static const char *const folders[] = {"/var/tmp", "/tmp", "/root", "/"};
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		struct statfs fs;
-		if (statfs(folders[i], &fs) != 0 || fs.f_type == TMPFS_MAGIC ||
-		    access(folders[i], W_OK) != 0)
-			continue;
-		char there[64];
-		snprintf(there, sizeof(there), "%s/stele-test-stats-%d", folders[i], getpid());
-		struct stele_stats_settings settings = {
-			.path = there, .mode = 0640, .worker_cnt = 1, .zone_slot_cnt = 1};
-		struct stele_stats *stats;
-		struct stele_error err;
-		assert_int_equal(stele_stats_create(&settings, &stats, &err), STELE_E_USAGE);
-		assert_non_null(strstr(err.text, "tmpfs"));
-		assert_int_equal(access(there, F_OK), -1);
-		return;
-	}
-	print_message("no folder here that is not a tmpfs\n");
-	skip();
-}
-
-static void test_replace(void **state)
-{
-	(void)state;
-	struct stele_stats *first = create(1, 1);
-	struct stat st;
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0640);
-	assert_int_equal(st.st_size, first->layout.file_sz);
-	/* All of it is there. */
-	assert_true((uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size);
-	struct stele_stats_reader *reader = open_reader();
-	assert_true(stele_stats_is_current(reader));
-	stele_stats_add(stele_stats_worker(first, 0, &place), STELE_STAT_RX_PACKETS, 5);
-
-	struct stele_stats *second = create(2, 3);
-	assert_false(stele_stats_is_current(reader));
-	struct stele_stats_snapshot old = take(reader, false);
-	assert_int_equal(old.workers[0].values[STELE_STAT_RX_PACKETS], 5);
-	stele_stats_snapshot_free(&old);
-	stele_stats_close(reader);
-
-	/* The first one's end leaves the second's file alone. */
-	stele_stats_destroy(first);
-	reader = open_reader();
-	struct stele_stats_snapshot snapshot = take(reader, true);
-	assert_int_equal(snapshot.worker_cnt, 2);
-	assert_int_equal(snapshot.zone_cnt, 3);
-	assert_int_equal(snapshot.pid, getpid());
-	stele_stats_snapshot_free(&snapshot);
-	stele_stats_close(reader);
-	stele_stats_destroy(second);
-	assert_int_equal(access(path, F_OK), -1);
-}
-
-static void write_file(const void *bytes, size_t sz)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, sz), sz);
-	close(fd);
-}
-
-static void assert_refused(int expected)
-{
-	struct stele_stats_reader *reader = NULL;
-	struct stele_error err;
-	assert_int_equal(stele_stats_open(path, &reader, &err), expected);
-	assert_null(reader);
-}
-
-static void test_damaged(void **state)
-{
-	(void)state;
-	assert_refused(STELE_E_NOTFOUND);
-	write_file("", 0);
-	assert_refused(STELE_E_INPUT);
-	write_file("STLSTATS", 8);
-	assert_refused(STELE_E_INPUT);
-	unlink(path);
-
-	struct stele_stats *stats = create(2, 10);
-	struct stele_stats_header good = *stats->header;
-	static const struct {
-		size_t off;
-		size_t sz;
-		uint64_t value;
-	} changes[] = {
-#define CHANGE(field, value)                                                                       \
-	{offsetof(struct stele_stats_header, field),                                               \
-	 sizeof(((struct stele_stats_header *)0)->field), value}
-		CHANGE(magic, 0),
-		CHANGE(version, STELE_STATS_VERSION + 1),
-		CHANGE(layout, 1),
-		CHANGE(worker_cnt, 0),
-		CHANGE(worker_cnt, 1),
-		CHANGE(worker_cnt, 3),
-		CHANGE(worker_cnt, UINT32_MAX),
-		CHANGE(zone_slot_cnt, 0),
-		CHANGE(zone_slot_cnt, 20000),
-		CHANGE(zone_slot_cnt, UINT32_MAX),
-		CHANGE(file_sz, 0),
-		CHANGE(file_sz, UINT64_MAX),
-	};
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		memcpy((uint8_t *)stats->header + changes[i].off, &changes[i].value, changes[i].sz);
-		assert_refused(STELE_E_INPUT);
-		*stats->header = good;
-	}
-	struct stele_stats_reader *reader = open_reader();
-	stele_stats_close(reader);
-	assert_int_equal(truncate(path, (off_t)stats->layout.file_sz - 1), 0);
-	assert_refused(STELE_E_INPUT);
-	assert_int_equal(truncate(path, (off_t)sizeof(struct stele_stats_header)), 0);
-	assert_refused(STELE_E_INPUT);
-	stele_stats_destroy(stats);
-	assert_int_equal(mkdir(path, 0700), 0);
-	assert_refused(STELE_E_INPUT);
-	rmdir(path);
 }
 
 /* ---- counting ---- */
@@ -457,159 +258,6 @@ static void test_law_under_load(void **state)
 	stele_stats_destroy(stats);
 }
 
-/* ---- zones ---- */
-
-static struct stele_stats_zone zone_of(const char *text, uint32_t id, uint32_t serial)
-{
-	struct stele_stats_zone zone = {.zone_id = id, .serial = serial, .generation = serial};
-	int len = stele_name_from_text(text, strlen(text), zone.name);
-	assert_true(len > 0);
-	zone.name_len = (uint8_t)len;
-	return zone;
-}
-
-static void assign(struct stele_stats *stats, const struct stele_stats_zone *zones, size_t cnt,
-		   uint32_t *ret_slots)
-{
-	struct stele_error err;
-	assert_int_equal(stele_stats_zones_assign(stats, zones, cnt, ret_slots, &err), 0);
-}
-
-static void test_slots(void **state)
-{
-	(void)state;
-	struct stele_stats *stats = create(2, 4);
-	struct stele_stats_zone_row *rows = stele_stats_zone_rows(stats, 1);
-	struct stele_stats_reader *reader = open_reader();
-	struct stele_stats_zone first[] = {zone_of("a.", 7, 1), zone_of("b.a.", 8, 1),
-					   zone_of(".", 9, 1)};
-	uint32_t slots[3], again[4];
-	assign(stats, first, 3, slots);
-	stele_stats_zones_settle(stats, first, slots, 3);
-	for (unsigned i = 0; i < 3; i++)
-		assert_true(slots[i] >= 1 && slots[i] <= 3);
-	assert_true(slots[0] != slots[1] && slots[0] != slots[2] && slots[1] != slots[2]);
-	stele_stats_zone_add(&rows[slots[0]], STELE_ZONE_STAT_ANSWER, 11);
-	stele_stats_zone_add(&rows[slots[1]], STELE_ZONE_STAT_NXDOMAIN, 5);
-
-	/* The slots are taken: a new zone counts with all others until one is free. */
-	struct stele_stats_zone second[] = {zone_of("c.", 3, 9), zone_of("a.", 20, 2)};
-	assign(stats, second, 2, again);
-	assert_int_equal(again[0], 0);
-	assert_int_equal(again[1], slots[0]);
-	struct stele_stats_snapshot s = take(reader, true);
-	assert_int_equal(s.zones[slots[0]].serial, 1);
-	assert_int_equal(s.rows[slots[1]].values[STELE_ZONE_STAT_NXDOMAIN], 5);
-	stele_stats_zones_settle(stats, second, again, 2);
-	struct stele_stats_snapshot later = take(reader, true);
-	assert_int_equal(later.zones[slots[0]].serial, 2);
-	assert_int_equal(later.zones[slots[0]].zone_id, 20);
-	assert_int_equal(later.rows[slots[0]].values[STELE_ZONE_STAT_ANSWER], 11);
-	assert_int_equal(later.zones[slots[1]].name_len, 0);
-	assert_int_equal(later.rows[slots[1]].values[STELE_ZONE_STAT_NXDOMAIN], 0);
-	stele_stats_snapshot_free(&later);
-
-	/* Now there is room, and who gets a slot again begins from nothing. */
-	struct stele_stats_zone third[] = {zone_of("c.", 3, 9), zone_of("a.", 20, 2),
-					   zone_of("b.a.", 8, 3)};
-	assign(stats, third, 3, again);
-	assert_int_equal(again[1], slots[0]);
-	assert_true(again[0] != 0 && again[2] != 0 && again[0] != again[2]);
-	/* The image that they are in is refused. */
-	uint32_t served[] = {0, slots[0]};
-	stele_stats_zones_settle(stats, second, served, 2);
-	later = take(reader, true);
-	unsigned used = 0;
-	for (uint32_t slot = 0; slot < later.zone_cnt; slot++)
-		used += later.zones[slot].name_len != 0;
-	assert_int_equal(used, 1);
-	stele_stats_snapshot_free(&later);
-
-	assign(stats, third, 3, again);
-	stele_stats_zones_settle(stats, third, again, 3);
-	stele_stats_zone_add(&rows[slots[1]], STELE_ZONE_STAT_NXDOMAIN, 2);
-	stele_stats_zone_add(&rows[slots[0]], STELE_ZONE_STAT_ANSWER, 4);
-	later = take(reader, true);
-	struct stele_stats_zone_row diff;
-	stele_stats_zone_diff(&later, &s, slots[0], &diff);
-	assert_int_equal(diff.values[STELE_ZONE_STAT_ANSWER], 4);
-	/* Another zone (or the same one anew) has this slot: nothing to subtract from if it is
-	 * another. */
-	stele_stats_zone_diff(&later, &s, again[0], &diff);
-	assert_int_equal(diff.values[STELE_ZONE_STAT_NXDOMAIN],
-			 later.rows[again[0]].values[STELE_ZONE_STAT_NXDOMAIN]);
-	stele_stats_snapshot_free(&later);
-	stele_stats_snapshot_free(&s);
-	stele_stats_close(reader);
-	stele_stats_destroy(stats);
-}
-
-static void test_many_zones(void **state)
-{
-	(void)state;
-	enum { CNT = 3000 };
-	struct stele_stats *stats = create(1, CNT + 1);
-	struct stele_stats_zone *zones = calloc(CNT, sizeof(*zones));
-	uint32_t *slots = calloc(CNT, sizeof(*slots)), *again = calloc(CNT, sizeof(*again));
-	bool *seen = calloc(CNT + 1, sizeof(*seen));
-	assert_true(zones != NULL && slots != NULL && again != NULL && seen != NULL);
-	for (uint32_t i = 0; i < CNT; i++) {
-		char text[32];
-		snprintf(text, sizeof(text), "zone-%u.test.", i);
-		/* Ids that differ in their upper bits only, and dense ones. */
-		zones[i] = zone_of(text, i % 2 ? i << 20 : i, i);
-	}
-	assign(stats, zones, CNT, slots);
-	stele_stats_zones_settle(stats, zones, slots, CNT);
-	for (unsigned i = 0; i < CNT; i++) {
-		assert_true(slots[i] >= 1 && slots[i] <= CNT && !seen[slots[i]]);
-		seen[slots[i]] = true;
-	}
-	assign(stats, zones, CNT, again);
-	assert_memory_equal(slots, again, CNT * sizeof(*slots));
-
-	struct stele_stats_zone_map *map;
-	struct stele_error err;
-	slots[5] = 0;
-	assert_int_equal(stele_stats_zone_map_new(zones, slots, CNT, &map, &err), 0);
-	for (unsigned i = 0; i < CNT; i++)
-		assert_int_equal(stele_stats_zone_slot(map, zones[i].zone_id), slots[i]);
-	assert_int_equal(stele_stats_zone_slot(map, UINT32_MAX), 0);
-	assert_int_equal(stele_stats_zone_slot(map, CNT + 2), 0);
-	stele_stats_zone_map_free(map);
-	assert_int_equal(stele_stats_zone_map_new(zones, slots, 0, &map, &err), 0);
-	assert_int_equal(stele_stats_zone_slot(map, 0), 0);
-	stele_stats_zone_map_free(map);
-	free(seen);
-	free(again);
-	free(slots);
-	free(zones);
-	stele_stats_destroy(stats);
-}
-
-/* The writer died in the middle, or the table holds what is no name. */
-static void test_bad_table(void **state)
-{
-	(void)state;
-	struct stele_stats *stats = create(1, 3);
-	struct stele_stats_zone *table = stele_stats_zone_table(stats->base, &stats->layout);
-	table[1] = zone_of("a.", 1, 1);
-	table[1].name[0] = 60;
-	table[2] = zone_of("b.", 1, 1);
-	struct stele_stats_reader *reader = open_reader();
-	struct stele_stats_snapshot s = take(reader, true);
-	assert_int_equal(s.zones[1].name_len, 0);
-	assert_int_equal(s.zones[2].name_len, 3);
-	stele_stats_snapshot_free(&s);
-	stats->header->zones_version = 7;
-	struct stele_error err;
-	assert_int_equal(stele_stats_snapshot(reader, true, &s, &err), STELE_E_SYSTEM);
-	assert_int_equal(stele_stats_snapshot(reader, false, &s, &err), 0);
-	stele_stats_snapshot_free(&s);
-	stele_stats_close(reader);
-	stele_stats_destroy(stats);
-}
-
 int main(void)
 {
 	snprintf(path, sizeof(path), "/dev/shm/stele-test-stats-%d", getpid());
@@ -621,16 +269,17 @@ int main(void)
 		cmocka_unit_test(test_layout),
 	};
 	const struct CMUnitTest mapped[] = {
-		cmocka_unit_test(test_settings),       cmocka_unit_test(test_only_tmpfs),
-		cmocka_unit_test(test_replace),        cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_counting),       cmocka_unit_test(test_torn),
-		cmocka_unit_test(test_law_under_load), cmocka_unit_test(test_slots),
-		cmocka_unit_test(test_many_zones),     cmocka_unit_test(test_bad_table),
+		cmocka_unit_test(test_counting),
+		cmocka_unit_test(test_torn),
+		cmocka_unit_test(test_law_under_load),
 	};
 	int failed = cmocka_run_group_tests(pure, NULL, NULL);
 	if (!has_tmpfs) {
 		print_message("/dev/shm is no tmpfs here: the other tests are skipped\n");
 		return failed;
 	}
-	return failed + cmocka_run_group_tests(mapped, NULL, NULL);
+	failed |= cmocka_run_group_tests(mapped, NULL, NULL);
+	failed |= test_stats_file();
+	failed |= test_stats_zones();
+	return failed;
 }
