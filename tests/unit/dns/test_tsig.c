@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signed messages between a server and a client of our own: every way in which they can be wrong. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/dns/tsig_case.h"
 
 #include "lib/base/bytes.h"
 #include "lib/dns/reader.h"
 #include "lib/dns/rrtype.h"
-#include "lib/dns/writer.h"
-#include "lib/tsig/tsig.h"
 
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define NOW UINT64_C(1700000000)
-#define SECRET "MDEyMzQ1Njc4OWFiY2RlZg=="
-
-static struct stele_writer writer;
-static struct stele_tsig_keys *keys;
-
-/* One key of each algorithm; k2short asks for less, k2 for all. */
-static const char keys_text[] =
-	"keys:\n"
-	"  - {id: k0, algorithm: hmac-sha1, secret: " SECRET "}\n"
-	"  - {id: k1, algorithm: hmac-sha224, secret: " SECRET "}\n"
-	"  - {id: K2.example., algorithm: hmac-sha256, secret: " SECRET "}\n"
-	"  - {id: k3, algorithm: hmac-sha256-128, secret: " SECRET "}\n"
-	"  - {id: k4, algorithm: hmac-sha384, secret: " SECRET "}\n"
-	"  - {id: k5, algorithm: hmac-sha384-192, secret: " SECRET "}\n"
-	"  - {id: k6, algorithm: hmac-sha512, secret: " SECRET "}\n"
-	"  - {id: k7, algorithm: hmac-sha512-256, secret: " SECRET "}\n"
-	"  - {id: short, algorithm: hmac-sha256, secret: " SECRET ", mac_size: 16}\n";
 
 /* The same ids; other secrets, algorithms or sizes. */
 static const char other_text[] =
@@ -46,62 +16,6 @@ static const char other_text[] =
 	"  - {id: stranger, algorithm: hmac-sha256, secret: " SECRET "}\n"
 	"  - {id: short, algorithm: hmac-sha256, secret: " SECRET "}\n"
 	"  - {id: k2.example, algorithm: hmac-sha256, secret: " SECRET ", mac_size: 16}\n";
-
-static struct stele_tsig_keys *load(const char *text)
-{
-	struct stele_tsig_keys *loaded;
-	struct stele_error err;
-	if (stele_tsig_keys_parse("keys.yaml", text, strlen(text), &loaded, &err) != 0)
-		fail_msg("%s", err.text);
-	return loaded;
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	keys = load(keys_text);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	stele_tsig_keys_unref(keys);
-	return 0;
-}
-
-static const struct stele_tsig_key *key_named(const struct stele_tsig_keys *set, const char *id)
-{
-	const struct stele_tsig_key *key = stele_tsig_keys_find_text(set, id);
-	assert_non_null(key);
-	return key;
-}
-
-/* A message with a record in the additional section; a request or a reply is the same to TSIG. */
-static size_t make_message(uint8_t *msg, size_t max, uint16_t id, unsigned no)
-{
-	uint8_t name[STELE_NAME_MAX], address[4];
-	int len = stele_name_from_text("www.example.test", 16, name);
-	stele_put_be32(address, no);
-	stele_writer_init(&writer, msg, max);
-	stele_writer_begin(&writer, id, STELE_FLAG_AA);
-	stele_writer_question(&writer, name, (size_t)len, STELE_TYPE_A, STELE_CLASS_IN);
-	stele_writer_record(&writer, STELE_RR_ADDITIONAL, name, (size_t)len, STELE_TYPE_A,
-			    STELE_CLASS_IN, 300, address, 4);
-	return stele_writer_end(&writer);
-}
-
-/* A message of ours, signed by a client. */
-static size_t make_request(const struct stele_tsig_key *key, uint8_t *msg, size_t max, uint64_t now,
-			   struct stele_tsig *client)
-{
-	size_t len = make_message(msg, max, 0x1234, 1);
-	assert_int_equal(stele_tsig_sign_request(key, msg, &len, max, now, client), 0);
-	return len;
-}
-
-static const char *const ids[] = {"k0", "k1", "k2.example", "k3", "k4", "k5", "k6", "k7", "short"};
-#define ID_CNT (sizeof(ids) / sizeof(ids[0]))
 
 static void test_round(void **state)
 {
@@ -438,179 +352,15 @@ static void test_stream(void **state)
 	stele_tsig_end(&client);
 }
 
-/* ---- keys ---- */
-
-static void test_find(void **state)
-{
-	(void)state;
-	uint8_t name[STELE_NAME_MAX];
-	size_t len;
-	const struct stele_tsig_key *key = key_named(keys, "k2.EXAMPLE.");
-	/* What a signature with it says. */
-	uint8_t msg[512];
-	struct stele_tsig client;
-	size_t msg_len = make_request(key, msg, sizeof(msg), NOW, &client);
-	assert_non_null(memmem(msg, msg_len, "\13hmac-sha256", 13));
-	stele_tsig_end(&client);
-	assert_memory_equal(stele_tsig_key_name(key, &len), "\2k2\7example", 12);
-	assert_int_equal(len, 12);
-	len = (size_t)stele_name_from_text("K2.Example", 10, name);
-	assert_ptr_equal(stele_tsig_keys_find(keys, name, len), key);
-	assert_null(stele_tsig_keys_find_text(keys, "k2"));
-	assert_null(stele_tsig_keys_find_text(keys, ".."));
-	assert_null(stele_tsig_keys_find_text(keys, "."));
-	assert_null(stele_tsig_keys_find(NULL, name, len));
-	assert_ptr_equal(stele_tsig_keys_ref(keys), keys);
-	stele_tsig_keys_unref(keys);
-	assert_null(stele_tsig_keys_ref(NULL));
-	stele_tsig_keys_unref(NULL);
-	struct stele_tsig_keys *none = load("keys: []");
-	assert_null(stele_tsig_keys_find_text(none, "k0"));
-	stele_tsig_keys_unref(none);
-}
-
-#define KEY(id, algorithm, secret)                                                                 \
-	"keys:\n- {id: " id ", algorithm: " algorithm ", secret: " secret "}\n"
-
-static void test_wrong_files(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *text, *message;
-	} cases[] = {
-		{"", "'f':1:1: "},
-		{"keys: topsecret", "'f':1:7: keys is not what belongs here (expected a list of"},
-		{"topsecret", "'f':1:1: the file is not what belongs here (expected a map"},
-		{KEY("a..b", "hmac-sha256", SECRET),
-		 "'f':2:8: id is no domain name (expected such as transfer.example.)"},
-		{KEY("a", "topsecret", SECRET),
-		 "'f':2:22: algorithm is not what belongs here (expected one of: hmac-sha1,"},
-		{KEY("a", "hmac-md5", SECRET), "'f':2:22: "},
-		{KEY("a", "hmac-sha256", "topsecret"), "'f':2:43: secret is no base64"},
-		{KEY("a", "hmac-sha256", "topsecret!=="), "'f':2:43: secret is no base64"},
-		{KEY("a", "hmac-sha256", "topsecre=AAA"), "'f':2:43: secret is no base64"},
-		{KEY("a", "hmac-sha256", "topsecretB=="), "'f':2:43: secret is no base64"},
-		{KEY("a", "hmac-sha256", "topsecre"), "'f':2:43: secret has a wrong length"},
-		{KEY("a", "hmac-sha256", SECRET ", topsecret: 1"),
-		 "'f':2:69: unknown key not what belongs here"},
-		{KEY("a", "hmac-sha256", SECRET ", mac_size: topsecret"), "'f':2:"},
-		{KEY("a", "hmac-sha256", SECRET ", mac_size: 15"),
-		 "'f':2:79: mac_size is 15 (expected 16 to 32 with hmac-sha256)"},
-		{KEY("a", "hmac-sha256", SECRET ", mac_size: 33"), "'f':2:79: mac_size is 33"},
-		{KEY("a", "hmac-sha1", SECRET ", mac_size: 9"), "'f':2:"},
-		{KEY("a", "hmac-sha1", SECRET) "- {id: A., algorithm: hmac-sha1, secret: " SECRET
-					       "}\n",
-		 "'f':3:8: id is that of another key (expected a new one; see line 2)"},
-		{"keys: [{id: a, secret: topsecret, secret: topsecret}]", "'f':1:"},
-		{"keys: [{id: a, secret: 'topsecret]", "'f':1:"},
-	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct stele_tsig_keys *loaded = NULL;
-		struct stele_error err;
-		assert_int_equal(stele_tsig_keys_parse("'f'", cases[i].text, strlen(cases[i].text),
-						       &loaded, &err),
-				 STELE_E_INPUT);
-		if (strncmp(err.text, cases[i].message, strlen(cases[i].message)) != 0 ||
-		    strstr(err.text, "topsecr") != NULL || strstr(err.text, SECRET) != NULL)
-			fail_msg("case %zu: %s", i, err.text);
-		assert_null(loaded);
-	}
-}
-
-static void test_permission(void **state)
-{
-	(void)state;
-	char path[] = "/tmp/stele-tsig-XXXXXX";
-	struct stele_tsig_keys *loaded = NULL;
-	struct stele_error err;
-	int fd = mkstemp(path);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, keys_text, sizeof(keys_text) - 1), sizeof(keys_text) - 1);
-	static const struct {
-		mode_t mode;
-		int status;
-	} cases[] = {
-		{0600, 0},
-		{0400, 0},
-		{0640, STELE_E_INPUT},
-		{0604, STELE_E_INPUT},
-		{0620, STELE_E_INPUT},
-	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(fchmod(fd, cases[i].mode), 0);
-		assert_int_equal(stele_tsig_keys_load(path, &loaded, &err), cases[i].status);
-		if (cases[i].status == 0) {
-			for (size_t k = 0; k < ID_CNT; k++)
-				key_named(loaded, ids[k]);
-			stele_tsig_keys_unref(loaded);
-		} else {
-			assert_non_null(strstr(err.text, "lets others in"));
-		}
-	}
-	close(fd);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(stele_tsig_keys_load(path, &loaded, &err), STELE_E_INPUT);
-	assert_int_equal(stele_tsig_keys_load("/tmp", &loaded, &err), STELE_E_INPUT);
-	assert_int_equal(stele_tsig_keys_load("/dev/null", &loaded, &err), STELE_E_INPUT);
-}
-
-/* Threads share a set, and the last of them frees it. */
-static void *exchange(void *arg)
-{
-	struct stele_tsig_keys *mine = arg;
-	const struct stele_tsig_key *key = stele_tsig_keys_find_text(mine, "k4");
-	uintptr_t good_cnt = 0;
-	for (unsigned i = 0; key != NULL && i < 200; i++) {
-		struct stele_tsig client, server;
-		/* A bare header will do. */
-		uint8_t msg[512] = {0};
-		size_t len = STELE_HEADER_SZ;
-		if (stele_tsig_sign_request(key, msg, &len, sizeof(msg), NOW + i, &client) == 0 &&
-		    stele_tsig_verify_request(mine, msg, &len, NOW + i, &server) == 1 &&
-		    stele_tsig_sign_reply(&server, msg, &len, sizeof(msg), NOW + i) == 0 &&
-		    stele_tsig_verify_reply(&client, msg, &len, NOW + i, NULL) == 1)
-			good_cnt++;
-		stele_tsig_end(&client);
-		stele_tsig_end(&server);
-	}
-	stele_tsig_keys_unref(mine);
-	return (void *)good_cnt;
-}
-
-static void test_threads(void **state)
-{
-	(void)state;
-	struct stele_tsig_keys *shared = load(keys_text);
-	pthread_t threads[4];
-	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, exchange,
-						stele_tsig_keys_ref(shared)),
-				 0);
-	stele_tsig_keys_unref(shared);
-	for (unsigned i = 0; i < 4; i++) {
-		void *good_cnt;
-		assert_int_equal(pthread_join(threads[i], &good_cnt), 0);
-		assert_int_equal((uintptr_t)good_cnt, 200);
-	}
-}
-
-static void test_table(void **state)
-{
-	(void)state;
-	struct stele_error err;
-	if (stele_config_check_schema(&stele_tsig_keys_schema, &err) != 0)
-		fail_msg("%s", err.text);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),       cmocka_unit_test(test_find),
-		cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_round),
-		cmocka_unit_test(test_flips),       cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_truncation),  cmocka_unit_test(test_place),
-		cmocka_unit_test(test_permission),  cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_replay),      cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_round),  cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_errors), cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_place),  cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_stream),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+	failed |= test_tsig_keys();
+	return failed;
 }
