@@ -3,9 +3,9 @@
 #define STELE_TESTS_UNIT_ANSWER_REQUEST_CASE_H
 
 /*
- * What the parts of test_request share: messages put together by hand, one query at a time, and what is expected of
- * its reply. Every message is parsed twice, into a buffer of its own and in place, from memory that ends with the
- * message. Functions fail the test.
+ * What the parts of test_request share: messages put together by hand, one query at a time, and
+ * what is expected of its reply. Every message is parsed twice, into a buffer of its own and in
+ * place, from memory that ends with the message. Functions fail the test.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,10 @@
 #ifndef STELE_TESTS_UNIT_ANSWER_RRL_CASE_H
 #define STELE_TESTS_UNIT_ANSWER_RRL_CASE_H
 
-/* What the parts of test_rrl share: one limiter at a time, its settings, and clients. Functions fail the test. */
+/*
+ * What the parts of test_rrl share: one limiter at a time, its settings, and clients. Functions
+ * fail the test.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

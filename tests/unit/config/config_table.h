@@ -3,8 +3,8 @@
 #define STELE_TESTS_UNIT_CONFIG_CONFIG_TABLE_H
 
 /*
- * What the parts of test_config share: a table with every type, what comes of texts by it, and what they are told.
- * Functions fail the test.
+ * What the parts of test_config share: a table with every type, what comes of texts by it, and
+ * what they are told. Functions fail the test.
  */
 #include "lib/config/config.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables and what comes of them: faults and their places, bounds of files, bad tables, the page of options. */
+/*
+ * Tables and what comes of them: faults and their places, bounds of files, bad tables, the page of
+ * options.
+ */
 #include "tests/unit/config/config_table.h"
 
 #include <stdio.h>

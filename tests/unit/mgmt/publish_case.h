@@ -3,8 +3,8 @@
 #define STELE_TESTS_UNIT_MGMT_PUBLISH_CASE_H
 
 /*
- * What the parts of test_mgmt_publish share: one world at a time, compilers that fail while a flag is set, and what
- * to wait for. Functions fail the test.
+ * What the parts of test_mgmt_publish share: one world at a time, compilers that fail while a flag
+ * is set, and what to wait for. Functions fail the test.
  */
 #include "tests/unit/mgmt/publish_world.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the store to what is served, with the real compiler, and responders that come, go, hang and refuse. */
+/*
+ * From the store to what is served, with the real compiler, and responders that come, go, hang and
+ * refuse.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

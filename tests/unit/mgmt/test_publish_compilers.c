@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compilers that fail in every way: what is said of it, when it is tried again, and that all is well afterwards. */
+/*
+ * Compilers that fail in every way: what is said of it, when it is tried again, and that all is
+ * well afterwards.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

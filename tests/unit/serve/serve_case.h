@@ -3,8 +3,8 @@
 #define STELE_TESTS_UNIT_SERVE_SERVE_CASE_H
 
 /*
- * What the parts of test_serve share: the images that its command line names, loading them, and what is expected to
- * be served afterwards. Functions fail the test.
+ * What the parts of test_serve share: the images that its command line names, loading them, and
+ * what is expected to be served afterwards. Functions fail the test.
  */
 #include "responder/serve/internal.h"
 #include "tests/unit/image/image_exercise.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading images: versions one after another and out of order, rollback, zones of what is served, a full arena.
+ * Loading images: versions one after another and out of order, rollback, zones of what is served, a
+ * full arena.
  *
  * usage: test_serve SMALL-IMAGE OTHER-IMAGE PAIR-IMAGE PAIR-IMAGE PAIR-IMAGE VERSION...
  */

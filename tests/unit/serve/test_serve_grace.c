@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Readers between two images: what a load waits for, readers that hang, and what is prepared and not wanted. */
+/*
+ * Readers between two images: what a load waits for, readers that hang, and what is prepared and
+ * not wanted.
+ */
 #include "tests/unit/serve/serve_case.h"
 
 #include <pthread.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Updates of which some shards are as they were before: each is good, and they do not belong together. */
+/*
+ * Updates of which some shards are as they were before: each is good, and they do not belong
+ * together.
+ */
 #include "tests/unit/serve/serve_case.h"
 
 #include <stdlib.h>

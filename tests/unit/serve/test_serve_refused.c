@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Images that are damaged, that lie, or that change while they are read: refusals change nothing. */
+/*
+ * Images that are damaged, that lie, or that change while they are read: refusals change nothing.
+ */
 #include "tests/unit/serve/serve_case.h"
 
 #include <fcntl.h>

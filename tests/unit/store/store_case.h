@@ -3,8 +3,8 @@
 #define STELE_TESTS_UNIT_STORE_STORE_CASE_H
 
 /*
- * What the parts of test_store share: a store in a folder of its own, zones that are put into it, and what is
- * expected of its contents, its changes and its journals. Functions fail the test.
+ * What the parts of test_store share: a store in a folder of its own, zones that are put into it,
+ * and what is expected of its contents, its changes and its journals. Functions fail the test.
  */
 #include "tests/unit/store/journal.h"
 #include "tests/unit/store/store_model.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What differs between versions of a zone: changes, journals, and how much of both is remembered. */
+/*
+ * What differs between versions of a zone: changes, journals, and how much of both is remembered.
+ */
 #include "tests/unit/store/store_case.h"
 
 #include "lib/dns/rrtype.h"

@@ -3,8 +3,8 @@
 #define STELE_TESTS_UNIT_TRANSFER_INCOMING_CASE_H
 
 /*
- * What the parts of test_mgmt_incoming share: one transfer at a time of the zone zone.test, its messages, and what
- * the parser tells of them. Functions fail the test.
+ * What the parts of test_mgmt_incoming share: one transfer at a time of the zone zone.test, its
+ * messages, and what the parser tells of them. Functions fail the test.
  */
 #include <setjmp.h>
 #include <stdarg.h>

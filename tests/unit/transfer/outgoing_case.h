@@ -3,8 +3,9 @@
 #define STELE_TESTS_UNIT_TRANSFER_OUTGOING_CASE_H
 
 /*
- * What the parts of test_outgoing share: a store with versions of one zone, and a client as plain as possible that
- * reads the messages: what it holds afterwards must be what the store held. Functions fail the test.
+ * What the parts of test_outgoing share: a store with versions of one zone, and a client as plain
+ * as possible that reads the messages: what it holds afterwards must be what the store held.
+ * Functions fail the test.
  */
 #include "tests/unit/store/store_model.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IXFR out of a store: steps between versions, what is sent instead of them, and answers over UDP. */
+/*
+ * IXFR out of a store: steps between versions, what is sent instead of them, and answers over UDP.
+ */
 #include "tests/unit/transfer/outgoing_case.h"
 
 #include <stdio.h>

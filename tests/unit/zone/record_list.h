@@ -3,8 +3,8 @@
 #define STELE_TESTS_UNIT_ZONE_RECORD_LIST_H
 
 /*
- * A zone as a plain list of records, in any order: what edit sessions are compared with. `lenient` is what
- * stele_zone_edit calls so.
+ * A zone as a plain list of records, in any order: what edit sessions are compared with. `lenient`
+ * is what stele_zone_edit calls so.
  */
 #include "lib/dns/name.h"
 #include "lib/store/store.h"

@@ -11,8 +11,6 @@
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
 #include "lib/zone/edit.h"
-#include "lib/zone/rdata.h"
-#include "lib/zone/zone.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
