@@ -15,7 +15,9 @@
  * that was never loaded, or is to come by force, is fetched at once. Over TLS the question for the SOA
  * goes over the connection on which the zone may follow.
  *
- *   refresh.c    timers, rounds, candidates, expiry
+ *   refresh.c    begins and ends it; its timer
+ *   round.c      candidates one after another, and what becomes of the round
+ *   expiry.c     until when the zone is good; the store's flag that says so
  *   probe.c      the question for the SOA
  *   fetch.c      the transfer
  *   apply.c      into the store
@@ -76,22 +78,47 @@ struct stele_refresh {
 	struct refresh_flag *flag; /* the commit under way that makes it expired or not; NULL: none */
 };
 
-/* "192.0.2.1#53" */
-const char *refresh_peer(const struct refresh_round *round, char text[STELE_ADDRESS_TEXT_MAX]);
+/* ---- refresh.c ---- */
 
 time_t refresh_clock(const struct stele_daemon *daemon);
 uint32_t refresh_random(struct stele_daemon *daemon);
+
+/* Sleeps until the next thing is due: a round, or the end of the zone. */
+void refresh_arm(struct stele_refresh *refresh);
+
+/* ---- expiry.c ---- */
+
+/* The zone is confirmed as of now, in the round under way: sets how long it is good. */
+void refresh_prolong(struct stele_refresh *refresh, bool sent, bool has_expire, uint32_t expire);
+/* Makes the store say whether the zone is good, and sleeps. */
+void refresh_settle(struct stele_refresh *refresh);
+/* The refresh goes away; a commit under way goes on without it. */
+void refresh_flag_forget(struct stele_refresh *refresh);
+
+/* ---- round.c ---- */
+
+/* Begins a round, of which there is none. It may have failed, and ended, on return. */
+void refresh_round_begin(struct stele_refresh *refresh);
+/* Gives up the round under way, with what its candidate was asked. No round is fine. */
+void refresh_round_free(struct stele_refresh *refresh);
+
+/* "192.0.2.1#53" */
+const char *refresh_peer(const struct refresh_round *round, char text[STELE_ADDRESS_TEXT_MAX]);
 
 /* What a client of the candidate at hand has in common. */
 struct stele_client_settings refresh_client(struct stele_refresh *refresh,
 					    enum stele_client_transport transport);
 
-/* ---- what a candidate leads to; each may free the round ---- */
+/* What a candidate leads to; each of the three may free the round. */
 
 /* The primary says that we are up to date, or the store has what it sent (`sent`). */
 void refresh_confirmed(struct stele_refresh *refresh, bool sent, bool has_expire, uint32_t expire);
 /* It failed, and the next one has its turn. `unreachable`: so will other zones find it. */
 void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, const char *reason);
+/* Waits for a turn to transfer, of the candidate at hand. */
+void refresh_wait_transfer(struct stele_refresh *refresh);
+
+/* ---- probe.c ---- */
 
 uint16_t refresh_message_id(struct stele_daemon *daemon);
 
@@ -100,9 +127,10 @@ int refresh_probe_message(struct stele_refresh *refresh, const uint8_t *msg, siz
 			  struct stele_error *reterr);
 void refresh_probe_ended(struct stele_refresh *refresh, enum stele_client_fault fault,
 			 const struct stele_error *err);
-/* The probe said that there is a newer zone; `client` of the round is a connection that may go on. */
-/* Waits for a turn to transfer, of the candidate at hand. */
-void refresh_wait_transfer(struct stele_refresh *refresh);
+
+/* ---- fetch.c ---- */
+
+/* The zone comes, over a connection of its own or `client` of the round, which asked for the SOA. */
 void refresh_fetch(struct stele_refresh *refresh);
 int refresh_fetch_message(struct stele_refresh *refresh, const uint8_t *msg, size_t len,
 			  struct stele_error *reterr);
