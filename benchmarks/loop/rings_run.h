@@ -3,8 +3,8 @@
 #define STELE_BENCHMARKS_LOOP_RINGS_RUN_H
 
 /*
- * One run of bench_rings: a server that is opened for it, a generator, and images that take turns meanwhile if
- * they are to. What all runs share is in struct rings_bench, which rings.c fills.
+ * One run of bench_rings: a server that is opened for it, a generator, and images that take turns
+ * meanwhile if they are to. What all runs share is in struct rings_bench, which rings.c fills.
  */
 
 #include "benchmarks/loop/queries.h"

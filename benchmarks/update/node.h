@@ -3,8 +3,9 @@
 #define STELE_BENCHMARKS_UPDATE_NODE_H
 
 /*
- * What all kinds of changes are made of: nodes of a zone that are copied into the change and written to, walks
- * that find them, and new records behind what a node has. Signatures are random bytes of the right length.
+ * What all kinds of changes are made of: nodes of a zone that are copied into the change and written
+ * to, walks that find them, and new records behind what a node has. Signatures are random bytes of the
+ * right length.
  */
 
 #include "benchmarks/update/edit.h"

@@ -2,7 +2,11 @@
 #ifndef STELE_RESPONDER_WORKER_INTERNAL_H
 #define STELE_RESPONDER_WORKER_INTERNAL_H
 
-/* What the files of the worker share: worker.c (the loop), burst.c (a burst), punt.c, idle.c. */
+/*
+ * What the files of the worker share: worker.c (the loop), burst.c (a burst of queries), tally.h (how
+ * its replies are counted), other.c (frames that are no queries), send.c (how frames leave), punt.c,
+ * idle.c.
+ */
 
 #include "responder/worker/bucket.h"
 #include "responder/port/exception.h"
