@@ -90,7 +90,8 @@ static void write_all(struct work *w, const struct stele_name_parts *name, bool 
 		const struct stele_rrset *rrset = &name->rrsets[i];
 		if (sigs_only && rrset->sig_cnt == 0)
 			continue;
-		if (stele_alias_is_written(w, rrset)) {
+		/* Without DO, the signatures of a DNAME do not stand with it. */
+		if (stele_alias_is_written(w, rrset) && (!sigs_only || w->edns.dnssec_ok)) {
 			if (first_only)
 				break;
 			continue;

@@ -29,6 +29,12 @@ def test_any(variant, tmp_path, peers_installed):
     differ.run_any(worlds.stage(str(tmp_path), variant), limit=300)
 
 
+@pytest.mark.parametrize("variant", ["nsec", "nsec3"])
+def test_signatures_at_the_end_of_chains(variant, tmp_path, peers_installed):
+    """A chain may end where its DNAME stands; with DO its signatures are there already, without it they are not."""
+    differ.run(worlds.stage(str(tmp_path), variant, only=["dname.test."]), qtypes=["RRSIG"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", list(worlds.VARIANTS))
 def test_every_question(variant, tmp_path, peers_installed):
