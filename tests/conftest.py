@@ -9,8 +9,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "support"))
 sys.path.insert(0, os.path.join(HERE, "differential"))
 sys.path.insert(0, os.path.join(HERE, "hostile"))
-# Last, since tests/support has names of its own. Not in a conftest.py beside the tests of benchmarks: tests
-# import this file by its name, and would get that one.
+# For the package `measuring`. Not in a conftest.py beside the tests of benchmarks: tests import this file by its
+# name, and would get that one.
 sys.path.append(os.path.join(os.path.dirname(HERE), "benchmarks"))
 
 

@@ -2,7 +2,7 @@
 """A small folder of results, made up: each file that benchmarks/run can write, with known medians."""
 import json
 
-import tables
+from measuring import tables
 
 FACTS = {"processor": "Abacus, 2 cores", "memory": "1 GiB"}
 AROUND = (0.95, 1.0, 1.05)      # three rounds: spread 10 %

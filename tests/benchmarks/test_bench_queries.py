@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-import queries
+from measuring import queries
 
 NAMES = [(f"h{number}.example.", "A") for number in range(2000)]
 APEXES = ["one.example.", "two.example."]

@@ -10,9 +10,7 @@ import xml.etree.ElementTree as etree
 import pytest
 
 import canned
-import cases
-import tables
-import targets
+from measuring import cases, tables, targets
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RUN = os.path.join(ROOT, "benchmarks", "run")

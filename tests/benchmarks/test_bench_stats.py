@@ -4,10 +4,7 @@ import math
 
 import pytest
 
-import engines
-import noise
-import stats
-import tables
+from measuring import engines, noise, stats, tables
 
 
 def test_spread_is_relative_to_the_median():

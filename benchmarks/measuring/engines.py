@@ -2,8 +2,8 @@
 """Runs of bench_engine over several images, which take turns."""
 import sys
 
-from images import run
-from tables import number
+from measuring.images import run
+from measuring.tables import number
 
 LIMITS = ("loop without lookups", "random reads, same memory")
 CLEAR_MIN_PERCENT = 5  # of the slices; with fewer, what the clear ones say is chance

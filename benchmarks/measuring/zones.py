@@ -7,8 +7,8 @@ import pathlib
 import shutil
 import sys
 
-import queries
-from images import check_room, run
+from measuring import queries
+from measuring.images import check_room, run
 
 ORIGIN = "example."
 PROBED_CNT = 5

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What `benchmarks/run` runs, in this order: one row a case, the commands of this folder with what they get in
+What `benchmarks/run` runs, in this order: one row a case, the commands of `benchmarks/` with what they get in
 each of the three sizes. A case is done when its files are in the folder of results.
 """
 import dataclasses
 import shutil
 
-import queries
-import zones
+from measuring import queries, zones
 
 SIZES = ("quick", "full", "long")
 

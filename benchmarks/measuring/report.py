@@ -3,14 +3,8 @@
 import functools
 import statistics
 
-import cases
-import engines
-import plots
-import queries
-import rivals
-import targets
-import zones
-from stats import SPREAD_MAX, percentile, spread
+from measuring import cases, engines, plots, queries, rivals, targets, zones
+from measuring.stats import SPREAD_MAX, percentile, spread
 
 FILE = "report.md"
 SECTIONS = []     # (case, function of a Results that gives lines of Markdown), in the order of the report

@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from images import run
+from measuring.images import run
 
 # The probe's median beside the fastest of the whole run. Virtual processors that share a core have spells of nearly
 # 2 when both work, and there the probes run one after the other.

@@ -5,10 +5,8 @@ import json
 import pathlib
 import statistics
 
-import engines
-import noise
-import tables
-from stats import NONE, percentile, spread, verdict
+from measuring import engines, noise, tables
+from measuring.stats import NONE, percentile, spread, verdict
 
 
 class Missing(Exception):

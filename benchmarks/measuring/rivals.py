@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 
-import cycles
+from measuring import cycles
 
 PACKETS_MIB = 256  # of huge pages, for the buffers of a program on DPDK
 

@@ -10,7 +10,7 @@ import time
 
 import dns.message
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 ZONE = "big.test"

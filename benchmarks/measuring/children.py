@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from system import HUGE
+from measuring.system import HUGE
 
 PR_SET_CHILD_SUBREAPER = 36
 CLEAN_UP_S = 60
