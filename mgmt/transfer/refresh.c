@@ -58,8 +58,8 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
 	struct stele_managed_zone *zone = refresh->zone;
 	time_t now = refresh_clock(refresh->daemon);
 	if (refresh->round == NULL && (refresh->again || zone->next_refresh_at <= now)) {
-		refresh_round_begin(
-			refresh); /* which ends with the flag and the timer, or is under way */
+		/* Which ends with the flag and the timer, or is under way. */
+		refresh_round_begin(refresh);
 		if (refresh->round == NULL)
 			return;
 	}
