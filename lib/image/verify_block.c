@@ -108,12 +108,13 @@ int stele_verify_hash_shard(struct verify *v, uint32_t index, verify_record chec
 		.shard = shard,
 		.size = stele_le64(head->size) - (uint64_t)(shard->records - shard->base),
 	};
-	for (; f.number < shard->block_cnt; f.number++) {
+	/* There is a block: opening the image has looked. */
+	do {
 		f.block = stele_view_block(shard, f.number);
 		int rc = check_block(v, &f, check);
 		if (rc != 0)
 			return rc;
-	}
+	} while (++f.number < shard->block_cnt);
 	if ((f.block->flags & STELE_BLOCK_SPILLS) != 0)
 		return stele_verify_fault(v, f.block, "the last block spills");
 	if (f.off != f.size || f.record_cnt != stele_le32(head->key_cnt))
