@@ -29,11 +29,14 @@ def summarize(runs):
             for key in runs[0] for values in [[run[key] for run in runs]]}
 
 
-def verdict(value, limit, at_most, spreads=(), other=""):
+def verdict(value, limit, at_most, spreads=(), other="", worst=None):
     """
     Whether `value` keeps to `limit`, and the reason where nothing can be said: a spread above SPREAD_MAX,
-    or `other`, which is any reason against the whole measurement.
+    or `other`, which is any reason against the whole measurement. `worst` is the value that the least
+    favourable rounds give: if that keeps to the limit, no disturbance took anything away from it.
     """
+    if worst is not None and (worst <= limit if at_most else worst >= limit):
+        return REACHED, ""
     if other:
         return NONE, other
     widest = max(spreads, default=0.0)

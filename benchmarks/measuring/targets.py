@@ -2,6 +2,7 @@
 """The targets, each with the raw numbers that it is about, and what became of it in one folder of results."""
 import dataclasses
 import json
+import math
 import pathlib
 import statistics
 
@@ -58,10 +59,29 @@ def best_of_rounds(rows):
     return list(by_round.values())
 
 
-# --- formulas: a value, and the spreads of what it is made of ---
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A value, the spreads of what it is made of, and what the rounds would give that suit it least."""
+    value: float
+    spreads: tuple = ()
+    low: float = -math.inf
+    high: float = math.inf
+
+
+# --- formulas: Results to Measured ---
+
+def exact(value):
+    return Measured(value, (), value, value)
+
+
+def several(values):
+    return Measured(statistics.median(values), (spread(values),), min(values), max(values))
+
 
 def ratio(ours, theirs):
-    return statistics.median(ours) / statistics.median(theirs), [spread(ours), spread(theirs)]
+    """No round of theirs is paired with one of ours: at worst, their best stands beside our worst."""
+    return Measured(statistics.median(ours) / statistics.median(theirs), (spread(ours), spread(theirs)),
+                    min(ours) / max(theirs), max(ours) / min(theirs))
 
 
 def engine(case, names):
@@ -69,41 +89,40 @@ def engine(case, names):
     def measure(results):
         size = max((row["names"] for row in results.rows("growth", case=case) if row["names"] <= names),
                    default=None)
-        values = [engines.at_reference(row) for row in results.rows("growth", case=case, names=size)]
-        return statistics.median(values), [spread(values)]
+        return several([engines.at_reference(row) for row in results.rows("growth", case=case, names=size)])
     return measure
 
 
 def grows(results):
     """How much dearer a random query is in the largest image than in the smallest, where it is most."""
-    worst, spreads = 0, []
+    ratios = []
     for case in dict.fromkeys(results.values("growth", "case")):
         if not case.startswith("random ") or case in engines.LIMITS:
             continue
         rows = results.rows("growth", case=case)
         ends = [[engines.at_reference(row) for row in rows if row["names"] == size]
                 for size in (max(row["names"] for row in rows), min(row["names"] for row in rows))]
-        value, widths = ratio(*ends)
-        worst, spreads = max(worst, value), spreads + widths
-    return worst, spreads
+        ratios.append(ratio(*ends))
+    return Measured(max(each.value for each in ratios), sum((each.spreads for each in ratios), ()),
+                    high=max(each.high for each in ratios))
 
 
 def rings(case):
     def measure(results):
-        values = results.values("rings", "qps", case=case, server="stele", swapping="no")
-        return statistics.median(values) / 1e6, [spread(values)]
+        return several([value / 1e6 for value in results.values("rings", "qps", case=case, server="stele",
+                                                                swapping="no")])
     return measure
 
 
 def limits_cost(results):
     off, on = (results.values("rings", "qps", case="hot positive cookie", server=server, swapping="no")
                for server in ("stele", "stele with limits"))
-    value, spreads = ratio(on, off)
-    return 1 - value, spreads
+    rate = ratio(on, off)
+    return Measured(1 - rate.value, rate.spreads, 1 - rate.high, 1 - rate.low)
 
 
 def swap_faults(results):
-    return sum(row["lost"] + row["wrong"] for row in results.rows("rings", swapping="yes")), []
+    return exact(sum(row["lost"] + row["wrong"] for row in results.rows("rings", swapping="yes")))
 
 
 def memif(case):
@@ -125,20 +144,22 @@ def own_time(results):
     by_kind = {}
     for row in results.rows("update", measure="work_s"):
         by_kind.setdefault((row["zone"], row["change"]), []).append(row["value"] * 1000)
-    return max(statistics.median(values) for values in by_kind.values()), []
+    return Measured(max(statistics.median(values) for values in by_kind.values()),
+                    high=max(max(values) for values in by_kind.values()))
 
 
 def served(part):
-    return lambda results: (percentile(results.values("update-to-served", "both_ms", server="stele"), part), [])
+    """Milliseconds. Whatever else the machine did has only made them more."""
+    return lambda results: exact(percentile(results.values("update-to-served", "both_ms", server="stele"), part))
 
 
 def flood_lost(results):
     row, = results.rows("update-to-served-flood")
-    return 2 * row["sent"] - row["stored"] - row["journal"], []
+    return exact(2 * row["sent"] - row["stored"] - row["journal"])
 
 
 def flood_behind(results):
-    return results.rows("update-to-served-flood")[0]["behind_most_ms"], []
+    return exact(results.rows("update-to-served-flood")[0]["behind_most_ms"])
 
 
 def load(measure):
@@ -152,12 +173,11 @@ def load_ratio(measure, other="knot"):
 
 
 def records_per_core(results):
-    values = [results.rows("load-tld")[0]["records"] / seconds / 1e6 for seconds in load("cpu_s")(results)]
-    return statistics.median(values), [spread(values)]
+    return several([results.rows("load-tld")[0]["records"] / seconds / 1e6 for seconds in load("cpu_s")(results)])
 
 
 def image_bytes(results):
-    return load("served")(results)[0] / results.rows("load-tld")[0]["zone_names"], []
+    return exact(load("served")(results)[0] / results.rows("load-tld")[0]["zone_names"])
 
 
 def build_memory(results):
@@ -175,7 +195,7 @@ class Target:
     case: str         # of cases.py, for its noise
     name: str
     against: str
-    measure: object   # of Results: (value, spreads)
+    measure: object   # of Results: Measured
     limit: float
     at_most: bool
     unit: str = ""
@@ -239,12 +259,14 @@ def evaluate(results, targets=None):
         row = {"name": target.name, "against": target.against,
                "limit": f"{sign} {target.limit:g} {target.unit}".strip()}
         try:
-            value, spreads = target.measure(results)
+            measured = target.measure(results)
         except Missing:
             rows.append({**row, "measured": "", "verdict": "not measured"})
             continue
-        word, why = verdict(value, target.limit, target.at_most, spreads, results.fault(target.case))
-        rows.append({**row, "measured": f"{value:,.{target.digits}f}",
+        worst = None if results.quick else measured.high if target.at_most else measured.low
+        word, why = verdict(measured.value, target.limit, target.at_most, measured.spreads,
+                            results.fault(target.case), worst)
+        rows.append({**row, "measured": f"{measured.value:,.{target.digits}f}",
                      "verdict": f"{word} ({why})" if word == NONE else word})
     return rows
 

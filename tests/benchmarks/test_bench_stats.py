@@ -38,6 +38,12 @@ def test_no_verdict_where_one_of_two_was_unsteady():
     assert stats.verdict(1, 10, True, [math.inf])[0] == "no verdict"
 
 
+@pytest.mark.parametrize("worst,at_most,word", [(9, True, "reached"), (11, True, "no verdict"), (11, False, "reached"),
+                                                (9, False, "no verdict")])
+def test_what_keeps_to_the_limit_at_its_worst_needs_no_quiet_machine(worst, at_most, word):
+    assert stats.verdict(10, 10, at_most, [0.9], "busy", worst)[0] == word
+
+
 def test_no_verdict_where_the_measurement_as_a_whole_is_bad():
     assert stats.verdict(1, 10, True, [0.01], "busy machine") == ("no verdict", "busy machine")
 
