@@ -75,7 +75,7 @@ int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **ar
 			  const char **ret_value, int *ret_exit)
 {
 	enum { ID_HELP = 256, ID_VERSION };
-	const char *name;
+	const char *name = NULL;
 	struct option longs[OPTIONS_MAX + 3] = {0};
 	char shorts[2 * OPTIONS_MAX + 2] = ":";
 	size_t cnt = 0, shorts_len = 1;
