@@ -11,10 +11,10 @@
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
 #include "mgmt/commit/commit.h"
+#include "tests/unit/store/own_mounts.h"
 #include "tests/unit/store/store_model.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -410,27 +410,7 @@ static void fill_disk(void)
 static void test_full_disk(void **state)
 {
 	(void)state;
-	if (geteuid() != 0) {
-		print_message("needs root, to mount a small disk\n");
-		skip();
-	}
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) != 0 ||
-		    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-			_exit(77);
-		fill_disk();
-		_exit(0);
-	}
-	int status;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-		print_message("needs a mount namespace of its own\n");
-		skip();
-	}
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	own_mounts_run(fill_disk);
 }
 
 /* ---- sudden death ---- */

@@ -4,12 +4,12 @@
  * space, files that are something else. Children open the store themselves, because what LMDB has open
  * does not survive a fork.
  */
+#include "tests/unit/store/own_mounts.h"
 #include "tests/unit/store/store_model.h"
 
 #include "lib/dns/rrtype.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -306,9 +306,8 @@ static void test_dead_reader(void **state)
 
 /* ---- the system says no ---- */
 
-static void fill_disk(int fd)
+static void fill_disk(void)
 {
-	(void)fd;
 	struct stele_error err = {""};
 	CHECK(mount("tmpfs", dir, "tmpfs", 0, "size=6m") == 0);
 	struct stele_store *store = open_store(STELE_STORE_CREATE);
@@ -355,27 +354,7 @@ static void fill_disk(int fd)
 static void test_full_disk(void **state)
 {
 	(void)state;
-	if (geteuid() != 0) {
-		print_message("needs root, to mount a small disk\n");
-		skip();
-	}
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) != 0 ||
-		    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-			_exit(77);
-		fill_disk(-1);
-		_exit(0);
-	}
-	int status;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-		print_message("needs a mount namespace of its own\n");
-		skip();
-	}
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	own_mounts_run(fill_disk);
 }
 
 /* 96 MiB of address space: the map is 32 MiB at first, and follows what another process writes. */
