@@ -85,6 +85,10 @@ struct batch {
 	unsigned cnt;
 	unsigned probe_cnt, found_cnt;
 	struct probe probes[2 * STELE_BATCH_MAX];
+	/* Records of which only the first lines are on their way; whether signatures of one are wanted. */
+	const uint8_t *begun[2 * GROUP];
+	unsigned begun_cnt;
+	bool with_signatures;
 	struct work *found[STELE_BATCH_MAX];     /* for a zone of ours, so looked up */
 	const uint8_t *records[STELE_BATCH_MAX]; /* of their names; NULL: not there */
 	uint8_t probe_ends[GROUPS_MAX + 1];      /* behind the last of each group, counted from 1 */
@@ -99,6 +103,13 @@ struct batch {
 	unsigned cookie_cnts[2];
 };
 
+/* The rest of one record. */
+INLINE void fetch_rest_of_one(struct batch *b)
+{
+	if (b->begun_cnt > 0)
+		probe_prefetch_rest(b->begun[--b->begun_cnt], b->with_signatures);
+}
+
 /* Reads the queries of a group, and begins the lookups of those that are for a zone of ours. */
 INLINE void read_group(struct stele_answerer *a, struct batch *b, unsigned group)
 {
@@ -107,6 +118,7 @@ INLINE void read_group(struct stele_answerer *a, struct batch *b, unsigned group
 	unsigned probe_cnt = b->probe_cnt, found_cnt = b->found_cnt;
 	for (unsigned i = group * GROUP; i < end; i++) {
 		struct work *w = work_at(a, i);
+		fetch_rest_of_one(b);
 		w->query = &b->queries[i];
 		w->reply = &b->replies[i];
 		bool goes_on = plain_parse(w) || stele_request_parse(w);
@@ -139,6 +151,29 @@ INLINE void read_group(struct stele_answerer *a, struct batch *b, unsigned group
 	b->found_cnt = found_cnt;
 	b->probe_ends[group + 1] = (uint8_t)probe_cnt;
 	b->found_ends[group + 1] = (uint8_t)found_cnt;
+}
+
+/* The blocks of a group are there: begins to fetch its records. */
+INLINE void find_group(struct batch *b, unsigned group)
+{
+	unsigned from = b->probe_ends[group], to = b->probe_ends[group + 1];
+	unsigned begun_cnt = 0;
+	bool with_signatures = false;
+	for (unsigned i = from; i < to; i++) {
+		const struct probe *probe = &b->probes[i];
+		struct work *w = b->found[probe->query];
+		const uint8_t *record = probe_record(probe);
+		if (probe->what == PROBE_ZONE)
+			w->zone_record = record;
+		else
+			b->records[probe->query] = record;
+		b->begun[begun_cnt] = record;
+		begun_cnt += record != NULL;
+		with_signatures |= w->edns.dnssec_ok;
+	}
+	probe_prefetch_first(b->begun, begun_cnt, with_signatures);
+	b->begun_cnt = begun_cnt;
+	b->with_signatures = with_signatures;
 }
 
 /* What the general way has begun, to its end. */
@@ -230,7 +265,7 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 	b.queries = queries;
 	b.replies = replies;
 	b.cnt = cnt;
-	b.probe_cnt = b.found_cnt = b.active_cnt = b.absent.cnt = b.cut_cnt = 0;
+	b.begun_cnt = b.probe_cnt = b.found_cnt = b.active_cnt = b.absent.cnt = b.cut_cnt = 0;
 	b.probe_ends[0] = b.found_ends[0] = b.absent_ends[0] = 0;
 	b.cookie_cnts[0] = b.cookie_cnts[1] = 0;
 	unsigned group_cnt = (cnt + GROUP - 1) / GROUP;
@@ -243,21 +278,15 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 	for (unsigned step = 0; step < group_cnt + STAGES; step++) {
 		if (step < group_cnt)
 			read_group(a, &b, step);
+		while (b.begun_cnt > 0)
+			fetch_rest_of_one(&b);
 		unsigned group = step - 1; /* each `group` is too large if it is none */
 		if (group < group_cnt)
 			for (unsigned i = b.probe_ends[group]; i < b.probe_ends[group + 1]; i++)
 				probe_block(&b.probes[i]);
 		group = step - 2;
 		if (group < group_cnt)
-			for (unsigned i = b.probe_ends[group]; i < b.probe_ends[group + 1]; i++) {
-				struct work *w = b.found[b.probes[i].query];
-				const uint8_t *record =
-					probe_record(&b.probes[i], w->edns.dnssec_ok);
-				if (b.probes[i].what == PROBE_ZONE)
-					w->zone_record = record;
-				else
-					b.records[b.probes[i].query] = record;
-			}
+			find_group(&b, group);
 		group = step - 3;
 		if (group < group_cnt) {
 			answer_group(&b, group);

@@ -103,7 +103,10 @@ static void look_up(struct referrals *all)
 			stele_nsec3_settle(&all->all[i].search);
 	for (unsigned i = 0; i < all->probe_cnt; i++) {
 		const struct probe *probe = &all->probes[i];
-		all->all[probe->query].work->hosts[probe->what].record = probe_record(probe, false);
+		const uint8_t *record = probe_record(probe);
+		all->all[probe->query].work->hosts[probe->what].record = record;
+		if (record != NULL)
+			probe_prefetch_record(record, false);
 	}
 }
 

@@ -41,29 +41,46 @@ PROBE_INLINE void probe_block(struct probe *probe)
 	__builtin_prefetch(stele_view_block(shard, probe->block));
 }
 
-/*
- * What nearly all answers read of a record: up to the end of its first RRset, and with DO up to that of the
- * signatures. One line less where byte 112 is the last was no gain: over 10 M names 131 ns by that, 129 by this.
- */
-PROBE_INLINE void probe_prefetch_record(const uint8_t *record, bool with_signatures)
-{
-	const uint8_t *end = record + 2 * CACHE_LINE;
-	__builtin_prefetch(record);
-	__builtin_prefetch(record + CACHE_LINE);
-	__builtin_prefetch(end);
-	__builtin_prefetch(end + (with_signatures ? CACHE_LINE : 0));
-}
-
-PROBE_INLINE const uint8_t *probe_record(const struct probe *probe, bool with_signatures)
+/* NULL: it is not there. */
+PROBE_INLINE const uint8_t *probe_record(const struct probe *probe)
 {
 	const struct stele_view_shard *shard = probe->shard;
-	const uint8_t *record = stele_view_search(shard, stele_view_block(shard, probe->block),
-						  probe->key,
-						  stele_block_bucket(probe->key, shard->block_cnt),
-						  probe->fingerprint);
-	if (record != NULL)
-		probe_prefetch_record(record, with_signatures);
-	return record;
+	return stele_view_search(shard, stele_view_block(shard, probe->block), probe->key,
+				 stele_block_bucket(probe->key, shard->block_cnt),
+				 probe->fingerprint);
+}
+
+/*
+ * What nearly all answers read of records: up to the end of the first RRset, and with DO up to that of the
+ * signatures. For several records in two parts. The first lines of all come in a row: each waits for its
+ * page's address from the page tables, which a processor looks up several of at a time. The rest wait for no
+ * address, but are more lines than a processor fetches at a time, so other work goes between them. In turns with
+ * one record after the other: 113 ns for 119 over 10 M names, 94 for 100 over a million, with DO 105 for 113.
+ * One line less where byte 112 is the last was no gain: 131 ns by that, 129 without.
+ */
+PROBE_INLINE void probe_prefetch_first(const uint8_t *const *records, unsigned cnt,
+				       bool with_signatures)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		__builtin_prefetch(records[i]);
+	for (unsigned i = 0; i < cnt && !with_signatures; i++)
+		__builtin_prefetch(records[i] + CACHE_LINE);
+}
+
+PROBE_INLINE void probe_prefetch_rest(const uint8_t *record, bool with_signatures)
+{
+	__builtin_prefetch(record + 2 * CACHE_LINE);
+	if (with_signatures) {
+		__builtin_prefetch(record + CACHE_LINE);
+		__builtin_prefetch(record + 3 * CACHE_LINE);
+	}
+}
+
+/* All of one record. */
+PROBE_INLINE void probe_prefetch_record(const uint8_t *record, bool with_signatures)
+{
+	probe_prefetch_first(&record, 1, with_signatures);
+	probe_prefetch_rest(record, with_signatures);
 }
 
 #endif
