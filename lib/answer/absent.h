@@ -3,10 +3,11 @@
 #define STELE_LIB_ANSWER_ABSENT_H
 
 /*
- * The short way for names that are not there: nothing exists one label below the apex of a zone with
- * NSEC3, DO is set, and the apex was met lately. That is what a flood of random names is made of. All that is left to do is
- * one hash and one search for the record that covers it; batch.c takes both through its stages. Whatever
- * does not fit is left to the general way.
+ * The short way for what is not there: a type that a name lacks, and a name one label below the apex of a zone that
+ * was met lately, which is what a flood of random names is made of. Without DO, or in a zone without signatures, the
+ * reply is the zone's SOA. In a zone with NSEC3 one search is left to do, for the record that says so, with a
+ * hash before it if it is a name; batch.c takes both through its stages. Whatever does not fit is left to the
+ * general way.
  */
 
 #include "lib/answer/chain.h"
@@ -18,47 +19,123 @@
 
 #define ABSENT_INLINE static inline __attribute__((always_inline))
 
-/* Those of a batch, in the order in which they were found out. */
+enum absent_way {
+	ABSENT_GENERAL,  /* the general one; nothing is done */
+	ABSENT_SEARCHED, /* a search has been added to those of the batch */
+	ABSENT_ANSWERED,
+};
+
+/* Searches of a batch, in the order in which they were found out. */
 struct absent {
 	unsigned cnt;
 	struct work *works[STELE_BATCH_MAX];
-	struct fetch searches[STELE_BATCH_MAX];
+	struct fetch searches[STELE_BATCH_MAX]; /* `hash` is NULL until it is computed */
 	uint8_t hashes[STELE_BATCH_MAX][STELE_NSEC3_HASH_SZ];
 };
 
-/* True if `w`, whose name was looked up and not found, can go this way. */
-ABSENT_INLINE bool absent_fits(const struct work *w)
+ABSENT_INLINE void absent_put(struct work *w, const struct stele_zone *zone, uint32_t end,
+			      unsigned authority_cnt, enum stele_rcode rcode)
 {
-	const struct stele_zone *zone = (const struct stele_zone *)(const void *)w->zone_record;
-	if (zone == NULL || !w->edns.dnssec_ok || w->probe_depth != w->apex_depth + 1u ||
-	    w->qclass != STELE_CLASS_IN || !stele_zone_has_nsec3(zone) ||
+	stele_reply_put_authoritative(w, zone, end, 0, authority_cnt, rcode,
+				      rcode == STELE_RCODE_NXDOMAIN ? STELE_CLASS_NXDOMAIN :
+								      STELE_CLASS_NODATA);
+	w->reply->body_off = 0;
+	w->reply->body_len = 0;
+	w->reply->body_sum = 0;
+}
+
+/* The SOA, and `proof_len` bytes with `proof_cnt` records behind it, are all that there is to say. */
+ABSENT_INLINE enum absent_way absent_answer(struct work *w, const struct stele_zone *zone,
+					    enum stele_rcode rcode, const uint8_t *proof,
+					    uint32_t proof_len, unsigned proof_cnt)
+{
+	const struct memo *memo =
+		stele_memo_at(&w->shared->memos, stele_memo_soa(zone, w->edns.dnssec_ok));
+	uint32_t proof_at = w->pos + memo->body_len, end = proof_at + proof_len;
+	if (memo->body_len == 0 || end > w->limit)
+		return ABSENT_GENERAL;
+	stele_memo_put(memo, w->reply->buf + w->pos, w->qname_len);
+	if (proof != NULL)
+		stele_copy(w->reply->buf + proof_at, proof, proof_len);
+	absent_put(w, zone, end, memo->rr_cnt + proof_cnt, rcode);
+	return ABSENT_ANSWERED;
+}
+
+ABSENT_INLINE enum absent_way absent_search(struct absent *all, struct work *w,
+					    const struct stele_zone *zone, const uint8_t *record,
+					    const uint8_t *hash)
+{
+	w->zone = zone;
+	w->record = record;
+	all->searches[all->cnt].hash = hash;
+	all->works[all->cnt++] = w;
+	return ABSENT_SEARCHED;
+}
+
+/*
+ * `record` is the name's, which is compared; it has neither the type nor a CNAME. `hash` is where its bodies
+ * end.
+ */
+ABSENT_INLINE enum absent_way absent_type(struct absent *all, struct work *w,
+					  const struct stele_zone *zone, const uint8_t *record,
+					  const uint8_t *hash)
+{
+	if (!w->edns.dnssec_ok || zone->chain_kind == STELE_CHAIN_NONE)
+		return absent_answer(w, zone, STELE_RCODE_NOERROR, NULL, 0, 0);
+	struct stele_name_parts name = stele_name_parts(record);
+	if (stele_zone_has_nsec3(zone))
+		return (name.head->flags & STELE_NAME_HAS_HASH) != 0 ?
+			       absent_search(all, w, zone, record, hash) :
+			       ABSENT_GENERAL;
+	/* The name's own record says which types it has. Nothing in it depends on where it stands. */
+	const struct stele_rrset *nsec = stele_name_rrset(&name, STELE_TYPE_NSEC);
+	if (nsec == NULL || (nsec->flags & STELE_RRSET_HAS_PATCHES) != 0)
+		return ABSENT_GENERAL;
+	return absent_answer(w, zone, STELE_RCODE_NOERROR, stele_name_body(&name, nsec),
+			     (uint32_t)stele_le16(nsec->plain_len) + stele_le16(nsec->sig_len),
+			     (unsigned)stele_le16(nsec->rr_cnt) + nsec->sig_cnt);
+}
+
+/* The name of `w` was looked up and not found. */
+ABSENT_INLINE enum absent_way absent_name(struct absent *all, struct work *w)
+{
+	const struct stele_zone *zone = (const void *)w->zone_record;
+	if (zone == NULL || w->probe_depth != w->apex_depth + 1u || w->qclass != STELE_CLASS_IN ||
 	    (zone->flags & STELE_ZONE_EXPIRED) != 0)
-		return false;
+		return ABSENT_GENERAL;
 	unsigned apex_at = w->sname.starts[w->sname.depth - w->apex_depth];
 	if (zone->apex_len != w->sname.len - apex_at ||
 	    !stele_equal_apex((const uint8_t *)(zone + 1), w->sname.wire + apex_at, zone->apex_len))
-		return false;
+		return ABSENT_GENERAL;
 	const uint8_t *apex = lookup_apex_record(w);
 	if (apex == NULL)
-		return false;
+		return ABSENT_GENERAL;
 	unsigned flags = ((const struct stele_name *)(const void *)apex)->flags;
-	return (flags & (STELE_NAME_HAS_WILDCARD | STELE_NAME_HAS_DNAME)) == 0 &&
-	       stele_memo_is_whole(stele_memo_at(&w->shared->memos, zone));
+	if ((flags & (STELE_NAME_HAS_WILDCARD | STELE_NAME_HAS_DNAME)) != 0)
+		return ABSENT_GENERAL;
+	if (!w->edns.dnssec_ok || zone->chain_kind == STELE_CHAIN_NONE)
+		return absent_answer(w, zone, STELE_RCODE_NXDOMAIN, NULL, 0, 0);
+	if (!stele_zone_has_nsec3(zone) ||
+	    !stele_memo_is_whole(stele_memo_at(&w->shared->memos, zone)))
+		return ABSENT_GENERAL;
+	return absent_search(all, w, zone, NULL, NULL);
 }
 
-/* Begins the searches of number `from` up to `to`: for what covers the next closer names. */
+/* Begins the searches of number `from` up to `to`: for what matches names that are there, and for what covers the
+ * next closer names of those that are not. */
 ABSENT_INLINE void absent_begin(struct absent *all, unsigned from, unsigned to)
 {
 	struct stele_nsec3_job jobs[STELE_BATCH_MAX];
-	if (from == to)
-		return;
+	unsigned job_cnt = 0;
 	for (unsigned i = from; i < to; i++) {
+		if (all->searches[i].hash != NULL)
+			continue;
+		all->searches[i].hash = all->hashes[i];
 		struct work *w = all->works[i];
-		const struct stele_zone *zone = (const void *)w->zone_record;
+		const struct stele_zone *zone = w->zone;
 		const uint8_t *next_closer = sname_suffix(w, w->probe_depth);
-		w->zone = zone;
 		_Static_assert(STELE_NSEC3_JOB_SLACK <= NAME_SLACK, "behind sname");
-		jobs[i - from] = (struct stele_nsec3_job){
+		jobs[job_cnt++] = (struct stele_nsec3_job){
 			.name = next_closer,
 			.name_len = (uint8_t)(w->sname.wire + w->sname.len - next_closer),
 			.salt = (const uint8_t *)(zone + 1) + zone->apex_len,
@@ -67,11 +144,10 @@ ABSENT_INLINE void absent_begin(struct absent *all, unsigned from, unsigned to)
 			.hash = all->hashes[i],
 		};
 	}
-	stele_nsec3_hash_jobs(jobs, to - from);
-	for (unsigned i = from; i < to; i++) {
-		all->searches[i].hash = all->hashes[i];
+	if (job_cnt > 0)
+		stele_nsec3_hash_jobs(jobs, job_cnt);
+	for (unsigned i = from; i < to; i++)
 		stele_nsec3_begin(all->works[i], &all->searches[i]);
-	}
 }
 
 ABSENT_INLINE void absent_pick(struct absent *all, unsigned from, unsigned to)
@@ -88,24 +164,33 @@ ABSENT_INLINE bool absent_is_same(const struct stele_nsec3_entry *a,
 	       memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
 }
 
-/* False: nothing is written that the general way would not write again. */
+/* The search is at its end. False: nothing is written that the general way would not write again. */
 ABSENT_INLINE bool absent_write(struct work *w, struct fetch *search)
 {
-	/* Two batch mates may share a memo's place; the later one has it. */
 	const struct stele_zone *zone = w->zone;
-	const struct memo *memo = stele_memo_at(&w->shared->memos, zone);
 	stele_nsec3_settle(search);
-	if (!stele_memo_is_whole(memo) || search->matched)
-		return false;
 	const struct stele_nsec3_entry *entry = (const void *)search->result;
-	bool known = absent_is_same(entry, memo->encloser) || absent_is_same(entry, memo->star);
+	bool exists = w->record != NULL, known = false;
+	if (search->matched != exists)
+		return false;
+	/* Two batch mates may share a memo's place; the later one has it. */
+	const struct memo *memo;
+	if (exists) {
+		memo = stele_memo_at(&w->shared->memos, stele_memo_soa(zone, true));
+		if (memo->body_len == 0)
+			return false;
+	} else {
+		memo = stele_memo_at(&w->shared->memos, zone);
+		if (!stele_memo_is_whole(memo))
+			return false;
+		known = absent_is_same(entry, memo->encloser) || absent_is_same(entry, memo->star);
+	}
 	uint32_t pos = w->pos, end = pos + memo->body_len;
 	uint32_t nsec3_sz = known ? 0 : stele_compose_nsec3_sz(entry);
 	if (end + nsec3_sz > w->limit)
 		return false;
 
-	struct stele_reply *reply = w->reply;
-	uint8_t *buf = reply->buf;
+	uint8_t *buf = w->reply->buf;
 	unsigned authority_cnt = memo->rr_cnt;
 	stele_memo_put(memo, buf + pos, w->qname_len);
 	if (!known) {
@@ -115,23 +200,8 @@ ABSENT_INLINE bool absent_write(struct work *w, struct fetch *search)
 		unsigned apex_at = STELE_HEADER_SZ + w->qname_len - zone->apex_len;
 		authority_cnt += stele_compose_put_nsec3(buf, end, entry, apex_at);
 	}
-	end += nsec3_sz;
-
-	unsigned flags = STELE_FLAG_QR | STELE_FLAG_AA | STELE_RCODE_NXDOMAIN |
-			 (w->flags_in & STELE_FLAG_RD);
-	stele_put_be64(buf, (uint64_t)w->id << 48 | (uint64_t)flags << 32 | 1 << 16);
-	stele_put_be32(buf + 8, authority_cnt << 16 | 1); /* the OPT: DO is set */
-	reply->len = stele_reply_put_opt(w, end, STELE_RCODE_NXDOMAIN, STELE_EDE_NONE);
-	reply->verdict = STELE_VERDICT_REPLY;
-	reply->drop_reason = STELE_DROP_NONE;
-	reply->reply_class = STELE_CLASS_NXDOMAIN;
-	reply->rcode = STELE_RCODE_NXDOMAIN;
-	reply->cookie_valid = false;
-	reply->cookie_invalid = false;
-	reply->zone_id = stele_le32(zone->zone_id);
-	reply->body_off = 0;
-	reply->body_len = 0;
-	reply->body_sum = 0;
+	absent_put(w, zone, end + nsec3_sz, authority_cnt,
+		   exists ? STELE_RCODE_NOERROR : STELE_RCODE_NXDOMAIN);
 	return true;
 }
 

@@ -218,11 +218,11 @@ INLINE void answer_group(struct batch *b, unsigned group)
 	for (unsigned i = b->found_ends[group]; i < b->found_ends[group + 1]; i++) {
 		struct work *w = b->found[i];
 		const uint8_t *record = b->records[i];
-		if (plain_answer(w, record))
+		if (plain_answer(w, record, &b->absent))
 			continue;
-		if (record == NULL && absent_fits(w))
-			b->absent.works[b->absent.cnt++] = w;
-		else if (record != NULL && stele_cut_fits(w, record))
+		if (record == NULL && absent_name(&b->absent, w) != ABSENT_GENERAL)
+			continue;
+		if (record != NULL && stele_cut_fits(w, record))
 			b->cuts[b->cut_cnt++] = w;
 		else if (starts(w, record))
 			b->active[b->active_cnt++] = w;
@@ -230,12 +230,12 @@ INLINE void answer_group(struct batch *b, unsigned group)
 	b->absent_ends[group + 1] = (uint8_t)b->absent.cnt;
 }
 
-/* What covers the names of a group that are not there is at hand. */
+/* What proves that something is not there is at hand, for a group. */
 INLINE void deny_group(struct batch *b, unsigned group)
 {
 	for (unsigned i = b->absent_ends[group]; i < b->absent_ends[group + 1]; i++) {
 		struct work *w = b->absent.works[i];
-		if (!absent_write(w, &b->absent.searches[i]) && starts(w, NULL))
+		if (!absent_write(w, &b->absent.searches[i]) && starts(w, w->record))
 			b->active[b->active_cnt++] = w;
 	}
 }

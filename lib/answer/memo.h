@@ -14,6 +14,7 @@
  */
 
 #include "lib/base/bytes.h"
+#include "lib/image/format.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,6 +79,12 @@ static inline struct memo *stele_memo_at(struct memos *memos, const void *key)
 	memo->star_owner = NULL;
 	memo->body_len = 0;
 	return memo;
+}
+
+/* Whose memo a SOA alone is, without its signatures or with them. */
+static inline const void *stele_memo_soa(const struct stele_zone *zone, bool with_signatures)
+{
+	return (const uint8_t *)&zone->soa + with_signatures;
 }
 
 /* Whether all of the encloser's proof is there. A body may be without the records: while a query waited for

@@ -3,7 +3,7 @@
 #define STELE_LIB_ANSWER_PLAIN_H
 
 /*
- * The short way: a plain query for a name that has the type.
+ * The short way: a plain query for a name that is there.
  *
  * Nearly all messages are one question of class IN with no more than an OPT, and most of those are
  * answered by copying one carved body. Both halves are here, to be inlined into the loop of batch.c: they
@@ -11,6 +11,7 @@
  * they cannot do they leave to it, untouched.
  */
 
+#include "lib/answer/absent.h"
 #include "lib/answer/lookup.h"
 #include "lib/answer/question.h"
 #include "lib/answer/reply.h"
@@ -85,9 +86,10 @@ PLAIN_INLINE bool plain_parse(struct work *w)
 
 /*
  * Answers from w->zone_record and the `record` of the name, neither of which is compared yet, if
- * the name is theirs and an RRset of the type can be copied as it stands. False: nothing is done.
+ * the name is theirs and an RRset of the type can be copied as it stands, or neither the type nor a CNAME is
+ * there (which may take a search, for `absent`). False: nothing is done.
  */
-PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
+PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record, struct absent *absent)
 {
 	if (record == NULL || w->zone_record == NULL || w->probe_depth != w->sname.depth)
 		return false;
@@ -110,8 +112,14 @@ PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 	const uint8_t *body = (const uint8_t *)end;
 	for (; rrset < end && stele_le16(rrset->type) != w->qtype; rrset++)
 		body = stele_rrset_end(body, rrset);
-	/* Hosts to look up, a CNAME to follow; and types that no RRset has, ANY and RRSIG. */
-	if (rrset == end || (rrset->flags & STELE_RRSET_HAS_REFS) != 0)
+	if (rrset == end) {
+		/* A CNAME to follow; types that no RRset has. */
+		if ((name->flags & STELE_NAME_HAS_CNAME) != 0 || w->qtype == STELE_TYPE_ANY ||
+		    w->qtype == STELE_TYPE_RRSIG)
+			return false;
+		return absent_type(absent, w, zone, record, body) != ABSENT_GENERAL;
+	}
+	if ((rrset->flags & STELE_RRSET_HAS_REFS) != 0) /* hosts to look up */
 		return false;
 
 	bool signatures = w->edns.dnssec_ok;
@@ -122,22 +130,9 @@ PLAIN_INLINE bool plain_answer(struct work *w, const uint8_t *record)
 	if (opt_at > w->limit)
 		return false;
 	struct stele_reply *reply = w->reply;
-	uint8_t *buf = reply->buf;
-	stele_copy(buf + pos, body, len);
-
-	unsigned flags = STELE_FLAG_QR | STELE_FLAG_AA | (w->flags_in & STELE_FLAG_RD);
-	stele_put_be64(buf, (uint64_t)w->id << 48 | (uint64_t)flags << 32 | 1 << 16 | rr_cnt);
-	stele_put_be32(buf + 8, w->edns.present);
-	reply->len = opt_at;
-	if (w->edns.present)
-		reply->len = stele_reply_put_opt(w, opt_at, STELE_RCODE_NOERROR, STELE_EDE_NONE);
-	reply->verdict = STELE_VERDICT_REPLY;
-	reply->drop_reason = STELE_DROP_NONE;
-	reply->reply_class = STELE_CLASS_ANSWER;
-	reply->rcode = STELE_RCODE_NOERROR;
-	reply->cookie_valid = false;
-	reply->cookie_invalid = false;
-	reply->zone_id = stele_le32(zone->zone_id);
+	stele_copy(reply->buf + pos, body, len);
+	stele_reply_put_authoritative(w, zone, opt_at, rr_cnt, 0, STELE_RCODE_NOERROR,
+				      STELE_CLASS_ANSWER);
 	reply->body_off = (uint16_t)pos;
 	reply->body_len = (uint16_t)len;
 	reply->body_sum = signatures && sig_len > 0 ? stele_get_le16(body + plain_len + sig_len) :

@@ -227,7 +227,7 @@ static void write_tail(struct work *w)
 		const void *key = w->memo_key;
 		if (memo_part_cnt == 0) {
 			memo_part_cnt = 1;
-			key = (const uint8_t *)&w->zone->soa + w->edns.dnssec_ok;
+			key = stele_memo_soa(w->zone, w->edns.dnssec_ok);
 		}
 		memo = stele_memo_at(&w->shared->memos, key);
 		if (stele_memo_replay(w, memo))

@@ -7,8 +7,8 @@
  *
  *   batch.c     drives a batch: parse all, look all names up, answer; then rounds of fetches and
  *               steps until none is left
- *   plain.h     what nearly all queries are: read, and answered where the name has the type
- *   absent.h    names that are not there, in the case that floods consist of
+ *   plain.h     what nearly all queries are: read, and answered where the name is there
+ *   absent.h    types and names that are not there, in the cases that floods consist of
  *   cut.c       referrals of a zone of delegations
  *   probe.h     the stages of a lookup, for these
  *   request.c   any other message: stele_request_parse()
