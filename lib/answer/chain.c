@@ -62,15 +62,16 @@ void stele_nsec3_settle_tie(struct fetch *f)
 /* The number of the `n` numbers at `p` that are less than x. They ascend. */
 static unsigned less_cnt(const uint8_t *p, size_t n, uint64_t x)
 {
-	/* Halves, chosen without a branch: which one it is is what nothing can predict. */
 	const uint8_t *first = p;
+	if (n == 0)
+		return 0;
+	/* Halves, chosen by arithmetic and not by a branch: which one it is is what nothing can predict. */
 	while (n > 1) {
 		size_t half = n / 2;
-		p = stele_get_le64(p + 8 * (half - 1)) < x ? p + 8 * half : p;
+		p += 8 * half & -(size_t)(stele_get_le64(p + 8 * (half - 1)) < x);
 		n -= half;
 	}
-	if (n == 1 && stele_get_le64(p) < x)
-		p += 8;
+	p += 8 & -(size_t)(stele_get_le64(p) < x);
 	return (unsigned)((p - first) / 8);
 }
 
