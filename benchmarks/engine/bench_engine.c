@@ -340,6 +340,8 @@ int main(int argc, char **argv)
 	unsigned lookup_cnt = case_cnt;
 	struct bench_case *loop = &cases[case_cnt];
 	case_cnt += limits;
+	/* A case that the image has no names for has left something there. */
+	memset(loop, 0, sizeof(*loop));
 	snprintf(loop->name, sizeof(loop->name), "loop without lookups");
 	loop->queries = cases[0].queries;
 	loop->query_cnt = HOT_CNT < cases[0].query_cnt ? HOT_CNT : cases[0].query_cnt;
