@@ -44,20 +44,50 @@ ABSENT_INLINE void absent_put(struct work *w, const struct stele_zone *zone, uin
 	w->reply->body_sum = 0;
 }
 
+/*
+ * The zone's SOA behind the question. Returns where it ends; 0: that is for the general way, and nothing is done.
+ * To keep it pays when it is used again: of many zones, each asked for now and then, none is.
+ */
+ABSENT_INLINE uint32_t absent_put_soa(struct work *w, const struct stele_zone *zone,
+				      uint16_t *ret_cnt)
+{
+	bool with_signatures = w->edns.dnssec_ok;
+	uint32_t pos = w->pos;
+	struct memo *memo = stele_memo_at(&w->shared->memos, stele_memo_soa(zone, with_signatures));
+	if (memo->body_len > 0) {
+		uint32_t end = pos + memo->body_len;
+		if (end > w->limit)
+			return 0;
+		stele_memo_put(memo, w->reply->buf + pos, w->qname_len);
+		*ret_cnt = memo->rr_cnt;
+		return end;
+	}
+	if (memo->is_wanted)
+		return 0; /* the general way keeps it */
+	memo->is_wanted = true;
+	w->zone = zone;
+	w->apex_at = (uint16_t)(STELE_HEADER_SZ + w->qname_len - zone->apex_len);
+	struct owner apex = {.at = w->apex_at, .suffix_at = w->apex_at, .rel = w->sname.wire};
+	*ret_cnt = 0;
+	bool fits = stele_compose_rrset(w, stele_zone_soa_body(zone), &zone->soa,
+					compose_with_sigs(w), &apex, ret_cnt, NULL);
+	uint32_t end = w->pos;
+	w->pos = pos;
+	return fits ? end : 0;
+}
+
 /* The SOA, and `proof_len` bytes with `proof_cnt` records behind it, are all that there is to say. */
 ABSENT_INLINE enum absent_way absent_answer(struct work *w, const struct stele_zone *zone,
 					    enum stele_rcode rcode, const uint8_t *proof,
 					    uint32_t proof_len, unsigned proof_cnt)
 {
-	const struct memo *memo =
-		stele_memo_at(&w->shared->memos, stele_memo_soa(zone, w->edns.dnssec_ok));
-	uint32_t proof_at = w->pos + memo->body_len, end = proof_at + proof_len;
-	if (memo->body_len == 0 || end > w->limit)
+	uint16_t soa_cnt;
+	uint32_t proof_at = absent_put_soa(w, zone, &soa_cnt);
+	if (proof_at == 0 || proof_at + proof_len > w->limit)
 		return ABSENT_GENERAL;
-	stele_memo_put(memo, w->reply->buf + w->pos, w->qname_len);
 	if (proof != NULL)
 		stele_copy(w->reply->buf + proof_at, proof, proof_len);
-	absent_put(w, zone, end, memo->rr_cnt + proof_cnt, rcode);
+	absent_put(w, zone, proof_at + proof_len, soa_cnt + proof_cnt, rcode);
 	return ABSENT_ANSWERED;
 }
 
@@ -164,43 +194,46 @@ ABSENT_INLINE bool absent_is_same(const struct stele_nsec3_entry *a,
 	       memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
 }
 
+/* What all denials below the zone's apex have in common, but for `entry`. As absent_put_soa(). */
+ABSENT_INLINE uint32_t absent_put_encloser(struct work *w, const struct stele_zone *zone,
+					   const struct stele_nsec3_entry *entry, uint16_t *ret_cnt,
+					   bool *ret_has_entry)
+{
+	/* Two batch mates may share a memo's place; the later one has it. */
+	const struct memo *memo = stele_memo_at(&w->shared->memos, zone);
+	uint32_t end = w->pos + memo->body_len;
+	if (!stele_memo_is_whole(memo) || end > w->limit)
+		return 0;
+	stele_memo_put(memo, w->reply->buf + w->pos, w->qname_len);
+	*ret_cnt = memo->rr_cnt;
+	*ret_has_entry = absent_is_same(entry, memo->encloser) || absent_is_same(entry, memo->star);
+	return end;
+}
+
 /* The search is at its end. False: nothing is written that the general way would not write again. */
 ABSENT_INLINE bool absent_write(struct work *w, struct fetch *search)
 {
 	const struct stele_zone *zone = w->zone;
 	stele_nsec3_settle(search);
 	const struct stele_nsec3_entry *entry = (const void *)search->result;
-	bool exists = w->record != NULL, known = false;
+	bool exists = w->record != NULL, has_entry = false;
 	if (search->matched != exists)
 		return false;
-	/* Two batch mates may share a memo's place; the later one has it. */
-	const struct memo *memo;
-	if (exists) {
-		memo = stele_memo_at(&w->shared->memos, stele_memo_soa(zone, true));
-		if (memo->body_len == 0)
-			return false;
-	} else {
-		memo = stele_memo_at(&w->shared->memos, zone);
-		if (!stele_memo_is_whole(memo))
-			return false;
-		known = absent_is_same(entry, memo->encloser) || absent_is_same(entry, memo->star);
-	}
-	uint32_t pos = w->pos, end = pos + memo->body_len;
-	uint32_t nsec3_sz = known ? 0 : stele_compose_nsec3_sz(entry);
-	if (end + nsec3_sz > w->limit)
+	uint16_t cnt;
+	uint32_t end = exists ? absent_put_soa(w, zone, &cnt) :
+				absent_put_encloser(w, zone, entry, &cnt, &has_entry);
+	if (end == 0)
 		return false;
-
-	uint8_t *buf = w->reply->buf;
-	unsigned authority_cnt = memo->rr_cnt;
-	stele_memo_put(memo, buf + pos, w->qname_len);
-	if (!known) {
-		_Static_assert(STELE_HEADER_SZ + STELE_NAME_MAX + 4 + MEMO_BODY_MAX <=
-				       STELE_POINTER_MAX,
-			       "the owner is in reach");
+	unsigned authority_cnt = cnt;
+	if (!has_entry) {
+		uint32_t entry_at = end;
+		end += stele_compose_nsec3_sz(entry);
+		if (end > w->limit || entry_at > STELE_POINTER_MAX)
+			return false;
 		unsigned apex_at = STELE_HEADER_SZ + w->qname_len - zone->apex_len;
-		authority_cnt += stele_compose_put_nsec3(buf, end, entry, apex_at);
+		authority_cnt += stele_compose_put_nsec3(w->reply->buf, entry_at, entry, apex_at);
 	}
-	absent_put(w, zone, end + nsec3_sz, authority_cnt,
+	absent_put(w, zone, end, authority_cnt,
 		   exists ? STELE_RCODE_NOERROR : STELE_RCODE_NXDOMAIN);
 	return true;
 }

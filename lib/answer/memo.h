@@ -45,6 +45,7 @@ struct memo {
 	 * of `qname_len`. All pointers in it lead to the apex in the question or into itself: at another
 	 * length of the name all of them move by the same distance. */
 	uint16_t body_len; /* 0: not there yet */
+	bool is_wanted;    /* the place was taken when there was no use for a body yet */
 	uint8_t qname_len;
 	uint8_t rr_cnt;
 	uint8_t pointer_cnt;
@@ -78,6 +79,7 @@ static inline struct memo *stele_memo_at(struct memos *memos, const void *key)
 	memo->star = NULL;
 	memo->star_owner = NULL;
 	memo->body_len = 0;
+	memo->is_wanted = false;
 	return memo;
 }
 
