@@ -109,22 +109,27 @@ struct owner stele_compose_owner(const struct work *w, const struct stele_name_p
 		/* Made from a wildcard: its suffix begins behind "*", as the encloser's name does. */
 		uint16_t encloser_at = sname_suffix_at(w, w->lo);
 		owner.suffix_at = (uint16_t)(encloser_at - 2);
-		if (at == 0 || encloser_at == 0) {
+		owner.made = w->sname.wire;
+		owner.made_len = (uint8_t)sname_suffix_rel_len(w, w->sname.depth);
+		if (encloser_at == 0)
 			owner.at = 0;
-			owner.rel = w->sname.wire;
-			owner.rel_len = (uint8_t)sname_suffix_rel_len(w, w->sname.depth);
-		}
 	}
 	return owner;
+}
+
+static size_t written_len(const struct owner *owner)
+{
+	return owner->made != NULL ? owner->made_len : owner->rel_len;
 }
 
 /* An owner written out: its labels and a pointer to the apex in the question. */
 static uint8_t *write_owner(const struct work *w, uint8_t *p, const struct owner *owner)
 {
 	unsigned tail_at = owner->tail_at != 0 ? owner->tail_at : w->apex_at;
-	memcpy(p, owner->rel, owner->rel_len);
-	stele_put_be16(p + owner->rel_len, (uint16_t)(POINTER_TAG | tail_at));
-	return p + owner->rel_len + 2;
+	size_t len = written_len(owner);
+	memcpy(p, owner->made != NULL ? owner->made : owner->rel, len);
+	stele_put_be16(p + len, (uint16_t)(POINTER_TAG | tail_at));
+	return p + len + 2;
 }
 
 /*
@@ -141,7 +146,7 @@ static bool compose_expanded(struct work *w, const uint8_t *body, size_t from, u
 	for (; rr_cnt > 0; rr_cnt--) {
 		size_t rdata_len = stele_get_be16(p + RDLENGTH_AT);
 		const uint8_t *rdata_end = p + RDATA_AT + rdata_len;
-		if ((size_t)(end - out) < owner->rel_len + 2u + STELE_RR_FIXED_SZ)
+		if ((size_t)(end - out) < written_len(owner) + 2u + STELE_RR_FIXED_SZ)
 			return false;
 		out = write_owner(w, out, owner);
 		memcpy(out, p + OWNER_PTR_SZ, STELE_RR_FIXED_SZ);
@@ -291,14 +296,16 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 		trailer.patch_cnt = 0; /* signatures have no compressed names */
 	struct composed place = {0, 0};
 	bool written_out = owner->at == 0;
-	size_t grown = written_out ? owner->rel_len : 0u;
+	size_t grown = written_out ? written_len(owner) : 0u;
 	bool done = false;
 	if (pos + grown + len <= w->limit && (!written_out || pos <= STELE_POINTER_MAX) &&
 	    len > 0) {
 		/* Where body offset 0 is, if the first owner grows by its labels. */
 		uint8_t *body_at = out + grown - from;
 		unsigned owner_at = written_out ? pos : owner->at;
-		unsigned suffix_at = written_out ? pos : owner->suffix_at;
+		/* A wildcard's suffixes are behind what stands for its "*". */
+		unsigned suffix_at = written_out ? pos + (unsigned)grown - owner->rel_len :
+						   owner->suffix_at;
 		memcpy(body_at + from, body + from, len);
 		point_owners(body_at + from, rr_cnt, owner_at);
 		done = move_pointers(w, body_at, to, body, &trailer, owner, owner_at, suffix_at);

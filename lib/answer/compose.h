@@ -22,8 +22,10 @@ struct owner {
 	uint16_t at;        /* offset of the owner name; 0: nowhere yet, write it out */
 	uint16_t suffix_at; /* where the carved owner would begin, for pointers into its suffixes: as
 			     * `at`, but for a wildcard, whose suffixes stand behind the qname's labels */
-	const uint8_t *rel; /* its labels before the apex */
+	const uint8_t *rel; /* labels before the apex of whom the RRset was carved for */
 	uint8_t rel_len;
+	uint8_t made_len;    /* of `made` */
+	const uint8_t *made; /* what is written out if that is a wildcard; NULL: `rel` */
 	uint16_t tail_at; /* when it is written out: what follows `rel`; 0: the apex. Only for RRsets
 			     * without patches. */
 };
