@@ -23,6 +23,9 @@ struct referral {
 	struct fetch search;
 };
 
+/* With more, a pointer might not reach the owner of the NSEC3 record behind the NS RRset. */
+#define NS_LEN_MAX (STELE_POINTER_MAX / 2)
+
 /* Hosts looked up at a time; a cut has two to four, of which most are in other zones. */
 #define PROBES_MAX (8 * STELE_BATCH_MAX)
 struct referrals {
@@ -61,7 +64,8 @@ static bool read_cut(struct referral *referral)
 		referral->about_ds = DS_NSEC3;
 		/* All RRsets are passed: behind the last stand the hashes. */
 		referral->search.hash = body;
-		return referral->ns != NULL && (name.head->flags & STELE_NAME_HAS_HASH) != 0;
+		return referral->ns != NULL && (name.head->flags & STELE_NAME_HAS_HASH) != 0 &&
+		       stele_le16(referral->ns->plain_len) <= NS_LEN_MAX;
 	}
 	return referral->ns != NULL;
 }
@@ -73,7 +77,7 @@ static bool begin(struct referrals *all, struct referral *referral)
 	const struct stele_view *view = w->shared->view;
 	w->host_cnt = 0;
 	stele_tail_add_hosts(w, w->record, referral->ns, 0);
-	if (all->probe_cnt + w->host_cnt > PROBES_MAX)
+	if (all->probe_cnt + w->host_cnt > PROBES_MAX || w->host_cnt == HOST_MAX)
 		return false;
 	for (unsigned i = 0; i < w->host_cnt; i++) {
 		uint64_t key = stele_le64(w->hosts[i].ref->key);

@@ -24,8 +24,14 @@ void stele_tail_add_hosts(struct work *w, const uint8_t *record, const struct st
 	struct stele_name_parts name = stele_name_parts(record);
 	struct stele_rrset_trailer trailer =
 		stele_rrset_trailer(stele_name_body(&name, rrset), rrset);
-	for (unsigned i = 0; i < trailer.ref_cnt && w->host_cnt < HOST_MAX; i++) {
+	for (unsigned i = 0; i < trailer.ref_cnt; i++) {
 		const struct stele_ref *ref = &trailer.refs[i];
+		bool required = (stele_le16(ref->name_off) & STELE_REF_IN_DOMAIN) != 0;
+		if (w->host_cnt >= (required ? HOST_MAX : HOST_OPTIONAL_MAX)) {
+			/* In-domain glue is not left out without a word (RFC 9471 section 3.1). */
+			w->tc |= required;
+			continue;
+		}
 		bool again = false; /* two SRV or MX records may name one host */
 		for (unsigned k = 0; k < w->host_cnt; k++)
 			again |= stele_le64(w->hosts[k].ref->key) == stele_le64(ref->key);

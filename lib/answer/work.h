@@ -95,7 +95,7 @@ struct part {
 	bool referral_ns; /* the NS RRset of a referral: never with signatures, hosts follow */
 	uint16_t at;      /* where the owner stands in the message; 0: write it out */
 };
-#define PART_MAX 16
+#define PART_MAX 24
 
 /* A host whose addresses go into the additional section. */
 struct host {
@@ -105,11 +105,14 @@ struct host {
 	const uint8_t *record;   /* NULL: not there */
 	uint16_t source_body_at; /* where the body with the name begins in the message; 0: unknown */
 };
-#define HOST_MAX 64
+#define HOST_MAX 255
+#define HOST_OPTIONAL_MAX 64 /* more than a message over UDP takes */
 
 /* CNAMEs and DNAMEs followed in one reply. Long enough for any zone that means to be found: resolvers
  * give up at about this many too. */
 #define CHAIN_MAX 16
+_Static_assert(PART_MAX >= CHAIN_MAX + 5,
+	       "a proof for each wildcard on the way, SOA, three at its end, and one more");
 
 enum work_state {
 	WORK_ZONE,      /* zone and name, for one candidate depth of the apex */

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Referrals with very many name servers, and proofs behind very long chains: all of it over TCP, or TC."""
+import base64
+
+import dns.dnssec
+import pytest
+
+import signing
+import stele
+from dnswire import AA, NOERROR, TC, TYPES, labels_of, name_to_wire, parse, query
+
+TO_HEX = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHIJKLMNOPQRSTUV")
+
+HEAD = """$TTL 300
+$ORIGIN z.test.
+@ SOA ns hostmaster 1 7200 900 1209600 300
+@ NS ns
+ns A 192.0.2.1
+"""
+
+
+def answerer_of(folder, text, denial=None):
+    path = folder / "zone"
+    path.write_text(text)
+    if denial is not None:
+        path = signing.sign_ldns("z.test", str(path), str(folder), denial=denial)
+    stele.run("import", "--store", folder / "store", "--zone", "z.test.", path)
+    stele.run("build", "--store", folder / "store", "-o", folder / "image")
+    return stele.Answerer(folder / "image", tcp=True)
+
+
+def ask(answerer, name, rtype, edns=None):
+    """The reply, which is the same whether zone and proofs were met before or not."""
+    try:
+        messages = [answerer.ask([query(name, rtype, edns)])[0] for _ in range(3)]
+    finally:
+        answerer.stop()
+    assert messages[1:] == messages[:1] * 2
+    return parse(messages[0], strict=True)
+
+
+def servers(count, below):
+    return "".join("cut NS n%d.%s\n" % (i, below) for i in range(count)) + \
+        "".join("n%d.cut A 10.0.%d.%d\n" % (i, i // 250, i % 250) for i in range(count if below == "cut" else 0))
+
+
+@pytest.mark.parametrize("name", ["cut.z.test.", "www.cut.z.test.", "a.b.cut.z.test."])
+def test_all_glue_of_a_cut_comes(tmp_path, name):
+    """RFC 9471 section 3.1."""
+    reply = ask(answerer_of(tmp_path, HEAD + servers(200, "cut")), name, "A")
+    assert reply.rcode == NOERROR and not reply.flags & (AA | TC)
+    assert len(reply.authority) == 200
+    assert {rr[0] for rr in reply.additional} == {name_to_wire("n%d.cut.z.test." % i) for i in range(200)}
+
+
+def test_glue_is_not_left_out_without_a_word(tmp_path):
+    reply = ask(answerer_of(tmp_path, HEAD + servers(300, "cut")), "www.cut.z.test.", "A")
+    assert len(reply.authority) == 300
+    assert len(reply.additional) == 300 or reply.flags & TC
+
+
+@pytest.mark.parametrize("count", [200, 900])
+def test_the_proof_behind_many_servers(tmp_path, count):
+    """That there is no DS stands behind an NS RRset that ends out of pointers' reach, and in no piece of TC."""
+    text = HEAD + servers(count, "other-zone-with-a-long-name.example.")
+    reply = ask(answerer_of(tmp_path, text, "nsec3"), "www.cut.z.test.", "A", "do")
+    assert reply.rcode == NOERROR and not reply.flags & (AA | TC)
+    assert sum(rr[1] == TYPES["NS"] for rr in reply.authority) == count
+    assert {rr[1] for rr in reply.authority} == {TYPES["NS"], TYPES["NSEC3"], TYPES["RRSIG"]}
+
+
+def is_covered(name, rr):
+    """True if this NSEC or NSEC3 record (of an unsalted chain, no iterations) says that the name is not there."""
+    if rr[1] == TYPES["NSEC"]:
+        first, mine = (labels_of(wire)[::-1] for wire in (rr[0], name_to_wire(name)))
+        after = labels_of(rr[4][:rr[4].index(b"\0") + 1])[::-1]
+        return first < mine and (mine < after or after == first[:2])
+    if rr[1] != TYPES["NSEC3"]:
+        return False
+    mine = dns.dnssec.nsec3_hash(name, b"", 0, 1).lower().encode()
+    first, after = rr[0][1:33], base64.b32encode(rr[4][6:26]).translate(TO_HEX).lower()
+    return first < mine < after or (after <= first and (mine > first or mine < after))
+
+
+@pytest.mark.parametrize("denial", ["nsec", "nsec3"])
+@pytest.mark.parametrize("links", [2, 10, 13, 14, 15])
+def test_the_proofs_of_a_chain_of_wildcards(tmp_path, denial, links):
+    """Each wildcard needs a proof that nothing closer is there, and the end its own: none is left out."""
+    text = HEAD + "".join("*.a%d CNAME x.a%d\n" % (i, i + 1) for i in range(links)) + "*.a%d TXT end\n" % links
+    reply = ask(answerer_of(tmp_path, text, denial), "x.a0.z.test.", "A", "do")
+    assert reply.rcode == NOERROR and not reply.flags & TC
+    assert sum(rr[1] == TYPES["CNAME"] for rr in reply.answer) == links
+    assert TYPES["SOA"] in {rr[1] for rr in reply.authority}
+    absent = ["x.a%d.z.test." % i for i in range(links + 1)]
+    for name in absent:
+        assert any(is_covered(name, rr) for rr in reply.authority), name
