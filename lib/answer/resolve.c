@@ -323,7 +323,7 @@ static void enter_and_answer(struct work *w, const struct stele_zone *zone, cons
 {
 	enter_zone(w, zone);
 	if (zone->flags & STELE_ZONE_EXPIRED) {
-		fail(w, STELE_RCODE_SERVFAIL, STELE_EDE_NOT_READY);
+		fail(w, STELE_RCODE_SERVFAIL, STELE_EDE_INVALID_DATA);
 		return;
 	}
 	w->aa = true;
