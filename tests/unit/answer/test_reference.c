@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every name of an image's zones, and names around it, with every type that matters: what the image
- * answers is what the store says, and the same bytes come from an answerer that has met nothing yet, so that
- * short ways and what is remembered change no reply. All differences are printed.
+ * answers is what the store says. The same bytes come from an answerer that has met nothing yet, and when all
+ * types are asked for in one batch, so that short ways, what is remembered and who else asks change no reply. All
+ * differences are printed.
  *
  *   test_reference IMAGE STORE
  */
@@ -28,7 +29,7 @@ static const char *image_path, *store_dir;
 static struct stele_view view, strange_view; /* of the same image */
 static struct stele_store *store;
 static struct stele_store_read *store_read;
-static struct stele_answerer *answerer, *stranger;
+static struct stele_answerer *answerer, *stranger, *batcher;
 
 static int setup(void **state)
 {
@@ -41,7 +42,8 @@ static int setup(void **state)
 	    stele_store_read_begin(store, &store_read, &err) == 0) {
 		answerer = stele_answerer_new();
 		stranger = stele_answerer_new();
-		return answerer == NULL || stranger == NULL;
+		batcher = stele_answerer_new();
+		return answerer == NULL || stranger == NULL || batcher == NULL;
 	}
 	print_error("%s\n", err.text);
 	return 1;
@@ -52,6 +54,7 @@ static int teardown(void **state)
 	(void)state;
 	stele_answerer_free(answerer);
 	stele_answerer_free(stranger);
+	stele_answerer_free(batcher);
 	stele_view_close(&strange_view);
 	stele_store_read_end(store_read);
 	stele_store_close(store);
@@ -61,9 +64,10 @@ static int teardown(void **state)
 
 /* ---- asking ---- */
 
-enum { ASK_DO = 1, ASK_TCP = 2, ASK_SMALL = 4, ASK_LARGE = 8, ASK_UPPER = 16 };
+enum { ASK_DO = 1, ASK_TCP = 2, ASK_SMALL = 4, ASK_LARGE = 8, ASK_UPPER = 16, ASK_NO_OPT = 32 };
 static const unsigned hows[] = {
 	0,
+	ASK_NO_OPT,
 	ASK_DO,
 	ASK_TCP,
 	ASK_DO | ASK_TCP,
@@ -76,10 +80,14 @@ struct counts {
 	uint64_t asked, truncated, differing;
 };
 
-static void ask(const uint8_t *name, size_t len, uint16_t type, unsigned how, struct counts *counts)
+enum { QUERY_MAX = 12 + STELE_NAME_MAX + 4 + 11 };
+
+/* Returns its length. */
+static uint32_t make_query(uint8_t msg[QUERY_MAX], const uint8_t *name, size_t len, uint16_t type,
+			   unsigned how)
 {
-	uint8_t msg[12 + STELE_NAME_MAX + 4 + 11] = {0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1};
-	static uint8_t buf[STELE_MESSAGE_MAX];
+	static const uint8_t head[12] = {0x12, 0x34, 1, 0, 0, 1};
+	memcpy(msg, head, sizeof(head));
 	uint8_t *p = msg + 12;
 	memcpy(p, name, len);
 	if (how & ASK_UPPER)
@@ -90,17 +98,36 @@ static void ask(const uint8_t *name, size_t len, uint16_t type, unsigned how, st
 	p += len;
 	stele_put_be16(p, type);
 	stele_put_be16(p + 2, STELE_CLASS_IN);
+	if (how & ASK_NO_OPT)
+		return (uint32_t)(p + 4 - msg);
+	msg[11] = 1;
 	p[4] = 0; /* OPT at the root */
 	stele_put_be16(p + 5, STELE_TYPE_OPT);
 	stele_put_be16(p + 7, how & ASK_SMALL ? 512 : how & ASK_LARGE ? 65535 : 1232);
 	stele_put_be32(p + 9, how & ASK_DO ? STELE_EDNS_FLAG_DO : 0);
 	stele_put_be16(p + 13, 0);
+	return (uint32_t)(p + 15 - msg);
+}
+
+static struct stele_answer_settings settings_for(unsigned how)
+{
 	struct stele_answer_settings settings;
 	stele_answer_settings_default(&settings);
 	if (how & ASK_LARGE)
 		settings.udp_max = 65535;
-	struct stele_query query = {
-		.msg = msg, .len = (uint32_t)(p + 15 - msg), .tcp = (how & ASK_TCP) != 0};
+	return settings;
+}
+
+/* `batched` is what came when it was asked in a batch with others. */
+static void ask(const uint8_t *name, size_t len, uint16_t type, unsigned how,
+		const struct stele_reply *batched, struct counts *counts)
+{
+	uint8_t msg[QUERY_MAX];
+	static uint8_t buf[STELE_MESSAGE_MAX];
+	struct stele_answer_settings settings = settings_for(how);
+	struct stele_query query = {.msg = msg,
+				    .len = make_query(msg, name, len, type, how),
+				    .tcp = (how & ASK_TCP) != 0};
 	struct stele_reply reply = {.buf = buf, .cap = sizeof(buf)};
 	stele_answer_batch(answerer, &view, &settings, 0, &query, &reply, 1);
 	counts->asked++;
@@ -109,17 +136,22 @@ static void ask(const uint8_t *name, size_t len, uint16_t type, unsigned how, st
 	struct stele_reply strange = {.buf = strange_buf, .cap = sizeof(strange_buf)};
 	stele_view_renew(&strange_view); /* forgets everything */
 	stele_answer_batch(stranger, &strange_view, &settings, 0, &query, &strange, 1);
-	assert_int_equal(strange.verdict, reply.verdict);
-	if (reply.verdict != STELE_VERDICT_REPLY)
-		return;
-	if (strange.len != reply.len || memcmp(strange_buf, buf, reply.len) != 0 ||
-	    strange.reply_class != reply.reply_class || strange.zone_id != reply.zone_id) {
+	const struct stele_reply *others[] = {&strange, batched};
+	for (unsigned i = 0; i < 2; i++) {
+		const struct stele_reply *other = others[i];
+		assert_int_equal(other->verdict, reply.verdict);
+		if (reply.verdict != STELE_VERDICT_REPLY ||
+		    (other->len == reply.len && memcmp(other->buf, buf, reply.len) == 0 &&
+		     other->reply_class == reply.reply_class && other->zone_id == reply.zone_id))
+			continue;
 		char text[STELE_NAME_TEXT_MAX];
 		stele_name_to_text(name, text);
 		if (counts->differing++ < DIFFERENCES_SHOWN)
-			print_error("%s type %u how %u: not what a stranger says\n", text, type,
-				    how);
+			print_error("%s type %u how %u: not what %s\n", text, type, how,
+				    i == 0 ? "a stranger says" : "is said in a batch");
 	}
+	if (reply.verdict != STELE_VERDICT_REPLY)
+		return;
 	counts->truncated += (buf[2] & STELE_FLAG_TC >> 8) != 0;
 	struct reference_check check = {.read = store_read,
 					.any_minimal = settings.any_minimal,
@@ -157,9 +189,27 @@ static void ask_all(const uint8_t *name, size_t len, struct counts *counts)
 		65280,
 		STELE_TYPE_ANY,
 	};
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		for (size_t k = 0; k < sizeof(hows) / sizeof(hows[0]); k++)
-			ask(name, len, types[i], hows[k], counts);
+	enum { TYPE_CNT = sizeof(types) / sizeof(types[0]) };
+	_Static_assert(TYPE_CNT <= STELE_BATCH_MAX, "one batch");
+	static uint8_t msgs[TYPE_CNT][QUERY_MAX], bufs[TYPE_CNT][STELE_MESSAGE_MAX];
+	for (size_t k = 0; k < sizeof(hows) / sizeof(hows[0]); k++) {
+		struct stele_answer_settings settings = settings_for(hows[k]);
+		struct stele_query queries[TYPE_CNT];
+		struct stele_reply replies[TYPE_CNT];
+		for (size_t i = 0; i < TYPE_CNT; i++) {
+			queries[i] = (struct stele_query){.msg = msgs[i],
+							  .len = make_query(msgs[i], name, len,
+									    types[i], hows[k]),
+							  .tcp = (hows[k] & ASK_TCP) != 0};
+			replies[i] = (struct stele_reply){.buf = bufs[i], .cap = sizeof(bufs[i])};
+		}
+		/* The first batch finds what the second remembers. */
+		for (unsigned round = 0; round < 2; round++)
+			stele_answer_batch(batcher, &view, &settings, 0, queries, replies,
+					   TYPE_CNT);
+		for (size_t i = 0; i < TYPE_CNT; i++)
+			ask(name, len, types[i], hows[k], &replies[i], counts);
+	}
 }
 
 /* `label` in front of a name, if that fits. */
