@@ -56,11 +56,11 @@ static void set_event(struct event *event, bool *added, bool wanted)
 		event_del(event);
 }
 
-/* A client that does not take what it asked for, or asks handlers for too much, is not read
- * from. */
+/* A client that does not take what it asked for, or asks handlers for too much, is not read from.
+ * exchange_run() reads nothing while output waits, so that an event for what came would not rest. */
 static bool wants_input(const struct connection *c)
 {
-	return !c->ended && !exchange_blocked(c) && !c->in_whole &&
+	return !c->ended && c->out_len == 0 && !c->in_whole &&
 	       c->request_cnt < c->worker->settings->limits.pipeline;
 }
 
