@@ -92,7 +92,7 @@ static bool covers(const struct stele_update_grant *grant, const uint8_t *owner,
 
 /*
  * "All RRsets of a name" needs a permission for each that would go. Signatures and NSEC go with what
- * they belong to.
+ * they belong to. NSEC3 does not: it says something of another name, or of many.
  */
 static int covers_all(const struct stele_update *update, const struct stele_update_grant *grant,
 		      struct stele_zone_edit *edit, const struct stele_update_rr *rr,
@@ -102,9 +102,16 @@ static int covers_all(const struct stele_update *update, const struct stele_upda
 	size_t node_sz, at = 0;
 	bool is_apex = rr->owner_len == update->name_len;
 	struct stele_node_rrset rrset;
-	int status = stele_zone_edit_node(edit, rr->lower, &node, &node_sz, reterr);
+	/* It stands apart from what else has this name. */
+	int status = stele_zone_edit_find(edit, rr->lower, STELE_TYPE_NSEC3, &rrset, reterr);
+	if (status != 0 && status != STELE_E_NOTFOUND)
+		return status;
+	bool is_link = status == 0;
+	if (is_link && !covers(grant, rr->lower, rr->owner_len, STELE_TYPE_NSEC3))
+		return 0;
+	status = stele_zone_edit_node(edit, rr->lower, &node, &node_sz, reterr);
 	if (status == STELE_E_NOTFOUND)
-		return covers(grant, rr->lower, rr->owner_len, STELE_TYPE_TXT);
+		return is_link || covers(grant, rr->lower, rr->owner_len, STELE_TYPE_TXT);
 	if (status != 0)
 		return status;
 	while (stele_node_next(node, node_sz, &at, &rrset)) {

@@ -261,6 +261,32 @@ def test_signed_elsewhere(tmp_path, denial):
         assert not any(kind == "RRSIG" and data.startswith("soa ") for _, _, kind, data in zone)
 
 
+def test_whole_name_of_a_chain(tmp_path):
+    """All RRsets of a name are those of the NSEC3 chain too: a rule without types does not cover them."""
+    if not peers.find("kzonesign"):
+        pytest.skip("not installed: kzonesign")
+    zone, text = signed(ZONE, tmp_path / "signed", "nsec3")
+    links = sorted(owner for owner, _ in zone.iterate_rdatasets("NSEC3"))
+    rules = [{"keys": ["any."], "match": "zone", "types": ["ANY"]},
+             {"keys": ["acme."], "match": "zone"},
+             {"keys": ["host.example.org."], "match": "zone", "types": ["NSEC3"]}]
+    config = dict(POLICY, update_policies=[{"id": "rules", "rules": rules}])
+    with mgmtd.Daemon(config, keys=KEYS, data={"example.org": text}) as daemon:
+        daemon.wait("example.org", 1)
+        before = contents.transfer(daemon.port, "example.org")
+        for link in links:
+            assert update(daemon, "acme.", ("delete", link, "NSEC3")) == "REFUSED"
+            assert update(daemon, "acme.", ("delete", link)) == "REFUSED"
+        assert contents.transfer(daemon.port, "example.org") == before
+        # The hash of nothing is a name like others.
+        assert update(daemon, "acme.", ("delete", "0" * 32)) == "NOERROR"
+        assert update(daemon, "acme.", ("delete", "www")) == "NOERROR"
+        assert update(daemon, "host.example.org.", ("delete", links[0])) == "NOERROR"
+        assert update(daemon, "any.", ("delete", links[1])) == "NOERROR"
+        left = {owner for owner, _, kind, _ in contents.transfer(daemon.port, "example.org") if kind == "NSEC3"}
+        assert left == {link.canonicalize().to_text() for link in links[2:]}
+
+
 def test_many_at_once(daemon):
     """Updates of many clients share commits; each of them is acknowledged for itself, and raises the serial."""
     before = contents.serial(contents.transfer(daemon.port, "example.org"))
