@@ -296,3 +296,8 @@ int stele_client_ask(struct stele_client *client, const uint8_t *msg, size_t len
 	}
 	return 0;
 }
+
+bool stele_client_has_sent(const struct stele_client *client)
+{
+	return client->out_at > 0 || client->try_cnt > 0;
+}

@@ -5,7 +5,7 @@
  * The message goes to the primary byte for byte, with the signature that it came with, and the reply comes
  * back the same way: the two who share a key are the client and the primary. Over TCP, or TLS where the
  * zone comes over that, since a datagram that is lost would be an update that may have happened. Primaries
- * are tried in their order until one can be reached; one that was is not followed by another, for the same
+ * are tried in their order until one takes a byte of the update; it is not followed by another, for the same
  * reason. All in the main loop: an update that is forwarded costs a connection, and there are few.
  */
 #include "mgmt/update/internal.h"
@@ -85,7 +85,7 @@ static void ended(void *user, enum stele_client_fault fault, const struct stele_
 	}
 	stele_log_event(STELE_LOG_WARNING, "update-forward-failed", STELE_LOG_ZONE(forward->zone),
 			STELE_LOG_PEER(forward->to), STELE_LOG_REASON(err->text));
-	if (fault == STELE_CLIENT_CUT || fault == STELE_CLIENT_CONTENT) {
+	if (stele_client_has_sent(forward->client)) {
 		end(forward);
 		return;
 	}

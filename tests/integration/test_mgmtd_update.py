@@ -6,6 +6,7 @@ import threading
 
 import dns.flags
 import dns.message
+import dns.opcode
 import dns.query
 import dns.rcode
 import dns.rdatatype
@@ -19,6 +20,7 @@ import contents
 import mgmtd
 import peers
 import signing
+from fake_primary import FakePrimary, Keep
 
 ZONE = """$TTL 300
 @ SOA ns hostmaster 1 3600 600 86400 300
@@ -191,6 +193,32 @@ def test_no_primary_to_forward_to(pair):
     message.add("a", 60, "A", "192.0.2.3")
     reply = dns.query.udp(message, "127.0.0.1", 30, secondary.port)
     assert reply.rcode() == dns.rcode.SERVFAIL
+
+
+def test_forwarded_once():
+    """A primary that took the update and says nothing may have performed it: no other one gets it too."""
+    def script(question):
+        # No zone to be had; what it says to an update is nothing, for as long as the connection is there.
+        if question.message.opcode() == dns.opcode.UPDATE:
+            yield Keep
+    with FakePrimary(script) as first, FakePrimary(script) as second:
+        config = {
+            "acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+            "remotes": [{"id": "gone", "addresses": ["127.0.0.1"], "port": peers.free_port()},
+                        {"id": "first", "addresses": ["127.0.0.1"], "port": first.port},
+                        {"id": "second", "addresses": ["127.0.0.1"], "port": second.port}],
+            "templates": [{"id": "default", "primaries": ["gone", "first", "second"],
+                           "allow_update": ["here"], "forward_updates": True}],
+            "zones": [{"name": "example.org"}],
+        }
+        with mgmtd.Daemon(config) as daemon:
+            message = dns.update.Update("example.org")
+            message.add("a", 60, "A", "192.0.2.3")
+            reply = dns.query.tcp(message, "127.0.0.1", 120, daemon.port)
+            assert reply.rcode() == dns.rcode.SERVFAIL
+        updates = [[question.message.opcode() for question in primary.asked].count(dns.opcode.UPDATE)
+                   for primary in (first, second)]
+        assert updates == [1, 0]
 
 
 def test_not_forwarded():
