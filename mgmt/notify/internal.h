@@ -39,7 +39,8 @@ struct target {
 	bool has_id, is_signed;
 	uint16_t id;
 	struct stele_tsig tsig;
-	uint8_t *msg; /* malloc'ed */
+	time_t signed_at;
+	uint8_t *msg; /* malloc'ed at the first try */
 	size_t len;
 	/* Over TLS: the client signs, and the answer stays here until it has ended. */
 	const struct stele_tsig_key *key; /* of the keys that `out` holds; NULL: none */
@@ -51,6 +52,9 @@ struct target {
 struct stele_notify_out {
 	const struct stele_mgmtd_config *config; /* held */
 	struct stele_tsig_keys *keys;            /* held; NULL: none */
+	uint32_t soa_ttl;
+	uint8_t *soa; /* its data; behind the targets */
+	size_t soa_len;
 	size_t target_cnt;
 	struct target targets[];
 };
@@ -73,7 +77,7 @@ struct stele_notify {
 	struct stele_task task;
 
 	struct notify_socket *sockets;
-	struct target *by_id[BUCKET_CNT];
+	struct target *by_id[BUCKET_CNT];    /* those that were sent a datagram */
 	struct stele_tls_contexts *contexts; /* NULL until something is told over TLS */
 	unsigned client_cnt;
 	uint64_t next_slot_ns;  /* when the next first try may go out */

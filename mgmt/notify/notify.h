@@ -10,9 +10,10 @@
  * messages, and no more questions to the primary than without it.
  *
  * Out: each remote is told over UDP until it answers, five times to each of its addresses, with pauses of 3 s
- * that double. The addresses take turns. The message of a remote stays the same for all tries, so an
- * answer that comes late still counts. What is told is spread over time: no more than a thousand first
- * tries a second.
+ * that double. The addresses take turns. The message of a remote is made and signed at its first try
+ * and stays the same for three minutes, so an answer that comes late still counts. What is told is spread
+ * over time: no more than a thousand first tries a second. Where 65,536 remotes have not answered yet, the
+ * next one waits until one of them does, or is given up.
  *
  * A remote that speaks TLS is told over TLS, as Knot and BIND do it: whoever hides what zones say may want to
  * hide when they change, and at its port nobody listens for datagrams. RFC 9103 leaves that open; for

@@ -26,6 +26,9 @@
  * together; slower, and the last of many zones waits. */
 #define SLOT_NS 1000000u
 #define ID_TRY_CNT 32
+/* Until a message is signed anew for its next try. A receiver takes a signature for 300 s (RFC 8945
+ * section 10) by its own clock; and an answer to what was sent before does not count any more. */
+#define SIGNED_MAX_S 180
 /* Until it is looked again whether a connection may be opened. */
 #define TURN_MS 20
 
@@ -44,12 +47,19 @@ static struct target *find_id(const struct stele_notify *notify, uint16_t id)
 	return t;
 }
 
+/* Over TLS each answer has a connection of its own, so that any id will do. */
 static bool take_id(struct target *target)
 {
 	struct stele_notify *notify = target->notify;
 	uint16_t ids[ID_TRY_CNT];
+	if (target->has_id)
+		return true;
 	if (getrandom(ids, sizeof(ids), 0) != sizeof(ids))
 		return false;
+	if (target->remote->is_told_by_tls) {
+		target->id = ids[0];
+		return true;
+	}
 	for (unsigned i = 0; i < ID_TRY_CNT; i++) {
 		if (find_id(notify, ids[i]) != NULL)
 			continue;
@@ -75,6 +85,13 @@ static void give_id_back(struct target *target)
 
 /* ---- one remote ---- */
 
+static void forget_signature(struct target *target)
+{
+	if (target->is_signed)
+		stele_tsig_end(&target->tsig);
+	target->is_signed = false;
+}
+
 /* Keeps what is of interest afterwards. */
 static void finish(struct target *target, enum stele_notify_state state)
 {
@@ -83,9 +100,7 @@ static void finish(struct target *target, enum stele_notify_state state)
 	event_del(&target->timer);
 	notify_end_encrypted(target);
 	give_id_back(target);
-	if (target->is_signed)
-		stele_tsig_end(&target->tsig);
-	target->is_signed = false;
+	forget_signature(target);
 	free(target->msg);
 	target->msg = NULL;
 }
@@ -111,6 +126,68 @@ static void wait_ms(struct target *target, uint64_t ms)
 {
 	struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 	event_add(&target->timer, &tv);
+}
+
+/* For the next first try that may go out. */
+static void wait_for_slot(struct target *target, uint64_t at_least_ms)
+{
+	struct stele_notify *notify = target->notify;
+	uint64_t now = stele_clock_ns(), slot = now + at_least_ms * 1000000;
+	if (notify->next_slot_ns > slot)
+		slot = notify->next_slot_ns;
+	notify->next_slot_ns = slot + SLOT_NS;
+	wait_ms(target, (slot - now) / 1000000);
+}
+
+static int sign(struct target *target, struct stele_error *reterr)
+{
+	target->signed_at = time(NULL);
+	int status = stele_tsig_sign_request(target->key, target->msg, &target->len, MESSAGE_MAX,
+					     (uint64_t)target->signed_at, &target->tsig);
+	target->is_signed = status == 0;
+	return status == 0 ? 0 : stele_fail(reterr, status, "cannot sign");
+}
+
+/* Makes what is sent, with the id that was taken. */
+static int make_message(struct target *target, struct stele_error *reterr)
+{
+	const struct stele_managed_zone *zone = target->zone;
+	const struct stele_notify_out *out = zone->notify_out;
+	const char *key = target->remote->key;
+	if (target->msg == NULL)
+		target->msg = malloc(MESSAGE_MAX);
+	if (target->msg == NULL)
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	target->len = stele_notify_make(target->msg, MESSAGE_MAX - 512, target->id, zone->apex,
+					zone->apex_len, out->soa_ttl, out->soa, out->soa_len);
+	if (key == NULL)
+		return 0;
+	target->key = stele_tsig_keys_find_text(out->keys, key);
+	if (target->key == NULL)
+		return stele_fail(reterr, STELE_E_INPUT, "there is no key %s", key);
+	forget_signature(target);
+	return target->remote->is_told_by_tls ? 0 : sign(target, reterr);
+}
+
+/*
+ * Has a message to send. With thousands of zones the first try comes long after the change: ids are for those
+ * that may be answered, and a signature is good for minutes. False: there is none yet, or it has failed.
+ */
+static bool has_message(struct target *target)
+{
+	struct stele_error err;
+	bool is_old = target->is_signed && time(NULL) - target->signed_at > SIGNED_MAX_S;
+	if (target->msg != NULL && !is_old)
+		return true;
+	if (!take_id(target)) {
+		wait_for_slot(target, TURN_MS);
+		return false;
+	}
+	if (make_message(target, &err) == 0)
+		return true;
+	snprintf(target->error, sizeof(target->error), "%.120s", err.text);
+	fail(target);
+	return false;
 }
 
 static void send_to(struct target *target, const struct stele_config_address *address)
@@ -143,6 +220,8 @@ static void due(evutil_socket_t fd, short what, void *user)
 		fail(target);
 		return;
 	}
+	if (!has_message(target))
+		return;
 	const struct stele_config_address *address = address_of(target, target->try_cnt);
 	unsigned round = target->try_cnt / address_cnt;
 	if (target->remote->is_told_by_tls && !notify_send_encrypted(target, address)) {
@@ -173,8 +252,7 @@ void notify_answered(struct stele_notify *notify, const struct stele_config_addr
 	if (len < STELE_HEADER_SZ)
 		return;
 	struct target *target = find_id(notify, (uint16_t)(msg[0] << 8 | msg[1]));
-	if (target == NULL || target->remote->is_told_by_tls ||
-	    !is_of_remote(target->remote, from, port))
+	if (target == NULL || !is_of_remote(target->remote, from, port))
 		return;
 	if (target->is_signed) {
 		struct stele_error err;
@@ -207,49 +285,6 @@ bool notify_take_answer(struct target *target, const uint8_t *msg, size_t len)
 
 /* ---- a zone's remotes ---- */
 
-static int make_message(struct target *target, const struct stele_tsig_keys *keys,
-			const struct stele_node_rrset *soa, struct stele_error *reterr)
-{
-	const struct stele_remote_config *remote = target->remote;
-	const struct stele_managed_zone *zone = target->zone;
-	const uint8_t *p = soa->data;
-	struct stele_node_rr rr = stele_node_rr_next(&p);
-	target->msg = malloc(MESSAGE_MAX);
-	if (target->msg == NULL || !take_id(target))
-		return stele_fail(reterr, STELE_E_SYSTEM, "no memory, or no free id");
-	target->len = stele_notify_make(target->msg, MESSAGE_MAX - 512, target->id, zone->apex,
-					zone->apex_len, soa->ttl, rr.rdata, rr.rdata_len);
-	if (remote->key == NULL)
-		return 0;
-	const struct stele_tsig_key *key = stele_tsig_keys_find_text(keys, remote->key);
-	if (key == NULL)
-		return stele_fail(reterr, STELE_E_INPUT, "there is no key %s", remote->key);
-	target->key = key;
-	if (remote->is_told_by_tls)
-		return 0;
-	int status = stele_tsig_sign_request(key, target->msg, &target->len, MESSAGE_MAX,
-					     (uint64_t)time(NULL), &target->tsig);
-	target->is_signed = status == 0;
-	return status == 0 ? 0 : stele_fail(reterr, status, "cannot sign");
-}
-
-static void begin(struct target *target, const struct stele_tsig_keys *keys,
-		  const struct stele_node_rrset *soa)
-{
-	struct stele_notify *notify = target->notify;
-	struct stele_error err;
-	event_assign(&target->timer, stele_loop_base(notify->daemon->main), -1, 0, due, target);
-	if (make_message(target, keys, soa, &err) != 0) {
-		snprintf(target->error, sizeof(target->error), "%.120s", err.text);
-		fail(target);
-		return;
-	}
-	uint64_t now = stele_clock_ns();
-	uint64_t slot = notify->next_slot_ns > now ? notify->next_slot_ns : now;
-	notify->next_slot_ns = slot + SLOT_NS;
-	wait_ms(target, (slot - now) / 1000000);
-}
-
 void stele_notify_out_end(struct stele_daemon *daemon, struct stele_managed_zone *zone)
 {
 	(void)daemon;
@@ -270,13 +305,20 @@ static int tell(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 {
 	const struct stele_template_config *options = zone->options;
 	size_t cnt = options->notify_remotes.cnt;
-	struct stele_notify_out *out = calloc(1, sizeof(*out) + cnt * sizeof(out->targets[0]));
+	const uint8_t *p = soa->data;
+	struct stele_node_rr rr = stele_node_rr_next(&p);
+	struct stele_notify_out *out =
+		calloc(1, sizeof(*out) + cnt * sizeof(out->targets[0]) + rr.rdata_len);
 	if (out == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	out->config = zone->config;
 	stele_mgmtd_config_hold(out->config);
 	out->keys = stele_tsig_keys_ref(daemon->keys);
 	out->target_cnt = cnt;
+	out->soa_ttl = soa->ttl;
+	out->soa_len = rr.rdata_len;
+	out->soa = (uint8_t *)(out->targets + cnt);
+	memcpy(out->soa, rr.rdata, rr.rdata_len);
 	zone->notify_out = out;
 	for (size_t i = 0; i < cnt; i++) {
 		struct target *target = &out->targets[i];
@@ -284,7 +326,8 @@ static int tell(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		target->zone = zone;
 		target->remote = options->notify_remotes.items[i];
 		target->serial = serial;
-		begin(target, out->keys, soa);
+		event_assign(&target->timer, stele_loop_base(daemon->main), -1, 0, due, target);
+		wait_for_slot(target, 0);
 	}
 	return 0;
 }

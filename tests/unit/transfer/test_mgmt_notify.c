@@ -4,6 +4,7 @@
 #include "tests/unit/store/store_model.h"
 
 #include "lib/base/bytes.h"
+#include "lib/base/clock.h"
 #include "lib/dns/reader.h"
 #include "lib/dns/rrtype.h"
 #include "lib/dns/writer.h"
@@ -417,12 +418,108 @@ static void test_signed(void **state)
 	close(remote.fd);
 }
 
+/* The time at which a message was signed. */
+static uint64_t signed_at(const struct remote *remote)
+{
+	struct stele_reader reader;
+	struct stele_rr rr;
+	assert_int_equal(stele_reader_init(&reader, remote->msg, remote->len), 0);
+	while (stele_reader_next(&reader, &rr) == 1)
+		;
+	assert_int_equal(rr.type, STELE_TYPE_TSIG);
+	const uint8_t *at = remote->msg + rr.rdata_off;
+	at += stele_name_length(at, rr.rdlen);
+	return (uint64_t)stele_get_be16(at) << 32 | stele_get_be32(at + 2);
+}
+
+/* Where many wait for their first try, the last one's signature must not be as old as the wait. */
+static void test_signed_when_it_is_sent(void **state)
+{
+	(void)state;
+	static const char keys[] =
+		"keys: [{id: k., algorithm: hmac-sha256, secret: c2VjcmV0c2VjcmV0}]";
+	struct remote remote;
+	remote_open(&remote);
+	begin_out(&remote, 1, ", key: k.");
+	assert_int_equal(stele_tsig_keys_parse("keys", keys, sizeof(keys) - 1, &host.daemon.keys,
+					       &host.err),
+			 0);
+	struct stele_notify *notify = host.daemon.notify;
+	put_zone(5);
+	notify->first_wait_ms = 10;
+	notify->next_slot_ns = stele_clock_ns() + 2500000000;
+	uint64_t before = (uint64_t)time(NULL);
+	struct stele_managed_zone *zone = tell();
+	assert_true(remote_hears(&remote, 60000));
+	assert_true(signed_at(&remote) >= before + 2);
+
+	/* Nor may that of one with many addresses, which is told for minutes. */
+	zone->notify_out->targets[0].signed_at -= 1000;
+	assert_true(remote_hears(&remote, 60000));
+	assert_true(zone->notify_out->targets[0].signed_at >= (time_t)before);
+	struct stele_tsig tsig;
+	struct stele_notify_request request;
+	uint8_t reply[512];
+	assert_int_equal(stele_tsig_verify_request(host.daemon.keys, remote.msg, &remote.len,
+						   (uint64_t)time(NULL), &tsig),
+			 1);
+	stele_notify_parse(remote.msg, remote.len, &request);
+	size_t len = stele_notify_reply(&request, reply, sizeof(reply));
+	assert_int_equal(
+		stele_tsig_sign_reply(&tsig, reply, &len, sizeof(reply), (uint64_t)time(NULL)), 0);
+	remote_says(&remote, reply, len);
+	assert_int_equal(statuses_of(zone).of[0].state, STELE_NOTIFY_ACKNOWLEDGED);
+	stele_tsig_end(&tsig);
+	end();
+	close(remote.fd);
+}
+
+/* While all ids are taken it waits, and is told when one is free. */
+static void test_no_free_id(void **state)
+{
+	(void)state;
+	enum { ID_CNT = 65536 };
+	struct remote remote;
+	remote_open(&remote);
+	begin_out(&remote, 1, "");
+	put_zone(5);
+	struct stele_notify *notify = host.daemon.notify;
+	struct target *others = calloc(ID_CNT, sizeof(*others));
+	assert_non_null(others);
+	for (unsigned i = 0; i < ID_CNT; i++) {
+		others[i].id = (uint16_t)i;
+		others[i].next = notify->by_id[i % BUCKET_CNT];
+		notify->by_id[i % BUCKET_CNT] = &others[i];
+	}
+	struct stele_managed_zone *zone = tell();
+	assert_false(remote_hears(&remote, 200));
+	assert_int_equal(statuses_of(zone).of[0].state, STELE_NOTIFY_WAITING);
+	assert_int_equal(statuses_of(zone).of[0].try_cnt, 0);
+	memset(notify->by_id, 0, sizeof(notify->by_id));
+	free(others);
+	assert_true(remote_hears(&remote, 60000));
+	assert_int_equal(statuses_of(zone).of[0].try_cnt, 1);
+	struct stele_notify_request request;
+	uint8_t reply[512];
+	stele_notify_parse(remote.msg, remote.len, &request);
+	size_t len = stele_notify_reply(&request, reply, sizeof(reply));
+	remote_says(&remote, reply, len);
+	assert_int_equal(statuses_of(zone).of[0].state, STELE_NOTIFY_ACKNOWLEDGED);
+	end();
+	close(remote.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in),      cmocka_unit_test(test_storm),
-		cmocka_unit_test(test_in_end),  cmocka_unit_test(test_out),
-		cmocka_unit_test(test_retries), cmocka_unit_test(test_signed),
+		cmocka_unit_test(test_in),
+		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_in_end),
+		cmocka_unit_test(test_out),
+		cmocka_unit_test(test_retries),
+		cmocka_unit_test(test_signed),
+		cmocka_unit_test(test_signed_when_it_is_sent),
+		cmocka_unit_test(test_no_free_id),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
