@@ -256,15 +256,15 @@ void refresh_fetch(struct stele_refresh *refresh)
 					  incoming.ixfr ? STELE_TYPE_IXFR : STELE_TYPE_AXFR,
 					  zone->serial, !round->plain, msg);
 	fetch->on_old_connection = round->client != NULL;
+	int status = 0;
 	if (round->client == NULL) {
 		struct stele_client_settings settings = refresh_client(
 			refresh, round->remote->tls.enabled ? STELE_CLIENT_TLS : STELE_CLIENT_TCP);
-		if (stele_client_new(stele_loop_base(refresh->daemon->main), &settings,
-				     &round->client, &err) < 0) {
-			refresh_candidate_failed(refresh, false, err.text);
-			return;
-		}
+		status = stele_client_new(stele_loop_base(refresh->daemon->main), &settings,
+					  &round->client, &err);
 	}
-	if (stele_client_ask(round->client, msg, len, &err) < 0)
-		refresh_candidate_failed(refresh, false, err.text);
+	if (status == 0)
+		status = stele_client_ask(round->client, msg, len, &err);
+	if (status < 0)
+		refresh_candidate_failed(refresh, status == STELE_E_SYSTEM, err.text);
 }

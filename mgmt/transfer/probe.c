@@ -125,8 +125,10 @@ void refresh_probe(struct stele_refresh *refresh)
 	round->id = refresh_message_id(refresh->daemon);
 	size_t len = stele_transfer_query(round->id, zone->apex, zone->apex_len, STELE_TYPE_SOA, 0,
 					  !round->plain, msg);
-	if (stele_client_new(stele_loop_base(refresh->daemon->main), &settings, &round->client,
-			     &err) < 0 ||
-	    stele_client_ask(round->client, msg, len, &err) < 0)
-		refresh_candidate_failed(refresh, false, err.text);
+	int status = stele_client_new(stele_loop_base(refresh->daemon->main), &settings,
+				      &round->client, &err);
+	if (status == 0)
+		status = stele_client_ask(round->client, msg, len, &err);
+	if (status < 0)
+		refresh_candidate_failed(refresh, status == STELE_E_SYSTEM, err.text);
 }

@@ -113,7 +113,8 @@ struct stele_client_settings refresh_client(struct stele_refresh *refresh,
 
 /* The primary says that we are up to date, or the store has what it sent (`sent`). */
 void refresh_confirmed(struct stele_refresh *refresh, bool sent, bool has_expire, uint32_t expire);
-/* It failed, and the next one has its turn. `unreachable`: so will other zones find it. */
+/* It failed, and the next one has its turn. `unreachable`: so will other zones find it, be it that nothing
+ * comes from it or that the kernel knows no way to it. */
 void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, const char *reason);
 /* Waits for a turn to transfer, of the candidate at hand. */
 void refresh_wait_transfer(struct stele_refresh *refresh);

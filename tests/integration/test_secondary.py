@@ -214,6 +214,28 @@ def test_primary_that_is_gone_stands_back():
             settled(first, 1)
 
 
+@pytest.mark.parametrize("loaded", [False, True])
+def test_primary_without_a_way_to_it_stands_back(loaded):
+    """One to which the kernel does not even begin to connect has not answered either."""
+    zone = versions()
+    no_way = "addresses: [192.0.2.1], port: 53, source: 127.0.0.1"     # never leaves the machine
+    with FakePrimary(zone.answer if loaded else silent) as primary, \
+         Secondary([ZONE], [primary.port, no_way]) as secondary:
+        if loaded:
+            secondary.wait_serial(ZONE, 1)
+        primary.stop()
+        errors = set()
+        for _ in range(300):
+            secondary.command("refresh", ZONE)
+            time.sleep(0.02)
+            errors.add(secondary.zone(ZONE)["error"])
+            if any(error and error.startswith("192.0.2.1#53: left alone for now: cannot connect")
+                   for error in errors):
+                break
+        else:
+            pytest.fail("it was never left alone: %s" % errors)
+
+
 def test_one_that_told_of_news_is_asked_first():
     old, new = versions(), Versions(ZONE, {1: BASE})
     with FakePrimary(old.answer) as first:
