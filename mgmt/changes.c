@@ -80,6 +80,8 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 		zone->notify_due = true;
 	if (newer && zone->options->catalog == STELE_CATALOG_CONSUMER)
 		zone->catalog_due = daemon->catalogs_due = true;
+	/* It lost its primaries while we were not there, or while the flag was being written. */
+	stele_daemon_unexpire(daemon, zone);
 }
 
 /* It is not in the store any more. */

@@ -77,6 +77,13 @@ void stele_daemon_zone_remove(struct stele_daemon *daemon, struct stele_managed_
 	stele_zones_remove(daemon->zones, zone);
 }
 
+void stele_daemon_unexpire(struct stele_daemon *daemon, const struct stele_managed_zone *zone)
+{
+	bool ours = !zone->options->has_primaries && (zone->configured || zone->from_catalog);
+	if (ours && zone->loaded && zone->expired)
+		stele_daemon_work(daemon, STELE_WORK_UNEXPIRE, zone->apex);
+}
+
 /* From primaries to ours, or the other way, or to other primaries. `old` is still held. */
 static void change_source(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 			  const struct stele_template_config *old)
@@ -88,8 +95,7 @@ static void change_source(struct stele_daemon *daemon, struct stele_managed_zone
 		zone->refreshed_at = zone->next_refresh_at = 0;
 		zone->expires_at = 0;
 		zone->primary_serial_known = false;
-		if (zone->expired && zone->loaded)
-			stele_daemon_work(daemon, STELE_WORK_UNEXPIRE, zone->apex);
+		stele_daemon_unexpire(daemon, zone);
 	} else if (!old->has_primaries && now->has_primaries) {
 		stele_zone_states_note(daemon->states, zone);
 		begin_refresh(daemon, zone);
@@ -141,7 +147,11 @@ static int want(struct stele_daemon *daemon, const struct stele_zone_config *con
 		else
 			stele_zone_states_forget(daemon->states, zone->apex);
 	}
-	zone->configured = true;
+	if (!zone->configured) {
+		/* What was in the store alone may have expired when it was a secondary's. */
+		zone->configured = true;
+		stele_daemon_unexpire(daemon, zone);
+	}
 	zone->wanted = true;
 	return 0;
 }
@@ -173,8 +183,12 @@ static int restore(void *user, const uint8_t *apex, const uint8_t *catalog, cons
 	struct stele_managed_zone *zone = stele_zones_find(daemon->zones, apex);
 	const struct stele_template_config *options =
 		catalog != NULL ? catalog_options(daemon, catalog) : NULL;
-	if (zone != NULL)
+	if (zone != NULL) {
+		/* What came from primaries is ours now, and stays when it leaves the configuration. */
+		if (!zone->options->has_primaries)
+			stele_zone_states_forget(daemon->states, apex);
 		return 0;
+	}
 	if (options == NULL) {
 		/* It came from primaries, or a catalog, and was taken out while we were not there. */
 		stele_daemon_work(daemon, STELE_WORK_REMOVE, apex);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/mgmt/daemon_world.h"
+
+#include "lib/config/config.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64], path[128];
+
+int daemon_world_begin(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/stele-test-daemon-XXXXXX");
+	return mkdtemp(dir) != NULL ? 0 : -1;
+}
+
+int daemon_world_end(void)
+{
+	char command[128];
+	snprintf(command, sizeof(command), "rm -r '%s'", dir);
+	return system(command) == 0 ? 0 : -1;
+}
+
+const char *daemon_world_dir(void)
+{
+	return dir;
+}
+
+const char *daemon_world_path(const char *name)
+{
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+/* Free for UDP and for TCP. */
+static unsigned free_port(void)
+{
+	for (;;) {
+		struct sockaddr_in address = {.sin_family = AF_INET,
+					      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		socklen_t len = sizeof(address);
+		int udp = socket(AF_INET, SOCK_DGRAM, 0), tcp = socket(AF_INET, SOCK_STREAM, 0);
+		assert_int_equal(bind(udp, (struct sockaddr *)&address, len), 0);
+		assert_int_equal(getsockname(udp, (struct sockaddr *)&address, &len), 0);
+		bool free_too = bind(tcp, (struct sockaddr *)&address, len) == 0;
+		close(udp);
+		close(tcp);
+		if (free_too)
+			return ntohs(address.sin_port);
+	}
+}
+
+void daemon_world_start(struct stele_daemon *daemon, const char *options)
+{
+	const struct stele_mgmtd_config *config;
+	struct stele_error err;
+	FILE *file = fopen(daemon_world_path("mgmtd.yaml"), "we");
+	assert_non_null(file);
+	fprintf(file,
+		"{store: %s/store, image: %s/image, state_dir: %s/state, control: %s/control,\n"
+		" user: none, responder: none, compiler: /bin/false, threads: 1,\n"
+		" %s\n"
+		" listen: [{address: 127.0.0.1, port: %u}],\n"
+		" remotes: [{id: p, addresses: [127.0.0.1], port: %u}]}\n",
+		dir, dir, dir, dir, options, free_port(), free_port());
+	fclose(file);
+	if (stele_mgmtd_config_load(path, &config, NULL, &err) < 0)
+		fail_msg("%s", err.text);
+	if (stele_daemon_start(daemon, config, path, &err) < 0)
+		fail_msg("%s", err.text);
+	/* The daemon holds it. */
+	stele_mgmtd_config_release(config);
+}
+
+static int count(void *user, const uint8_t *apex, const uint8_t *catalog, const uint8_t *unique,
+		 const char *group)
+{
+	struct daemon_world_rows *rows = user;
+	(void)apex;
+	(void)unique;
+	(void)group;
+	rows->cnt++;
+	rows->member_cnt += catalog != NULL;
+	return 0;
+}
+
+struct daemon_world_rows daemon_world_rows(void)
+{
+	struct daemon_world_rows rows = {0};
+	struct stele_zone_states *states;
+	struct stele_error err;
+	assert_int_equal(stele_zone_states_open(daemon_world_path("state"), &states, &err), 0);
+	assert_int_equal(stele_zone_states_each(states, count, &rows, &err), 0);
+	stele_zone_states_close(states);
+	return rows;
+}

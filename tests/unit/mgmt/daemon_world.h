@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STELE_TESTS_UNIT_MGMT_DAEMON_WORLD_H
+#define STELE_TESTS_UNIT_MGMT_DAEMON_WORLD_H
+
+/*
+ * A directory in which the daemon as a whole is started and stopped within a test, without a compiler and without a
+ * responder. Nobody runs its main loop: what is posted at the start is done at the end, in order.
+ */
+
+#include "mgmt/daemon.h"
+
+/* Makes the directory; -1 if that fails. */
+int daemon_world_begin(void);
+/* Removes it; -1 if that fails. */
+int daemon_world_end(void);
+
+/* Its path, and of something in it; good until the next call. */
+const char *daemon_world_dir(void);
+const char *daemon_world_path(const char *name);
+
+/* Starts a daemon with these options of the configuration, each line of them with a comma behind it. There is
+ * a remote `p`, at whose address nobody answers. */
+void daemon_world_start(struct stele_daemon *daemon, const char *options);
+
+/* Rows in the directory of states; of those, members of catalogs. The daemon must not run. */
+struct daemon_world_rows {
+	unsigned cnt, member_cnt;
+};
+struct daemon_world_rows daemon_world_rows(void);
+
+#endif

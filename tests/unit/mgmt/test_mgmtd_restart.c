@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon makes of zones that the configuration has otherwise than when it ended. */
+#include "tests/unit/mgmt/daemon_world.h"
+#include "tests/unit/store/store_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const uint8_t apex[] = "\4zone\4test";
+
+#define SECONDARY "templates: [{id: t, primaries: [p]}], zones: [{name: zone.test, template: t}],"
+#define PRIMARY "templates: [{id: t}], zones: [{name: zone.test, template: t}],"
+#define NOTHING ""
+
+static struct stele_error err;
+
+static void start_and_stop(const char *options)
+{
+	struct stele_daemon daemon;
+	daemon_world_start(&daemon, options);
+	stele_daemon_stop(&daemon);
+}
+
+static struct stele_store *open_store(void)
+{
+	struct stele_store *store;
+	if (stele_store_open(daemon_world_path("store"), STELE_STORE_CREATE, &store, &err) < 0)
+		fail_msg("%s", err.text);
+	return store;
+}
+
+static void import(bool expired)
+{
+	struct stele_store *store = open_store();
+	struct stele_store_write *write;
+	assert_int_equal(stele_store_write_begin(store, &write, &err), 0);
+	assert_int_equal(bulk_replace(write, apex, 1, 3, false, NULL, &err), 0);
+	assert_int_equal(stele_store_zone_set_expired(write, apex, expired, &err), 0);
+	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+	stele_store_close(store);
+}
+
+/* Of the zone in the store; -1: it is not there. */
+static int stored_flags(void)
+{
+	struct stele_store *store = open_store();
+	struct stele_store_read *read;
+	struct stele_zone_info info = {.flags = 0};
+	assert_int_equal(stele_store_read_begin(store, &read, &err), 0);
+	int status = stele_store_zone_find(read, apex, &info, &err);
+	stele_store_read_end(read);
+	stele_store_close(store);
+	assert_true(status == 0 || status == STELE_E_NOTFOUND);
+	return status == 0 ? (int)info.flags : -1;
+}
+
+/* The primary has died for good, and its secondary takes its place. */
+static void test_promoted(void **state)
+{
+	(void)state;
+	import(false);
+	start_and_stop(SECONDARY);
+	assert_int_equal(daemon_world_rows().cnt, 1);
+	start_and_stop(PRIMARY);
+	assert_int_equal(daemon_world_rows().cnt, 0);
+	/* It is ours: who edits a file does not remove it. */
+	start_and_stop(NOTHING);
+	start_and_stop(NOTHING);
+	assert_int_equal(stored_flags(), 0);
+}
+
+static void test_promoted_after_it_expired(void **state)
+{
+	(void)state;
+	import(false);
+	start_and_stop(SECONDARY);
+	import(true);
+	start_and_stop(SECONDARY);
+	assert_int_equal(stored_flags(), STELE_STORE_ZONE_EXPIRED);
+	start_and_stop(PRIMARY);
+	assert_int_equal(stored_flags(), 0);
+}
+
+/* Nobody has said that it is ours: that its row was lost does not make it good. */
+static void test_expired_and_unknown(void **state)
+{
+	(void)state;
+	import(true);
+	start_and_stop(NOTHING);
+	assert_int_equal(stored_flags(), STELE_STORE_ZONE_EXPIRED);
+}
+
+static void test_left(void **state)
+{
+	(void)state;
+	import(false);
+	start_and_stop(SECONDARY);
+	start_and_stop(NOTHING);
+	assert_int_equal(stored_flags(), -1);
+	assert_int_equal(daemon_world_rows().cnt, 0);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return daemon_world_begin();
+}
+
+static int end(void **state)
+{
+	(void)state;
+	return daemon_world_end();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_promoted),
+		TEST(test_promoted_after_it_expired),
+		TEST(test_expired_and_unknown),
+		TEST(test_left),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
