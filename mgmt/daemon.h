@@ -110,8 +110,8 @@ int stele_daemon_zone_add(struct stele_daemon *daemon, const uint8_t *apex,
 			  const struct stele_template_config *options,
 			  struct stele_managed_zone **ret_zone, struct stele_error *reterr);
 
-/* Ends all that is under way with it and takes it out of the table; its state is forgotten, and its data
- * removed from the store if `with_data`. */
+/* Ends all that is under way with it and takes it out of the table. `with_data`: its data is removed from the
+ * store, and then its state is forgotten; else that is forgotten at once. */
 void stele_daemon_zone_remove(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 			      bool with_data);
 

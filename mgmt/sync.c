@@ -51,6 +51,9 @@ int stele_daemon_zone_add(struct stele_daemon *daemon, const uint8_t *apex,
 		}
 		/* That there is something remembered of it says that its data can come again. */
 		stele_zone_states_note(daemon->states, zone);
+	} else if (daemon->awake) {
+		/* It may have gone a moment ago, with its data still to be removed. restore() sees to the rest. */
+		stele_zone_states_forget(daemon->states, apex);
 	}
 	/* At start the store has not been looked into, and not all parts are there. */
 	if (daemon->awake) {
@@ -69,11 +72,13 @@ void stele_daemon_zone_remove(struct stele_daemon *daemon, struct stele_managed_
 	stele_notify_out_end(daemon, zone);
 	if (zone->options->catalog == STELE_CATALOG_CONSUMER)
 		stele_catalog_end(daemon, zone);
-	if (zone->options->has_primaries || zone->from_catalog)
-		stele_zone_states_forget(daemon->states, zone->apex);
 	stele_daemon_forget_unserved(daemon, zone);
+	/* With data it is forgotten once that is gone: if we die before, the next start finds what is remembered of it and
+	 * knows that it is not ours. */
 	if (with_data)
 		stele_daemon_work(daemon, STELE_WORK_REMOVE, zone->apex);
+	else
+		stele_zone_states_forget(daemon->states, zone->apex);
 	stele_zones_remove(daemon->zones, zone);
 }
 
@@ -190,9 +195,9 @@ static int restore(void *user, const uint8_t *apex, const uint8_t *catalog, cons
 		return 0;
 	}
 	if (options == NULL) {
-		/* It came from primaries, or a catalog, and was taken out while we were not there. */
+		/* It came from primaries, or a catalog, and was taken out while we were not there. Forgotten when it is
+		 * removed. */
 		stele_daemon_work(daemon, STELE_WORK_REMOVE, apex);
-		stele_zone_states_forget(daemon->states, apex);
 		return 0;
 	}
 	int status = stele_daemon_zone_add(daemon, apex, daemon->config,

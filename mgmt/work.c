@@ -59,6 +59,18 @@ static int apply(struct stele_commit *commit, struct stele_store_write *write,
 	return 0;
 }
 
+/* What is remembered of a zone that came back meanwhile is that one's. Without anybody who wants it, it may be in the
+ * table for the data that the store had until now. */
+static void removed(struct stele_daemon *daemon, const uint8_t *apex)
+{
+	const struct stele_managed_zone *zone = stele_zones_find(daemon->zones, apex);
+	char name[STELE_NAME_TEXT_MAX];
+	if (zone == NULL || (!zone->configured && !zone->from_catalog))
+		stele_zone_states_forget(daemon->states, apex);
+	stele_name_to_text(apex, name);
+	stele_log_audit(&(struct stele_log_audit){.what = "remove-zone", .zone = name});
+}
+
 static void done(struct stele_commit *commit, int status, uint64_t generation,
 		 const struct stele_error *err)
 {
@@ -73,13 +85,9 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 		work->daemon->failed_work = work;
 		return;
 	}
-	for (size_t i = 0; i < work->cnt; i++) {
-		char name[STELE_NAME_TEXT_MAX];
-		if (work->items[i].kind != STELE_WORK_REMOVE)
-			continue;
-		stele_name_to_text(work->items[i].apex, name);
-		stele_log_audit(&(struct stele_log_audit){.what = "remove-zone", .zone = name});
-	}
+	for (size_t i = 0; i < work->cnt; i++)
+		if (work->items[i].kind == STELE_WORK_REMOVE)
+			removed(work->daemon, work->items[i].apex);
 	free_work(work);
 }
 

@@ -6,7 +6,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -104,6 +105,55 @@ static void test_left(void **state)
 	assert_int_equal(daemon_world_rows().cnt, 0);
 }
 
+/* Starts, and dies with all that is remembered on disk, but before the store has heard of anything. */
+static void start_and_die(const char *options)
+{
+	struct stele_daemon daemon;
+	int status;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		daemon_world_start(&daemon, options);
+		stele_zone_states_close(daemon.states);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Else its data would be taken for ours, and be served for ever. */
+static void test_left_and_died(void **state)
+{
+	(void)state;
+	import(false);
+	start_and_stop(SECONDARY);
+	start_and_die(NOTHING);
+	assert_int_equal(stored_flags(), 0);
+	assert_int_equal(daemon_world_rows().cnt, 1);
+	start_and_stop(NOTHING);
+	assert_int_equal(stored_flags(), -1);
+	assert_int_equal(daemon_world_rows().cnt, 0);
+}
+
+/* It left by a reload, and came back as ours before its data was removed, which then was not. */
+static void test_left_and_came_back(void **state)
+{
+	struct stele_daemon daemon;
+	struct stele_managed_zone *zone;
+	(void)state;
+	import(false);
+	daemon_world_start(&daemon, SECONDARY);
+	zone = stele_zones_find(daemon.zones, apex);
+	assert_non_null(zone);
+	stele_daemon_zone_remove(&daemon, zone, true);
+	assert_int_equal(stele_daemon_zone_add(&daemon, apex, daemon.config,
+					       daemon.config->default_template, &zone, &err),
+			 0);
+	zone->configured = true;
+	stele_daemon_stop(&daemon);
+	assert_int_equal(daemon_world_rows().cnt, 0);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -125,6 +175,8 @@ int main(void)
 		TEST(test_promoted_after_it_expired),
 		TEST(test_expired_and_unknown),
 		TEST(test_left),
+		TEST(test_left_and_died),
+		TEST(test_left_and_came_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
