@@ -278,7 +278,9 @@ void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation
 {
 	struct stele_store_read *read;
 	struct stele_error err;
-	if (generation <= daemon->generation && daemon->generation != 0)
+	/* At the end, when zones have ended already, it is for the next start: a catalog would add zones, and one that
+	 * is made would be committed to nobody. */
+	if (!daemon->awake || (generation <= daemon->generation && daemon->generation != 0))
 		return;
 	int status = stele_store_read_begin(daemon->store, &read, &err);
 	if (status == 0) {

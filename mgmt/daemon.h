@@ -123,7 +123,8 @@ void stele_daemon_zone_set_options(struct stele_daemon *daemon, struct stele_man
 /* ---- changes.c ---- */
 
 /* The store has reached `generation` with a change of this process, or perhaps of another one:
- * brings zones, publisher, notifies and catalogs up to date. In the main loop. */
+ * brings zones, publisher, notifies and catalogs up to date. Once the daemon ends it does nothing: the next start
+ * sees to it. In the main loop. */
 void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation);
 
 /* What was held back at the start (`holds`) is published. Does nothing afterwards. In the main loop. */

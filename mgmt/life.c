@@ -158,11 +158,7 @@ static int open_service(struct stele_daemon *daemon, struct stele_error *reterr)
 
 static void on_commit(void *user, uint64_t generation)
 {
-	struct stele_daemon *daemon = user;
-	/* At the end, when zones have ended already, it is for the next start: a catalog would add zones, and
-	 * one that is made would be committed to nobody. */
-	if (daemon->awake)
-		stele_daemon_store_changed(daemon, generation);
+	stele_daemon_store_changed(user, generation);
 }
 
 /* All that touches no network. */

@@ -293,7 +293,8 @@ static int produce(struct stele_daemon *daemon, struct stele_store_read *read,
 int stele_catalog_produce(struct stele_daemon *daemon, struct stele_error *reterr)
 {
 	uint64_t version = stele_zones_version(daemon->zones);
-	if (daemon->catalogs_version == version)
+	/* At the end nobody would commit it; the next start writes it. */
+	if (!daemon->awake || daemon->catalogs_version == version)
 		return 0;
 	struct stele_store_read *read;
 	int status = stele_store_read_begin(daemon->store, &read, reterr);

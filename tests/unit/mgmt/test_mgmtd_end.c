@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -55,6 +56,72 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 	done_cnt++;
 }
 
+/* As transfers do. */
+struct telling {
+	struct stele_commit commit; /* first */
+	struct stele_daemon *daemon;
+};
+
+static void tell(struct stele_commit *commit, int status, uint64_t generation,
+		 const struct stele_error *error)
+{
+	struct stele_daemon *daemon = ((struct telling *)commit)->daemon;
+	done(commit, status, generation, error);
+	stele_daemon_store_changed(daemon, generation);
+}
+
+static void test_a_transfer_that_comes_last(void **state)
+{
+	(void)state;
+	struct stele_daemon daemon;
+	struct telling telling = {{.apply = apply, .done = tell}, &daemon};
+	daemon_world_start(&daemon, CATALOG);
+	import_catalog();
+	telling.commit.home = daemon.main;
+	stele_committer_submit(daemon.committer, &telling.commit);
+	done_cnt = 0;
+	stele_daemon_stop(&daemon);
+	assert_int_equal(done_cnt, 1);
+	assert_int_equal(daemon_world_rows().member_cnt, 0);
+}
+
+static uint32_t serial_of(const char *text)
+{
+	uint8_t apex[STELE_NAME_MAX];
+	struct stele_zone_info info = {.serial = 0};
+	struct stele_store *store;
+	struct stele_store_read *read;
+	struct stele_error err;
+	assert_true(stele_name_from_text(text, strlen(text), apex) > 0);
+	assert_int_equal(
+		stele_store_open(daemon_world_path("store"), STELE_STORE_CREATE, &store, &err), 0);
+	assert_int_equal(stele_store_read_begin(store, &read, &err), 0);
+	stele_store_zone_find(read, apex, &info, &err);
+	stele_store_read_end(read);
+	stele_store_close(store);
+	return info.serial;
+}
+
+/* It is committed at the end, with one more zone come meanwhile. */
+static void test_a_catalog_that_is_written_last(void **state)
+{
+	(void)state;
+	struct stele_daemon daemon;
+	struct stele_managed_zone *zone;
+	struct stele_error err;
+	daemon_world_start(
+		&daemon,
+		"templates: [{id: cat, catalog: producer}, {id: t, catalog_zone: cat.test}],"
+		" zones: [{name: cat.test, template: cat}, {name: a.test, template: t}],");
+	const struct stele_managed_zone *listed =
+		stele_zones_find(daemon.zones, (const uint8_t *)"\1a\4test");
+	assert_int_equal(stele_daemon_zone_add(&daemon, member, daemon.config, listed->options,
+					       &zone, &err),
+			 0);
+	stele_daemon_stop(&daemon);
+	assert_int_equal(serial_of("cat.test"), 1);
+}
+
 static void test_a_catalog_that_comes_last(void **state)
 {
 	(void)state;
@@ -93,6 +160,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_catalog_that_comes_last, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_transfer_that_comes_last, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_catalog_that_is_written_last, begin, end),
 	};
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_mgmtd_end STELE_COMPILE\n");
