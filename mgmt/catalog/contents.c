@@ -4,8 +4,11 @@
 #include "lib/dns/rrtype.h"
 #include "lib/store/node.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char version[] = "\7version";
 
 struct reading {
 	struct stele_catalog_contents *contents;
@@ -15,10 +18,12 @@ struct reading {
 	struct stele_error *reterr;
 };
 
+/* `name` is below the apex, and leaves room for it: see read_node() and stele_catalog_read(). */
 static int broken(struct reading *r, const char *name, size_t name_len, const char *what)
 {
 	uint8_t whole[STELE_NAME_MAX];
 	char text[STELE_NAME_TEXT_MAX];
+	assert(name_len + r->info->apex_len <= sizeof(whole));
 	memcpy(whole, name, name_len);
 	memcpy(whole + name_len, r->info->apex, r->info->apex_len);
 	stele_name_to_text(whole, text);
@@ -158,7 +163,7 @@ static int read_node(struct reading *r, const struct stele_store_item *item)
 	const uint8_t *last = rel;
 	for (unsigned i = 1; i < label_cnt; i++)
 		last += *last + 1;
-	if (label_cnt == 1 && memcmp(rel, "\7version", 9) == 0)
+	if (label_cnt == 1 && memcmp(rel, version, sizeof(version)) == 0)
 		return read_version(r, rel, (size_t)rel_len, item->node, item->node_sz);
 	if (label_cnt < 2 || label_cnt > 3 || memcmp(last, "\5zones", 7) != 0)
 		return 0;
@@ -184,7 +189,7 @@ static int finish(struct reading *r)
 {
 	struct stele_catalog_contents *contents = r->contents;
 	if (!r->has_version)
-		return broken(r, "\7version", 8, "is missing");
+		return broken(r, version, sizeof(version) - 1, "is missing");
 	if (contents->member_cnt > 1)
 		qsort(contents->members, contents->member_cnt, sizeof(contents->members[0]),
 		      compare_members);
@@ -207,6 +212,10 @@ int stele_catalog_read(struct stele_store_read *read, const uint8_t *apex,
 	struct stele_store_cursor *cursor;
 	struct stele_store_item item;
 	int status = stele_store_zone_find(read, apex, &info, reterr);
+	/* The configuration refuses such a name. */
+	if (status == 0 && info.apex_len + sizeof(version) - 1 > STELE_NAME_MAX)
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "broken catalog: its name leaves no room for a version");
 	if (status == 0)
 		status = stele_store_cursor_open(read, STELE_STORE_NODES, info.id, NULL, 0, NULL, 0,
 						 &cursor, reterr);

@@ -173,6 +173,11 @@ struct stele_template_config {
 	const struct stele_zone_config *producer; /* `catalog_zone` */
 };
 
+/* Longest names of catalogs, in wire format: there has to be room for version.CATALOG in one that is read, and in
+ * one that is written for group.UNIQUE.zones.CATALOG, where UNIQUE has 32 digits. */
+#define STELE_CATALOG_CONSUMED_MAX (STELE_NAME_MAX - 8)
+#define STELE_CATALOG_PRODUCED_MAX (STELE_NAME_MAX - 6 - 33 - 6)
+
 struct stele_zone_config {
 	const char *name;
 	const char *template;

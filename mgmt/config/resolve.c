@@ -307,15 +307,34 @@ static void resolve_producers(struct stele_config *config, struct stele_mgmtd_co
 	}
 }
 
+static bool is_room_for_catalog(struct stele_config *config, const struct stele_zone_config *zone)
+{
+	unsigned len = zone->apex_len;
+	if (zone->options->catalog == STELE_CATALOG_CONSUMER && len > STELE_CATALOG_CONSUMED_MAX)
+		stele_config_fault(config, &zone->name,
+				   "a consumer's name has %u bytes, which leaves no room for "
+				   "'version' below it (expected at most %u)",
+				   len, STELE_CATALOG_CONSUMED_MAX);
+	else if (zone->options->catalog == STELE_CATALOG_PRODUCER &&
+		 len > STELE_CATALOG_PRODUCED_MAX)
+		stele_config_fault(config, &zone->name,
+				   "a producer's name has %u bytes, which leaves no room for "
+				   "groups of members below it (expected at most %u)",
+				   len, STELE_CATALOG_PRODUCED_MAX);
+	else
+		return true;
+	return false;
+}
+
 void mgmtd_resolve_zones(struct stele_config *config, struct stele_mgmtd_config *root)
 {
 	const struct stele_template_config *last = root->default_template;
 	const struct stele_zone_config **sorted =
 		stele_config_alloc(config, root->zones.cnt * sizeof(*sorted));
-	unsigned unknown = 0;
+	unsigned faulty = 0;
 	if (sorted == NULL)
 		return;
-	for (size_t i = 0; i < root->zones.cnt && unknown < STELE_CONFIG_FAULTS_MAX; i++) {
+	for (size_t i = 0; i < root->zones.cnt && faulty < STELE_CONFIG_FAULTS_MAX; i++) {
 		struct stele_zone_config *zone = FILL(&root->zones, i);
 		int len = stele_name_from_text(zone->name, strlen(zone->name), zone->apex);
 		zone->apex_len = (uint8_t)len;
@@ -327,10 +346,10 @@ void mgmtd_resolve_zones(struct stele_config *config, struct stele_mgmtd_config 
 					refer_template(config, root, &zone->template);
 		if (zone->options != NULL)
 			last = zone->options;
-		else
-			unknown++;
+		if (zone->options == NULL || !is_room_for_catalog(config, zone))
+			faulty++;
 	}
-	if (unknown > 0)
+	if (faulty > 0)
 		return;
 	qsort(sorted, root->zones.cnt, sizeof(*sorted), compare_apexes);
 	if (tell_doubles(config, sorted, root->zones.cnt))
