@@ -90,7 +90,7 @@ static void unlearn(struct stele_daemon *daemon, struct stele_managed_zone *zone
 	stele_zones_set_id(daemon->zones, zone, 0);
 	zone->loaded = false;
 	zone->rr_cnt = 0;
-	zone->notify_due = false;
+	zone->notify_due = zone->notify_failed = false;
 	put_unserved(daemon, zone);
 	/* A zone that nobody has named was there for its data alone. */
 	if (!zone->configured && !zone->from_catalog)
@@ -315,10 +315,30 @@ void stele_daemon_release(struct stele_daemon *daemon)
 static void tell_secondaries(struct stele_daemon *daemon, struct stele_managed_zone *zone)
 {
 	struct stele_error err;
-	zone->notify_due = false;
-	if (zone->options->notify_remotes.cnt > 0 && stele_notify_out(daemon, zone, &err) < 0)
-		stele_log_event(STELE_LOG_ERROR, "notify-failed", STELE_LOG_ZONE(zone->name),
-				STELE_LOG_REASON(err.text));
+	zone->notify_due = zone->notify_failed = false;
+	if (zone->options->notify_remotes.cnt == 0)
+		return;
+	int status = stele_notify_out(daemon, zone, &err);
+	if (status == 0)
+		return;
+	stele_log_event(STELE_LOG_ERROR, "notify-failed", STELE_LOG_ZONE(zone->name),
+			STELE_LOG_REASON(err.text));
+	if (status != STELE_E_SYSTEM)
+		return;
+	/* It may be long until something else of the zone is served: the tick comes back to it. */
+	zone->notify_due = zone->notify_failed = daemon->notifies_failed = true;
+	put_unserved(daemon, zone);
+}
+
+void stele_daemon_notify_again(struct stele_daemon *daemon)
+{
+	if (!daemon->notifies_failed)
+		return;
+	daemon->notifies_failed = false;
+	for (struct stele_managed_zone *zone = daemon->unserved; zone != NULL;
+	     zone = zone->next_unserved)
+		if (zone->notify_failed)
+			tell_secondaries(daemon, zone);
 }
 
 static void learn_served(const struct stele_mapped_image *image, struct stele_managed_zone *zone)

@@ -56,7 +56,8 @@ struct stele_daemon {
 
 	/* changes.c's: zones with changes that are not served yet. */
 	struct stele_managed_zone *unserved;
-	bool catalogs_due; /* some zone's catalog_due is set */
+	bool catalogs_due;    /* some zone's catalog_due is set */
+	bool notifies_failed; /* some zone's notify_failed is set */
 
 	struct stele_update_forward *forwards; /* update/'s: what is being passed on to primaries */
 

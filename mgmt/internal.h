@@ -19,6 +19,9 @@ void stele_daemon_unexpire(struct stele_daemon *daemon, const struct stele_manag
 /* What failed is tried again, as far as it still makes sense. */
 void stele_daemon_work_again(struct stele_daemon *daemon);
 
+/* Secondaries are told that could not be when a change was served, for want of memory or of a reader. */
+void stele_daemon_notify_again(struct stele_daemon *daemon);
+
 /* What was not submitted will not be. */
 void stele_daemon_work_drop(struct stele_daemon *daemon);
 

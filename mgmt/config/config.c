@@ -94,7 +94,8 @@ static const struct stele_config_option tcp_options[] = {
 		.type = STELE_CONFIG_INTEGER,
 		AT(tcp, transfers),
 		.min = 1,
-		.max = 10000,
+		/* Each may read the store for as long as its client takes, and the store has 2,046 readers. */
+		.max = 1024,
 		.def = "32",
 		.help = "Transfers out at once; further ones are refused.",
 	},

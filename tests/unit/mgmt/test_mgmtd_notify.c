@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A change is served while the store cannot be read: secondaries are told once it can. */
+#include "mgmt/notify/notify.h"
+#include "tests/unit/mgmt/daemon_world.h"
+#include "tests/unit/store/store_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* More than the store has. */
+#define READERS_MAX 4096
+
+static const uint8_t apex[] = "\4zone\4test";
+static const char *compiler;
+static struct stele_error err;
+
+/* A zone in the store, and in the image that is served from the start. */
+static void make_zone(void)
+{
+	char command[512];
+	struct stele_store *store;
+	struct stele_store_write *write;
+	assert_int_equal(
+		stele_store_open(daemon_world_path("store"), STELE_STORE_CREATE, &store, &err), 0);
+	assert_int_equal(stele_store_write_begin(store, &write, &err), 0);
+	assert_int_equal(bulk_replace(write, apex, 1, 3, false, NULL, &err), 0);
+	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+	stele_store_close(store);
+	snprintf(command, sizeof(command), "'%s' build --store %s/store -o %s/image >/dev/null",
+		 compiler, daemon_world_dir(), daemon_world_dir());
+	assert_int_equal(system(command), 0);
+}
+
+static void test_no_readers_left(void **state)
+{
+	static struct stele_store_read *reads[READERS_MAX];
+	struct stele_daemon daemon;
+	unsigned cnt = 0;
+	(void)state;
+	make_zone();
+	daemon_world_start(&daemon, "templates: [{id: t, notify: [p]}],"
+				    " zones: [{name: zone.test, template: t}],");
+	const struct stele_managed_zone *zone = stele_zones_find(daemon.zones, apex);
+	assert_non_null(zone);
+	assert_true(zone->notify_due);
+	while (cnt < READERS_MAX && stele_store_read_begin(daemon.store, &reads[cnt], &err) == 0)
+		cnt++;
+	assert_in_range(cnt, 1024, READERS_MAX - 1);
+	stele_daemon_served(&daemon, daemon.generation);
+	assert_true(zone->served);
+	assert_null(zone->notify_out);
+	while (cnt > 0)
+		stele_store_read_end(reads[--cnt]);
+	/* The tick comes back to it. */
+	for (unsigned i = 0; i < 20 && zone->notify_out == NULL; i++)
+		event_base_loop(stele_loop_base(daemon.main), EVLOOP_ONCE);
+	assert_non_null(zone->notify_out);
+	assert_false(zone->notify_due);
+	stele_daemon_stop(&daemon);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return daemon_world_begin();
+}
+
+static int end(void **state)
+{
+	(void)state;
+	return daemon_world_end();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_no_readers_left, begin, end),
+	};
+	if (argc != 2) {
+		fprintf(stderr, "usage: test_mgmtd_notify STELE_COMPILE\n");
+		return 2;
+	}
+	compiler = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
