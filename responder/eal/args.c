@@ -39,11 +39,30 @@ static uint64_t read_number(const char *path)
 	return number;
 }
 
+/*
+ * All cores that the calling thread may have: it asks for all, of which the kernel leaves those of the cpuset, and
+ * goes back to `own`.
+ */
+static void look_at_reachable(const cpu_set_t *own, cpu_set_t *ret_reachable)
+{
+	cpu_set_t all;
+
+	*ret_reachable = *own;
+	memset(&all, 0xff, sizeof(all));
+	if (sched_setaffinity(0, sizeof(all), &all) != 0)
+		return;
+	if (sched_getaffinity(0, sizeof(all), &all) == 0)
+		*ret_reachable = all;
+	sched_setaffinity(0, sizeof(*own), own);
+}
+
 void stele_machine_look(struct stele_machine *ret_machine)
 {
 	memset(ret_machine, 0, sizeof(*ret_machine));
 	CPU_ZERO(&ret_machine->cpus);
-	sched_getaffinity(0, sizeof(ret_machine->cpus), &ret_machine->cpus);
+	CPU_ZERO(&ret_machine->reachable);
+	if (sched_getaffinity(0, sizeof(ret_machine->cpus), &ret_machine->cpus) == 0)
+		look_at_reachable(&ret_machine->cpus, &ret_machine->reachable);
 	ret_machine->huge_free[0] =
 		read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") << 21;
 	ret_machine->huge_free[1] =
@@ -125,7 +144,8 @@ static void put_cpus(struct stele_eal_args *args, const cpu_set_t *cpus)
 }
 
 /* The control thread takes the core it is given, or all that no worker polls on, or, on a machine
- * without such a core, shares: it sleeps nearly always. */
+ * without such a core, shares: it sleeps nearly always. "All" are those that the process was given: isolated cores
+ * are for whoever names them. */
 static int put_cores(const struct stele_responder_config *config,
 		     const struct stele_machine *machine, struct stele_eal_args *args,
 		     struct stele_error *reterr)
@@ -141,7 +161,7 @@ static int put_cores(const struct stele_responder_config *config,
 	for (size_t i = 0; i < config->ports.cnt; i++) {
 		const struct stele_port_config *port = &config->ports.items[i];
 		for (size_t j = 0; j < port->cores.cnt; j++) {
-			if (!CPU_ISSET(port->cores.items[j], &machine->cpus))
+			if (!CPU_ISSET(port->cores.items[j], &machine->reachable))
 				return stele_fail(
 					reterr, STELE_E_INPUT,
 					"port '%s': core %u is not there, or not for this process",
@@ -150,7 +170,7 @@ static int put_cores(const struct stele_responder_config *config,
 		}
 	}
 	if (config->main_core != STELE_CORE_AUTO) {
-		if (!CPU_ISSET(config->main_core, &machine->cpus))
+		if (!CPU_ISSET(config->main_core, &machine->reachable))
 			return stele_fail(reterr, STELE_E_INPUT,
 					  "main_core %u is not there, or not for this process",
 					  config->main_core);

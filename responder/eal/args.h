@@ -23,7 +23,8 @@
 
 /* What of the machine matters. */
 struct stele_machine {
-	cpu_set_t cpus;        /* that the process may run on */
+	cpu_set_t cpus;        /* that the process was given; with isolcpus, not these */
+	cpu_set_t reachable;   /* that its threads may have if they ask */
 	uint64_t huge_free[2]; /* bytes of free huge pages: of 2 MB, of 1 GB */
 	bool vhost_net;        /* there is /dev/vhost-net */
 };
@@ -36,11 +37,12 @@ struct stele_eal_args {
 	char text[STELE_EAL_TEXT_MAX];
 };
 
-/* Looks at this machine. Never fails: what cannot be found out is not there. */
+/* Looks at this machine. Never fails: what cannot be found out is not there. The calling thread's affinity is another
+ * one for a moment. */
 void stele_machine_look(struct stele_machine *ret_machine);
 
 /*
- * STELE_E_INPUT: a core that the process may not run on, or more workers than the EAL has
+ * STELE_E_INPUT: a core that the process cannot have, or more workers than the EAL has
  * logical cores for; STELE_E_SYSTEM: huge pages are asked for and there are too few.
  */
 int stele_eal_args_make(const struct stele_responder_config *config,

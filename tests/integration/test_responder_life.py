@@ -94,6 +94,22 @@ def test_a_core_that_is_not_there(images):
 
 
 @needs_namespaces
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_a_core_that_nobody_is_given(images):
+    """As with isolcpus: the responder's core is not in the affinity that it was started with."""
+    given = min(os.sched_getaffinity(0))
+    node = responder.Node(images[0], start=False)
+    try:
+        node.wrapper = ["taskset", "-c", str(given)]
+        node.start()
+        with open("/proc/%d/status" % node.process.pid, encoding="ascii") as status:
+            assert "Cpus_allowed_list:\t%d\n" % given in status.read()    # the control thread's
+        assert node.ask([QUERY])[0] is not None
+    finally:
+        node.stop()
+
+
+@needs_namespaces
 def test_a_namespace_that_is_not_there(images):
     def change(config):
         config["ports"][0]["exception"]["namespace"] = "nowhere"

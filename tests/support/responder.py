@@ -74,6 +74,7 @@ class Node:
         self.control = os.path.join(self.folder, "control")
         self.log = os.path.join(self.folder, "log")
         self.process, self.port = None, port
+        self.wrapper = []    # what the responder is started by, as ["taskset", "-c", "0"]
         self.namespaces = []
         self.client, self.node = self._namespace("c"), self._namespace("n")
         self.wire = self._namespace("w") if port.startswith("af_") else self.client
@@ -140,7 +141,7 @@ class Node:
             notify.settimeout(0.2)
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen(
-                    self.wire.command(binary(), "-c", self.write_config(),
+                    self.wire.command(*self.wrapper, binary(), "-c", self.write_config(),
                                       *["--verbose"] * verbose),
                     env={**os.environ, "NOTIFY_SOCKET": path}, stdin=subprocess.DEVNULL, stdout=log,
                     stderr=log, preexec_fn=peers.end_with_parent)

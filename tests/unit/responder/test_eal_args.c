@@ -39,6 +39,7 @@ static struct stele_machine plain_machine(void)
 
 	for (int i = 0; i < 8; i++)
 		CPU_SET(i, &machine.cpus);
+	machine.reachable = machine.cpus;
 	return machine;
 }
 
@@ -110,8 +111,47 @@ static void control_cores(void **state)
 	/* With no core to spare, the control thread shares. */
 	CPU_ZERO(&machine.cpus);
 	CPU_SET(4, &machine.cpus);
+	machine.reachable = machine.cpus;
 	make_well(HEAD PORT("net_tap", ", cores: [4]"), &machine);
 	assert_true(has("--lcores=0@(4),1@4"));
+}
+
+/* With isolcpus, nobody is given the isolated cores, and everybody may have them. */
+static void isolated_cores(void **state)
+{
+	struct stele_machine machine = plain_machine();
+
+	(void)state;
+	for (int i = 2; i < 8; i++)
+		CPU_CLR(i, &machine.cpus);
+	make_well(HEAD PORT("net_tap", ", cores: [2, 3]"), &machine);
+	assert_true(has("--lcores=0@(0,1),1@2,2@3"));
+	make_well(HEAD "main_core: 7\n" PORT("net_tap", ", cores: [2, 1]"), &machine);
+	assert_true(has("--lcores=0@(7),1@2,2@1"));
+}
+
+/* Looking changes nothing, and finds what a narrow affinity hides. */
+static void a_narrow_affinity(void **state)
+{
+	struct stele_machine wide, narrow;
+	cpu_set_t before, one, after;
+	int cpu = 0;
+
+	(void)state;
+	stele_machine_look(&wide);
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	assert_true(CPU_EQUAL(&wide.cpus, &before));
+	while (!CPU_ISSET(cpu, &before))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	stele_machine_look(&narrow);
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	sched_setaffinity(0, sizeof(before), &before);
+	assert_true(CPU_EQUAL(&after, &one));
+	assert_true(CPU_EQUAL(&narrow.cpus, &one));
+	assert_true(CPU_EQUAL(&narrow.reachable, &wide.reachable));
 }
 
 static void huge_pages(void **state)
@@ -186,7 +226,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(virtual_ports),       cmocka_unit_test(cards),
-		cmocka_unit_test(control_cores),       cmocka_unit_test(huge_pages),
+		cmocka_unit_test(control_cores),       cmocka_unit_test(isolated_cores),
+		cmocka_unit_test(a_narrow_affinity),   cmocka_unit_test(huge_pages),
 		cmocka_unit_test(further_arguments),   cmocka_unit_test(missing_core),
 		cmocka_unit_test(one_prefix_for_each),
 	};
