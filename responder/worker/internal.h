@@ -69,9 +69,10 @@ struct stele_worker {
 	uint64_t hz;
 	double ns_per_cycle;
 
-	struct stele_bucket local_bucket;
-	struct stele_bucket punt_bucket;    /* of what anybody can send */
-	struct stele_bucket network_bucket; /* kept for what the network needs to live */
+	struct stele_bucket local_bucket;     /* of replies to echo, which anybody can ask for */
+	struct stele_bucket neighbour_bucket; /* of those to ARP and ND, for who is on the link */
+	struct stele_bucket punt_bucket;      /* of what anybody can send */
+	struct stele_bucket network_bucket;   /* kept for what the network needs to live */
 	struct stele_idle idle;
 	uint64_t rrl_slipped; /* as of the burst before */
 	void *rrl_memory;

@@ -26,8 +26,11 @@ static void reply_locally(struct stele_worker *worker, struct rte_mbuf *mbuf,
 		[STELE_FRAME_LOCAL_ECHO4] = STELE_STAT_LOCAL_ECHO4,
 		[STELE_FRAME_LOCAL_ECHO6] = STELE_STAT_LOCAL_ECHO6,
 	};
+	bool neighbour = frame->reason == STELE_FRAME_LOCAL_ARP ||
+			 frame->reason == STELE_FRAME_LOCAL_NS;
 
-	if (!stele_bucket_take(&worker->local_bucket, worker->burst.began)) {
+	if (!stele_bucket_take(neighbour ? &worker->neighbour_bucket : &worker->local_bucket,
+			       worker->burst.began)) {
 		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_LOCAL_CAP);
 		return;
 	}

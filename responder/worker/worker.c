@@ -12,8 +12,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-/* Replies in place to ARP, ND and echo, for each worker. Fewer let a busy link's own probes be lost
- * in a flood, more let the flood take time from queries. */
+/* Replies in place, for each worker: so many to echo, and so many to ARP and ND. Fewer let a busy link's own probes be
+ * lost in a flood, more let the flood take time from queries. Both have limits of their own, since echo comes from
+ * anywhere: a flood of it must not keep the router from finding the port. */
 #define LOCAL_RATE 20000
 #define LOCAL_BURST 256
 
@@ -30,6 +31,7 @@ static void init_buckets(struct stele_worker *worker, const struct stele_worker_
 	uint64_t rate = settings->punt_rate;
 
 	stele_bucket_init(&worker->local_bucket, LOCAL_RATE, LOCAL_BURST, worker->hz);
+	stele_bucket_init(&worker->neighbour_bucket, LOCAL_RATE, LOCAL_BURST, worker->hz);
 	if (rate) {
 		/* At least one each, or a low rate over many workers would be none. */
 		rate = rate / settings->port_workers + 1;
