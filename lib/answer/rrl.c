@@ -6,15 +6,10 @@
 #include <string.h>
 
 enum {
-	LINE_CNT_MIN = 1 << 6,
-	LINE_CNT_MAX = 1 << 24,
-	BURST_MS_MIN = 10,
-	BURST_MS_MAX = 60000,
-
 	/* What stands in front of the lines. */
 	HEAD_SZ = (sizeof(struct stele_rrl) + RRL_LINE_SZ - 1) / RRL_LINE_SZ * RRL_LINE_SZ,
 };
-_Static_assert((uint64_t)LINE_CNT_MAX *RRL_LINE_SZ <= UINT32_MAX, "offsets have 32 bits");
+_Static_assert((uint64_t)STELE_RRL_LINES_MAX *RRL_LINE_SZ <= UINT32_MAX, "offsets have 32 bits");
 
 /* ---- Settings ---- */
 
@@ -38,8 +33,8 @@ void stele_rrl_settings_default(struct stele_rrl_settings *settings)
 
 static uint32_t rounded_line_cnt(const struct stele_rrl_settings *settings)
 {
-	uint32_t cnt = LINE_CNT_MIN;
-	while (cnt < settings->line_cnt && cnt < LINE_CNT_MAX)
+	uint32_t cnt = STELE_RRL_LINES_MIN;
+	while (cnt < settings->line_cnt && cnt < STELE_RRL_LINES_MAX)
 		cnt *= 2;
 	return cnt;
 }
@@ -49,13 +44,13 @@ size_t stele_rrl_sz(const struct stele_rrl_settings *settings)
 	return HEAD_SZ + (size_t)rounded_line_cnt(settings) * RRL_LINE_SZ;
 }
 
-static int check_settings(const struct stele_rrl_settings *settings, struct stele_error *reterr)
+int stele_rrl_settings_check(const struct stele_rrl_settings *settings, struct stele_error *reterr)
 {
 	if (settings->worker_cnt == 0)
 		return stele_fail(reterr, STELE_E_INPUT, "rate limits for no worker");
+	uint64_t rate_max = stele_rrl_rate_max(settings->worker_cnt);
 	for (unsigned i = 0; i < STELE_REPLY_CLASS_CNT; i++)
-		if (settings->rates[i].narrow / settings->worker_cnt > STELE_RRL_RATE_MAX ||
-		    settings->rates[i].wide / settings->worker_cnt > STELE_RRL_RATE_MAX)
+		if (settings->rates[i].narrow > rate_max || settings->rates[i].wide > rate_max)
 			return stele_fail(reterr, STELE_E_INPUT,
 					  "a rate limit is above %d a worker (0 stands for none)",
 					  STELE_RRL_RATE_MAX);
@@ -70,14 +65,16 @@ static int check_settings(const struct stele_rrl_settings *settings, struct stel
 				  "IPv6 prefixes of %u and %u bits for rate limits (expected 1 to "
 				  "128, the narrow one first)",
 				  settings->narrow6, settings->wide6);
-	if (settings->burst_ms < BURST_MS_MIN || settings->burst_ms > BURST_MS_MAX)
+	if (settings->burst_ms < STELE_RRL_BURST_MS_MIN ||
+	    settings->burst_ms > STELE_RRL_BURST_MS_MAX)
 		return stele_fail(reterr, STELE_E_INPUT,
 				  "a burst of %u ms for rate limits (expected %d to %d)",
-				  settings->burst_ms, BURST_MS_MIN, BURST_MS_MAX);
-	if (settings->line_cnt < LINE_CNT_MIN || settings->line_cnt > LINE_CNT_MAX)
+				  settings->burst_ms, STELE_RRL_BURST_MS_MIN,
+				  STELE_RRL_BURST_MS_MAX);
+	if (settings->line_cnt < STELE_RRL_LINES_MIN || settings->line_cnt > STELE_RRL_LINES_MAX)
 		return stele_fail(reterr, STELE_E_INPUT,
-				  "a table of %u lines for rate limits (expected %d to %d)",
-				  settings->line_cnt, LINE_CNT_MIN, LINE_CNT_MAX);
+				  "a table of %u lines for rate limits (expected %u to %u)",
+				  settings->line_cnt, STELE_RRL_LINES_MIN, STELE_RRL_LINES_MAX);
 	if (settings->exempt_cnt > STELE_RRL_EXEMPT_MAX)
 		return stele_fail(reterr, STELE_E_INPUT,
 				  "%u prefixes without rate limits (expected at most %d)",
@@ -103,8 +100,8 @@ static struct rrl_limit make_limit(const struct stele_rrl_settings *settings, ui
 	uint64_t price = (UINT64_C(1000000) * settings->worker_cnt + rate / 2) / rate;
 	uint64_t burst = UINT64_C(1000) * settings->burst_ms;
 	/* Rates so low that a burst holds not even one reply. */
-	if (price > 1000 * BURST_MS_MAX)
-		price = 1000 * BURST_MS_MAX;
+	if (price > 1000 * STELE_RRL_BURST_MS_MAX)
+		price = 1000 * STELE_RRL_BURST_MS_MAX;
 	return (struct rrl_limit){(uint32_t)price, price < burst ? (uint32_t)(burst - price) : 0};
 }
 
@@ -130,7 +127,7 @@ static struct rrl_prefix mask_between(unsigned wide, unsigned narrow)
 int stele_rrl_init(void *memory, const struct stele_rrl_settings *settings,
 		   struct stele_rrl **ret_rrl, struct stele_error *reterr)
 {
-	int status = check_settings(settings, reterr);
+	int status = stele_rrl_settings_check(settings, reterr);
 	if (status != 0)
 		return status;
 	struct stele_rrl *rrl = memory;

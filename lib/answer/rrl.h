@@ -29,9 +29,17 @@
 
 #define STELE_RRL_EXEMPT_MAX 64
 
-/* Beyond, 1/rate is less than ten of the microseconds that times are counted in, and rounding makes rates
- * wrong by more than 5 %. Divided by `worker_cnt` first. */
+/* Of one worker. Beyond, 1/rate is less than ten of the microseconds that times are counted in, and
+ * rounding makes rates wrong by more than 5 %. */
 #define STELE_RRL_RATE_MAX 100000
+
+#define STELE_RRL_BURST_MS_MIN 10
+#define STELE_RRL_BURST_MS_MAX 60000
+
+/* A line is one of the cache, its place in the table an offset of 32 bits. */
+#define STELE_RRL_LINE_SZ 64
+#define STELE_RRL_LINES_MIN (1u << 6)
+#define STELE_RRL_LINES_MAX (1u << 24)
 
 /* Replies a second to one prefix; 0: no limit. */
 struct stele_rrl_rate {
@@ -45,12 +53,12 @@ struct stele_rrl_prefix {
 };
 
 struct stele_rrl_settings {
-	/* By enum stele_reply_class, for all workers together. Too low hurts resolvers with many users behind
+	/* By enum stele_reply_class, for all workers together; stele_rrl_rate_max(). Too low hurts resolvers with many users behind
 	 * one address, too high lets more through to a victim; see stele_rrl_settings_default(). */
 	struct stele_rrl_rate rates[STELE_REPLY_CLASS_CNT];
 	uint8_t narrow4, wide4; /* prefix lengths, 1 … 32, narrow4 >= wide4 */
 	uint8_t narrow6, wide6; /* 1 … 128 */
-	/* How far ahead of its rate a prefix may get, 10 … 60000. Too short limits a resolver that starts with
+	/* How far ahead of its rate a prefix may get, STELE_RRL_BURST_MS_MIN … _MAX. Too short limits a resolver that starts with
 	 * an empty cache, too long is what a victim gets at once. */
 	uint32_t burst_ms;
 	/* Of the replies that are limited, each slip-th is sent empty with TC set, so that an honest client
@@ -58,7 +66,7 @@ struct stele_rrl_settings {
 	uint32_t slip;
 	/* The NIC spreads the flows of a prefix over the workers: each holds its share of the rates. */
 	uint32_t worker_cnt;
-	/* 64 bytes each, rounded up to a power of two, 2^6 … 2^24. Less than the number of wide prefixes that are
+	/* STELE_RRL_LINES_MIN … _MAX, rounded up to a power of two. Less than the number of wide prefixes that are
 	 * near a limit at once makes them evict one another; more than fits into the cache costs a miss. */
 	uint32_t line_cnt;
 	uint32_t exempt_cnt;
@@ -79,6 +87,15 @@ _Static_assert(sizeof(struct stele_rrl_settings) ==
 void stele_rrl_settings_default(struct stele_rrl_settings *settings);
 
 struct stele_rrl;
+
+/* The highest rate that as many workers may share. */
+static inline uint64_t stele_rrl_rate_max(uint32_t worker_cnt)
+{
+	return (uint64_t)STELE_RRL_RATE_MAX * worker_cnt;
+}
+
+/* STELE_E_INPUT: a setting is out of its range, for which stele_rrl_init() would refuse it. */
+int stele_rrl_settings_check(const struct stele_rrl_settings *settings, struct stele_error *reterr);
 
 /* Memory for a table of these settings, in bytes. */
 size_t stele_rrl_sz(const struct stele_rrl_settings *settings);

@@ -10,7 +10,7 @@
 
 enum {
 	RRL_COUNTER_CNT = 10, /* what fits into a line */
-	RRL_LINE_SZ = 64,
+	RRL_LINE_SZ = STELE_RRL_LINE_SZ,
 };
 
 /*

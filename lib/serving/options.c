@@ -8,7 +8,6 @@
 #define MS UINT64_C(1000000)
 #define S (1000 * MS)
 #define KIB (UINT64_C(1) << 10)
-#define GIB (UINT64_C(1) << 30)
 
 #define AT(type, field) STELE_CONFIG_AT(stele_##type##_config, field)
 #define LIST_AT(type, field, flags) STELE_CONFIG_LIST_AT(stele_##type##_config, field, flags)
@@ -70,10 +69,14 @@ const struct stele_config_option stele_cookies_options[] = {
 	{0},
 };
 
+/* Cores that a responder can have; threads of the daemon are fewer. */
+#define WORKERS_MAX 1024
+
 #define RATE(field, what, rate)                                                                    \
 	{                                                                                          \
 		.name = #field, .type = STELE_CONFIG_INTEGER, AT(rrl, field), .word = "unlimited", \
-		.min = 1, .max = 1000000000, .unit = "replies/s", .def = rate, .help = what,       \
+		.min = 1, .max = WORKERS_MAX * STELE_RRL_RATE_MAX, .unit = "replies/s",            \
+		.def = rate, .help = what,                                                         \
 	}
 
 const struct stele_config_option stele_rrl_options[] = {
@@ -94,7 +97,7 @@ const struct stele_config_option stele_rrl_options[] = {
 		.type = STELE_CONFIG_DURATION,
 		AT(rrl, window),
 		.min = 100 * MS,
-		.max = 60 * S,
+		.max = STELE_RRL_BURST_MS_MAX * MS,
 		.def = "2s",
 		.help = "This much time's worth of replies may go at once to a prefix that was "
 			"silent before. Too short punishes honest bursts, too long lets short "
@@ -140,7 +143,7 @@ const struct stele_config_option stele_rrl_options[] = {
 		.type = STELE_CONFIG_SIZE,
 		AT(rrl, table_size),
 		.min = 64 * KIB,
-		.max = 4 * GIB,
+		.max = (uint64_t)STELE_RRL_LINES_MAX * STELE_RRL_LINE_SZ,
 		.def = "4M",
 		.check = check_power_of_two,
 		.help = "Memory of each core to remember prefixes in, a power of two; 64 bytes "
@@ -165,8 +168,24 @@ static void check_lengths(struct stele_config *config, const uint8_t *lengths, s
 				   lengths[1], lengths[0]);
 }
 
-void stele_rrl_config_check(struct stele_config *config, const struct stele_rrl_config *rrl)
+static void check_rate(struct stele_config *config, const uint32_t *rate, const char *name,
+		       unsigned worker_cnt, const char *worker)
 {
+	uint64_t max = stele_rrl_rate_max(worker_cnt);
+	if (*rate > max)
+		stele_config_fault(config, rate, "%s is %u (expected at most %llu with %u %s)",
+				   name, *rate, (unsigned long long)max, worker_cnt, worker);
+}
+
+void stele_rrl_config_check(struct stele_config *config, const struct stele_rrl_config *rrl,
+			    unsigned worker_cnt, const char *worker)
+{
+#define CHECK_RATE(field) check_rate(config, &rrl->field, #field, worker_cnt, worker)
+	CHECK_RATE(answers_per_second);
+	CHECK_RATE(referrals_per_second);
+	CHECK_RATE(nxdomains_per_second);
+	CHECK_RATE(errors_per_second);
+#undef CHECK_RATE
 	check_lengths(config, rrl->ipv4_prefixes.items, rrl->ipv4_prefixes.cnt);
 	check_lengths(config, rrl->ipv6_prefixes.items, rrl->ipv6_prefixes.cnt);
 }

@@ -86,7 +86,11 @@ extern const struct stele_config_option stele_chaos_options[];
 extern const struct stele_config_option stele_cookies_options[];
 extern const struct stele_config_option stele_rrl_options[];
 
-/* What single values do not tell: the order of the lengths of prefixes. For the check of the whole. */
-void stele_rrl_config_check(struct stele_config *config, const struct stele_rrl_config *rrl);
+/*
+ * What single values do not tell: the order of the lengths of prefixes, and whether rates are not above
+ * what `worker_cnt` workers may share, which `worker` is the word for ("queue"). For the check of the whole.
+ */
+void stele_rrl_config_check(struct stele_config *config, const struct stele_rrl_config *rrl,
+			    unsigned worker_cnt, const char *worker);
 
 #endif

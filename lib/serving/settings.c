@@ -91,7 +91,7 @@ int stele_settings_rrl(const struct stele_rrl_config *config, unsigned worker_cn
 	rrl.burst_ms = (uint32_t)(config->window / 1000000);
 	rrl.slip = config->slip;
 	rrl.worker_cnt = worker_cnt;
-	rrl.line_cnt = (uint32_t)(config->table_size / 64);
+	rrl.line_cnt = (uint32_t)(config->table_size / STELE_RRL_LINE_SZ);
 	for (size_t i = 0; i < config->exempt.cnt && i < STELE_RRL_EXEMPT_MAX; i++) {
 		struct stele_rrl_prefix *exempt = &rrl.exempt[rrl.exempt_cnt++];
 		exempt->address.family = config->exempt.items[i].family;

@@ -361,7 +361,9 @@ static const struct stele_config_option options[] = {
 		AT(mgmtd, rrl),
 		.options = stele_rrl_options,
 		.help = "Limits for replies over UDP, where no responder stands in front. Replies to one "
-			"prefix are counted by each thread on its own and by class.",
+			"prefix are counted by each thread on its own and by class; the rates are "
+			"those of all threads together, at most 100000 for each (`threads: auto` "
+			"counts as one).",
 	},
 	{
 		.name = "remotes",

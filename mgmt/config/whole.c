@@ -220,7 +220,11 @@ void mgmtd_check_whole(struct stele_config *config, void *config_root)
 	mgmtd_resolve(config, root);
 	if (root->default_template == NULL)
 		return;
-	stele_rrl_config_check(config, &root->rrl);
+	/* How many cores there are is known only where the daemon starts; one there is. */
+	stele_rrl_config_check(config, &root->rrl, root->threads == 0 ? 1 : root->threads,
+			       root->threads == 0 ? "thread, as which auto counts" :
+			       root->threads == 1 ? "thread" :
+						    "threads");
 	check_listen(config, root);
 	check_pair_of_files(config, &root->tls.certificate, &root->tls.key);
 	check_keys_file(config, root);

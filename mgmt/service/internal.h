@@ -132,6 +132,7 @@ struct stele_service {
 	struct clients *clients;
 	struct worker *workers;
 	unsigned worker_cnt;
+	struct service_settings *settings; /* held: the last that were handed to the workers */
 	struct stele_own_secret own_secret;
 	atomic_uint connection_cnt;
 	atomic_uint transfer_cnt; /* transfers out that are under way */
@@ -172,8 +173,15 @@ void worker_answer(struct worker *worker, enum stele_transport transport,
 
 /* ---- limit.c ---- */
 
-/* Takes over new settings, held. Without memory for another table, limits stay as they are. */
-void worker_set(struct worker *worker, struct service_settings *settings);
+/*
+ * The table of one worker for settings that follow upon others (NULL: none). `*ret_limit` is NULL if they
+ * need no other one than it has. STELE_E_INPUT: a rate is out of its range. STELE_E_SYSTEM: no memory.
+ */
+int limit_new(const struct service_settings *before, const struct service_settings *settings,
+	      struct rate_limit **ret_limit, struct stele_error *reterr);
+void limit_free(struct rate_limit *limit); /* NULL is fine */
+/* Takes over new settings, held, and what limit_new() has made for them. */
+void worker_set(struct worker *worker, struct service_settings *settings, struct rate_limit *limit);
 void worker_unset(struct worker *worker); /* settings and limit */
 /* Before a batch over UDP; and behind it: counts what did not pass. */
 void limit_begin(struct worker *worker);

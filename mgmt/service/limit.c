@@ -13,7 +13,6 @@
 struct rate_limit {
 	struct stele_rrl *rrl;
 	void *memory;
-	struct stele_rrl_settings settings;
 	uint64_t dropped, slipped; /* as counted */
 };
 
@@ -27,7 +26,7 @@ static bool is_same(const struct stele_rrl_settings *a, const struct stele_rrl_s
 	return memcmp(a, &copy, sizeof(copy)) == 0;
 }
 
-static void free_limit(struct rate_limit *limit)
+void limit_free(struct rate_limit *limit)
 {
 	if (!limit)
 		return;
@@ -35,38 +34,50 @@ static void free_limit(struct rate_limit *limit)
 	free(limit);
 }
 
-static struct rate_limit *new_limit(const struct stele_rrl_settings *settings)
+/* STELE_E_INPUT: a setting is out of its range. STELE_E_SYSTEM: no memory. */
+static int make_limit(const struct stele_rrl_settings *settings, struct rate_limit *limit,
+		      struct stele_error *reterr)
 {
-	struct rate_limit *limit = calloc(1, sizeof(*limit));
+	int status = stele_rrl_settings_check(settings, reterr);
 
-	if (!limit)
-		return NULL;
-	memcpy(&limit->settings, settings, sizeof(*settings));
-	limit->memory = aligned_alloc(64, (stele_rrl_sz(settings) + 63) / 64 * 64);
-	/* The configuration keeps to all ranges. */
-	if (!limit->memory || stele_rrl_init(limit->memory, settings, &limit->rrl, NULL) != 0) {
-		free_limit(limit);
-		return NULL;
-	}
-	return limit;
+	if (status != 0)
+		return status;
+	size_t sz = (stele_rrl_sz(settings) + 63) / 64 * 64;
+	limit->memory = aligned_alloc(64, sz);
+	if (!limit->memory)
+		return stele_fail(reterr, STELE_E_SYSTEM,
+				  "no memory for a table of rates (%zu bytes for each thread)", sz);
+	return stele_rrl_init(limit->memory, settings, &limit->rrl, reterr);
 }
 
-void worker_set(struct worker *worker, struct service_settings *settings)
+int limit_new(const struct service_settings *before, const struct service_settings *settings,
+	      struct rate_limit **ret_limit, struct stele_error *reterr)
 {
-	struct rate_limit *limit = worker->limit;
+	*ret_limit = NULL;
+	if (!settings->is_rate_limited)
+		return 0;
+	/* Who is over a rate stays so, whatever else is new. */
+	if (before && before->is_rate_limited && is_same(&before->rrl, &settings->rrl))
+		return 0;
+	struct rate_limit *limit = calloc(1, sizeof(*limit));
+	if (!limit)
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	int status = make_limit(&settings->rrl, limit, reterr);
+	if (status != 0) {
+		limit_free(limit);
+		return status;
+	}
+	*ret_limit = limit;
+	return 0;
+}
 
+void worker_set(struct worker *worker, struct service_settings *settings, struct rate_limit *limit)
+{
 	service_settings_release(worker->settings);
 	worker->settings = settings;
-	/* Who is over a rate stays so, whatever else is new. */
-	if (!settings->is_rate_limited) {
-		free_limit(limit);
-		worker->limit = NULL;
-	} else if (!limit || !is_same(&limit->settings, &settings->rrl)) {
-		struct rate_limit *other = new_limit(&settings->rrl);
-		if (other) {
-			free_limit(limit);
-			worker->limit = other;
-		}
+	if (limit || !settings->is_rate_limited) {
+		limit_free(worker->limit);
+		worker->limit = limit;
 	}
 	worker->udp_answers = settings->answers[STELE_UDP];
 	worker->udp_answers.policy = worker->limit ? stele_rrl_policy : NULL;
@@ -75,7 +86,7 @@ void worker_set(struct worker *worker, struct service_settings *settings)
 
 void worker_unset(struct worker *worker)
 {
-	free_limit(worker->limit);
+	limit_free(worker->limit);
 	worker->limit = NULL;
 	service_settings_release(worker->settings);
 	worker->settings = NULL;

@@ -100,6 +100,7 @@ int stele_service_new(const struct stele_service_settings *given,
 	if (status == 0) {
 		raise_file_limit((rlim_t)config->tcp.connections + SPARE_FILES);
 		service->worker_cnt = worker_cnt;
+		service->settings = service_settings_hold(settings);
 		status = start(service, given, settings, reterr);
 	}
 	service_settings_release(settings);
@@ -131,6 +132,7 @@ void stele_service_free(struct stele_service *service)
 	for (unsigned i = 0; i < service->worker_cnt; i++)
 		worker_end(&service->workers[i]);
 	free(service->workers);
+	service_settings_release(service->settings);
 	clients_free(service->clients);
 	OPENSSL_cleanse(&service->own_secret, sizeof(service->own_secret));
 	free(service);
@@ -141,6 +143,7 @@ struct change {
 	struct stele_task task;
 	struct worker *worker;
 	struct service_settings *settings; /* held */
+	struct rate_limit *limit;          /* see limit_new() */
 };
 
 static void apply(struct stele_task *task)
@@ -148,7 +151,34 @@ static void apply(struct stele_task *task)
 	struct change *change = (struct change *)(void *)task;
 	struct worker *worker = change->worker;
 
-	worker_set(worker, change->settings);
+	worker_set(worker, change->settings, change->limit);
+	free(change);
+}
+
+static int new_change(const struct stele_service *service, unsigned worker_index,
+		      struct service_settings *settings, struct change **ret_change,
+		      struct stele_error *reterr)
+{
+	struct change *change = calloc(1, sizeof(*change));
+
+	if (!change)
+		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	int status = limit_new(service->settings, settings, &change->limit, reterr);
+	if (status != 0) {
+		free(change);
+		return status;
+	}
+	change->task.run = apply;
+	change->worker = &service->workers[worker_index];
+	change->settings = service_settings_hold(settings);
+	*ret_change = change;
+	return 0;
+}
+
+static void drop_change(struct change *change)
+{
+	service_settings_release(change->settings);
+	limit_free(change->limit);
 	free(change);
 }
 
@@ -163,25 +193,27 @@ int stele_service_reload(struct stele_service *service, const struct stele_mgmtd
 		return status;
 	/* All or none. */
 	struct change **changes = calloc(service->worker_cnt, sizeof(struct change *));
-	for (unsigned i = 0; i < service->worker_cnt && changes && status == 0; i++) {
-		changes[i] = calloc(1, sizeof(*changes[i]));
-		status = changes[i] ? 0 : STELE_E_SYSTEM;
-	}
-	if (!changes || status != 0)
+	if (!changes)
 		status = stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	for (unsigned i = 0; i < service->worker_cnt && changes; i++) {
-		if (status != 0) {
-			free(changes[i]);
-			continue;
-		}
-		changes[i]->task.run = apply;
-		changes[i]->worker = &service->workers[i];
-		changes[i]->settings = service_settings_hold(settings);
-		stele_loop_post(service->workers[i].loop, &changes[i]->task);
+	unsigned cnt = 0;
+	while (status == 0 && cnt < service->worker_cnt) {
+		status = new_change(service, cnt, settings, &changes[cnt], reterr);
+		cnt += status == 0;
+	}
+	for (unsigned i = 0; i < cnt; i++) {
+		if (status == 0)
+			stele_loop_post(service->workers[i].loop, &changes[i]->task);
+		else
+			drop_change(changes[i]);
 	}
 	free(changes);
-	service_settings_release(settings);
-	return status;
+	if (status != 0) {
+		service_settings_release(settings);
+		return status;
+	}
+	service_settings_release(service->settings);
+	service->settings = settings;
+	return 0;
 }
 
 void stele_service_counters(const struct stele_service *service,

@@ -46,7 +46,8 @@ void stele_service_stop(struct stele_service *service);
 void stele_service_free(struct stele_service *service);
 
 /* Other keys, certificates read again, other limits: connections that are open go on as they are.
- * Addresses need a restart. STELE_E_INPUT (a certificate) changes nothing. */
+ * Addresses and the number of threads need a restart. What fails changes nothing: STELE_E_INPUT (a certificate, a
+ * rate), STELE_E_SYSTEM (no memory). One thread at a time. */
 int stele_service_reload(struct stele_service *service, const struct stele_mgmtd_config *config,
 			 struct stele_tsig_keys *keys, struct stele_error *reterr);
 

@@ -108,11 +108,15 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
 		struct stele_error *reterr)
 {
 	char name[16];
+	struct rate_limit *limit;
 
 	worker->service = service;
-	worker_set(worker, service_settings_hold(settings));
+	int status = limit_new(NULL, settings, &limit, reterr);
+	if (status != 0)
+		return status;
+	worker_set(worker, service_settings_hold(settings), limit);
 	snprintf(name, sizeof(name), "service-%u", index % 1000);
-	int status = stele_loop_new(name, &worker->loop, reterr);
+	status = stele_loop_new(name, &worker->loop, reterr);
 	if (status != 0)
 		return status;
 	worker->image_version = UINT64_MAX; /* whatever it is, it is another one */
@@ -121,8 +125,6 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
 	worker->scratch = malloc(MESSAGE_STRIDE);
 	worker->udp = udp_buffers_new();
 	worker->listeners = calloc(2 * config->listen.cnt + 1, sizeof(*worker->listeners));
-	if (worker->settings->is_rate_limited && !worker->limit)
-		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for a table of rates");
 	if (!worker->answerer || !worker->replies || !worker->scratch || !worker->udp ||
 	    !worker->listeners)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");

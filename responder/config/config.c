@@ -405,7 +405,8 @@ static const struct stele_config_option options[] = {
 		AT(responder, rrl),
 		.options = stele_rrl_options,
 		.help = "Response rate limiting. Replies to one prefix are counted by each core on "
-			"its own and by class.",
+			"its own and by class; the rates are those of all cores together, at most "
+			"100000 for each.",
 	},
 	{
 		.name = "drop",

@@ -224,5 +224,6 @@ void config_check_whole(struct stele_config *config, void *config_root)
 			check_pair(config, &ports[i], &ports[j]);
 	}
 	check_main_core(config, root);
-	stele_rrl_config_check(config, &root->rrl);
+	unsigned queue_cnt = stele_responder_worker_cnt(root);
+	stele_rrl_config_check(config, &root->rrl, queue_cnt, queue_cnt == 1 ? "queue" : "queues");
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rates of replies over UDP: what a forged address can make the daemon send to its victim."""
 import os
+import resource
 import socket
 import struct
 import time
@@ -106,3 +107,36 @@ def test_reload(running):
     assert len(replies_to(running, ASK)[0]) < CNT
     assert running.reload(rrl=LIMITS % 0 + "exempt: [127.0.0.0/8]\n") == "ok"
     assert len(replies_to(running, ASK)[0]) == CNT
+
+
+def test_high_rates(image):
+    """The highest rate that as many threads may have goes beside low ones, which hold; one more is told."""
+    high = (LIMITS % 0).replace("answers_per_second: 5", "answers_per_second: 200000")
+    with service.Service(image.image, threads=2, rrl=high) as running:
+        assert len(replies_to(running, ASK)[0]) == CNT
+        assert len(replies_to(running, dnswire.query("elsewhere.test.", "A"))[0]) < CNT
+        assert "answers_per_second is 200001" in running.reload(rrl=high.replace("200000", "200001"))
+        assert len(replies_to(running, dnswire.query("elsewhere.test.", "A"))[0]) < CNT
+
+
+def address_space(pid):
+    with open("/proc/%d/status" % pid, encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmSize:"))
+
+
+@pytest.mark.parametrize("before", ["enabled: false\n", LIMITS % 0], ids=["off", "on"])
+def test_no_memory(image, before):
+    """A reload that finds no memory for the table says so and changes nothing at all."""
+    with service.Service(image.image, rrl=before) as running:
+        pid = running.process.pid
+        used = address_space(pid)
+        if used > 1 << 40:
+            pytest.skip("a sanitizer has all of the address space")
+        resource.prlimit(pid, resource.RLIMIT_AS, (used + (256 << 20),) * 2)
+        answer = running.reload(answers="nsid: other", rrl=LIMITS % 0 + "table_size: 1G\n")
+        assert "memory" in answer
+        asked = asking.ask_udp(running.port, [dnswire.query("plain.test.", "SOA", "plain", options=b"\0\3\0\0")])
+        assert b"other" not in asked[0]
+        assert (len(replies_to(running, ASK)[0]) < CNT) == (before != "enabled: false\n")
+        assert running.reload(answers="nsid: other", rrl=LIMITS % 0) == "ok"
+        assert len(replies_to(running, ASK)[0]) < CNT

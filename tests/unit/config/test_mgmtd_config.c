@@ -3,6 +3,7 @@
  * The daemon's table: what files give, and what each wrong file in tests/golden/mgmtd-config is
  * told. The argument is the root of the source tree.
  */
+#include "lib/serving/settings.h"
 #include "mgmt/config/config.h"
 
 #include "tests/unit/config/config_cases.h"
@@ -278,6 +279,33 @@ static void test_missing_file(void **state)
 	assert_null(config);
 }
 
+/* What the table of options lets through, and the check of the whole, the limiter takes too. */
+static void test_rates(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"threads: 2\n"
+		"rrl: {enabled: yes, answers_per_second: 200000, errors_per_second: 1, window: 1m,\n"
+		" table_size: 1G, slip: 100, ipv4_prefixes: [8], ipv6_prefixes: [16, 128]}\n",
+		"threads: 256\n"
+		"rrl: {enabled: yes, answers_per_second: 25600000, referrals_per_second: unlimited,\n"
+		" window: 100ms, table_size: 64K, slip: 0, ipv4_prefixes: [31, 32],\n"
+		" ipv6_prefixes: [128], exempt: [0.0.0.0/0, '::/0', 192.0.2.1]}\n",
+		"rrl: {enabled: yes, answers_per_second: 100000}\n",
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		char text[1024];
+		snprintf(text, sizeof(text), "listen: [{address: 127.0.0.1}]\n%s", texts[i]);
+		const struct stele_mgmtd_config *c = parse(text);
+		struct stele_rrl_settings settings;
+		struct stele_error err;
+		if (stele_settings_rrl(&c->rrl, c->threads ? c->threads : 1, &settings, &err) < 0 ||
+		    stele_rrl_settings_check(&settings, &err) < 0)
+			fail_msg("%s", err.text);
+		stele_mgmtd_config_release(c);
+	}
+}
+
 static void test_golden(void **state)
 {
 	(void)state;
@@ -294,7 +322,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_references), cmocka_unit_test(test_stray),
 		cmocka_unit_test(test_many_zones), cmocka_unit_test(test_hold),
 		cmocka_unit_test(test_example),    cmocka_unit_test(test_missing_file),
-		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_rates),      cmocka_unit_test(test_golden),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
