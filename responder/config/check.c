@@ -137,6 +137,10 @@ static const char *find_address_fault(const struct stele_config_prefix *prefix)
 			return "a loopback address";
 		if (memcmp(addr, mapped, sizeof(mapped)) == 0)
 			return "an IPv4 address in IPv6";
+		/* Nothing there is a host's (RFC 4291 section 2.5.5.1), and addresses are looked
+		 * up by a half that is not zero. */
+		if (memcmp(addr, zero, 8) == 0)
+			return "in ::/64";
 		return NULL;
 	}
 	if (addr[0] == 0)

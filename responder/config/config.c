@@ -4,6 +4,7 @@
 
 #include "lib/ctl/ctl.h"
 #include "responder/config/check.h"
+#include "responder/frame/frame.h"
 
 #include <stddef.h>
 
@@ -203,8 +204,8 @@ static const struct stele_config_option port_options[] = {
 		.name = "mtu",
 		.type = STELE_CONFIG_INTEGER,
 		AT(port, mtu),
-		.min = 1280,
-		.max = 9600,
+		.min = STELE_FRAME_MTU_IPV6_MIN,
+		.max = STELE_FRAME_MTU_MAX,
 		.unit = "bytes",
 		.def = "1500",
 		.help = "Largest IP packet. Replies are never fragmented: `answers.udp_size` must "

@@ -2,6 +2,8 @@
 /* Checks of what no single value can tell. */
 #include "responder/config/check.h"
 
+#include "lib/base/bytes.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -70,6 +72,33 @@ static const struct stele_config_pair *own_interface(const struct stele_port_con
 	}
 }
 
+/* ---- addresses of a port ---- */
+
+static bool is_broadcast_of(const struct stele_config_prefix *a,
+			    const struct stele_config_prefix *other)
+{
+	if (a->family != 4 || other->family != 4 || other->len == 0 || other->len > 30)
+		return false;
+	return stele_get_be32(a->addr) == (stele_get_be32(other->addr) | UINT32_MAX >> other->len);
+}
+
+/* What stele_frame_port_init() would refuse, too: a broadcast address is no source of queries, and no
+ * address to be asked at. `a` stands behind `b`. */
+static void check_addresses(struct stele_config *config, const struct stele_config_prefix *a,
+			    const struct stele_config_prefix *b)
+{
+	if (is_broadcast_of(a, b))
+		stele_config_fault(config, a,
+				   "the broadcast address of the address on line %u (expected "
+				   "another address, or another prefix there)",
+				   stele_config_line(config, b));
+	else if (is_broadcast_of(b, a))
+		stele_config_fault(config, a,
+				   "the broadcast address of this one is the address on line %u "
+				   "(expected another prefix, or another address)",
+				   stele_config_line(config, b));
+}
+
 /* ---- one port ---- */
 
 static void set_derived(struct stele_config *config, struct stele_port_config *port)
@@ -98,8 +127,12 @@ static void check_port(struct stele_config *config, const struct stele_responder
 				   (unsigned long long)mbufs, MBUFS_UNDERWAY);
 
 	bool ipv6 = false;
-	for (size_t i = 0; i < port->addresses.cnt; i++)
+	for (size_t i = 0; i < port->addresses.cnt; i++) {
 		ipv6 |= port->addresses.items[i].family == 6;
+		for (size_t j = 0; j < i; j++)
+			check_addresses(config, &port->addresses.items[i],
+					&port->addresses.items[j]);
+	}
 	unsigned headers = ipv6 ? IPV6_UDP_SZ : IPV4_UDP_SZ;
 	if (root->answers.common.udp_size + headers > port->mtu)
 		stele_config_fault(config, &root->answers.common.udp_size,

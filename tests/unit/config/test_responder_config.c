@@ -103,7 +103,7 @@ static void test_whole(void **state)
 		"    cores: [1, 2]\n"
 		"    mac: 02:00:00:00:00:01\n"
 		"    vlan: 4094\n"
-		"    mtu: 9600\n"
+		"    mtu: 9216\n"
 		"    exception: {kind: none}\n"
 		"  - device: net_af_packet\n"
 		"    name: b\n"
