@@ -83,6 +83,32 @@ def test_units(installed, tmp_path, name):
     assert (installed / "share/man" / ("man" + page[2]) / ("%s.%s" % (page[1], page[2]))).exists()
 
 
+def sections(name):
+    """What the unit says, by section; of a key that stands there twice all values in one list."""
+    said, here = {}, None
+    with open(os.path.join(documents.ROOT, "config/systemd", name), encoding="ascii") as file:
+        for line in file.read().splitlines():
+            if line.startswith("["):
+                here = said.setdefault(line.strip("[]"), {})
+            elif "=" in line and line[0] != "#":
+                key, value = line.split("=", 1)
+                here.setdefault(key, []).append(value)
+    return said
+
+
+@pytest.mark.parametrize("name", map(os.path.basename, UNITS))
+def test_units_are_started_again_and_again(name):
+    """Not five times only, which is what systemd does by itself; the bound is one of [Unit]."""
+    said = sections(name)
+    assert said["Unit"]["StartLimitIntervalSec"] == ["0"]
+    assert said["Service"]["Restart"] == ["always"]
+
+
+def test_the_responder_may_take_its_time_to_start():
+    """It verifies an image in full before it is ready, if it has not done so before; that may take minutes."""
+    assert sections("stele-responder.service")["Service"]["TimeoutStartSec"] == ["infinity"]
+
+
 def test_user_and_folders(installed, tmp_path):
     """What systemd makes of the two files, in a root of their own."""
     for name in "systemd-sysusers", "systemd-tmpfiles":
