@@ -109,6 +109,16 @@ def test_the_responder_may_take_its_time_to_start():
     assert sections("stele-responder.service")["Service"]["TimeoutStartSec"] == ["infinity"]
 
 
+def test_files_of_dpdk_have_a_place():
+    """/run is read-only to the unit but for what it names; the telemetry socket has to be where others see it."""
+    said = sections("stele-responder.service")["Service"]
+    assert said["ProtectSystem"] == ["strict"]
+    environment = dict(value.split("=", 1) for value in said["Environment"])
+    assert environment["RUNTIME_DIRECTORY"] in said["ReadWritePaths"][0].split()
+    with open(os.path.join(documents.ROOT, "config/tmpfiles.d/stele.conf"), encoding="ascii") as file:
+        assert re.search(r"^d +%s " % environment["RUNTIME_DIRECTORY"], file.read(), re.M)
+
+
 def test_user_and_folders(installed, tmp_path):
     """What systemd makes of the two files, in a root of their own."""
     for name in "systemd-sysusers", "systemd-tmpfiles":
