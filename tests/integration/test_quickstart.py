@@ -141,6 +141,28 @@ def test_detach_and_stop(quickstart):
     assert done.returncode == 0 and "nothing to stop" in done.stdout
 
 
+@pytest.mark.parametrize("mode, status", [("--once", 1), ("--detach", 0)])
+def test_two_at_once(quickstart, tmp_path, mode, status):
+    """While one builds, another one starts: that stays, whatever the first had seen before."""
+    tools, called, go = tmp_path / "bin", tmp_path / "called", tmp_path / "go"
+    tools.mkdir()
+    (tools / "meson").write_text("#!/bin/sh\ntouch %s\nuntil [ -e %s ]; do sleep 0.05; done\n" % (called, go))
+    (tools / "meson").chmod(0o755)
+    with open(quickstart.build + "/build.ninja", "wb"):
+        pass
+    slower = subprocess.Popen([word for word in quickstart.command(mode) if word != "--no-build"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env={**os.environ, "PATH": "%s:%s" % (tools, os.environ["PATH"])})
+    quickstart.await_true(lambda: called.exists() or slower.poll() is not None)
+    assert quickstart.run("--detach").returncode == 0
+    pid = quickstart.pid()
+    go.touch()
+    text = slower.communicate()[0]
+    assert not gone(pid), text
+    assert slower.returncode == status and "runs already: process %d" % pid in text
+    assert quickstart.dig("@10.53.0.2", "www.example", "A") == "192.0.2.80\n"
+
+
 def test_what_it_says_to_type_next(quickstart):
     """The commands at its end work as they stand there, in a shell that knows nothing."""
     done = quickstart.run("--detach")
