@@ -172,23 +172,13 @@ static int do_name(struct update *update, struct update_zone *zone, const uint8_
 	return compare(update, zone, &subject, &result);
 }
 
-/* Goes up as long as names appear or vanish: their parents' flags, and whether those are there. */
 static int do_ancestors(struct update *update, struct update_zone *zone, const uint8_t *key,
-			size_t key_len)
-{
-	struct outcome outcome = {.existence_changed = true};
-	while (outcome.existence_changed && key_len > 0) {
-		do
-			key_len--;
-		while (key_len > 0 && key[key_len - 1] != 0);
-		int rc = do_name(update, zone, key, key_len, &outcome);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
+			size_t key_len);
 
-/* A cut has come or gone: all names below, empty non-terminals too, are of another kind now. */
+/*
+ * A cut has come or gone: all names below, empty non-terminals too, are of another kind now. That
+ * other cuts come or go among them needs nothing more: what is below those is below this one.
+ */
 static int do_descendants(struct update *update, struct update_zone *zone, const uint8_t *key,
 			  size_t key_len)
 {
@@ -219,6 +209,28 @@ static int do_descendants(struct update *update, struct update_zone *zone, const
 	}
 	stele_store_cursor_close(cursor);
 	return rc;
+}
+
+/*
+ * Goes up as long as names appear or vanish: their parents' flags, and whether those are there. One
+ * that is looked at here is not looked at again for its own change, so what that means for names below
+ * it is seen to here.
+ */
+static int do_ancestors(struct update *update, struct update_zone *zone, const uint8_t *key,
+			size_t key_len)
+{
+	struct outcome outcome = {.existence_changed = true};
+	while (outcome.existence_changed && key_len > 0) {
+		do
+			key_len--;
+		while (key_len > 0 && key[key_len - 1] != 0);
+		int rc = do_name(update, zone, key, key_len, &outcome);
+		if (rc == 0 && outcome.cut_changed)
+			rc = do_descendants(update, zone, key, key_len);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
 }
 
 int update_names(struct update *update, struct update_zone *zone)
