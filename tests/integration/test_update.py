@@ -422,6 +422,34 @@ def test_chosen_zones_stay_the_only_ones(tmp_path):
     assert reply[3] & 15 == 5   # REFUSED
 
 
+def test_chosen_zones_may_be_removed_and_imported_again(tmp_path):
+    """Such a zone has another id in the store. It comes back, and what others import meanwhile does not."""
+    store, image, zone = tmp_path / "store", tmp_path / "image", tmp_path / "zone"
+
+    def load(name, address):
+        zone.write_text("@ 60 SOA ns h 1 60 60 60 60\n@ 60 NS ns.other.\nw 60 A %s\n" % address)
+        stele.run("import", "--store", store, "--zone", name, zone)
+
+    for name in ("a.test", "b.test", "c.test"):
+        load(name, "192.0.2.1")
+    stele.run("build", "--store", store, "-o", image, "--seed", SEED, "--only", "a.test", "b.test")
+    for name in ("a.test", "c.test"):
+        stele.run("remove", "--store", store, name)
+        load(name, "192.0.2.2")
+    load("d.test", "192.0.2.2")
+    done = json.loads(stele.run("update", "--store", store, "--json", image).stdout)
+    assert done["result"] == "appended"
+    stele.run("verify", image)
+    fresh = tmp_path / "fresh"
+    stele.run("build", "--store", store, "-o", fresh, "--seed", SEED, "--only", "a.test", "b.test")
+    assert stele.run("dump", image).stdout == stele.run("dump", fresh).stdout
+    answerer = stele.Answerer(image)
+    replies = answerer.ask([query("w.%s.test." % name, "A") for name in "abcd"])
+    answerer.stop()
+    assert [reply[3] & 15 for reply in replies] == [0, 0, 5, 5]
+    assert [reply[-1] for reply in replies[:2]] == [2, 1]
+
+
 def root_of(image):
     root = image[(len(image) - 256) // 4096 * 4096:][:256]
     assert root[:8] == b"STELROOT"

@@ -212,9 +212,9 @@ static int do_descendants(struct update *update, struct update_zone *zone, const
 }
 
 /*
- * Goes up as long as names appear or vanish: their parents' flags, and whether those are there. One
- * that is looked at here is not looked at again for its own change, so what that means for names below
- * it is seen to here.
+ * Goes up as long as names appear or vanish: their parents' flags, and whether those are there.
+ * What is looked at here is not looked at again for its own change, so names below it are seen to
+ * here.
  */
 static int do_ancestors(struct update *update, struct update_zone *zone, const uint8_t *key,
 			size_t key_len)

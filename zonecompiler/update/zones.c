@@ -101,7 +101,11 @@ static int note_zones(struct update *update)
 
 /* ---- the store's zones ---- */
 
-/* Zones that the image does not have can be found in the store only among all. */
+/*
+ * Zones that the image does not have can be found in the store only among all. Which zones were
+ * chosen for an image, its apexes tell: one that was removed and imported again has another id, and
+ * is wanted as before.
+ */
 static int find_new_zones(struct update *update)
 {
 	struct stele_zone_info *infos;
@@ -112,6 +116,9 @@ static int find_new_zones(struct update *update)
 	for (size_t i = 0; i < cnt; i++) {
 		const uint64_t *at = stele_id_map_find(&update->zone_index, infos[i].id);
 		if (at == NULL || update->zones[*at].old != NULL)
+			continue;
+		if (update->is_partial &&
+		    stele_view_zone(&update->view, infos[i].apex, infos[i].apex_len) == NULL)
 			continue;
 		update->zones[*at].info = infos[i];
 		update->zones[*at].in_store = true;
@@ -188,7 +195,7 @@ int update_find_zones(struct update *update)
 	bool some_new = false;
 	for (size_t i = 0; i < update->zone_cnt; i++)
 		some_new |= update->zones[i].old == NULL;
-	if (some_new && !update->is_partial)
+	if (some_new)
 		rc = find_new_zones(update);
 	uint64_t work = 0;
 	for (size_t i = 0; rc == 0 && i < update->zone_cnt; i++) {
