@@ -179,6 +179,7 @@ static int build(struct arguments *a)
 	}
 	struct stele_progress progress;
 	stele_progress_begin(&progress, "carving", "names", 0);
+	a->build.takes_lock = true;
 	a->build.progress = show_progress;
 	a->build.user = &progress;
 

@@ -320,6 +320,7 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 	int rc = stele_image_create(&build->file, options->image, &superblock, reterr);
 	if (rc < 0)
 		return rc;
+	build->file.takes_lock = options->takes_lock;
 	double begin = stele_clock_s();
 	rc = plan(build, read, reterr);
 	if (rc == 0) {

@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
 #include "lib/image/identity.h"
+#include "zonecompiler/image/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -353,18 +354,29 @@ static int sync_directory_of(struct stele_image_file *file, struct stele_error *
 	return rc;
 }
 
+/* Puts a new image in the place of what is there. */
+static int take_place(struct stele_image_file *file, struct stele_error *reterr)
+{
+	int lock = -1;
+	int rc = file->takes_lock ? stele_image_lock_place(file->path, &lock, reterr) : 0;
+	/* No sooner does it get a name: while it waits for the lock it may be ended, and nothing stays. */
+	if (rc == 0 && file->is_unnamed)
+		rc = name_temporary(file, reterr);
+	if (rc == 0 && rename(file->temporary, file->path) != 0)
+		rc = stele_fail_errno(reterr, errno, "%s", file->path);
+	if (lock >= 0)
+		close(lock);
+	return rc;
+}
+
 int stele_image_finish(struct stele_image_file *file, const struct stele_root *root,
 		       struct stele_image_size *ret_size, struct stele_error *reterr)
 {
 	int rc = put_pages(file, reterr);
 	if (rc == 0)
 		rc = put_root(file, root, reterr);
-	if (rc == 0 && file->is_unnamed)
-		rc = name_temporary(file, reterr);
-	if (rc == 0 && file->temporary != NULL) {
-		if (rename(file->temporary, file->path) != 0)
-			rc = stele_fail_errno(reterr, errno, "%s", file->path);
-	}
+	if (rc == 0 && file->temporary != NULL)
+		rc = take_place(file, reterr);
 	if (rc < 0) {
 		stele_image_abort(file);
 		return rc;

@@ -30,6 +30,8 @@ struct stele_image_file {
 	/* What was appended gets to the disk some time. Until then a crash of the machine may leave a root
 	 * without what it reaches; one of the program does not. */
 	bool no_sync;
+	/* A new image takes the lock of the one in whose place it is put (lock.h). Not for who holds it. */
+	bool takes_lock;
 
 	struct stele_shard_ref *refs; /* the directory */
 	uint32_t shard_cnt;

@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int stele_image_lock(const char *path, int *ret_fd, struct stele_error *reterr)
+static int lock(const char *path, int flags, int *ret_fd, struct stele_error *reterr)
 {
 	for (;;) {
-		int fd = open(path, O_RDWR | O_CLOEXEC);
+		int fd = open(path, flags | O_CLOEXEC);
 		if (fd < 0)
 			return stele_fail_file(reterr, errno, "%s", path);
 		struct stat mine, theirs;
@@ -29,4 +29,21 @@ int stele_image_lock(const char *path, int *ret_fd, struct stele_error *reterr)
 		}
 		close(fd);
 	}
+}
+
+int stele_image_lock(const char *path, int *ret_fd, struct stele_error *reterr)
+{
+	return lock(path, O_RDWR, ret_fd, reterr);
+}
+
+int stele_image_lock_place(const char *path, int *ret_fd, struct stele_error *reterr)
+{
+	/* Over NFS only what is open for writing gets the lock. Without waiting, should it be a FIFO. */
+	int flags = access(path, W_OK) == 0 ? O_RDWR : O_RDONLY;
+	int rc = lock(path, flags | O_NONBLOCK, ret_fd, reterr);
+	if (rc < 0 && access(path, F_OK) != 0 && errno == ENOENT) {
+		*ret_fd = -1;
+		return 0;
+	}
+	return rc;
 }

@@ -2,14 +2,29 @@
 #ifndef STELE_ZONECOMPILER_IMAGE_LOCK_H
 #define STELE_ZONECOMPILER_IMAGE_LOCK_H
 
-/* Whoever changes an image, or puts another file in its place, holds its lock. Readers need none. */
+/*
+ * Whoever changes an image holds its lock, and so does whoever puts another file in its place: a
+ * copy that is made of the image under the lock is still one of the image when it takes the name.
+ * Readers need none.
+ *
+ * The lock is one of a file, not of a name (flock). Who gets it looks whether the file still has
+ * the name.
+ */
 
 #include "lib/base/error.h"
 
 /*
- * Opens the image at `path` for writing and locks it; waits for others, who may put another file in its
- * place. The lock ends with the descriptor, which is the caller's. STELE_E_INPUT, STELE_E_SYSTEM.
+ * Opens the image at `path` for writing and locks it; waits for others, who may put another file in
+ * its place. The lock ends with the descriptor, which is the caller's. STELE_E_INPUT,
+ * STELE_E_SYSTEM.
  */
 int stele_image_lock(const char *path, int *ret_fd, struct stele_error *reterr);
+
+/*
+ * The same for whoever has a file ready that is to be put in the place of what is at `path`, which
+ * need not be an image, nor writable. `*ret_fd` gets -1 where nothing is there: nobody can hold a
+ * lock then.
+ */
+int stele_image_lock_place(const char *path, int *ret_fd, struct stele_error *reterr);
 
 #endif

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whoever puts a file in the place of an image waits for its lock, and so do those behind."""
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import stele
+
+ZONE = "@ 60 SOA ns h %d 60 60 60 60\n@ 60 NS ns.other.\n"
+
+
+@pytest.fixture(name="store")
+def fixture_store(tmp_path):
+    store = tmp_path / "store"
+    load(store, 1)
+    return store
+
+
+def load(store, serial):
+    path = store.parent / "zone"
+    path.write_text(ZONE % serial)
+    stele.run("import", "--store", store, "--zone", "one.test", path)
+
+
+@contextlib.contextmanager
+def started(*arguments):
+    process = subprocess.Popen([stele.binary(), *map(str, arguments)], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def waits_for(process, path):
+    """Whether it waits for the lock of the file that is there now: known when it does, or has ended."""
+    inode = ":%d" % os.stat(path).st_ino
+    while process.poll() is None:
+        with open("/proc/locks", encoding="ascii") as file:
+            for words in map(str.split, file):
+                if words[1:3] == ["->", "FLOCK"] and words[5] == str(process.pid) and words[6].endswith(inode):
+                    return True
+        time.sleep(0.01)
+    return False
+
+
+def generation(image):
+    return json.loads(stele.run("stats", "--json", image).stdout)["generation"]
+
+
+def test_build_waits_for_the_lock(tmp_path, store):
+    """As of somebody who compacts the image, and would put the old one back over the new one."""
+    image, compacted = tmp_path / "image", tmp_path / "compacted"
+    stele.run("build", "--store", store, "-o", image)
+    shutil.copy(image, compacted)
+    before = image.read_bytes()
+    load(store, 2)
+    with open(image, "rb") as holder, open(compacted, "rb") as next_holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        fcntl.flock(next_holder, fcntl.LOCK_EX)
+        with started("build", "--store", store, "-o", image) as build:
+            assert waits_for(build, image)
+            assert image.read_bytes() == before
+            # The holder replaces the image: what counts from now on is the lock of the new file.
+            os.rename(compacted, image)
+            holder.close()
+            assert waits_for(build, image)
+            assert image.read_bytes() == before
+            next_holder.close()
+            assert build.wait() == 0
+    assert generation(image) == 2
+    assert sorted(os.listdir(tmp_path)) == ["image", "store", "zone"]
+
+
+def test_build_locks_an_image_that_may_only_be_read(tmp_path, store):
+    image = tmp_path / "image"
+    stele.run("build", "--store", store, "-o", image)
+    image.chmod(0o444)
+    load(store, 2)
+    with open(image, "rb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with started("build", "--store", store, "-o", image) as build:
+            assert waits_for(build, image)
+            holder.close()
+            assert build.wait() == 0
+    assert generation(image) == 2
+
+
+def test_build_over_nothing(tmp_path, store):
+    """Nothing is there to lock, be it that the name is new or that it leads nowhere."""
+    image, link = tmp_path / "image", tmp_path / "link"
+    link.symlink_to("nowhere")
+    for path in (image, link):
+        stele.run("build", "--store", store, "-o", path)
+        assert generation(path) == 1 and not path.is_symlink()
+
+
+def test_update_that_builds_anew_does_not_wait_for_itself(tmp_path, store):
+    image, other = tmp_path / "image", tmp_path / "other"
+    stele.run("build", "--store", store, "-o", image)
+    other.mkdir()
+    load(other / "store", 7)
+    done = json.loads(stele.run("update", "--store", other / "store", "--json", image).stdout)
+    assert done["result"] == "rebuilt"
