@@ -38,13 +38,11 @@ int stele_carve_nsec3(struct stele_carver *carver, const struct stele_carve_zone
 	struct stele_carve_nsec3_result result = {0};
 	struct stele_node_rrset set;
 	*ret_result = result;
-	if (!stele_node_find(node, node_sz, STELE_TYPE_NSEC3, &set) || set.rr_cnt == 0)
+	if (!stele_carve_find_nsec3(zone, node, node_sz, &set))
 		return 0;
 	const uint8_t *p = set.data;
 	for (unsigned i = 0; i < set.rr_cnt; i++) {
 		struct stele_node_rr rr = stele_node_rr_next(&p);
-		if (!stele_carve_nsec3_is_ours(zone, rr.rdata, rr.rdata_len))
-			return 0;
 		result.opt_out |= (rr.rdata[1] & NSEC3_OPT_OUT) != 0;
 	}
 

@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zonecompiler/carve/nsec3_run.h"
 
+#include "lib/dns/nsec3.h"
+
+/* Whether the entry of the apex, which each chain has, is of this shard. */
+static bool has_apex(const struct stele_carve_zone *zone, unsigned bits, uint32_t shard)
+{
+	uint8_t hash[STELE_NSEC3_HASH_SZ];
+	stele_nsec3_hash(zone->apex, zone->apex_len, zone->salt, zone->salt_len, zone->iterations,
+			 hash);
+	return bits == 0 || stele_get_be32(hash) >> (32 - bits) == shard;
+}
+
 int stele_nsec3_run_carve(struct stele_carver *carver, struct stele_store_read *read,
 			  const struct stele_carve_zone *zone, unsigned bits, uint32_t shard,
 			  struct stele_nsec3_run *run, struct stele_error *reterr)
@@ -31,5 +42,12 @@ int stele_nsec3_run_carve(struct stele_carver *carver, struct stele_store_read *
 		run->opt_out |= result.opt_out;
 	}
 	stele_store_cursor_close(cursor);
+	/* What comes after this goes round the chain for the entry before the first, and must find one. */
+	if (rc == 0 && run->entry_cnt == 0 && has_apex(zone, bits, shard)) {
+		char text[STELE_NAME_TEXT_MAX];
+		stele_name_to_text(zone->apex, text);
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "zone %s: the NSEC3 chain has no entry for the apex", text);
+	}
 	return rc;
 }

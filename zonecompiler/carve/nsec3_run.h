@@ -14,7 +14,8 @@ struct stele_nsec3_run {
 	bool opt_out; /* of some entry */
 };
 
-/* Appends the entries of shard `shard`, of 2^bits, to an empty run. */
+/* Appends the entries of shard `shard`, of 2^bits, to an empty run. STELE_E_INPUT also if the shard has the
+ * hash of the apex and no entry. */
 int stele_nsec3_run_carve(struct stele_carver *carver, struct stele_store_read *read,
 			  const struct stele_carve_zone *zone, unsigned bits, uint32_t shard,
 			  struct stele_nsec3_run *run, struct stele_error *reterr);

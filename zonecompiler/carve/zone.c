@@ -5,7 +5,6 @@
 #include "lib/dns/nsec3.h"
 #include "lib/dns/rrtype.h"
 #include "lib/image/format.h"
-#include "lib/store/node.h"
 
 #include <string.h>
 
@@ -38,13 +37,23 @@ static bool same_params(const struct stele_carve_zone *zone, const uint8_t *rdat
 	       memcmp(rdata + 5, zone->salt, zone->salt_len) == 0;
 }
 
-bool stele_carve_nsec3_is_ours(const struct stele_carve_zone *zone, const uint8_t *rdata,
-			       size_t rdata_len)
+bool stele_carve_find_nsec3(const struct stele_carve_zone *zone, const uint8_t *node,
+			    size_t node_sz, struct stele_node_rrset *ret_set)
 {
-	return same_params(zone, rdata, rdata_len);
+	struct stele_node_rrset set;
+	if (!stele_node_find(node, node_sz, STELE_TYPE_NSEC3, &set) || set.rr_cnt == 0)
+		return false;
+	const uint8_t *p = set.data;
+	for (unsigned i = 0; i < set.rr_cnt; i++) {
+		struct stele_node_rr rr = stele_node_rr_next(&p);
+		if (!same_params(zone, rr.rdata, rr.rdata_len))
+			return false;
+	}
+	*ret_set = set;
+	return true;
 }
 
-/* 1 if the chain with the zone's parameters has a record for the apex, 0 if not. */
+/* 1 if the chain with the zone's parameters has an entry for the apex, 0 if not. */
 static int has_nsec3_at_apex(const struct stele_carve_zone *zone, struct stele_store_read *read,
 			     struct stele_error *reterr)
 {
@@ -60,15 +69,8 @@ static int has_nsec3_at_apex(const struct stele_carve_zone *zone, struct stele_s
 	rc = stele_store_cursor_next(cursor, &item, reterr);
 	if (rc == 1) {
 		struct stele_node_rrset set;
-		rc = 0;
-		if (item.key_len == sizeof(hash) && memcmp(item.key, hash, sizeof(hash)) == 0 &&
-		    stele_node_find(item.node, item.node_sz, STELE_TYPE_NSEC3, &set)) {
-			const uint8_t *p = set.data;
-			for (unsigned i = 0; i < set.rr_cnt && rc == 0; i++) {
-				struct stele_node_rr rr = stele_node_rr_next(&p);
-				rc = same_params(zone, rr.rdata, rr.rdata_len);
-			}
-		}
+		rc = item.key_len == sizeof(hash) && memcmp(item.key, hash, sizeof(hash)) == 0 &&
+		     stele_carve_find_nsec3(zone, item.node, item.node_sz, &set);
 	}
 	stele_store_cursor_close(cursor);
 	return rc;

@@ -6,13 +6,14 @@
  * What carving needs to know of a zone as a whole: its apex and the hash of it, and with which chain
  * it proves that names and types do not exist.
  *
- * The chain: NSEC3 if the apex has an NSEC3PARAM of algorithm 1 with flags 0, and there is an NSEC3
- * record for the apex with its salt and iterations; else NSEC if the apex has an NSEC RRset; else
- * none: the zone counts as unsigned.
+ * The chain: NSEC3 if the apex has an NSEC3PARAM of algorithm 1 with flags 0, and the owner of the apex's
+ * hash has NSEC3 records with its salt and iterations, and no others; else NSEC if the apex has an NSEC
+ * RRset; else none: the zone counts as unsigned. So no chain is empty: it has an entry for the apex.
  */
 
 #include "lib/dns/name.h"
 #include "lib/image/hash.h"
+#include "lib/store/node.h"
 #include "lib/store/store.h"
 
 #include <stdbool.h>
@@ -50,8 +51,11 @@ int stele_carve_zone_init(struct stele_carve_zone *zone, struct stele_hash_seed 
 			  const struct stele_zone_info *info, struct stele_store_read *read,
 			  struct stele_error *reterr);
 
-/* True if the rdata of an NSEC3 record is of the zone's chain. */
-bool stele_carve_nsec3_is_ours(const struct stele_carve_zone *zone, const uint8_t *rdata,
-			       size_t rdata_len);
+/*
+ * The NSEC3 RRset of a node, if it is an entry of the zone's chain: all its records have the parameters of
+ * the chain. One of another chain among them makes it none, since signatures cover the RRset as a whole.
+ */
+bool stele_carve_find_nsec3(const struct stele_carve_zone *zone, const uint8_t *node,
+			    size_t node_sz, struct stele_node_rrset *ret_set);
 
 #endif

@@ -23,6 +23,12 @@ static int put_inline_chain(const struct stele_zone_record *record, struct stele
 			    struct stele_error *reterr)
 {
 	bool is_nsec3 = record->chain_kind == STELE_CHAIN_NSEC3_INLINE;
+	if (record->chain.entry_cnt == 0) {
+		char text[STELE_NAME_TEXT_MAX];
+		stele_name_to_text(record->zone->apex, text);
+		return stele_fail(reterr, STELE_E_INPUT, "zone %s: a denial chain without entries",
+				  text);
+	}
 	/* In the first block of an NSEC chain the carry is the apex, the first entry, again. */
 	const uint8_t *carry = is_nsec3 ? last_entry(&record->chain, stele_nsec3_entry_sz) :
 					  record->chain.entries;
