@@ -346,6 +346,12 @@ void stele_check_end(struct stele_check *check)
 
 /* ---- NSEC3 ---- */
 
+/* Behind algorithm and flags. */
+static bool same_nsec3_params(const uint8_t *a, const uint8_t *b)
+{
+	return memcmp(a + 2, b + 2, 3) == 0 && memcmp(a + 5, b + 5, a[4]) == 0;
+}
+
 int stele_check_nsec3_alone(struct stele_check *check, const struct stele_owner *owner)
 {
 	for (size_t i = 0; i < owner->rr_cnt && !owner->rrs[i].is_sig; i++) {
@@ -362,6 +368,16 @@ int stele_check_nsec3_alone(struct stele_check *check, const struct stele_owner 
 						  "NSEC3 with iterations %u (expected 0, at most "
 						  "%d are accepted)",
 						  iterations, STELE_CHECK_ITERATIONS_MAX);
+		/* Two salts do not give one hash. And signatures cover the RRset as a whole, so nobody could
+		 * be told the records of one chain alone. */
+		if (!same_nsec3_params(owner->rrs[0].rdata, rdata)) {
+			char text[STELE_NAME_TEXT_MAX];
+			return stele_report_error(
+				check->report, later_place(check, &owner->rrs[0], &owner->rrs[i]),
+				"NSEC3 records of two chains at %s (expected one "
+				"salt and one number of iterations)",
+				stele_key_to_text(owner->key, owner->key_len, text));
+		}
 		if (iterations > 0 && !check->told_iterations)
 			stele_report_warning(check->report, STELE_WARN_NSEC3_ITERATIONS, place,
 					     "NSEC3 with iterations %u (expected 0, RFC 9276)",

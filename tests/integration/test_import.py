@@ -74,6 +74,8 @@ REFUSED = {
     "nul byte": ("a TXT x \0\n", "5:9", "NUL byte"),
     "nsec3 owner": (f"a NSEC3 1 0 0 - {HASH}\n", "5:1", "no hash"),
     "nsec3 iterations": (f"{HASH} NSEC3 1 0 501 - {HASH}\n", "5:34", "iterations 501"),
+    "nsec3 of two chains": (f"{HASH} NSEC3 1 0 0 AB {HASH}\n{HASH} NSEC3 1 0 0 - {HASH}\n", "6:34",
+                            f"NSEC3 records of two chains at {HASH}.example."),
     "large rrset": ("".join(f"a TXT {i:03}{'x' * 247}\n" for i in range(260)), "5:3", "68380 bytes"),
     "generate": ("$GENERATE 5-1 a$ A 192.0.2.$\n", "5:11", "bad range"),
     "directive": ("$FOO\n", "5:1", "unknown directive"),

@@ -297,6 +297,38 @@ static void test_nsec3(void **state)
 	assert_non_null(strstr(nodes, "\nNSEC3 NSEC3/9/1+0\n"));
 }
 
+/* Owners have records of one chain each, though a zone may have several chains. */
+static void test_nsec3_of_two_chains(void **state)
+{
+	(void)state;
+#define A_HASH "2vptu5timamqttgl4luu9kg21e0aor3s"
+#define B_HASH "3vptu5timamqttgl4luu9kg21e0aor3s"
+	static const struct {
+		const char *first, *second;
+		bool refused;
+	} cases[] = {
+		{"1 0 0 -", "1 0 0 AB", true},   {"1 0 0 AC", "1 0 0 AB", true},
+		{"1 0 0 AB", "1 0 1 AB", true},  {"1 0 0 AB", "1 0 0 ABAB", true},
+		{"1 0 0 AB", "1 1 0 AB", false}, /* opt-out is no parameter of the hash */
+	};
+	char text[400];
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (unsigned turn = 0; turn < 2; turn++) {
+			snprintf(text, sizeof(text),
+				 A_HASH " NSEC3 %s " A_HASH " A\n" A_HASH " NSEC3 %s " B_HASH
+					" A\n",
+				 turn == 0 ? cases[i].first : cases[i].second,
+				 turn == 0 ? cases[i].second : cases[i].first);
+			expect(text, cases[i].refused,
+			       cases[i].refused ?
+				       "f:6:34: NSEC3 records of two chains at " A_HASH
+				       ".e. (expected one salt and one number of iterations)" :
+				       "warning: ");
+		}
+	expect(A_HASH " NSEC3 1 0 0 AB " A_HASH " A\n" B_HASH " NSEC3 1 0 0 - " B_HASH " A\n",
+	       false, "warning: ");
+}
+
 /* Shuffled owners come out as sorted ones do. */
 static void test_order(void **state)
 {
@@ -330,11 +362,17 @@ static void test_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_places),
-		cmocka_unit_test(test_apex),    cmocka_unit_test(test_rrset_size),
-		cmocka_unit_test(test_warned),  cmocka_unit_test(test_accepted),
-		cmocka_unit_test(test_caps),    cmocka_unit_test(test_nodes),
-		cmocka_unit_test(test_nsec3),   cmocka_unit_test(test_order),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_apex),
+		cmocka_unit_test(test_rrset_size),
+		cmocka_unit_test(test_warned),
+		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_nsec3),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_nsec3_of_two_chains),
 	};
 	return cmocka_run_group_tests_name("import-rules", tests, NULL, NULL);
 }
