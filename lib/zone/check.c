@@ -11,6 +11,13 @@
 #define RRSET_SZ_MAX 65535u
 #define RR_MIN_SZ 12u /* owner as a pointer, type, class, TTL, length */
 
+/* The image has one byte for the number. Keys whose signatures stand side by side are a few. */
+#define RRSET_SIGS_MAX 255u
+
+/* Of all RRsets at an owner. Carved they take about twice as much at most (heads), and sizes of the
+ * records of an image are numbers of 32 bits, as are those of values of the store. */
+#define OWNER_SZ_MAX (UINT32_C(1) << 30)
+
 struct stele_place stele_check_place(const struct stele_check *check,
 				     const struct stele_owner_rr *rr)
 {
@@ -202,34 +209,59 @@ static int check_alone(struct stele_check *check, const struct stele_owner *owne
 	return 0;
 }
 
-/* TTLs and sizes, RRset by RRset. */
+/* What an RRset takes, records and signatures apart. */
+struct rrset_sums {
+	size_t sz, sig_sz, sig_cnt;
+	const struct stele_owner_rr *first_sig;
+};
+
+static int check_sums(struct stele_check *check, const struct stele_owner *owner,
+		      const struct stele_owner_rr *first, const struct rrset_sums *sums)
+{
+	char text[STELE_NAME_TEXT_MAX], type_text[STELE_RRTYPE_TEXT_MAX];
+	if (sums->sz > RRSET_SZ_MAX || sums->sig_sz > RRSET_SZ_MAX)
+		return stele_report_error(check->report, stele_check_place(check, first),
+					  "RRset %s %s%s has %zu bytes (expected at most 65535)",
+					  stele_key_to_text(owner->key, owner->key_len, text),
+					  sums->sz > RRSET_SZ_MAX ? "" : "RRSIG over ",
+					  stele_rrtype_to_text(first->type, type_text),
+					  sums->sz > RRSET_SZ_MAX ? sums->sz : sums->sig_sz);
+	if (sums->sig_cnt > RRSET_SIGS_MAX)
+		return stele_report_error(check->report, stele_check_place(check, sums->first_sig),
+					  "RRset %s %s has %zu signatures (expected at most %u)",
+					  stele_key_to_text(owner->key, owner->key_len, text),
+					  stele_rrtype_to_text(first->type, type_text),
+					  sums->sig_cnt, RRSET_SIGS_MAX);
+	return 0;
+}
+
+/* TTLs and sizes, RRset by RRset, and the size of them all. */
 static int check_rrsets(struct stele_check *check, const struct stele_owner *owner)
 {
 	const struct stele_owner_rr *rr = owner->rrs, *end = rr + owner->rr_cnt;
+	char text[STELE_NAME_TEXT_MAX], type_text[STELE_RRTYPE_TEXT_MAX];
+	size_t owner_sz = 0;
 	while (rr < end) {
 		const struct stele_owner_rr *first = rr, *odd = NULL;
-		size_t sz = 0, sig_sz = 0;
+		struct rrset_sums sums = {0};
 		uint32_t lowest = first->ttl;
 		for (; rr < end && rr->type == first->type; rr++) {
 			if (rr->is_sig) {
-				sig_sz += RR_MIN_SZ + rr->rdata_len;
+				if (sums.sig_cnt++ == 0)
+					sums.first_sig = rr;
+				sums.sig_sz += RR_MIN_SZ + rr->rdata_len;
 				continue;
 			}
-			sz += RR_MIN_SZ + rr->rdata_len;
+			sums.sz += RR_MIN_SZ + rr->rdata_len;
 			if (rr->ttl != first->ttl && odd == NULL)
 				odd = rr;
 			if (rr->ttl < lowest)
 				lowest = rr->ttl;
 		}
-		char text[STELE_NAME_TEXT_MAX], type_text[STELE_RRTYPE_TEXT_MAX];
-		if (sz > RRSET_SZ_MAX || sig_sz > RRSET_SZ_MAX)
-			return stele_report_error(
-				check->report, stele_check_place(check, first),
-				"RRset %s %s%s has %zu bytes (expected at most 65535)",
-				stele_key_to_text(owner->key, owner->key_len, text),
-				sz > RRSET_SZ_MAX ? "" : "RRSIG over ",
-				stele_rrtype_to_text(first->type, type_text),
-				sz > RRSET_SZ_MAX ? sz : sig_sz);
+		int status = check_sums(check, owner, first, &sums);
+		if (status < 0)
+			return status;
+		owner_sz += sums.sz + sums.sig_sz;
 		if (odd != NULL)
 			stele_report_warning(check->report, STELE_WARN_TTL_MIXED,
 					     stele_check_place(check, odd),
@@ -239,6 +271,11 @@ static int check_rrsets(struct stele_check *check, const struct stele_owner *own
 					     stele_rrtype_to_text(first->type, type_text),
 					     first->ttl, odd->ttl, lowest);
 	}
+	if (owner_sz > OWNER_SZ_MAX)
+		return stele_report_error(check->report, stele_check_owner_place(check, owner),
+					  "%s has %zu bytes of data (expected at most %u)",
+					  stele_key_to_text(owner->key, owner->key_len, text),
+					  owner_sz, OWNER_SZ_MAX);
 	return 0;
 }
 

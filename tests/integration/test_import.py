@@ -77,6 +77,9 @@ REFUSED = {
     "nsec3 of two chains": (f"{HASH} NSEC3 1 0 0 AB {HASH}\n{HASH} NSEC3 1 0 0 - {HASH}\n", "6:34",
                             f"NSEC3 records of two chains at {HASH}.example."),
     "large rrset": ("".join(f"a TXT {i:03}{'x' * 247}\n" for i in range(260)), "5:3", "68380 bytes"),
+    "signatures": ("a A 192.0.2.2\n" + "".join(
+        f"a RRSIG A 8 2 300 20380101000000 20200101000000 {i} @ AA==\n" for i in range(256)),
+                   "6:3", "RRset a.example. A has 256 signatures"),
     "generate": ("$GENERATE 5-1 a$ A 192.0.2.$\n", "5:11", "bad range"),
     "directive": ("$FOO\n", "5:1", "unknown directive"),
     "include of nothing": ("$INCLUDE nothing.zone\n", "5:10", "cannot read"),

@@ -8,6 +8,7 @@
 
 #include "lib/dns/rrtype.h"
 #include "lib/store/node.h"
+#include "lib/zone/check.h"
 #include "zonecompiler/import/cursor.h"
 #include "zonecompiler/import/import.h"
 
@@ -49,6 +50,13 @@ static int note_node(void *user, enum stele_store_table table, const struct stel
 				       rrset.rr_cnt, rrset.sig_cnt);
 	sprintf(nodes + len, "\n");
 	return 0;
+}
+
+static const char *no_name(const void *user, uint16_t file)
+{
+	(void)user;
+	(void)file;
+	return "f";
 }
 
 static int import_text(const char *text, bool named)
@@ -193,6 +201,71 @@ static void test_rrset_size(void **state)
 		expect(text, refused, refused ? "f:5:3: RRset a.e. TXT has 65968 bytes" : "");
 	}
 	free(text);
+}
+
+/* The image counts signatures of an RRset in one byte. */
+static void test_signature_cnt(void **state)
+{
+	(void)state;
+	static const char *const owners[] = {"@ SOA", "a A",
+					     "2vptu5timamqttgl4luu9kg21e0aor3s NSEC3"};
+	static const char *const places[] = {"f:6:3", "f:6:3", "f:6:34"};
+	char *text = malloc(1 << 20);
+	assert_non_null(text);
+	for (unsigned k = 0; k < 3; k++)
+		for (unsigned cnt = 255; cnt <= 256; cnt++) {
+			const char *type = strchr(owners[k], ' ');
+			int owner_len = (int)(type - owners[k]);
+			size_t len = (size_t)sprintf(
+				text, "%s\n",
+				k == 0 ? "; the SOA is there" :
+				k == 1 ? "a A 1.1.1.1" :
+					 "2vptu5timamqttgl4luu9kg21e0aor3s NSEC3 1 0 0 - "
+					 "2vptu5timamqttgl4luu9kg21e0aor3s A");
+			for (unsigned i = 0; i < cnt; i++)
+				len += (size_t)sprintf(text + len,
+						       "%.*s RRSIG%s 8 2 9 20241114221319 "
+						       "20230101000000 %u e. AA==\n",
+						       owner_len, owners[k], type, i);
+			char expected[128];
+			snprintf(expected, sizeof(expected), "%s: RRset ", places[k]);
+			expect(text, cnt > 255, cnt > 255 ? expected : k == 2 ? "warning: " : "");
+			assert_int_equal(
+				strstr(told, "has 256 signatures (expected at most 255)") != NULL,
+				cnt > 255);
+		}
+	free(text);
+}
+
+/* All RRsets of an owner together: few enough bytes for the record of a name. */
+static void test_owner_size(void **state)
+{
+	(void)state;
+	enum { CNT = 20000, SZ = 65000 };
+	static const uint8_t rdata[SZ];
+	static const uint8_t apex[] = "\1e";
+	struct stele_owner_rr *rrs = calloc(CNT, sizeof(*rrs));
+	assert_non_null(rrs);
+	for (unsigned i = 0; i < CNT; i++)
+		rrs[i] = (struct stele_owner_rr){
+			.type = (uint16_t)(1000 + i), .rdata = rdata, .rdata_len = SZ};
+	struct stele_report report = {.emit = note_text};
+	struct stele_check check = {
+		.report = &report, .file_name = no_name, .apex = apex, .apex_len = sizeof(apex)};
+	stele_check_begin(&check);
+	const size_t most = (UINT32_C(1) << 30) / (SZ + 12);
+	uint8_t key[] = "e\0a"; /* and a 0 */
+	for (size_t cnt = most; cnt <= most + 1; cnt++) {
+		struct stele_owner owner = {key, sizeof(key), rrs, cnt};
+		told[0] = '\0';
+		assert_int_equal(stele_check_owner_alone(&check, &owner, false),
+				 cnt > most ? STELE_E_INPUT : 0);
+		assert_string_equal(told, cnt > most ? "f: a.e. has 1073803204 bytes of data "
+						       "(expected at most 1073741824)\n" :
+						       "");
+	}
+	stele_check_free(&check);
+	free(rrs);
 }
 
 static void test_warned(void **state)
@@ -373,6 +446,8 @@ int main(void)
 		cmocka_unit_test(test_nsec3),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_nsec3_of_two_chains),
+		cmocka_unit_test(test_signature_cnt),
+		cmocka_unit_test(test_owner_size),
 	};
 	return cmocka_run_group_tests_name("import-rules", tests, NULL, NULL);
 }

@@ -380,6 +380,19 @@ static void test_refused(void **state)
 	assert_true(cnt < 6000);
 	stele_zone_edit_end(edit);
 
+	/* The 256th signature, one at a time, and then one that is gone again. */
+	two_stores_ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_LENIENT, source, &edit,
+					       &f->err));
+	for (unsigned i = 0; i < 256; i++) {
+		two_stores_ok(f, stele_zone_edit_check(edit, &f->err));
+		struct rr sig = make_sig("a.b.example.", STELE_TYPE_A, 60, (char)i);
+		two_stores_ok(f, add_rr(edit, &sig, &f->err));
+	}
+	assert_int_equal(stele_zone_edit_check(edit, &f->err), STELE_E_INPUT);
+	assert_non_null(strstr(f->err.text, "a.b.example. A has 256 signatures"));
+	assert_int_equal(stele_zone_edit_apply(edit, NULL, &f->err), STELE_E_INPUT);
+	stele_zone_edit_end(edit);
+
 	/* No SOA, no NS at the apex. */
 	for (unsigned i = 0; i < 2; i++) {
 		two_stores_ok(f, stele_zone_edit_begin(write, apex, STELE_ZONE_EDIT_STRICT, source,
