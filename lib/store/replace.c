@@ -162,6 +162,7 @@ int stele_store_zone_replace(struct stele_store_write *write, const uint8_t *ape
 {
 	struct store_zone_change change;
 	int status = store_zone_change_begin(&change, write, apex, reterr);
+	bool begun = status == 0;
 	if (status == 0) {
 		change.has_soa = false; /* the new contents bring their own */
 		status = merge_table(&change, STELE_STORE_NODES, nodes, nodes_user, reterr);
@@ -173,7 +174,11 @@ int stele_store_zone_replace(struct stele_store_write *write, const uint8_t *ape
 	if (status == 0)
 		status = store_zone_change_finish(&change, ret_info, reterr);
 	store_zone_change_free(&change);
-	if (status != 0)
-		write->failed = true;
+	if (status == 0)
+		return 0;
+	/* Nothing of this write stays, but who wants to hear of all faults tries the other zones too: what was
+	 * appended of this one is not to be in the way of the next new one. */
+	write->next_zone_id += begun && change.is_new;
+	write->failed = true;
 	return status;
 }

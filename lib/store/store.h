@@ -253,7 +253,8 @@ typedef int (*stele_node_source)(void *user, struct stele_store_item *ret_item,
  * new zone is appended in one run. An existing one is compared node by node: only differences are
  * written, listed as changes, and journalled from the old serial to the new one. A node with no
  * record, a malformed one, and an apex without SOA are STELE_E_INPUT. A zone that was expired or a stub
- * no longer is. On failure the write, or the nest, must be aborted; a commit of it fails. `ret_info` (may be NULL) gets the zone's new state.
+ * no longer is. On failure the write, or the nest, must be aborted; a commit of it fails. Until then other
+ * zones can be replaced, to see what is wrong with them. `ret_info` (may be NULL) gets the zone's new state.
  */
 int stele_store_zone_replace(struct stele_store_write *write, const uint8_t *apex,
 			     stele_node_source nodes, void *nodes_user, stele_node_source nsec3,

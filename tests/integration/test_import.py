@@ -253,6 +253,28 @@ def test_zone_list(tmp_path, store):
     assert done.stderr == b"stele-compile: %s: Is a directory\n" % bytes(tmp_path)
 
 
+def test_errors_of_several_new_zones(tmp_path, store):
+    """What is wrong with a zone as a whole shows when half of it is in the store's write already."""
+    texts = {"one.test": "a CNAME b\na A 192.0.2.3\n", "two.test": "", "three.test": "a TXT x\na CNAME b\n",
+             "four.test": f"{HASH} NSEC3 1 0 501 - {HASH}\n", "five.test": "a DNAME b\na DNAME c\n"}
+    for name, text in texts.items():
+        write(tmp_path, HEAD + text, name + ".zone")
+    zones = write(tmp_path, "".join(f"{name} {name}.zone\n" for name in texts), "list")
+    files = [str(tmp_path / f"{name}.zone") for name in texts]
+    for name, path in zip(texts, files):
+        write(tmp_path, f"$ORIGIN {name}.\n" + HEAD + texts[name], name)
+    for arguments in (["--zone-list", zones], [path.removesuffix(".zone") for path in files]):
+        done = importing("--store", store, *arguments)
+        assert done.returncode == 1
+        errors = [line for line in done.stderr.decode().splitlines() if ": warning: " not in line]
+        parts = ["CNAME beside A at a.one.test.", "CNAME beside TXT at a.three.test.", "iterations 501",
+                 "second DNAME at a.five.test.", "4 errors, nothing was stored"]
+        assert len(errors) == len(parts)
+        for error, part in zip(errors, parts):
+            assert part in error
+        assert stores_nothing(store)
+
+
 def test_several_files(tmp_path, store):
     """Without --zone each is a zone of its own; with it they are one."""
     first = write(tmp_path, "$ORIGIN one.\n" + HEAD, "1")

@@ -250,6 +250,44 @@ static void test_bad_input(void **state)
 	free(text);
 }
 
+/* A zone that fails half-way, at every node, does not stand in the way of the next one, whose own
+ * faults are told; and nothing of any of them is committed. */
+static void test_zones_behind_a_bad_one(void **state)
+{
+	struct fixture *f = *state;
+	struct model model = {0};
+	put_soa(&model, 1);
+	put_text(&model, "\1a", "x");
+	put_nsec3(&model, 7, "y");
+	uint8_t *soa = NULL, *text = NULL;
+	size_t soa_sz = 0, text_sz = 0;
+	node_add_soa(&soa, &soa_sz, 1);
+	node_add(&text, &text_sz, STELE_TYPE_TXT, 1, (const char *const[]){"x"}, 1, 0);
+	const uint8_t *b = (const uint8_t *)"b", hash[STELE_NSEC3_HASH_SZ] = {9};
+	for (unsigned cnt = 0; cnt <= 2; cnt++) {
+		struct literal nodes = {{{b, 0, soa, soa_sz}, {b, 2, text, text_sz}}, 0, cnt, 0};
+		struct literal nsec3 = {{{hash, sizeof(hash), text, text_sz}}, 0, 1, STELE_E_INPUT};
+		nodes.last = cnt < 2 ? STELE_E_INPUT : 0;
+		struct stele_store_write *write;
+		ok(f, stele_store_write_begin(f->store, &write, &f->err));
+		for (unsigned turn = 0; turn < 2; turn++) {
+			struct literal again = nodes, again3 = nsec3;
+			assert_int_equal(stele_store_zone_replace(write, apex, literal_next, &again,
+								  literal_next, &again3, NULL,
+								  &f->err),
+					 STELE_E_INPUT);
+			assert_string_equal(f->err.text, "the source says no");
+		}
+		ok(f, model_replace(write, other_apex, &model, NULL, &f->err));
+		ok(f, model_replace(write, root, &model, NULL, &f->err));
+		assert_int_equal(stele_store_commit(write, NULL, &f->err), STELE_E_USAGE);
+	}
+	expect_changes(f, 0, "");
+	free(soa);
+	free(text);
+	model_free(&model);
+}
+
 static void test_node_check(void **state)
 {
 	(void)state;
@@ -282,6 +320,7 @@ int main(void)
 		TEST(test_zones),
 		TEST(test_abort),
 		TEST(test_bad_input),
+		TEST(test_zones_behind_a_bad_one),
 		cmocka_unit_test(test_node_check),
 	};
 	int failed = cmocka_run_group_tests_name("store", tests, NULL, NULL);
