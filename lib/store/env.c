@@ -33,6 +33,7 @@
 #define MAP_SZ_MIN ((size_t)1 << 24)
 /* So that the lock file is a whole number of pages: 64 bytes for each, and as much for two more. */
 #define READERS_MAX 2046
+#define LOCK_FILE_SZ ((READERS_MAX + 8) * 64)
 
 static const char *const db_names[STORE_DB_CNT] = {
 	"meta", "zones", "nodes", "nsec3", "changes", "journal",
@@ -311,11 +312,7 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 	}
 }
 
-/*
- * The directory and the lock file. LMDB makes the lock file sparse and writes to it through a
- * mapping, which on a full disk would be a SIGBUS; so its blocks are allocated before.
- */
-static int make_files(const char *dir, struct stele_error *reterr)
+static int make_dir(const char *dir, struct stele_error *reterr)
 {
 	if (mkdir(dir, 0777) == 0) {
 		char parent[PATH_MAX];
@@ -328,13 +325,47 @@ static int make_files(const char *dir, struct stele_error *reterr)
 	} else if (errno != EEXIST) {
 		return stele_fail_file(reterr, errno, "cannot make the directory %s", dir);
 	}
+	return 0;
+}
+
+/*
+ * Blocks for the file, 0 or what errno says. Others may have it open: a file that has bytes keeps their
+ * number, by which they know how many readers it has room for, and LMDB makes it longer when nobody has.
+ */
+static int reserve_blocks(int fd)
+{
+	struct stat st;
+	int error;
+	if (fstat(fd, &st) != 0)
+		return errno;
+	off_t size = st.st_size > LOCK_FILE_SZ ? st.st_size : LOCK_FILE_SZ;
+	if (st.st_size > 0 && st.st_blocks * 512 >= size)
+		return 0;
+	do {
+		/* Where there is no such call the C library writes zeros, which only an empty file may get. */
+		if (st.st_size == 0)
+			error = posix_fallocate(fd, 0, size);
+		else
+			error = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0 ? 0 : errno;
+	} while (error == EINTR);
+	return error == EOPNOTSUPP ? 0 : error;
+}
+
+/*
+ * LMDB makes the lock file sparse and writes to it through a mapping, which on a full disk would be a
+ * SIGBUS; so its blocks are allocated before. A file that is there may have none, since the disk may have
+ * been full when it was made. No other store of this process may be in the same directory: to close
+ * the file ends the locks by which processes know of each other there (fcntl).
+ */
+static int make_lock_file(const struct stele_store *store, struct stele_error *reterr)
+{
 	char path[PATH_MAX];
-	if (snprintf(path, sizeof(path), "%s/lock.mdb", dir) >= (int)sizeof(path))
-		return stele_fail_errno(reterr, ENAMETOOLONG, "%s", dir);
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (snprintf(path, sizeof(path), "%s/lock.mdb", store->dir) >= (int)sizeof(path))
+		return stele_fail_errno(reterr, ENAMETOOLONG, "%s", store->dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
-		return errno == EEXIST ? 0 : stele_fail_file(reterr, errno, "cannot make %s", path);
-	int error = posix_fallocate(fd, 0, (READERS_MAX + 8) * 64);
+		return stele_fail_file(reterr, errno, "cannot make %s", path);
+	int error = reserve_blocks(fd);
 	close(fd);
 	return error == 0 ? 0 : stele_fail_errno(reterr, error, "cannot make %s", path);
 }
@@ -427,11 +458,13 @@ int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_s
 		status = stele_fail_errno(reterr, ENOMEM, "store %s", dir);
 		goto free_store;
 	}
-	if (mode == STELE_STORE_CREATE && (status = make_files(dir, reterr)) != 0)
+	if (mode == STELE_STORE_CREATE && (status = make_dir(dir, reterr)) != 0)
 		goto free_store;
 	status = register_once(store, reterr);
 	if (status != 0)
 		goto free_store;
+	if (mode == STELE_STORE_CREATE && (status = make_lock_file(store, reterr)) != 0)
+		goto unregister_store;
 	status = open_env(store, reterr);
 	if (status != 0)
 		goto unregister_store;

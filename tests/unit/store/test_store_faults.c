@@ -306,6 +306,17 @@ static void test_dead_reader(void **state)
 
 /* ---- the system says no ---- */
 
+/* Bytes of the lock file that have no block: a write to them through a mapping may be a SIGBUS. */
+static int64_t lock_file_holes(void)
+{
+	struct stele_error err = {""};
+	char path[128];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/lock.mdb", dir);
+	CHECK(stat(path, &st) == 0 && st.st_size > 0);
+	return st.st_blocks * 512 < st.st_size ? st.st_size - st.st_blocks * 512 : 0;
+}
+
 static void fill_disk(void)
 {
 	struct stele_error err = {""};
@@ -341,20 +352,60 @@ static void fill_disk(void)
 	while (write(filler, zeros, sizeof(zeros)) > 0)
 		;
 	store = NULL;
-	CHECK(stele_store_open(dir, STELE_STORE_CREATE, &store, &err) == STELE_E_SYSTEM);
-	CHECK(strstr(err.text, "o space left") != NULL);
+	/* Again and again, also when there is room for a part of it. */
+	off_t filled = lseek(filler, 0, SEEK_END);
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK(ftruncate(filler, filled - i * 16384) == 0);
+		CHECK(stele_store_open(dir, STELE_STORE_CREATE, &store, &err) == STELE_E_SYSTEM);
+		CHECK(strstr(err.text, "o space left") != NULL);
+	}
 	CHECK(ftruncate(filler, 0) == 0);
 	close(filler);
 	store = open_store(STELE_STORE_CREATE);
 	commit_bulk(store, 1, 100);
+	CHECK(lock_file_holes() == 0);
 	stele_store_close(store);
 	CHECK(umount(dir) == 0);
+}
+
+/* A lock file that somebody else left without blocks, of any size: it gets them, or there is no store. */
+static void fill_disk_with_holes(void)
+{
+	static const off_t sizes[] = {0, 8192, 131456, 200000};
+	struct stele_error err = {""};
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		CHECK(mount("tmpfs", dir, "tmpfs", 0, "size=1m") == 0);
+		char path[128];
+		snprintf(path, sizeof(path), "%s/lock.mdb", dir);
+		int lock = open(path, O_RDWR | O_CREAT, 0600);
+		CHECK(ftruncate(lock, sizes[i]) == 0);
+		close(lock);
+		snprintf(path, sizeof(path), "%s/filler", dir);
+		int filler = open(path, O_WRONLY | O_CREAT, 0600);
+		static char zeros[4096];
+		while (write(filler, zeros, sizeof(zeros)) > 0)
+			;
+		struct stele_store *store = NULL;
+		CHECK(stele_store_open(dir, STELE_STORE_CREATE, &store, &err) == STELE_E_SYSTEM);
+		CHECK(strstr(err.text, "o space left") != NULL);
+		CHECK(ftruncate(filler, 0) == 0);
+		close(filler);
+		store = open_store(STELE_STORE_CREATE);
+		CHECK(lock_file_holes() == 0);
+		commit_bulk(store, 1, 100);
+		stele_store_close(store);
+		store = open_store(STELE_STORE_CREATE);
+		CHECK(check_store(store) == 1);
+		stele_store_close(store);
+		CHECK(umount(dir) == 0);
+	}
 }
 
 static void test_full_disk(void **state)
 {
 	(void)state;
 	own_mounts_run(fill_disk);
+	own_mounts_run(fill_disk_with_holes);
 }
 
 /* 96 MiB of address space: the map is 32 MiB at first, and follows what another process writes. */
