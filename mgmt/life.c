@@ -419,6 +419,7 @@ static int reload(struct stele_daemon *daemon, struct stele_error *reterr)
 	daemon->config = config;
 	daemon->keys = keys;
 	stele_log_set_json(config->log.format == STELE_LOG_FORMAT_JSON);
+	stele_log_set_audit(config->log.audit);
 	stele_log_audit(&(struct stele_log_audit){.what = "reload"});
 	status = stele_daemon_sync_zones(daemon, reterr);
 	stele_tsig_keys_unref(old_keys);

@@ -69,6 +69,7 @@ int main(int argc, char **argv)
 		puts("stele-mgmtd: the configuration is right");
 	} else {
 		stele_log_open("stele-mgmtd", level, config->log.format == STELE_LOG_FORMAT_JSON);
+		stele_log_set_audit(config->log.audit);
 		status = serve(config, options.config);
 	}
 	stele_mgmtd_config_release(config);

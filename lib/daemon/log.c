@@ -19,9 +19,9 @@
 static struct {
 	const char *program;
 	atomic_int level;
-	atomic_bool json;
+	atomic_bool json, audit;
 	bool journal;
-} logger = {.program = "stele", .level = STELE_LOG_INFO};
+} logger = {.program = "stele", .level = STELE_LOG_INFO, .audit = true};
 
 /* The journal says which file it reads; standard error may have been sent elsewhere since. */
 static bool is_journal(void)
@@ -47,6 +47,11 @@ void stele_log_open(const char *program, enum stele_log_level level, bool json)
 void stele_log_set_json(bool json)
 {
 	atomic_store_explicit(&logger.json, json, memory_order_relaxed);
+}
+
+void stele_log_set_audit(bool audit)
+{
+	atomic_store_explicit(&logger.audit, audit, memory_order_relaxed);
 }
 
 static bool is_json(void)
@@ -268,6 +273,8 @@ void stele_log_audit(const struct stele_log_audit *audit)
 	struct stele_log_field fields[8];
 	unsigned cnt = 0;
 
+	if (!atomic_load_explicit(&logger.audit, memory_order_relaxed))
+		return;
 	fields[cnt++] = STELE_LOG_TEXT("what", audit->what);
 	fields[cnt++] = STELE_LOG_ZONE(audit->zone);
 	fields[cnt++] = STELE_LOG_PEER(audit->peer);

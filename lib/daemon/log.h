@@ -36,6 +36,9 @@ enum stele_log_level stele_log_level(void);
 /* The form from now on, after a reload: any thread. */
 void stele_log_set_json(bool json);
 
+/* Whether there is an audit, after each reload: any thread. There is one until it is said. */
+void stele_log_set_audit(bool audit);
+
 /* A sentence. Longer ones are cut after 4,095 bytes. In JSON: the event "message" with "text". */
 void stele_log(enum stele_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -71,8 +74,8 @@ void stele_log_fields(enum stele_log_level level, const char *event,
 	stele_log_fields(level, event, (const struct stele_log_field[]){__VA_ARGS__, {.key = NULL}})
 
 /*
- * The audit: one line for each change of what is served, whoever made it. Event "audit", never left out for
- * its level.
+ * The audit: one line for each change of what is served, whoever made it. Event "audit", left out where there
+ * is to be none, never for its level.
  */
 struct stele_log_audit {
 	const char *what; /* "update", "transfer", "add-zone", "remove-zone", "reload", ... */

@@ -176,7 +176,6 @@ static void remove_member(struct stele_daemon *daemon, struct stele_managed_zone
 {
 	stele_log_event(STELE_LOG_INFO, event, STELE_LOG_ZONE(zone->name),
 			STELE_LOG_TEXT("catalog", catalog->name));
-	stele_log_audit(&(struct stele_log_audit){.what = "remove-zone", .zone = zone->name});
 	stele_daemon_zone_remove(daemon, zone, true);
 }
 

@@ -71,8 +71,6 @@ static void log_transfer(const struct refresh_fetch *fetch, const struct stele_r
 		stele_log_event(STELE_LOG_NOTICE, "transfer-warnings", STELE_LOG_ZONE(zone->name),
 				STELE_LOG_NUMBER("count", fetch->warning_cnt),
 				STELE_LOG_TEXT("first", fetch->warning));
-	if (!round->config->log.audit)
-		return;
 	stele_log_audit(&(struct stele_log_audit){
 		.what = fetch->staging.is_deltas ? "ixfr" : "axfr",
 		.zone = zone->name,

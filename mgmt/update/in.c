@@ -128,7 +128,7 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 	}
 	if (job->rcode == STELE_RCODE_NOERROR) {
 		stele_count(&counters->update_in);
-		if (job->changed && job->config->log.audit)
+		if (job->changed)
 			audit(job);
 	} else {
 		stele_count(job->rcode == STELE_RCODE_REFUSED ? &counters->update_in_refused :

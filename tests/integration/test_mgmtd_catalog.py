@@ -80,6 +80,9 @@ def test_written_and_read():
             secondary.wait_for(lambda: members(secondary) == {"a.test", "c.test"})
             secondary.wait_for(lambda: secondary.query("b.test").rcode() == dns.rcode.REFUSED)
             secondary.wait_for(lambda: secondary.query("a.test", "AXFR", tcp=True).rcode() == 0)
+            # Who reads what changed reads it once.
+            assert secondary.log_text().count("audit what=add-zone zone=c.test.") == 1
+            assert secondary.log_text().count("audit what=remove-zone zone=b.test.") == 1
 
             # It survives a restart of either, and of the catalog's primary being away.
             primary.end()

@@ -9,6 +9,7 @@ import stat
 
 import dns.message
 import dns.query
+import dns.rcode
 import pytest
 
 import mgmtd
@@ -256,6 +257,26 @@ def test_reload_keeps_what_is_right():
         assert set(daemon.zones()) == {"b.test"}
         os.kill(daemon.process.pid, signal.SIGHUP)
         daemon.wait_for(lambda: daemon.log_text().count("audit what=reload") == 2)
+
+
+def test_audit_is_left_out():
+    """Whatever the change is, there is no line of it while the option is off; and the reload that turns it on has one."""
+    away = {"acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+            "remotes": [{"id": "away", "addresses": ["127.0.0.1"], "port": 9}],
+            "templates": [{"id": "default"}, {"id": "second", "primaries": ["away"]}]}
+    with mgmtd.Daemon({**away, "zones": zones("a.test"), "log": {"audit": False}},
+                      data={"a.test": ZONE}) as daemon:
+        daemon.wait("a.test", 1)
+        daemon.reload(zones=zones("a.test", "b.test") + zones("c.test", template="second"))
+        daemon.ctl("transfer", "c.test")
+        daemon.reload(zones=zones("c.test", template="second"))
+        # Its data has gone.
+        daemon.wait_for(lambda: daemon.query("a.test").rcode() == dns.rcode.REFUSED)
+        daemon.reload(log={"audit": True})
+        daemon.reload(zones=[])
+        daemon.wait_for(lambda: "what=remove-zone zone=c.test." in daemon.log_text())
+        audit = [line.partition("audit ")[2] for line in daemon.log_text().splitlines() if "audit " in line]
+        assert sorted(audit) == ["what=reload", "what=reload", "what=remove-zone zone=c.test."]
 
 
 def test_reload_says_what_it_cannot():

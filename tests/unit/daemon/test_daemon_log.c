@@ -144,6 +144,12 @@ static void test_audit(void **state)
 	assert_string_equal(end(), "stele-test: audit what=update zone=example.org. "
 				   "peer=192.0.2.1#4000 key=acme. from_serial=1 to_serial=2\n"
 				   "stele-test: audit what=transfer zone=new. to_serial=0\n");
+	begin(STELE_LOG_DEBUG, false);
+	stele_log_set_audit(false);
+	stele_log_audit(&audit);
+	stele_log_set_audit(true);
+	stele_log_audit(&fresh);
+	assert_string_equal(end(), "stele-test: audit what=transfer zone=new. to_serial=0\n");
 }
 
 /* Severities are for the journal's own file only. */
