@@ -10,6 +10,7 @@ import stat
 import dns.message
 import dns.query
 import dns.rcode
+import dns.update
 import pytest
 
 import mgmtd
@@ -261,19 +262,22 @@ def test_reload_keeps_what_is_right():
 
 def test_audit_is_left_out():
     """Whatever the change is, there is no line of it while the option is off; and the reload that turns it on has one."""
-    away = {"acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
-            "remotes": [{"id": "away", "addresses": ["127.0.0.1"], "port": 9}],
-            "templates": [{"id": "default"}, {"id": "second", "primaries": ["away"]}]}
-    with mgmtd.Daemon({**away, "zones": zones("a.test"), "log": {"audit": False}},
-                      data={"a.test": ZONE}) as daemon:
+    config = {"acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+              "remotes": [{"id": "away", "addresses": ["127.0.0.1"], "port": 9}],
+              "templates": [{"id": "default", "allow_update": ["here"]}, {"id": "second", "primaries": ["away"]}],
+              "zones": zones("a.test"), "log": {"audit": False}}
+    with mgmtd.Daemon(config, data={"a.test": ZONE % 1}) as daemon:
         daemon.wait("a.test", 1)
-        daemon.reload(zones=zones("a.test", "b.test") + zones("c.test", template="second"))
+        daemon.reload(zones=zones("a.test") + zones("b.test", "c.test", template="second"))
         daemon.ctl("transfer", "c.test")
-        daemon.reload(zones=zones("c.test", template="second"))
-        # Its data has gone.
-        daemon.wait_for(lambda: daemon.query("a.test").rcode() == dns.rcode.REFUSED)
+        daemon.reload(zones=zones("a.test") + zones("c.test", template="second"))
+        # Once this update is served, what was committed before it has been told of.
+        message = dns.update.Update("a.test")
+        message.add("new", 60, "A", "192.0.2.3")
+        assert dns.query.udp(message, "127.0.0.1", 30, daemon.port).rcode() == dns.rcode.NOERROR
+        daemon.wait("a.test", 2)
         daemon.reload(log={"audit": True})
-        daemon.reload(zones=[])
+        daemon.reload(zones=zones("a.test"))
         daemon.wait_for(lambda: "what=remove-zone zone=c.test." in daemon.log_text())
         audit = [line.partition("audit ")[2] for line in daemon.log_text().splitlines() if "audit " in line]
         assert sorted(audit) == ["what=reload", "what=reload", "what=remove-zone zone=c.test."]
