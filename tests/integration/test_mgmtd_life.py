@@ -242,6 +242,8 @@ exec {binary} "$@"
 
 def test_reload_keeps_what_is_right():
     with mgmtd.Daemon({"zones": zones("a.test")}, keys=KEY) as daemon:
+        # A zone that is new has its place in the store a moment later.
+        daemon.wait_for(lambda: daemon.zones()["a.test"]["records"] > 0)
         before = daemon.zones()
         for broken in ({"zones": zones("b.test", template="none")},
                        {"zones": zones("b.test"), "acls": [{"id": "x", "keys": ["no.test"]}]},
