@@ -22,7 +22,7 @@ struct stele_committer {
 	bool ended; /* its thread is gone */
 	atomic_size_t depth;
 
-	/* Who wants to know of new generations. The task is posted while `told` is false. */
+	/* Who wants to know of new generations. Its task waits in their loop while `watch_posted`. */
 	struct stele_loop *watch_loop;
 	void (*watch)(void *user, uint64_t generation);
 	void *watch_user;

@@ -2,7 +2,8 @@
 #ifndef STELE_MGMT_TRANSFER_CLIENT_INTERNAL_H
 #define STELE_MGMT_TRANSFER_CLIENT_INTERNAL_H
 
-/* What the parts of a client share: client.c asks and hands on, stream.c and datagram.c move bytes. */
+/* What the parts of a client share: client.c asks and hands on, client_stream.c and client_datagram.c move
+ * bytes. */
 
 #include "mgmt/transfer/client.h"
 

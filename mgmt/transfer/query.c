@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPTION_EXPIRE 9 /* RFC 7314 section 4 */
 #define OPTION_HEAD_SZ 4
 #define SOA_TIMERS_SZ 20
 #define SOA_ROOT_SZ (2 + SOA_TIMERS_SZ) /* with the root for both names */
@@ -49,7 +48,7 @@ size_t stele_transfer_query(uint16_t id, const uint8_t *apex, size_t apex_len, u
 	if (edns) {
 		*p++ = 0;
 		p = put_fixed(p, STELE_TYPE_OPT, STELE_TRANSFER_UDP_SZ, 0, OPTION_HEAD_SZ);
-		stele_put_be16(p, OPTION_EXPIRE);
+		stele_put_be16(p, STELE_EDNS_EXPIRE);
 		stele_put_be16(p + 2, 0);
 		p += OPTION_HEAD_SZ;
 	}
@@ -64,7 +63,7 @@ bool stele_transfer_expire(const uint8_t *options, size_t len, uint32_t *ret_exp
 		at += OPTION_HEAD_SZ;
 		if (len - at < sz)
 			return false;
-		if (code == OPTION_EXPIRE && sz == sizeof(*ret_expire)) {
+		if (code == STELE_EDNS_EXPIRE && sz == sizeof(*ret_expire)) {
 			*ret_expire = stele_get_be32(options + at);
 			return true;
 		}
