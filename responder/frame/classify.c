@@ -246,11 +246,29 @@ static void parse_network(struct packet *p, uint16_t type, struct stele_frame *r
 	frame_punt(ret, STELE_FRAME_PUNT_ETHERTYPE);
 }
 
+/*
+ * Not of the port's VLAN. A port in a VLAN gives its kernel frames without their tags, so what is of another VLAN must
+ * not get there: its hosts would be neighbours of this one, and reach what listens in it. Frames without a tag are
+ * of another one too, and so are those that only have a priority (802.1Q), but for what stations of one link tell
+ * each other, which is of no VLAN. A port without a VLAN leaves tags where they are, and the kernel tells its VLANs
+ * apart by itself.
+ */
+static void not_in_vlan(const struct packet *p, uint16_t type, bool tagged, struct stele_frame *ret)
+{
+	if (p->port->vlan_id == 0)
+		return frame_punt(ret, STELE_FRAME_PUNT_VLAN);
+	if (!tagged && stele_frame_is_for_link(p->l3 - ETH_SZ) && type != ETHERTYPE_IPV4 &&
+	    type != ETHERTYPE_IPV6 && type != ETHERTYPE_ARP)
+		return frame_punt(ret, STELE_FRAME_PUNT_ETHERTYPE);
+	frame_drop(ret, STELE_FRAME_DROP_VLAN);
+}
+
 /* A tag in the frame or taken out of it, or none. */
 static void parse_vlan(struct packet *p, uint16_t type, struct stele_frame *ret)
 {
 	bool stripped = (p->offload & STELE_FRAME_RX_VLAN) != 0;
 	uint16_t vlan_id = (p->offload >> STELE_FRAME_RX_TCI_SHIFT) & 0xfff;
+	bool tagged = stripped || is_tag(type);
 	if (!stripped)
 		vlan_id = 0;
 	if (is_tag(type)) {
@@ -260,7 +278,7 @@ static void parse_vlan(struct packet *p, uint16_t type, struct stele_frame *ret)
 		if (stripped || is_tag(inner))
 			return frame_drop(ret, STELE_FRAME_DROP_VLAN_NESTED);
 		if (type != ETHERTYPE_VLAN)
-			return frame_punt(ret, STELE_FRAME_PUNT_VLAN);
+			return not_in_vlan(p, inner, tagged, ret);
 		vlan_id = stele_get_be16(p->l3) & 0xfff;
 		type = inner;
 		p->l3 += VLAN_TAG_SZ;
@@ -268,7 +286,7 @@ static void parse_vlan(struct packet *p, uint16_t type, struct stele_frame *ret)
 		p->l3_off += VLAN_TAG_SZ;
 	}
 	if (vlan_id != p->port->vlan_id)
-		return frame_punt(ret, STELE_FRAME_PUNT_VLAN);
+		return not_in_vlan(p, type, tagged, ret);
 	parse_network(p, type, ret);
 }
 

@@ -27,6 +27,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum stele_frame_verdict {
 	STELE_FRAME_QUERY,
@@ -40,7 +41,7 @@ enum stele_frame_verdict {
  */
 #define STELE_FRAME_PUNT_REASONS(X)                                                                \
 	X(ETHERTYPE, ethertype, "neither IP nor ARP: LLDP, LACP, 802.3 with a length")             \
-	X(VLAN, vlan, "another VLAN than the port's, or no tag where one is expected")             \
+	X(VLAN, vlan, "of a VLAN, to a port without one: with its tag")                            \
 	X(ARP, arp, "ARP other than a request for a service address")                              \
 	X(GROUP, group, "IP multicast or broadcast")                                               \
 	X(ADDRESS, address, "an IP address that is not a service address")                         \
@@ -61,6 +62,7 @@ enum stele_frame_verdict {
 	X(SHORT, too_short, "ends within a header")                                                \
 	X(OTHER_HOST, other_host, "destination MAC of another host")                               \
 	X(SOURCE_MAC, source_mac, "source MAC is a group's or our own")                            \
+	X(VLAN, vlan, "not of the port's VLAN")                                                    \
 	X(VLAN_NESTED, vlan_nested, "more than one VLAN tag")                                      \
 	X(TOO_LONG, too_long, "larger than the MTU")                                               \
 	X(IP_HEADER, ip_header, "IP version is not that of the frame, or IHL below 5")             \
@@ -191,6 +193,13 @@ int stele_frame_port_init(struct stele_frame_port *port,
 			  const struct stele_frame_settings *settings, struct stele_error *reterr);
 
 /* ---- A frame ---- */
+
+/* Whether a frame's destination is one that no bridge forwards (01-80-C2-00-00-0X: LLDP, LACP, spanning tree, pause).
+ * What is said there concerns the link, and carries no tag. 6 bytes are read. */
+static inline bool stele_frame_is_for_link(const uint8_t *frame)
+{
+	return memcmp(frame, "\x01\x80\xc2\0\0", 5) == 0 && frame[5] < 16;
+}
 
 /*
  * What the NIC found out about a received frame. Only good news: what it calls bad or does not know is

@@ -44,11 +44,13 @@ void stele_exception_interface(const struct stele_port *port,
 
 /* ---- VLAN tags ---- */
 
-static void remove_tag(struct rte_mbuf *mbuf)
+/* Of the frames of a port in a VLAN, those of the link (stele_frame_is_for_link()) have no tag, on either way. */
+static void remove_tag(struct rte_mbuf *mbuf, uint16_t vlan)
 {
 	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
 
-	if (rte_pktmbuf_data_len(mbuf) < 18 || frame[12] != 0x81 || frame[13] != 0x00)
+	if (rte_pktmbuf_data_len(mbuf) < 18 || frame[12] != 0x81 || frame[13] != 0x00 ||
+	    ((frame[14] & 15) << 8 | frame[15]) != vlan)
 		return;
 	memmove(frame + 4, frame, 12);
 	rte_pktmbuf_adj(mbuf, 4);
@@ -56,8 +58,13 @@ static void remove_tag(struct rte_mbuf *mbuf)
 
 static bool insert_tag(struct rte_mbuf *mbuf, uint16_t vlan)
 {
-	uint8_t *frame = (uint8_t *)rte_pktmbuf_prepend(mbuf, 4);
+	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
 
+	if (rte_pktmbuf_data_len(mbuf) < 14)
+		return false;
+	if (stele_frame_is_for_link(frame))
+		return true;
+	frame = (uint8_t *)rte_pktmbuf_prepend(mbuf, 4);
 	if (!frame)
 		return false;
 	memmove(frame, frame + 4, 12);
@@ -77,7 +84,7 @@ static unsigned move_to_kernel(struct stele_exception *exception)
 
 	for (unsigned i = 0; i < cnt; i++) {
 		if (exception->port->config->vlan)
-			remove_tag(mbufs[i]);
+			remove_tag(mbufs[i], exception->port->config->vlan);
 		exception->driver->give(exception->driver, mbufs[i]);
 	}
 	return cnt;

@@ -14,7 +14,8 @@
  * The thread sleeps while nothing comes; a worker that finds it asleep wakes it. What the port
  * cannot take stays in the kernel's queue, which counts what it drops.
  *
- * Frames of a port with a VLAN reach the kernel without the tag and get it back when they leave.
+ * Frames of a port with a VLAN reach the kernel without the tag and get it back when they leave, but for those of
+ * the link itself, which have none. Of other VLANs nothing comes here (frame/frame.h).
  */
 
 #include "lib/base/error.h"

@@ -16,7 +16,6 @@ static bool is_for_network(const struct stele_worker *worker, const struct rte_m
 
 	switch (stat) {
 	case STELE_STAT_PUNT_ETHERTYPE:
-	case STELE_STAT_PUNT_VLAN:
 	case STELE_STAT_PUNT_ARP:
 	case STELE_STAT_PUNT_ADDRESS:
 		return true;

@@ -270,9 +270,38 @@ def test_frames_of_other_vlans_are_not_ours(tagged):
         assert wire.ask(frames.IPV4, query, tags, tries=3) is None
     after = tagged.counters()
     # What the kernel of the other end says of its own accord has no tag either.
-    assert after["punt_vlan"] - before["punt_vlan"] >= 6
+    assert after["drop_vlan"] - before["drop_vlan"] >= 6
     assert after["drop_vlan_nested"] - before["drop_vlan_nested"] == 3
     assert after["answered"] == before["answered"] and after["balance"] == 0
+
+
+@needs_namespaces
+def test_other_vlans_tell_the_kernel_nothing(tagged):
+    """A neighbour's new address, from VLAN 54, from VLAN 0 and without a tag; then from the port's own VLAN."""
+    def learned():
+        command = tagged.node.command("ip", "neigh", "show", responder.CLIENT4, "dev", "kernel0")
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    def claim(mac, tags):
+        reply = bytes.fromhex("0001080006040002") + mac + frames.address(responder.CLIENT4) + \
+            wire.mac + frames.address(responder.V4)
+        wire.send(reply, frames.ARP, tags)
+
+    wire = Wire(tagged)
+    tagged.node.ip("neigh", "replace", responder.CLIENT4, "lladdr", "02:00:5e:10:00:07", "dev", "kernel0",
+                   "nud", "stale")
+    before = tagged.counters()
+    deadline = time.monotonic() + responder.START_S
+    # Again and again: the kernel believes a claim only if the one before is a second old.
+    while "02:00:5e:10:00:c1" not in learned():
+        assert "02:00:5e:10:00:ee" not in learned()
+        assert time.monotonic() < deadline, learned()
+        for tags in [], [(frames.VLAN, 54)], [(frames.VLAN, 7 << 13)]:
+            claim(bytes.fromhex("02005e1000ee"), tags)
+        claim(bytes.fromhex("02005e1000c1"), [TAG])
+        time.sleep(0.05)
+    after = tagged.counters()
+    assert after["drop_vlan"] - before["drop_vlan"] >= 3 and after["balance"] == 0
 
 
 @needs_namespaces

@@ -506,6 +506,7 @@ void frame_model_parse(const struct stele_frame_settings *s, const uint8_t *fram
 		DROP(SOURCE_MAC);
 	unsigned type = get16(frame + 12), vlan = 0;
 	uint32_t l3 = 14;
+	bool of_link = memcmp(frame, "\x01\x80\xc2\0\0", 5) == 0 && frame[5] < 16;
 	bool stripped = (offload & STELE_FRAME_RX_VLAN) != 0;
 	if (stripped)
 		vlan = offload >> STELE_FRAME_RX_TCI_SHIFT & 0xfff;
@@ -514,14 +515,22 @@ void frame_model_parse(const struct stele_frame_settings *s, const uint8_t *fram
 			DROP(SHORT);
 		if (stripped || is_tag(get16(frame + 16)))
 			DROP(VLAN_NESTED);
+		if (type != 0x8100 && s->vlan_id != 0)
+			DROP(VLAN);
 		if (type != 0x8100)
 			PUNT(VLAN);
+		of_link = false;
 		vlan = get16(frame + 14) & 0xfff;
 		type = get16(frame + 16);
 		l3 = 18;
 	}
-	if (vlan != s->vlan_id)
+	if (vlan != s->vlan_id && s->vlan_id == 0)
 		PUNT(VLAN);
+	if (vlan != s->vlan_id && of_link && !stripped && type != 0x0800 && type != 0x86dd &&
+	    type != 0x0806)
+		PUNT(ETHERTYPE);
+	if (vlan != s->vlan_id)
+		DROP(VLAN);
 	if (type == 0x0800)
 		read_ipv4(s, frame, len, l3, cap, offload, ret);
 	else if (type == 0x86dd)

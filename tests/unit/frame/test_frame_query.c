@@ -180,21 +180,82 @@ static void test_one_vlan_tag(void **state)
 		expect_query(len);
 		assert_int_equal(parse(len, CAP, 0).payload_off, 18 + header_sz(family) + 8);
 		frame[15] ^= 1;
-		expect_punt(len, VLAN);
+		expect_drop(len, VLAN);
 		frame[15] ^= 1;
 		frame[14] |= 0xf0; /* priority and drop eligibility do not matter */
 		expect_query(len);
 		len = query(family);
-		expect_punt(len, VLAN);
+		expect_drop(len, VLAN);
 		/* A tag that the NIC took out. */
 		assert_int_equal(parse(len, CAP, STELE_FRAME_RX_VLAN | 0xa007u << 16).verdict,
 				 STELE_FRAME_QUERY);
 		assert_int_equal(parse(len, CAP, STELE_FRAME_RX_VLAN | 8u << 16).verdict,
-				 STELE_FRAME_PUNT);
+				 STELE_FRAME_DROP);
 		configure(&frame_model_settings);
 		assert_int_equal(parse(len, CAP, STELE_FRAME_RX_VLAN | 7u << 16).verdict,
 				 STELE_FRAME_PUNT);
 		assert_int_equal(parse(len, CAP, STELE_FRAME_RX_VLAN).verdict, STELE_FRAME_QUERY);
+	}
+}
+
+/* What another VLAN's hosts would tell the kernel of their neighbours, or ask of its services, on a port in VLAN 7. */
+static void test_other_vlans(void **state)
+{
+	(void)state;
+	static const uint8_t segment[20], all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct stele_frame_settings s = frame_model_settings;
+	s.vlan_id = 7;
+	configure(&s);
+	for (unsigned type = 0x0800; type <= 0x86dd; type += 0x86dd - 0x0800) {
+		struct frame_model_query q = frame_model_query(type == 0x0800 ? 4 : 6);
+		for (q.tag = 6; q.tag <= 8; q.tag += 2)
+			expect_drop(frame_model_ip(frame, &q, 6, segment, 20), VLAN);
+		q.tag = 0xe000; /* a priority: of the network without a tag */
+		expect_drop(frame_model_ip(frame, &q, 6, segment, 20), VLAN);
+		q.tag = -1;
+		expect_drop(frame_model_ip(frame, &q, 6, segment, 20), VLAN);
+	}
+	memcpy(frame, all, 6);
+	put16(frame + 12, 0x0806);
+	expect_drop(60, VLAN);
+	put16(frame + 12, 0x8100);
+	put16(frame + 14, 8);
+	put16(frame + 16, 0x0806);
+	expect_drop(60, VLAN);
+	put16(frame + 16, 0x88cc);
+	expect_drop(60, VLAN);
+	put16(frame + 12, 0x88a8);
+	put16(frame + 14, 7);
+	expect_drop(60, VLAN);
+}
+
+/* Of the link and not of a VLAN: they never have a tag. Not so what only has such a destination. */
+static void test_link_protocols_in_vlan(void **state)
+{
+	(void)state;
+	static const uint8_t link[6] = {0x01, 0x80, 0xc2};
+	static const unsigned types[] = {0x88cc, 0x8809, 38}, others[] = {0x0800, 0x0806, 0x86dd};
+	struct stele_frame_settings s = frame_model_settings;
+	s.vlan_id = 7;
+	configure(&s);
+	query(4);
+	for (unsigned i = 0; i < 3; i++) {
+		memcpy(frame, link, 6);
+		for (unsigned last = 0; last < 16; last++) {
+			frame[5] = (uint8_t)last;
+			put16(frame + 12, types[i]);
+			expect_punt(60, ETHERTYPE);
+			put16(frame + 12, others[i]);
+			expect_drop(60, VLAN);
+		}
+		put16(frame + 12, types[i]);
+		frame[5] = 16;
+		expect_drop(60, VLAN);
+		put16(frame + 16, types[i]);
+		put16(frame + 12, 0x8100);
+		put16(frame + 14, 0);
+		frame[5] = 14;
+		expect_drop(60, VLAN);
 	}
 }
 
@@ -285,7 +346,8 @@ int main(void)
 		TEST(plain_query),   TEST(empty_payload),   TEST(room_for_replies),
 		TEST(udp_ports),     TEST(many_addresses),  TEST(short_ethernet_frame),
 		TEST(mac_addresses), TEST(group_addresses), TEST(one_vlan_tag),
-		TEST(double_vlan),   TEST(jumbo),           TEST(for_the_kernel),
+		TEST(double_vlan),   TEST(other_vlans),     TEST(link_protocols_in_vlan),
+		TEST(jumbo),         TEST(for_the_kernel),
 	};
 	return cmocka_run_group_tests_name("frame-query", tests, NULL, NULL);
 }
