@@ -55,13 +55,16 @@ static const struct stele_config_option memory_options[] = {
 		.name = "mbufs_per_queue",
 		.type = STELE_CONFIG_INTEGER,
 		AT(memory, mbufs_per_queue),
+		.word = "auto",
 		.min = 512,
 		.max = 1u << 20,
 		.unit = "packet buffers",
-		.def = "4096",
-		.help = "Packet buffers of each queue. Must cover its descriptors and 512 more; "
-			"with fewer, packets are lost before they are read, many more push one "
-			"another out of the cache.",
+		.def = "auto",
+		.help = "Packet buffers of each queue. Must cover its descriptors, 512 more, and "
+			"2048 more where the way to the kernel is virtio-user or may be; with "
+			"fewer, packets are lost before they are read, many more push one another "
+			"out of the cache. `auto`: what the port with the most needs, at least "
+			"4096.",
 	},
 	{
 		.name = "eal_args",

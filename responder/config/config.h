@@ -32,7 +32,7 @@ enum stele_huge_pages {
 struct stele_memory_config {
 	enum stele_huge_pages huge_pages;
 	uint64_t image_arena;     /* bytes; reserved once, at start */
-	uint32_t mbufs_per_queue; /* at least what the descriptors of a queue and its bursts hold */
+	uint32_t mbufs_per_queue; /* at least what queue, bursts and exception path hold; never 0 */
 	STELE_CONFIG_LIST(const char *) eal_args; /* as given; none that the configuration sets */
 };
 
@@ -46,6 +46,9 @@ enum stele_port_kind {
 	STELE_PORT_PCAP,
 	STELE_PORT_KIND_CNT,
 };
+
+/* Descriptors of a virtio-user device, each way: a burst of the kernel's. Its buffers come out of the port's. */
+#define STELE_VIRTIO_DESCRIPTORS 1024
 
 enum stele_exception_kind {
 	STELE_EXCEPTION_AUTO, /* virtio-user where there is /dev/vhost-net, else TAP */

@@ -12,6 +12,9 @@
  * let reception stall while replies are on their way. */
 #define MBUFS_UNDERWAY 512
 
+/* What `auto` stands for at least: room for a kernel that is slow to take what it is given. */
+#define MBUFS_AUTO_MIN 4096
+
 #define IPV4_UDP_SZ 28 /* headers in front of a reply */
 #define IPV6_UDP_SZ 48
 
@@ -113,18 +116,50 @@ static void set_derived(struct stele_config *config, struct stele_port_config *p
 	}
 }
 
+/*
+ * Buffers that virtio-user devices hold. They are of the port's pools: the ring towards us is filled from that
+ * of queue 0 and kept full, that towards the kernel holds what any queue has handed over. Left out of
+ * the reckoning, they are taken from a small pool until queue 0 has none left to receive with. Whether
+ * there is /dev/vhost-net, `auto` finds out at start only.
+ */
+static uint32_t virtio_mbufs(const struct stele_port_config *port)
+{
+	bool may_be = port->exception.kind == STELE_EXCEPTION_VIRTIO_USER ||
+		      port->exception.kind == STELE_EXCEPTION_AUTO;
+	return may_be ? 2 * STELE_VIRTIO_DESCRIPTORS : 0;
+}
+
+static uint32_t needed_mbufs(const struct stele_port_config *port)
+{
+	return (uint32_t)port->rx_descriptors + port->tx_descriptors + MBUFS_UNDERWAY +
+	       virtio_mbufs(port);
+}
+
+/* Where it says `auto`. */
+static void choose_mbufs(struct stele_responder_config *root)
+{
+	if (root->memory.mbufs_per_queue != 0)
+		return;
+	root->memory.mbufs_per_queue = MBUFS_AUTO_MIN;
+	for (size_t i = 0; i < root->ports.cnt; i++) {
+		uint32_t needed = needed_mbufs(&root->ports.items[i]);
+		if (needed > root->memory.mbufs_per_queue)
+			root->memory.mbufs_per_queue = needed;
+	}
+}
+
 static void check_port(struct stele_config *config, const struct stele_responder_config *root,
 		       const struct stele_port_config *port)
 {
 	check_args(config, port);
 
-	uint64_t mbufs = (uint64_t)port->rx_descriptors + port->tx_descriptors + MBUFS_UNDERWAY;
-	if (root->memory.mbufs_per_queue < mbufs)
+	if (root->memory.mbufs_per_queue < needed_mbufs(port))
 		stele_config_fault(config, &root->memory.mbufs_per_queue,
-				   "mbufs_per_queue is %u, but port '%s' needs %llu (expected its "
-				   "rx_descriptors, its tx_descriptors and %d more)",
-				   root->memory.mbufs_per_queue, port->name,
-				   (unsigned long long)mbufs, MBUFS_UNDERWAY);
+				   "mbufs_per_queue is %u, but port '%s' needs %u (expected its "
+				   "rx_descriptors, its tx_descriptors and %u more%s)",
+				   root->memory.mbufs_per_queue, port->name, needed_mbufs(port),
+				   MBUFS_UNDERWAY + virtio_mbufs(port),
+				   virtio_mbufs(port) > 0 ? ", most of them for virtio-user" : "");
 
 	bool ipv6 = false;
 	for (size_t i = 0; i < port->addresses.cnt; i++) {
@@ -250,6 +285,7 @@ void config_check_whole(struct stele_config *config, void *config_root)
 		if (ports[i].exception.interface == NULL)
 			return;
 	}
+	choose_mbufs(root);
 	for (size_t i = 0; i < root->ports.cnt; i++) {
 		check_port(config, root, &ports[i]);
 		check_interfaces(config, &ports[i], &ports[i]);

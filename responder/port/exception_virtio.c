@@ -9,9 +9,6 @@
 #include <rte_lcore.h>
 #include <stdlib.h>
 
-/* One queue: the exception thread is one. */
-#define QUEUE_SIZE 1024
-
 struct virtio {
 	struct stele_exception_driver driver;
 	uint16_t id;
@@ -51,8 +48,9 @@ static void close_virtio(struct stele_exception_driver *driver)
 static int start(struct virtio *self, struct stele_error *reterr)
 {
 	struct rte_eth_conf conf = {0};
-	uint16_t rx_cnt = QUEUE_SIZE, tx_cnt = QUEUE_SIZE;
+	uint16_t rx_cnt = STELE_VIRTIO_DESCRIPTORS, tx_cnt = STELE_VIRTIO_DESCRIPTORS;
 	unsigned socket = rte_socket_id();
+	/* One queue: the exception thread is one. */
 	int rc = rte_eth_dev_configure(self->id, 1, 1, &conf);
 
 	if (!rc)
@@ -77,9 +75,9 @@ static int make(void *user, struct stele_error *reterr)
 	snprintf(args, sizeof(args),
 		 "path=/dev/vhost-net,queues=1,queue_size=%d,iface=%s,"
 		 "mac=%02x:%02x:%02x:%02x:%02x:%02x",
-		 QUEUE_SIZE, self->settings.name, self->settings.mac[0], self->settings.mac[1],
-		 self->settings.mac[2], self->settings.mac[3], self->settings.mac[4],
-		 self->settings.mac[5]);
+		 STELE_VIRTIO_DESCRIPTORS, self->settings.name, self->settings.mac[0],
+		 self->settings.mac[1], self->settings.mac[2], self->settings.mac[3],
+		 self->settings.mac[4], self->settings.mac[5]);
 	int rc = rte_eal_hotplug_add("vdev", self->device, args);
 	if (rc)
 		return stele_fail_errno(reterr, -rc, "virtio-user over /dev/vhost-net");

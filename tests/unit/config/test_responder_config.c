@@ -51,7 +51,7 @@ static void test_least(void **state)
 	assert_int_equal(c->main_core, STELE_CORE_AUTO);
 	assert_int_equal(c->memory.huge_pages, STELE_HUGE_PAGES_AUTO);
 	assert_true(c->memory.image_arena == UINT64_C(4) << 30);
-	assert_int_equal(c->memory.mbufs_per_queue, 4096);
+	assert_int_equal(c->memory.mbufs_per_queue, 4608);
 	assert_int_equal(c->memory.eal_args.cnt, 0);
 	assert_int_equal(c->ports.cnt, 1);
 	const struct stele_port_config *port = &c->ports.items[0];
@@ -165,6 +165,57 @@ static void test_example(void **state)
 	free(text);
 }
 
+static const struct {
+	const char *ports;
+	uint32_t least, chosen;
+} buffer_cases[] = {
+#define PORT(more) "{device: net_tap0, name: a, addresses: [10.53.0.2/24], cores: [1]" more "}"
+#define FEW(kind) PORT(", rx_descriptors: 256, tx_descriptors: 256, exception: {kind: " kind "}")
+	/* A virtio-user device takes up to 1024 buffers each way, whatever the port has. */
+	{FEW("virtio-user"), 256 + 256 + 512 + 2048, 4096},
+	{FEW("auto"), 256 + 256 + 512 + 2048, 4096},
+	{FEW("tap"), 256 + 256 + 512, 4096},
+	{FEW("none"), 256 + 256 + 512, 4096},
+	{PORT(), 1024 + 1024 + 512 + 2048, 4608},
+	{PORT(", rx_descriptors: 4096, exception: {kind: none}"), 4096 + 1024 + 512, 5632},
+	{FEW("none") ", {device: net_tap1, name: b, addresses: [10.53.0.2/24], cores: [2]}",
+	 1024 + 1024 + 512 + 2048, 4608},
+};
+
+static int parse_buffers(const char *ports, const char *cnt, uint32_t *ret_cnt)
+{
+	char text[1024];
+	struct stele_config *config;
+	struct stele_error err;
+	snprintf(text, sizeof(text), "image: /i\nports: [%s]\nmemory: {mbufs_per_queue: %s}\n",
+		 ports, cnt);
+	int rc = stele_config_parse("t", text, strlen(text), &stele_responder_schema, &config,
+				    &faults, &err);
+	if (rc == 0) {
+		const struct stele_responder_config *c = stele_config_root(config);
+		*ret_cnt = c->memory.mbufs_per_queue;
+		stele_responder_config_free(c);
+	}
+	return rc;
+}
+
+static void test_buffers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(buffer_cases) / sizeof(buffer_cases[0]); i++) {
+		const char *ports = buffer_cases[i].ports;
+		uint32_t least = buffer_cases[i].least, cnt = 0;
+		char text[16];
+		snprintf(text, sizeof(text), "%u", least);
+		assert_int_equal(parse_buffers(ports, text, &cnt), 0);
+		assert_int_equal(cnt, least);
+		snprintf(text, sizeof(text), "%u", least - 1);
+		assert_int_equal(parse_buffers(ports, text, &cnt), STELE_E_INPUT);
+		assert_int_equal(parse_buffers(ports, "auto", &cnt), 0);
+		assert_int_equal(cnt, buffer_cases[i].chosen);
+	}
+}
+
 /* What the configuration takes, the control socket takes too. */
 static void test_control_path(void **state)
 {
@@ -217,7 +268,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_table),        cmocka_unit_test(test_least),
 		cmocka_unit_test(test_whole),        cmocka_unit_test(test_example),
 		cmocka_unit_test(test_missing_file), cmocka_unit_test(test_golden),
-		cmocka_unit_test(test_control_path),
+		cmocka_unit_test(test_control_path), cmocka_unit_test(test_buffers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
