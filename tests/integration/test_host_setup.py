@@ -205,6 +205,18 @@ def test_apply_and_undo(machine):
     assert "nothing to undo" in machine.run("--undo", "--apply")[1]
 
 
+def test_what_undo_says_may_be_typed(machine):
+    """The lines that it prints do what it would do, down to the driver_override that is made empty."""
+    override = "sys/bus/pci/devices/%s/driver_override" % NIC
+    assert machine.run("--nic", NIC, "--apply")[0] == 0 and machine.read(override) == "vfio-pci"
+    status, text = machine.run("--undo")
+    lines = [line for line in text.splitlines() if line.startswith("  echo ")]
+    assert status == 0 and "  echo '' > %s" % machine.path(override) in lines
+    subprocess.run(["sh", "-ec", "\n".join(lines)], check=True)
+    assert machine.read(override) == ""
+    assert machine.read("sys/bus/pci/drivers/ixgbe/bind") == NIC
+
+
 def test_a_card_without_a_driver(machine):
     machine.card(SECOND, None, group=3)
     assert machine.run("--nic", SECOND, "--apply")[0] == 0
