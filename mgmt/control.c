@@ -4,6 +4,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/daemon/log.h"
+#include "lib/dns/serial.h"
 #include "mgmt/control_internal.h"
 #include "mgmt/notify/notify.h"
 #include "mgmt/transfer/refresh.h"
@@ -38,8 +39,8 @@ static int op_wait(void *user, struct stele_ctl_call *call, struct stele_error *
 	status = control_find_zone(user, name, &zone, reterr);
 	if (status == STELE_E_USAGE)
 		return status;
-	/* RFC 1982 */
-	if (status == 0 && zone->served && (int32_t)(zone->served_serial - (uint32_t)serial) >= 0) {
+	if (status == 0 && zone->served &&
+	    stele_serial_reaches(zone->served_serial, (uint32_t)serial)) {
 		json_object_set_new(call->response, "zone", stele_ctl_text(zone->name));
 		json_object_set_new(call->response, "serial", json_integer(zone->served_serial));
 		return 0;

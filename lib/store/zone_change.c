@@ -2,6 +2,7 @@
 #include "lib/store/zone_change.h"
 
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 #include "lib/store/diff.h"
 #include "lib/store/node.h"
 
@@ -196,12 +197,6 @@ int store_zone_change_check(struct store_zone_change *change, enum stele_store_t
 	return 0;
 }
 
-/* RFC 1982 section 3.2. */
-static bool serial_rises(uint32_t from, uint32_t to)
-{
-	return to != from && to - from < (uint32_t)1 << 31;
-}
-
 /* A flag is part of the zone's record in an image, which is made again where its apex changed. */
 static bool note_flags(struct store_zone_change *change)
 {
@@ -218,7 +213,7 @@ static int write_journal(struct store_zone_change *change, struct stele_error *r
 	if (change->removed.sz == 0 && change->added.sz == 0 && change->journaling &&
 	    change->serial == old_serial)
 		return 0; /* records stand in another order, or only a flag changed */
-	if (change->journaling && serial_rises(old_serial, change->serial))
+	if (change->journaling && stele_serial_older(old_serial, change->serial))
 		return store_journal_add(change->write, &change->record, old_serial, change->serial,
 					 &change->removed, &change->added, reterr);
 	return store_journal_clear(change->write, &change->record, reterr);

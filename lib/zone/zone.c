@@ -3,6 +3,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 #include "lib/zone/check.h"
 #include "lib/zone/nodes.h"
 
@@ -184,12 +185,12 @@ static int collect_hashes(struct stele_zone_data *data, struct stele_check *chec
 	return 0;
 }
 
-/* RFC 1982: a serial that does not rise keeps secondaries from fetching the zone. */
+/* A serial that does not rise keeps secondaries from fetching the zone. */
 static void check_serial(const struct stele_zone_input *input, uint32_t old)
 {
 	const struct stele_zone_data *data = input->data;
-	uint32_t rise = data->serial - old;
-	if (rise != 0 && rise < UINT32_C(0x80000000))
+
+	if (stele_serial_older(old, data->serial))
 		return;
 	struct stele_place place = {input->file_name(input->user, data->soa_file), data->soa_line,
 				    data->soa_column};

@@ -3,6 +3,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 #include "mgmt/transfer/query.h"
 
 #include <inttypes.h>

@@ -127,10 +127,4 @@ static inline uint32_t stele_incoming_soa_serial(const struct stele_incoming_rec
 	return stele_get_be32(soa->rdata + soa->rdata_len - STELE_INCOMING_SOA_FIXED_SZ);
 }
 
-/* RFC 1982 section 3.2: true if `a` is behind `b`, so that `b` is newer. Half a circle apart: neither. */
-static inline bool stele_serial_older(uint32_t a, uint32_t b)
-{
-	return (int32_t)(b - a) > 0;
-}
-
 #endif

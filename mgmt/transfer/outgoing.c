@@ -7,6 +7,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 #include "lib/dns/writer.h"
 #include "mgmt/transfer/records.h"
 
@@ -211,19 +212,13 @@ static int next_record(struct stele_outgoing *out, struct stele_out_record *ret_
 
 /* ---- the beginning ---- */
 
-/* True if serial `a` is newer than `b`, or they are the same (RFC 1982 section 3.2). */
-static bool serial_is_from(uint32_t a, uint32_t b)
-{
-	return (uint32_t)(a - b) < 0x80000000u;
-}
-
 static int choose_kind(struct stele_outgoing *out, struct stele_error *reterr)
 {
 	out->stats.kind = STELE_OUT_AXFR;
 	if (out->request.type != STELE_TYPE_IXFR)
 		return 0;
 	out->stats.from_serial = out->request.serial;
-	if (serial_is_from(out->request.serial, out->info.serial)) {
+	if (stele_serial_reaches(out->request.serial, out->info.serial)) {
 		out->stats.kind = STELE_OUT_SOA;
 		return 0;
 	}

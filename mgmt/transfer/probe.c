@@ -3,6 +3,7 @@
 
 #include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 #include "mgmt/transfer/incoming.h"
 
 #include <inttypes.h>

@@ -5,6 +5,7 @@
 #include "lib/base/bytes.h"
 #include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 #include "lib/store/node.h"
 
 #include <string.h>
@@ -38,12 +39,6 @@ static int soa_serial(struct work *w, uint32_t *ret_serial)
 		return stele_fail(w->reterr, STELE_E_SYSTEM, "the zone's SOA is malformed");
 	*ret_serial = stele_get_be32(rr.rdata + rr.rdata_len - SOA_TAIL_SZ);
 	return 0;
-}
-
-/* True if serial `a` is newer than `b` (RFC 1982 section 3.2). */
-static bool is_newer(uint32_t a, uint32_t b)
-{
-	return a != b && (uint32_t)(a - b) < 0x80000000u;
 }
 
 /* What may stand beside a CNAME (RFC 4034 section 3, RFC 4035 section 2.5). */
@@ -81,7 +76,7 @@ static int fits_soa(struct work *w, const struct stele_update_rr *rr)
 	int status = soa_serial(w, &serial);
 	if (status != 0)
 		return status;
-	return !is_newer(serial, stele_get_be32(rr->rdata + rr->rdlen - SOA_TAIL_SZ));
+	return !stele_serial_older(stele_get_be32(rr->rdata + rr->rdlen - SOA_TAIL_SZ), serial);
 }
 
 /* True if the owner has this very record already; only its TTL may be new. */
@@ -197,7 +192,7 @@ static int raise_serial(struct work *w)
 {
 	uint32_t serial = 0;
 	int status = soa_serial(w, &serial);
-	if (status != 0 || is_newer(serial, w->serial))
+	if (status != 0 || stele_serial_older(w->serial, serial))
 		return status;
 	serial = w->serial + 1 != 0 ? w->serial + 1 : 1;
 	return stele_zone_edit_set_serial(w->edit, serial, w->reterr);

@@ -8,6 +8,7 @@
  * serial to the primary's, each from where the one before ended.
  */
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 #include "mgmt/transfer/incoming.h"
 #include "mgmt/transfer/query.h"
 

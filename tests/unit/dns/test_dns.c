@@ -10,6 +10,7 @@
 #include "lib/dns/name.h"
 #include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -500,6 +501,26 @@ static void test_rdata_names(void **state)
 	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_A), -1);
 }
 
+static void test_serials(void **state)
+{
+	(void)state;
+	/* How far `b` is ahead of `a`, wherever these are; half a circle is neither. */
+	static const struct {
+		uint32_t ahead;
+		bool older, reaches;
+	} cases[] = {
+		{0, false, true},           {1, true, false},          {INT32_MAX, true, false},
+		{0x80000000, false, false}, {0x80000001, false, true}, {UINT32_MAX, false, true},
+	};
+	static const uint32_t from[] = {0, 1, 2026010100, INT32_MAX, 0x80000000, UINT32_MAX};
+	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++)
+		for (size_t j = 0; j < sizeof(cases) / sizeof(cases[0]); j++) {
+			uint32_t a = from[i], b = a + cases[j].ahead;
+			assert_int_equal(stele_serial_older(a, b), cases[j].older);
+			assert_int_equal(stele_serial_reaches(a, b), cases[j].reaches);
+		}
+}
+
 static void test_bytes(void **state)
 {
 	(void)state;
@@ -555,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_nsec3_jobs),
 		cmocka_unit_test(test_crc32c),
 		cmocka_unit_test(test_rrtype_text),
+		cmocka_unit_test(test_serials),
 		cmocka_unit_test(test_rdata_names),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_error),
