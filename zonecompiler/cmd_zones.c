@@ -3,6 +3,7 @@
 #include "zonecompiler/command.h"
 
 #include "lib/base/bytes.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 #include "lib/store/node.h"
 #include "lib/store/store.h"
@@ -64,15 +65,6 @@ static const char *algorithm_text(unsigned algorithm)
 	default:
 		return "unknown";
 	}
-}
-
-/* RFC 4034 appendix B. */
-static unsigned key_tag(const uint8_t *rdata, size_t rdata_len)
-{
-	uint32_t sum = 0;
-	for (size_t i = 0; i < rdata_len; i++)
-		sum += i % 2 == 0 ? (uint32_t)rdata[i] << 8 : rdata[i];
-	return (sum + (sum >> 16)) & 0xffff;
 }
 
 /* Whether some of the first NSEC3 records have the opt-out flag: 0, 1 or negative. */
@@ -157,8 +149,8 @@ static int describe(const struct inventory *inv, const struct stele_zone_info *z
 			continue;
 		unsigned flags = stele_get_be16(rr.rdata), algorithm = rr.rdata[3];
 		json_array_append_new(keys, json_pack("{s:i, s:i, s:s, s:b, s:b}", "tag",
-						      key_tag(rr.rdata, rr.rdata_len), "algorithm",
-						      algorithm, "algorithm_name",
+						      stele_rdata_key_tag(rr.rdata, rr.rdata_len),
+						      "algorithm", algorithm, "algorithm_name",
 						      algorithm_text(algorithm), "key_signing",
 						      flags & 1, "revoked", (flags >> 7) & 1));
 	}

@@ -81,3 +81,11 @@ bool stele_rdata_canonical(uint16_t type, const uint8_t *rdata, size_t len, uint
 	}
 	return at <= len && (shape.tail_sz == STELE_RDATA_TAIL_ANY || len - at == shape.tail_sz);
 }
+
+uint16_t stele_rdata_key_tag(const uint8_t *rdata, size_t len)
+{
+	uint32_t sum = 0;
+	for (size_t i = 0; i < len; i++)
+		sum += i % 2 == 0 ? (uint32_t)rdata[i] << 8 : rdata[i];
+	return (uint16_t)(sum + (sum >> 16));
+}

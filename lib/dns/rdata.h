@@ -3,7 +3,7 @@
 #define STELE_LIB_DNS_RDATA_H
 
 /*
- * Where names stand in an rdata.
+ * Where names stand in an rdata, and the tag of a key.
  *
  * An rdata with names that matter is: some fixed bytes, some character strings, some names, and a tail.
  * One table of that serves who expands names of a message that came in (RFC 3597 section 4), who
@@ -48,5 +48,11 @@ unsigned stele_rdata_compressible_names(uint16_t type, const uint8_t *rdata, siz
  * type; `ret_rdata` may then be written to. `ret_rdata` may be `rdata` itself.
  */
 bool stele_rdata_canonical(uint16_t type, const uint8_t *rdata, size_t len, uint8_t *ret_rdata);
+
+/*
+ * The tag of a key, by which signatures say who made them (RFC 4034 appendix B); `rdata` is that of the
+ * DNSKEY record. Algorithm 1 has another rule (B.1), and nobody uses it.
+ */
+uint16_t stele_rdata_key_tag(const uint8_t *rdata, size_t len);
 
 #endif

@@ -3,6 +3,7 @@
 #include "lib/zone/check.h"
 
 #include "lib/base/bytes.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 
 #include <stdio.h>
@@ -59,15 +60,6 @@ void stele_check_signatures(struct stele_check *check, const struct stele_owner 
 	}
 }
 
-/* RFC 4034 appendix B; algorithm 1 has another rule, and nobody uses it. */
-static uint16_t key_tag(const uint8_t *rdata, size_t len)
-{
-	uint32_t sum = 0;
-	for (size_t i = 0; i < len; i++)
-		sum += i & 1 ? rdata[i] : (uint32_t)rdata[i] << 8;
-	return (uint16_t)(sum + (sum >> 16));
-}
-
 /* True if a key of this algorithm signs the RRset of `type` at the apex. */
 static bool algorithm_signs(const struct stele_owner *apex, uint8_t algorithm, uint16_t type)
 {
@@ -78,7 +70,8 @@ static bool algorithm_signs(const struct stele_owner *apex, uint8_t algorithm, u
 		for (const struct stele_owner_rr *key = apex->rrs; key < end; key++)
 			if (key->type == STELE_TYPE_DNSKEY && !key->is_sig &&
 			    key->rdata[3] == algorithm &&
-			    key_tag(key->rdata, key->rdata_len) == stele_get_be16(sig->rdata + 16))
+			    stele_rdata_key_tag(key->rdata, key->rdata_len) ==
+				    stele_get_be16(sig->rdata + 16))
 				return true;
 	}
 	return false;

@@ -373,6 +373,23 @@ static void test_many(void **state)
 	assert_int_equal(stele_reader_left(&reader), 0);
 }
 
+/* RFC 4034 section 5.4, and sums by hand. */
+static void test_key_tag(void **state)
+{
+	(void)state;
+	static const char hex[] =
+		"0100030501039e8a247418e318903b215a848acfd5f37f026bd4062db26c774c690968d5d56df8bf"
+		"da91e6f36d9a279888f41333357c5e6029990d10fdf5663062a512763326980a615ddbf17a05ddfc"
+		"ce7e5fb3abcca05a31b0957452d4521e83870789063115bf97f6c308ccf57cdc9ce7fe10f6ed1bd0"
+		"cc0660038c50dcdb0feb963c2f17";
+	uint8_t rdata[(sizeof(hex) - 1) / 2];
+	from_hex(hex, rdata);
+	assert_int_equal(stele_rdata_key_tag(rdata, sizeof(rdata)), 60485);
+	assert_int_equal(stele_rdata_key_tag(rdata, 4), 0x0100 + 0x0305);
+	assert_int_equal(stele_rdata_key_tag((const uint8_t *)"\1\0\3\x0d\xff", 5), 0x030e);
+	assert_int_equal(stele_rdata_key_tag(rdata, 0), 0);
+}
+
 static void test_canonical(void **state)
 {
 	(void)state;
@@ -418,6 +435,7 @@ int main(void)
 		cmocka_unit_test(test_bad_rdata), cmocka_unit_test(test_write),
 		cmocka_unit_test(test_limit),     cmocka_unit_test(test_rollback),
 		cmocka_unit_test(test_many),      cmocka_unit_test(test_canonical),
+		cmocka_unit_test(test_key_tag),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
