@@ -88,10 +88,10 @@ static inline int stele_cursor_next(struct stele_cursor *c)
 /* Cuts out the next field: 1, 0 at the end of the entry, negative after an error. */
 int stele_cursor_token(struct stele_cursor *c, struct stele_token *ret_token);
 
-/* As above, but fails with "missing WHAT" at the end of the entry. 0 when done. */
+/* As above, but fails with "the record ends too early (expected WHAT)" at the end of the entry. 0 when done. */
 int stele_cursor_need(struct stele_cursor *c, struct stele_token *ret_token, const char *what);
 
-/* 0 if the entry ends here, else fails with "more than WHAT". */
+/* 0 if the entry ends here, else fails with "'TOKEN' behind WHAT (expected the end of the line)". */
 int stele_cursor_expect_end(struct stele_cursor *c, const char *what);
 
 /* Moves to the start of the next entry, whatever stands before it. For use after an error. */
