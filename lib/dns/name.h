@@ -24,10 +24,11 @@
 #define STELE_LABELS_MAX 127
 
 /*
- * A sort key spends two bytes on each byte 0 and 1, so that it is below 2 × 255 bytes long.
+ * A sort key spends two bytes on each byte 0 and 1, and one on the end of a label: the longest relative
+ * name, 254 bytes, has at least four labels and so 250 bytes in them.
  * Escaped text spends four characters on an unprintable byte, plus the closing NUL.
  */
-#define STELE_SORT_KEY_MAX 510
+#define STELE_SORT_KEY_MAX (2 * 250 + 4)
 #define STELE_NAME_TEXT_MAX (4 * STELE_NAME_MAX + 1)
 
 /*

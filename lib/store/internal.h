@@ -31,8 +31,6 @@ enum {
 	STORE_IDENTITY_SZ = STELE_STORE_IDENTITY_SZ,
 
 	STORE_ZONE_PREFIX_SZ = 4,
-	/* The longest relative name, 254 bytes, has four labels: 250 bytes of content, 4 closings. */
-	STORE_SORT_KEY_MAX = 2 * 250 + 4,
 	STORE_KEY_MAX = 511, /* LMDB's own limit */
 	STORE_CHANGE_KEY_SZ = 12,
 	STORE_STEP_KEY_SZ = 16,
@@ -41,7 +39,7 @@ enum {
 	/* 16 pages with LMDB's page header. */
 	STORE_CHUNK_SZ = 65536 - 16,
 };
-_Static_assert(STORE_ZONE_PREFIX_SZ + STORE_SORT_KEY_MAX <= STORE_KEY_MAX, "LMDB takes the key");
+_Static_assert(STORE_ZONE_PREFIX_SZ + STELE_SORT_KEY_MAX <= STORE_KEY_MAX, "LMDB takes the key");
 
 enum store_db {
 	STORE_DB_META,

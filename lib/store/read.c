@@ -154,7 +154,7 @@ int stele_store_find(struct stele_store_read *read, enum stele_store_table table
 		     const uint8_t *key, size_t key_len, const uint8_t **ret_node,
 		     size_t *ret_node_sz, struct stele_error *reterr)
 {
-	if (key_len > STORE_SORT_KEY_MAX)
+	if (key_len > STELE_SORT_KEY_MAX)
 		return stele_fail(reterr, STELE_E_NOTFOUND, "no such owner");
 	uint8_t bytes[STORE_KEY_MAX];
 	stele_put_be32(bytes, zone_id);
@@ -187,7 +187,7 @@ struct stele_store_cursor {
 	uint8_t prefix[STORE_ZONE_PREFIX_SZ];
 	size_t to_len;
 	size_t from_sz;
-	uint8_t to[STORE_SORT_KEY_MAX];
+	uint8_t to[STELE_SORT_KEY_MAX];
 	uint8_t from[STORE_KEY_MAX]; /* with the prefix */
 };
 
@@ -196,7 +196,7 @@ int stele_store_cursor_open(struct stele_store_read *read, enum stele_store_tabl
 			    const uint8_t *to, size_t to_len,
 			    struct stele_store_cursor **ret_cursor, struct stele_error *reterr)
 {
-	if (from_len > STORE_SORT_KEY_MAX || (to != NULL && to_len > STORE_SORT_KEY_MAX))
+	if (from_len > STELE_SORT_KEY_MAX || (to != NULL && to_len > STELE_SORT_KEY_MAX))
 		return stele_fail(reterr, STELE_E_USAGE, "the bounds of a walk are no keys");
 	struct stele_store_cursor *cursor = calloc(1, sizeof(*cursor));
 	if (cursor == NULL)

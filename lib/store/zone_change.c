@@ -183,7 +183,7 @@ int store_zone_change_check(struct store_zone_change *change, enum stele_store_t
 	if (table == STELE_STORE_NSEC3) {
 		is_key = item->key_len == STELE_NSEC3_HASH_SZ;
 	} else {
-		int len = item->key_len > STORE_SORT_KEY_MAX ?
+		int len = item->key_len > STELE_SORT_KEY_MAX ?
 				  -1 :
 				  stele_sort_key_to_name(item->key, item->key_len, name);
 		is_key = len >= 0 && (size_t)len + change->apex_len <= STELE_NAME_MAX;

@@ -24,9 +24,6 @@ int stele_probe_first(struct stele_store_read *read, uint32_t zone_id, const uin
 	return rc;
 }
 
-/* The longest relative name, 254 bytes, has four labels: 250 bytes of two, four that close. */
-#define KEY_OF_NAME_MAX (2 * 250 + 4)
-
 /*
  * Sort keys that begin with `key` are those from `key` on and before `key` with its last byte, the 0
  * that closes a label, raised to 1. (Only the apex has an empty key: all begin with it.)
@@ -50,7 +47,7 @@ static int probe_range(struct stele_store_read *read, uint32_t zone_id, const ui
 int stele_probe_children(struct stele_store_read *read, uint32_t zone_id, const uint8_t *key,
 			 size_t key_len, struct stele_error *reterr)
 {
-	if (key_len + 2 > KEY_OF_NAME_MAX)
+	if (key_len + 2 > STELE_SORT_KEY_MAX)
 		return 0;
 	return probe_range(read, zone_id, key, key_len, false, reterr);
 }
@@ -59,7 +56,7 @@ int stele_probe_wildcard(struct stele_store_read *read, uint32_t zone_id, const 
 			 size_t key_len, struct stele_error *reterr)
 {
 	uint8_t child[STELE_SORT_KEY_MAX + 2];
-	if (key_len + 2 > KEY_OF_NAME_MAX)
+	if (key_len + 2 > STELE_SORT_KEY_MAX)
 		return 0;
 	if (key_len > 0)
 		memcpy(child, key, key_len);
