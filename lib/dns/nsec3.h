@@ -7,6 +7,14 @@
 #include <stdint.h>
 
 /*
+ * More iterations than this are served by nobody here: no zone and no image may have them. Each costs a
+ * SHA-1 for every name that does not exist; above this, a few queries would keep a core busy. RFC 9276
+ * section 3.1 wants none, 3.2 lets validators stop at any number above; what resolvers took before was
+ * at most 500 with keys of 2,048 bits (RFC 5155 section 10.3).
+ */
+enum { STELE_NSEC3_ITERATIONS_MAX = 500 };
+
+/*
  * The NSEC3 hash of a name (RFC 5155 section 5): SHA-1 over name and salt, then `iterations` more
  * times over hash and salt.
  *

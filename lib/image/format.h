@@ -252,10 +252,6 @@ enum {
 	STELE_ZONE_EXPIRED = 2, /* answer SERVFAIL */
 };
 
-/* Each costs a SHA-1 for every name that does not exist. RFC 9276 wants none; above this, a few
- * queries would keep a core busy. */
-enum { STELE_NSEC3_ITERATIONS_MAX = 500 };
-
 /*
  * A record of a zone shard:
  *   head | apex, lower case (apex_len) | salt (salt_len) | body of `soa` | chain block or bounds
@@ -277,7 +273,7 @@ struct stele_zone {
 	uint8_t chain_bits;            /* 29 */
 	uint8_t salt_len;              /* 30 */
 	uint8_t reserved;              /* 31 */
-	struct stele_le16 iterations;  /* 32 at most STELE_NSEC3_ITERATIONS_MAX */
+	struct stele_le16 iterations;  /* 32 at most STELE_NSEC3_ITERATIONS_MAX, lib/dns/nsec3.h */
 	struct stele_le16 reserved1;   /* 34 */
 	struct stele_le32 chain_first; /* 36 shard index */
 	struct stele_le32 chain_cnt;   /* 40 shards */

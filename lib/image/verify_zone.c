@@ -2,6 +2,7 @@
 /* Zone shards: each record's frame, apex, SOA and description of its chain; the map of zones. */
 #include "lib/image/verify.h"
 
+#include "lib/dns/nsec3.h"
 #include "lib/dns/rrtype.h"
 
 #include <errno.h>

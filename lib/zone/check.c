@@ -2,6 +2,7 @@
 #include "lib/zone/check.h"
 
 #include "lib/base/bytes.h"
+#include "lib/dns/nsec3.h"
 #include "lib/dns/rrtype.h"
 
 #include <inttypes.h>
@@ -400,11 +401,11 @@ int stele_check_nsec3_alone(struct stele_check *check, const struct stele_owner 
 						  "NSEC3 hash algorithm %u with a hash of %u bytes "
 						  "(expected 1 with 20, SHA-1)",
 						  rdata[0], rdata[5 + rdata[4]]);
-		if (iterations > STELE_CHECK_ITERATIONS_MAX)
+		if (iterations > STELE_NSEC3_ITERATIONS_MAX)
 			return stele_report_error(check->report, place,
 						  "NSEC3 with iterations %u (expected 0, at most "
 						  "%d are accepted)",
-						  iterations, STELE_CHECK_ITERATIONS_MAX);
+						  iterations, STELE_NSEC3_ITERATIONS_MAX);
 		/* Two salts do not give one hash. And signatures cover the RRset as a whole, so nobody could
 		 * be told the records of one chain alone. */
 		if (!same_nsec3_params(owner->rrs[0].rdata, rdata)) {

@@ -19,10 +19,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* RFC 9276 section 3.1 wants 0 iterations, 3.2 lets validators stop at any number above; what
- * resolvers took before was at most 500 with the longest keys (RFC 5155 section 10.3). */
-enum { STELE_CHECK_ITERATIONS_MAX = 500 };
-
 /* An address that must come: of a name server below the cut that names it, or of the apex. */
 struct stele_want {
 	uint8_t key[STELE_SORT_KEY_MAX];

@@ -180,7 +180,7 @@ static void need_nsec3(struct stele_check *check, const struct stele_owner *owne
 static void check_nsec3(struct stele_check *check, const struct stele_owner *owner, bool is_cut)
 {
 	if (!check->has_nsec3param || check->hash_cnt == 0 ||
-	    check->iterations > STELE_CHECK_ITERATIONS_MAX)
+	    check->iterations > STELE_NSEC3_ITERATIONS_MAX)
 		return;
 	/* Of insecure delegations an opt-out chain needs none, nor of what is only above them. */
 	bool is_insecure_cut = is_cut && stele_owner_find(owner, STELE_TYPE_DS) == NULL;

@@ -6,9 +6,10 @@
  * What carving needs to know of a zone as a whole: its apex and the hash of it, and with which chain
  * it proves that names and types do not exist.
  *
- * The chain: NSEC3 if the apex has an NSEC3PARAM of algorithm 1 with flags 0, and the owner of the apex's
- * hash has NSEC3 records with its salt and iterations, and no others; else NSEC if the apex has an NSEC
- * RRset; else none: the zone counts as unsigned. So no chain is empty: it has an entry for the apex.
+ * The chain: NSEC3 if the apex has an NSEC3PARAM of algorithm 1 with flags 0 and at most
+ * STELE_NSEC3_ITERATIONS_MAX iterations, and the owner of the apex's hash has NSEC3 records with its salt
+ * and iterations, and no others; else NSEC if the apex has an NSEC RRset; else none: the zone counts as
+ * unsigned. So no chain is empty: it has an entry for the apex.
  */
 
 #include "lib/dns/name.h"
@@ -46,7 +47,7 @@ uint64_t stele_carve_hash(struct stele_hash_seed seed, const uint8_t *name);
 uint64_t stele_carve_hash_below(struct stele_hash_seed seed, uint64_t suffix, const uint8_t *rel,
 				size_t rel_len);
 
-/* STELE_E_INPUT: no SOA at the apex, or too many NSEC3 iterations. */
+/* STELE_E_INPUT: no SOA at the apex. */
 int stele_carve_zone_init(struct stele_carve_zone *zone, struct stele_hash_seed seed,
 			  const struct stele_zone_info *info, struct stele_store_read *read,
 			  struct stele_error *reterr);

@@ -51,6 +51,7 @@ struct zone {
 	enum owner_kind apex_owner, others;
 	uint32_t other_cnt;
 	bool has_nsec;
+	uint8_t iterations[2]; /* of the chain */
 };
 
 struct source {
@@ -101,6 +102,7 @@ static int next_node(void *user, struct stele_store_item *item, struct stele_err
 	if (s->zone->has_nsec)
 		sz += put_rrset(s->node + sz, STELE_TYPE_NSEC, &nsec, 1, false);
 	sz += put_rrset(s->node + sz, STELE_TYPE_NSEC3PARAM, &param, 1, false);
+	memcpy(s->node + sz - 3, s->zone->iterations, 2);
 	*item = (struct stele_store_item){s->key, 0, s->node, sz};
 	return 1;
 }
@@ -136,7 +138,8 @@ static int next_nsec3(void *user, struct stele_store_item *item, struct stele_er
 	(void)reterr;
 	struct source *s = user;
 	uint8_t hash[STELE_NSEC3_HASH_SZ];
-	stele_nsec3_hash(apex, sizeof(apex), (const uint8_t *)"", 0, 0, hash);
+	stele_nsec3_hash(apex, sizeof(apex), (const uint8_t *)"", 0,
+			 stele_get_be16(s->zone->iterations), hash);
 	uint32_t step = s->zone->other_cnt > 0 ? UINT32_MAX / s->zone->other_cnt : UINT32_MAX;
 	uint32_t apex_at = stele_get_be32(hash) / step + 1;
 	if (apex_at > s->zone->other_cnt)
@@ -153,8 +156,11 @@ static int next_nsec3(void *user, struct stele_store_item *item, struct stele_er
 		memset(s->key, 0, sizeof(s->key));
 		stele_put_be32(s->key, step * (at < apex_at ? at : at - 1));
 	}
-	*item = (struct stele_store_item){s->key, sizeof(s->key), s->node,
-					  put_owner(s->node, kind)};
+	size_t node_sz = put_owner(s->node, kind);
+	if (kind ==
+	    OWNER_OF_CHAIN) /* behind the head of the RRset, a length, algorithm and flags */
+		memcpy(s->node + STELE_NODE_RRSET_HEAD_SZ + 4, s->zone->iterations, 2);
+	*item = (struct stele_store_item){s->key, sizeof(s->key), s->node, node_sz};
 	return 1;
 }
 
@@ -260,7 +266,7 @@ static void test_chain_of_the_apex_alone(void **state)
 	static const enum owner_kind others[] = {OWNER_OF_BOTH, OWNER_OF_OTHER, OWNER_OF_SIGNATURE};
 	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		for (unsigned k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
-			struct zone zone = {OWNER_OF_CHAIN, others[i], sizes[k], true};
+			struct zone zone = {OWNER_OF_CHAIN, others[i], sizes[k], true, {0}};
 			set_zone(*state, &zone);
 			build(*state);
 			assert_int_equal(chain_of(*state), sizes[k] > 4096 ?
@@ -269,12 +275,32 @@ static void test_chain_of_the_apex_alone(void **state)
 		}
 }
 
+/* Import refuses the records, so the zone is as one whose NSEC3PARAM nobody uses. */
+static void test_too_many_iterations(void **state)
+{
+	for (unsigned k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++)
+		for (unsigned iterations = 500; iterations <= 501; iterations++) {
+			struct zone zone = {
+				OWNER_OF_CHAIN, OWNER_OF_CHAIN, sizes[k], k % 2 == 0, {0}};
+			stele_put_be16(zone.iterations, (uint16_t)iterations);
+			set_zone(*state, &zone);
+			build(*state);
+			enum stele_chain_kind kind = chain_of(*state);
+			if (iterations == 500)
+				assert_true(kind == STELE_CHAIN_NSEC3_INLINE ||
+					    kind == STELE_CHAIN_NSEC3_SHARDS);
+			else
+				assert_int_equal(kind, zone.has_nsec ? STELE_CHAIN_NSEC_INLINE :
+								       STELE_CHAIN_NONE);
+		}
+}
+
 /* The chain is lost, and comes back, between two states of an image. */
 static void test_updates(void **state)
 {
 	for (unsigned k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
-		struct zone sound = {OWNER_OF_CHAIN, OWNER_OF_CHAIN, sizes[k], false};
-		struct zone broken = {OWNER_OF_BOTH, OWNER_OF_BOTH, sizes[k], false};
+		struct zone sound = {OWNER_OF_CHAIN, OWNER_OF_CHAIN, sizes[k], false, {0}};
+		struct zone broken = {OWNER_OF_BOTH, OWNER_OF_BOTH, sizes[k], false, {0}};
 		set_zone(*state, &sound);
 		build(*state);
 		set_zone(*state, &broken);
@@ -290,7 +316,7 @@ static void test_updates(void **state)
 static void test_empty_chains_are_errors(void **state)
 {
 	struct place *p = *state;
-	struct zone zone = {NO_OWNER, OWNER_OF_OTHER, 5000, false};
+	struct zone zone = {NO_OWNER, OWNER_OF_OTHER, 5000, false, {0}};
 	set_zone(p, &zone);
 	struct stele_store_read *read;
 	struct stele_zone_info info;
@@ -334,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_chain_without_the_apex, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_chain_of_the_apex_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_too_many_iterations, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_updates, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_empty_chains_are_errors, set_up, tear_down),
 	};
