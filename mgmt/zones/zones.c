@@ -64,7 +64,8 @@ static int grow(struct stele_zones *zones, struct stele_error *reterr)
 	size_t slot_cnt = zones->slot_cnt > 0 ? zones->slot_cnt * 2 : SLOTS_MIN;
 	struct zone_entry **by_name = calloc(slot_cnt, sizeof(struct zone_entry *));
 	struct zone_entry **by_id = calloc(slot_cnt, sizeof(struct zone_entry *));
-	struct zone_entry **all = reallocarray(zones->all, slot_cnt, sizeof(struct zone_entry *));
+	struct zone_entry **all =
+		reallocarray(zones->all, 2 * slot_cnt, sizeof(struct zone_entry *));
 	if (all != NULL)
 		zones->all = all;
 	if (by_name == NULL || by_id == NULL || all == NULL) {
@@ -77,8 +78,10 @@ static int grow(struct stele_zones *zones, struct stele_error *reterr)
 	zones->by_name = by_name;
 	zones->by_id = by_id;
 	zones->slot_cnt = slot_cnt;
-	for (size_t i = 0; i < zones->cnt; i++) {
+	for (size_t i = 0; i < zones->place_cnt; i++) {
 		struct zone_entry *entry = all[i];
+		if (entry == NULL)
+			continue;
 		struct zone_entry **slot = name_slot(zones, entry->hash);
 		entry->next_name = *slot;
 		*slot = entry;
@@ -98,7 +101,7 @@ struct zone_entry *zones_find(const struct stele_zones *zones, const uint8_t *ap
 	return entry;
 }
 
-/* ---- the table ---- */
+/* ---- beginning and end ---- */
 
 int stele_zones_new(struct stele_zones **ret_zones, struct stele_error *reterr)
 {
@@ -107,6 +110,7 @@ int stele_zones_new(struct stele_zones **ret_zones, struct stele_error *reterr)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for zones");
 	if (getrandom(&zones->seed, sizeof(zones->seed), 0) != sizeof(zones->seed))
 		zones->seed = (uintptr_t)zones;
+	zones->first_gap = SIZE_MAX;
 	pthread_rwlock_init(&zones->lock, NULL);
 	int status = grow(zones, reterr);
 	if (status < 0)
@@ -131,14 +135,72 @@ void stele_zones_free(struct stele_zones *zones)
 {
 	if (zones == NULL)
 		return;
-	for (size_t i = 0; i < zones->cnt; i++)
-		free_entry(zones->all[i]);
+	for (size_t i = 0; i < zones->place_cnt; i++)
+		if (zones->all[i] != NULL)
+			free_entry(zones->all[i]);
 	pthread_rwlock_destroy(&zones->lock);
 	free(zones->by_name);
 	free(zones->by_id);
 	free(zones->all);
 	free(zones);
 }
+
+/* ---- the order ---- */
+
+static int compare(const void *a, const void *b)
+{
+	const struct zone_entry *x = *(const struct zone_entry *const *)a;
+	const struct zone_entry *y = *(const struct zone_entry *const *)b;
+	return stele_sort_key_compare(x->key, x->key_len, y->key, y->key_len);
+}
+
+static void close_gaps(struct stele_zones *zones)
+{
+	size_t to = zones->first_gap;
+	for (size_t i = to; i < zones->place_cnt; i++) {
+		struct zone_entry *entry = zones->all[i];
+		if (entry == NULL)
+			continue;
+		entry->place = to;
+		zones->all[to++] = entry;
+	}
+	if (zones->first_gap < zones->place_cnt)
+		zones->place_cnt = to;
+	zones->first_gap = SIZE_MAX;
+}
+
+static void put_in_order(struct stele_zones *zones)
+{
+	close_gaps(zones);
+	if (zones->in_order)
+		return;
+	qsort(zones->all, zones->cnt, sizeof(*zones->all), compare);
+	for (size_t i = 0; i < zones->cnt; i++)
+		zones->all[i]->place = i;
+	zones->in_order = true;
+}
+
+static void put_last(struct stele_zones *zones, struct zone_entry *entry)
+{
+	/* There are as many gaps as zones at least. */
+	if (zones->place_cnt == 2 * zones->slot_cnt)
+		close_gaps(zones);
+	entry->place = zones->place_cnt;
+	zones->all[zones->place_cnt++] = entry;
+	zones->cnt++;
+	zones->in_order = false;
+}
+
+/* Costs the same wherever it stands: a catalog may have all its members go and come back. */
+static void take_out(struct stele_zones *zones, struct zone_entry *entry)
+{
+	zones->all[entry->place] = NULL;
+	if (entry->place < zones->first_gap)
+		zones->first_gap = entry->place;
+	zones->cnt--;
+}
+
+/* ---- the table ---- */
 
 static struct zone_entry *make_entry(const struct stele_zones *zones, const uint8_t *apex)
 {
@@ -189,8 +251,7 @@ int stele_zones_add(struct stele_zones *zones, const uint8_t *apex,
 		struct zone_entry **slot = name_slot(zones, entry->hash);
 		entry->next_name = *slot;
 		*slot = entry;
-		zones->all[zones->cnt++] = entry;
-		zones->in_order = false;
+		put_last(zones, entry);
 	}
 	pthread_rwlock_unlock(&zones->lock);
 	if (status < 0)
@@ -204,31 +265,6 @@ int stele_zones_add(struct stele_zones *zones, const uint8_t *apex,
 static struct zone_entry *entry_of(struct stele_managed_zone *zone)
 {
 	return (struct zone_entry *)zone;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const struct zone_entry *x = *(const struct zone_entry *const *)a;
-	const struct zone_entry *y = *(const struct zone_entry *const *)b;
-	return stele_sort_key_compare(x->key, x->key_len, y->key, y->key_len);
-}
-
-static void put_in_order(struct stele_zones *zones)
-{
-	if (!zones->in_order)
-		qsort(zones->all, zones->cnt, sizeof(*zones->all), compare);
-	zones->in_order = true;
-}
-
-/* Keeps the order, so that who removes many does not have it made again for each. */
-static void take_out(struct stele_zones *zones, struct zone_entry *entry)
-{
-	put_in_order(zones);
-	struct zone_entry **at =
-		bsearch(&entry, zones->all, zones->cnt, sizeof(*zones->all), compare);
-	size_t place = (size_t)(at - zones->all);
-	zones->cnt--;
-	memmove(at, at + 1, (zones->cnt - place) * sizeof(*at));
 }
 
 void stele_zones_remove(struct stele_zones *zones, struct stele_managed_zone *zone)
@@ -279,8 +315,10 @@ size_t stele_zones_cnt(const struct stele_zones *zones)
 
 struct stele_managed_zone *stele_zones_at(const struct stele_zones *zones, size_t index)
 {
-	/* Nobody but the main loop looks at this order. */
-	put_in_order((struct stele_zones *)zones);
+	/* Nobody but the main loop looks at this order. Gaps behind are left: who goes from the end to the beginning and
+	 * removes some does not have them closed for each. */
+	if (!zones->in_order || index >= zones->first_gap)
+		put_in_order((struct stele_zones *)zones);
 	return &zones->all[index]->zone;
 }
 

@@ -157,6 +157,69 @@ static void test_many(void **state)
 	stele_mgmtd_config_release(config);
 }
 
+/* A catalog of which all members are reset: each goes and comes back. Nobody asks for the order meanwhile, so nothing
+ * is to be made that costs as much as there are zones. */
+static void test_resets(void **state)
+{
+	(void)state;
+	enum { CNT = 2000 };
+	const struct stele_mgmtd_config *config = parse("listen: [{address: 127.0.0.1}]");
+	struct stele_zones *zones = new_zones();
+	char name[64];
+	for (unsigned i = 0; i < CNT; i++) {
+		snprintf(name, sizeof(name), "z%05u.example", i);
+		add(zones, name, config, "default");
+	}
+	assert_string_equal(stele_zones_at(zones, 7)->name, "z00007.example.");
+	for (unsigned i = 0; i < CNT; i++) {
+		/* Not in order, and two of them not at once. */
+		unsigned a = i * 7 % CNT, b = i * 11 % CNT;
+		snprintf(name, sizeof(name), "z%05u.example", a);
+		stele_zones_remove(zones, stele_zones_find(zones, wire(name)));
+		add(zones, name, config, "default");
+		snprintf(name, sizeof(name), "z%05u.example", b);
+		stele_zones_set_id(zones, stele_zones_find(zones, wire(name)), i + 1);
+	}
+	assert_int_equal(stele_zones_cnt(zones), CNT);
+	for (unsigned i = 0; i < CNT; i++) {
+		snprintf(name, sizeof(name), "z%05u.example.", i);
+		assert_string_equal(stele_zones_at(zones, i)->name, name);
+	}
+	stele_zones_free(zones);
+	stele_mgmtd_config_release(config);
+}
+
+/* Some go, in any order, and the order is asked for now and then: against an array that is kept in order. */
+static void test_order(void **state)
+{
+	(void)state;
+	enum { CNT = 300 };
+	const struct stele_mgmtd_config *config = parse("listen: [{address: 127.0.0.1}]");
+	struct stele_zones *zones = new_zones();
+	struct stele_managed_zone *model[CNT] = {NULL};
+	char name[64];
+	uint32_t random = 7;
+	for (unsigned round = 0; round < 20000; round++) {
+		random = random * 1664525 + 1013904223;
+		unsigned i = (random >> 8) % CNT, what = (random >> 24) % 8;
+		snprintf(name, sizeof(name), "z%05u.example", i);
+		/* By turns they become more and fewer. */
+		if (model[i] == NULL && (round / 2000 % 2 == 0 || what < 2)) {
+			model[i] = add(zones, name, config, "default");
+		} else if (model[i] != NULL && (round / 2000 % 2 == 1 || what < 2)) {
+			stele_zones_remove(zones, model[i]);
+			model[i] = NULL;
+		}
+		size_t place = 0;
+		for (unsigned k = 0; k < i; k++)
+			place += model[k] != NULL;
+		if (model[i] != NULL && what == 7)
+			assert_ptr_equal(stele_zones_at(zones, place), model[i]);
+	}
+	stele_zones_free(zones);
+	stele_mgmtd_config_release(config);
+}
+
 /* ---- access ---- */
 
 static const char access_text[] =
@@ -417,6 +480,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),  cmocka_unit_test(test_many),
+		cmocka_unit_test(test_resets), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_access), cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_state),
 	};
