@@ -47,17 +47,20 @@ static void put_unserved(struct stele_daemon *daemon, struct stele_managed_zone 
 		return;
 	zone->unserved = true;
 	zone->next_unserved = daemon->unserved;
+	zone->unserved_link = &daemon->unserved;
+	if (zone->next_unserved != NULL)
+		zone->next_unserved->unserved_link = &zone->next_unserved;
 	daemon->unserved = zone;
 }
 
 void stele_daemon_forget_unserved(struct stele_daemon *daemon, struct stele_managed_zone *zone)
 {
-	struct stele_managed_zone **at = &daemon->unserved;
+	(void)daemon;
 	if (!zone->unserved)
 		return;
-	while (*at != zone)
-		at = &(*at)->next_unserved;
-	*at = zone->next_unserved;
+	*zone->unserved_link = zone->next_unserved;
+	if (zone->next_unserved != NULL)
+		zone->next_unserved->unserved_link = zone->unserved_link;
 	zone->unserved = false;
 }
 

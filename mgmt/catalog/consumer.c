@@ -38,17 +38,21 @@ static void forget_problems(struct stele_catalog *state)
 	}
 	free(state->problems);
 	state->problems = NULL;
-	state->problem_cnt = 0;
+	state->problem_cnt = state->problem_cap = 0;
 }
 
 static void keep_problem(struct stele_catalog *state, const char *member, const char *reason)
 {
-	struct catalog_problem *problems =
-		reallocarray(state->problems, state->problem_cnt + 1, sizeof(*problems));
-	if (problems == NULL)
-		return;
-	state->problems = problems;
-	struct catalog_problem *problem = &problems[state->problem_cnt];
+	if (state->problem_cnt == state->problem_cap) {
+		size_t cap = state->problem_cap > 0 ? 2 * state->problem_cap : 16;
+		struct catalog_problem *problems =
+			reallocarray(state->problems, cap, sizeof(*problems));
+		if (problems == NULL)
+			return;
+		state->problems = problems;
+		state->problem_cap = cap;
+	}
+	struct catalog_problem *problem = &state->problems[state->problem_cnt];
 	*problem = (struct catalog_problem){strdup(member), strdup(reason)};
 	if (problem->member != NULL && problem->reason != NULL) {
 		state->problem_cnt++;
@@ -111,17 +115,37 @@ void stele_catalog_look_again(struct stele_daemon *daemon)
 	}
 }
 
+/* The other catalog that was last asked about: members that clash mostly do with the same one, which is read once. */
+struct other {
+	uint8_t apex[STELE_NAME_MAX];
+	bool is_asked; /* `apex` is set */
+	bool is_read;  /* and `contents`: it could be read */
+	struct stele_catalog_contents contents;
+};
+
+static void forget_other(struct other *other)
+{
+	if (other->is_read)
+		stele_catalog_contents_free(&other->contents);
+	other->is_asked = other->is_read = false;
+}
+
 /* True if the catalog that has the zone now says that it moves to `catalog` (section 4.4.1). */
-static bool is_handed_over(struct stele_store_read *read, const struct stele_managed_zone *zone,
+static bool is_handed_over(struct stele_store_read *read, struct other *other,
+			   const struct stele_managed_zone *zone,
 			   const struct stele_managed_zone *catalog)
 {
-	struct stele_catalog_contents contents;
-	if (stele_catalog_read(read, zone->catalog, &contents, NULL) != 0)
-		return false;
-	const struct stele_catalog_member *member = stele_catalog_find(&contents, zone->apex);
-	bool is = member != NULL && member->has_coo && is_same_name(member->coo, catalog->apex);
-	stele_catalog_contents_free(&contents);
-	return is;
+	if (!other->is_asked || !is_same_name(other->apex, zone->catalog)) {
+		forget_other(other);
+		memcpy(other->apex, zone->catalog,
+		       stele_name_length(zone->catalog, STELE_NAME_MAX));
+		other->is_asked = true;
+		other->is_read = stele_catalog_read(read, zone->catalog, &other->contents, NULL) ==
+				 0;
+	}
+	const struct stele_catalog_member *member =
+		other->is_read ? stele_catalog_find(&other->contents, zone->apex) : NULL;
+	return member != NULL && member->has_coo && is_same_name(member->coo, catalog->apex);
 }
 
 /* ---- members ---- */
@@ -180,7 +204,7 @@ static void remove_member(struct stele_daemon *daemon, struct stele_managed_zone
 }
 
 /* A member that is a zone already. */
-static void meet(struct stele_daemon *daemon, struct stele_store_read *read,
+static void meet(struct stele_daemon *daemon, struct stele_store_read *read, struct other *other,
 		 struct stele_managed_zone *catalog, struct stele_managed_zone *zone,
 		 const struct stele_catalog_member *member)
 {
@@ -191,7 +215,7 @@ static void meet(struct stele_daemon *daemon, struct stele_store_read *read,
 		return;
 	}
 	bool is_ours = is_same_name(zone->catalog, catalog->apex);
-	if (!is_ours && !is_handed_over(read, zone, catalog)) {
+	if (!is_ours && !is_handed_over(read, other, zone, catalog)) {
 		add_problem(catalog, member, "it is a member of another catalog");
 		return;
 	}
@@ -232,17 +256,19 @@ static void consume(struct stele_daemon *daemon, struct stele_store_read *read,
 		    const struct stele_catalog_contents *contents)
 {
 	bool removed = remove_others(daemon, catalog, contents);
+	struct other other = {.is_asked = false};
 	for (size_t i = 0; i < contents->member_cnt; i++) {
 		const struct stele_catalog_member *member = &contents->members[i];
 		struct stele_managed_zone *zone = stele_zones_find(daemon->zones, member->apex);
 		if (zone == NULL)
 			add(daemon, catalog, member);
 		else
-			meet(daemon, read, catalog, zone, member);
+			meet(daemon, read, &other, catalog, zone, member);
 		/* Whoever gets it may have listed it before this catalog let it go. */
 		if (member->has_coo && zone != NULL)
 			make_due(daemon, stele_zones_find(daemon->zones, member->coo));
 	}
+	forget_other(&other);
 	if (removed)
 		stele_catalog_look_again(daemon);
 }

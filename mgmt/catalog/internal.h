@@ -13,7 +13,7 @@ struct catalog_problem {
 struct stele_catalog {
 	/* Of a consumer: members that could not be had. */
 	struct catalog_problem *problems;
-	size_t problem_cnt;
+	size_t problem_cnt, problem_cap;
 
 	/* Of a producer. */
 	bool writing; /* a commit is under way */

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two catalogs with many members, of which all clash, then move, then are reset, then go. */
+#include "mgmt/catalog/catalog.h"
+#include "tests/unit/mgmt/daemon_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { CNT = 1500 };
+
+static const char *compiler;
+static struct stele_daemon daemon_of_all;
+static struct stele_managed_zone *one, *two;
+
+/* A catalog with `cnt` members; their nodes begin with `label`, and hand them over to `coo` unless that is NULL. */
+static void import(const char *name, unsigned serial, unsigned cnt, char label, const char *coo)
+{
+	char command[512];
+	FILE *file = fopen(daemon_world_path("zone"), "we");
+	assert_non_null(file);
+	fprintf(file,
+		"@ 0 SOA invalid. invalid. %u 3600 600 2147483646 0\n@ 0 NS invalid.\n"
+		"version 0 TXT \"2\"\n",
+		serial);
+	for (unsigned i = 0; i < cnt; i++) {
+		fprintf(file, "%c%u.zones 0 PTR m%u.test.\n", label, i, i);
+		if (coo != NULL)
+			fprintf(file, "coo.%c%u.zones 0 PTR %s.\n", label, i, coo);
+	}
+	fclose(file);
+	snprintf(command, sizeof(command),
+		 "'%s' import --store %s/store --zone %s %s/zone >/dev/null", compiler,
+		 daemon_world_dir(), name, daemon_world_dir());
+	assert_int_equal(system(command), 0);
+}
+
+static void read_catalog(struct stele_managed_zone *catalog)
+{
+	struct stele_error err;
+	if (stele_catalog_changed(&daemon_of_all, catalog, &err) != 0)
+		fail_msg("%s", err.text);
+}
+
+static unsigned members_of(const struct stele_managed_zone *catalog)
+{
+	unsigned cnt = 0;
+	for (size_t i = 0; i < stele_zones_cnt(daemon_of_all.zones); i++) {
+		const struct stele_managed_zone *zone = stele_zones_at(daemon_of_all.zones, i);
+		cnt += zone->from_catalog &&
+		       memcmp(zone->catalog, catalog->apex, catalog->apex_len) == 0;
+	}
+	return cnt;
+}
+
+static void count(void *user, const char *member, const char *reason)
+{
+	(void)member;
+	assert_string_equal(reason, "it is a member of another catalog");
+	(*(unsigned *)user)++;
+}
+
+static unsigned problems_of(const struct stele_managed_zone *catalog)
+{
+	unsigned cnt = 0;
+	stele_catalog_problems(catalog, count, &cnt);
+	return cnt;
+}
+
+static struct stele_managed_zone *find(const char *text)
+{
+	uint8_t apex[STELE_NAME_MAX];
+	assert_true(stele_name_from_text(text, strlen(text), apex) > 0);
+	struct stele_managed_zone *zone = stele_zones_find(daemon_of_all.zones, apex);
+	assert_non_null(zone);
+	return zone;
+}
+
+static void test_clash(void **state)
+{
+	(void)state;
+	import("one.test", 1, CNT, 'a', NULL);
+	import("two.test", 1, CNT, 'b', NULL);
+	read_catalog(one);
+	assert_int_equal(members_of(one), CNT);
+	read_catalog(two);
+	assert_int_equal(members_of(one), CNT);
+	assert_int_equal(problems_of(two), CNT);
+}
+
+/* The nodes are others, so all are reset on the way. */
+static void test_move(void **state)
+{
+	(void)state;
+	import("one.test", 2, CNT, 'a', "two.test");
+	read_catalog(two);
+	assert_int_equal(members_of(one), 0);
+	assert_int_equal(members_of(two), CNT);
+	assert_int_equal(problems_of(two), 0);
+}
+
+static void test_reset(void **state)
+{
+	(void)state;
+	import("two.test", 2, CNT, 'c', NULL);
+	read_catalog(two);
+	assert_int_equal(members_of(two), CNT);
+	assert_memory_equal(find("m7.test")->catalog_unique, "\2c7\5zones\3two\4test", 19);
+}
+
+static void test_end(void **state)
+{
+	(void)state;
+	import("two.test", 3, 1, 'c', NULL);
+	read_catalog(two);
+	assert_int_equal(members_of(two), 1);
+	assert_int_equal(stele_zones_cnt(daemon_of_all.zones), 3);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	if (daemon_world_begin() < 0)
+		return -1;
+	daemon_world_start(
+		&daemon_of_all,
+		"templates: [{id: cat, primaries: [p], catalog: consumer, catalog_template: member},"
+		" {id: member, primaries: [p]}],"
+		" zones: [{name: one.test, template: cat}, {name: two.test, template: cat}],");
+	one = find("one.test");
+	two = find("two.test");
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	stele_daemon_stop(&daemon_of_all);
+	return daemon_world_end();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clash),
+		cmocka_unit_test(test_move),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_end),
+	};
+	if (argc != 2) {
+		fprintf(stderr, "usage: test_mgmtd_catalog STELE_COMPILE\n");
+		return 2;
+	}
+	compiler = argv[1];
+	return cmocka_run_group_tests(tests, begin, end);
+}
