@@ -19,6 +19,8 @@
 struct stele_metrics {
 	struct stele_daemon *daemon;
 	struct MHD_Daemon *http;
+	pthread_mutex_t lock; /* over `ending`, and over a post that saw it false */
+	bool ending;          /* nobody will run the main loop any more */
 };
 
 /*
@@ -97,14 +99,24 @@ static void visit_main(struct stele_task *task)
 	release(visit);
 }
 
-/* Has the main loop fill in a visit. NULL if it does not come round, or memory is out. */
-static struct visit *visit_main_loop(struct stele_daemon *daemon, bool numbers)
+static bool post(struct stele_metrics *metrics, struct visit *visit)
+{
+	pthread_mutex_lock(&metrics->lock);
+	bool posted = !metrics->ending;
+	if (posted)
+		stele_loop_post(metrics->daemon->main, &visit->task);
+	pthread_mutex_unlock(&metrics->lock);
+	return posted;
+}
+
+/* Has the main loop fill in a visit. NULL if it does not come round, or ends, or memory is out. */
+static struct visit *visit_main_loop(struct stele_metrics *metrics, bool numbers)
 {
 	struct visit *visit = calloc(1, sizeof(*visit));
 	if (visit == NULL)
 		return NULL;
 	visit->task.run = visit_main;
-	visit->daemon = daemon;
+	visit->daemon = metrics->daemon;
 	visit->holder_cnt = 2;
 	pthread_mutex_init(&visit->lock, NULL);
 	pthread_condattr_t attr;
@@ -120,7 +132,11 @@ static struct visit *visit_main_loop(struct stele_daemon *daemon, bool numbers)
 			return NULL;
 		}
 	}
-	stele_loop_post(daemon->main, &visit->task);
+	if (!post(metrics, visit)) {
+		visit->holder_cnt = 1;
+		release(visit);
+		return NULL;
+	}
 
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -163,7 +179,7 @@ static enum MHD_Result respond_text(struct MHD_Connection *connection, unsigned 
 static enum MHD_Result serve_metrics(struct stele_metrics *metrics,
 				     struct MHD_Connection *connection)
 {
-	struct visit *visit = visit_main_loop(metrics->daemon, true);
+	struct visit *visit = visit_main_loop(metrics, true);
 	if (visit == NULL)
 		return respond_text(connection, 503, "the daemon does not come round");
 	if (visit->responder[0] != '\0')
@@ -183,7 +199,7 @@ static enum MHD_Result serve_metrics(struct stele_metrics *metrics,
 static enum MHD_Result serve_health(struct stele_metrics *metrics,
 				    struct MHD_Connection *connection)
 {
-	struct visit *visit = visit_main_loop(metrics->daemon, false);
+	struct visit *visit = visit_main_loop(metrics, false);
 	if (visit == NULL)
 		return respond_text(connection, 503, "the daemon does not come round");
 	struct stele_error err = {{0}};
@@ -231,6 +247,7 @@ int stele_metrics_new(struct stele_daemon *daemon, struct stele_metrics **ret_me
 	if (metrics == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "metrics");
 	metrics->daemon = daemon;
+	pthread_mutex_init(&metrics->lock, NULL);
 	union stele_sockaddr address;
 	stele_address_to_sockaddr(&daemon->config->metrics.address, daemon->config->metrics.port,
 				  &address);
@@ -245,6 +262,7 @@ int stele_metrics_new(struct stele_daemon *daemon, struct stele_metrics **ret_me
 					 (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
 	if (metrics->http == NULL) {
 		int error_number = errno != 0 ? errno : EADDRNOTAVAIL;
+		pthread_mutex_destroy(&metrics->lock);
 		free(metrics);
 		return stele_fail_errno(reterr, error_number, "metrics: port %u",
 					daemon->config->metrics.port);
@@ -257,6 +275,12 @@ void stele_metrics_free(struct stele_metrics *metrics)
 {
 	if (metrics == NULL)
 		return;
+	/* Else its thread, which may wait for the main loop, would be waited for until it gives up. */
+	pthread_mutex_lock(&metrics->lock);
+	metrics->ending = true;
+	pthread_mutex_unlock(&metrics->lock);
+	stele_loop_drain(metrics->daemon->main);
 	MHD_stop_daemon(metrics->http);
+	pthread_mutex_destroy(&metrics->lock);
 	free(metrics);
 }

@@ -39,8 +39,7 @@ const char *daemon_world_path(const char *name)
 	return path;
 }
 
-/* Free for UDP and for TCP. */
-static unsigned free_port(void)
+unsigned daemon_world_port(void)
 {
 	for (;;) {
 		struct sockaddr_in address = {.sin_family = AF_INET,
@@ -69,7 +68,7 @@ void daemon_world_start(struct stele_daemon *daemon, const char *options)
 		" %s\n"
 		" listen: [{address: 127.0.0.1, port: %u}],\n"
 		" remotes: [{id: p, addresses: [127.0.0.1], port: %u}]}\n",
-		dir, dir, dir, dir, options, free_port(), free_port());
+		dir, dir, dir, dir, options, daemon_world_port(), daemon_world_port());
 	fclose(file);
 	if (stele_mgmtd_config_load(path, &config, NULL, &err) < 0)
 		fail_msg("%s", err.text);

@@ -18,6 +18,9 @@ int daemon_world_end(void);
 const char *daemon_world_dir(void);
 const char *daemon_world_path(const char *name);
 
+/* A port of 127.0.0.1 that is free for UDP and for TCP. */
+unsigned daemon_world_port(void);
+
 /* Starts a daemon with these options of the configuration, each line of them with a comma behind it. There is
  * a remote `p`, at whose address nobody answers. */
 void daemon_world_start(struct stele_daemon *daemon, const char *options);
