@@ -3,36 +3,64 @@
 
 #include "lib/base/bytes.h"
 
+enum {
+	TYPE_OFF = 12,
+	TYPE_VLAN = 0x8100,
+	UNTAGGED_SZ = 14,
+	TAGGED_SZ = 18,
+	PROTOCOL_UDP = 17,
+	ICMP6_ND_MIN = 133, /* router solicitation … redirect (RFC 4861) */
+	ICMP6_ND_MAX = 137,
+};
+
+/* What a group of the link is told (224.0.0.0/24, ff02::/16), which no router passes on: routing protocols, VRRP, router
+ * advertisements, group membership. Not what hosts talk over UDP there. */
+static bool is_for_link_group(const uint8_t *ip)
+{
+	if (ip[0] >> 4 == 6)
+		return ip[24] == 0xff && (ip[25] & 15) == 2 && ip[6] != PROTOCOL_UDP;
+	return ip[16] == 224 && ip[17] == 0 && ip[18] == 0 && ip[9] != PROTOCOL_UDP;
+}
+
+static bool is_neighbour_discovery(const uint8_t *ip, uint32_t len)
+{
+	return len > 40 && ip[0] >> 4 == 6 && ip[40] >= ICMP6_ND_MIN && ip[40] <= ICMP6_ND_MAX;
+}
+
+static bool is_tcp_without_dns(const uint8_t *ip, uint32_t len)
+{
+	uint32_t header_sz = ip[0] >> 4 == 6 ? 40 : (ip[0] & 15) * 4u;
+
+	if (len < header_sz + 4)
+		return false;
+	uint16_t to = stele_get_be16(ip + header_sz + 2);
+	return to != 53 && to != 853;
+}
+
 /*
- * Whom the reserve is for: address resolution, link protocols, what is for the node's own
- * addresses, and TCP that is no DNS. Routing and the operator's shell are among these, and a flood
- * of queries by TCP or of signed messages is not.
+ * Whom the reserve is for: address resolution, link protocols, what routers say to groups of the link, what is for the
+ * node's own addresses, and TCP that is no DNS. Routing and the operator's shell are among these, and a flood
+ * of queries by TCP or of signed messages is not. The headers up to that of IP are known to be whole.
  */
-static bool is_for_network(const struct stele_worker *worker, const struct rte_mbuf *mbuf,
-			   enum stele_stat stat)
+static bool is_for_network(const struct rte_mbuf *mbuf, enum stele_stat stat)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	uint32_t len = rte_pktmbuf_data_len(mbuf);
+	/* A tag may be there without a VLAN, for its priority. */
+	uint32_t l3 = stele_get_be16(frame + TYPE_OFF) == TYPE_VLAN ? TAGGED_SZ : UNTAGGED_SZ;
+	const uint8_t *ip = frame + l3;
+	uint32_t len = rte_pktmbuf_data_len(mbuf) - l3;
 
 	switch (stat) {
 	case STELE_STAT_PUNT_ETHERTYPE:
 	case STELE_STAT_PUNT_ARP:
 	case STELE_STAT_PUNT_ADDRESS:
 		return true;
-	case STELE_STAT_PUNT_ICMP: {
-		/* Neighbour advertisements and solicitations (RFC 4861) */
-		uint32_t l3 = worker->frame->vlan_id ? 18 : 14;
-		return len > l3 + 40 && frame[l3] >> 4 == 6 && frame[l3 + 40] >= 133 &&
-		       frame[l3 + 40] <= 137;
-	}
-	case STELE_STAT_PUNT_TCP: {
-		uint32_t l3 = worker->frame->vlan_id ? 18 : 14;
-		uint32_t l4 = l3 + (frame[l3] >> 4 == 6 ? 40 : (frame[l3] & 15) * 4u);
-		if (len < l4 + 4)
-			return false;
-		uint16_t to = stele_get_be16(frame + l4 + 2);
-		return to != 53 && to != 853;
-	}
+	case STELE_STAT_PUNT_GROUP:
+		return is_for_link_group(ip);
+	case STELE_STAT_PUNT_ICMP:
+		return is_neighbour_discovery(ip, len);
+	case STELE_STAT_PUNT_TCP:
+		return is_tcp_without_dns(ip, len);
 	default:
 		return false;
 	}
@@ -46,7 +74,7 @@ void stele_punt_add(struct stele_worker *worker, struct rte_mbuf *mbuf, enum ste
 		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_PUNT_NOWHERE);
 		return;
 	}
-	if (!(is_for_network(worker, mbuf, stat) &&
+	if (!(is_for_network(mbuf, stat) &&
 	      stele_bucket_take(&worker->network_bucket, burst->began)) &&
 	    !stele_bucket_take(&worker->punt_bucket, burst->began)) {
 		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_PUNT_CAP);

@@ -9,8 +9,10 @@
 #include "benchmarks/loop/eal.h"
 #include "benchmarks/loop/generator.h"
 #include "benchmarks/loop/queries.h"
+#include "lib/base/bytes.h"
 #include "tests/unit/loop/burst_case.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 enum { BURST = STELE_BURST_MAX };
@@ -62,10 +64,118 @@ static void test_echo_leaves_neighbours_alone(void **state)
 	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
 }
 
+/* ---- to the kernel ---- */
+
+/* One frame of what the kernel is given. */
+struct punted {
+	const char *what;
+	const char *to; /* NULL: the worker's address of this family */
+	unsigned family;
+	uint8_t protocol;
+	uint16_t to_port; /* TCP and UDP; ICMPv6: the type, in the upper byte */
+	bool tagged;      /* with a priority */
+	enum stele_stat stat;
+	bool reserved;
+};
+
+static const struct punted punted[] = {
+	{"OSPF hello", "224.0.0.5", 4, 89, 0, false, STELE_STAT_PUNT_GROUP, true},
+	{"VRRP", "224.0.0.18", 4, 112, 0, false, STELE_STAT_PUNT_GROUP, true},
+	{"OSPF with a priority", "224.0.0.5", 4, 89, 0, true, STELE_STAT_PUNT_GROUP, true},
+	{"OSPFv3 hello", "ff02::5", 6, 89, 0, false, STELE_STAT_PUNT_GROUP, true},
+	{"router advertisement", "ff02::1", 6, 58, 134 << 8, false, STELE_STAT_PUNT_GROUP, true},
+	{"advertisement to us", NULL, 6, 58, 136 << 8, false, STELE_STAT_PUNT_ICMP, true},
+	{"the same with a priority", NULL, 6, 58, 136 << 8, true, STELE_STAT_PUNT_ICMP, true},
+	{"BGP", NULL, 4, 6, 179, false, STELE_STAT_PUNT_TCP, true},
+	{"BGP with a priority", NULL, 4, 6, 179, true, STELE_STAT_PUNT_TCP, true},
+	{"BGP with a priority, IPv6", NULL, 6, 6, 179, true, STELE_STAT_PUNT_TCP, true},
+	{"DNS over TCP", NULL, 4, 6, 53, false, STELE_STAT_PUNT_TCP, false},
+	{"DNS over TCP with a priority", NULL, 4, 6, 53, true, STELE_STAT_PUNT_TCP, false},
+	{"DNS over TLS, IPv6", NULL, 6, 6, 853, false, STELE_STAT_PUNT_TCP, false},
+	{"mDNS", "224.0.0.251", 4, 17, 5353, false, STELE_STAT_PUNT_GROUP, false},
+	{"mDNS, IPv6", "ff02::fb", 6, 17, 5353, false, STELE_STAT_PUNT_GROUP, false},
+	{"a group that is routed", "239.1.1.1", 4, 89, 0, false, STELE_STAT_PUNT_GROUP, false},
+	{"broadcast", "255.255.255.255", 4, 1, 8 << 8, false, STELE_STAT_PUNT_GROUP, false},
+	{"a routed group, IPv6", "ff05::5", 6, 89, 0, false, STELE_STAT_PUNT_GROUP, false},
+	{"unreachable", NULL, 6, 58, 1 << 8, false, STELE_STAT_PUNT_ICMP, false},
+	{"UDP to another port", NULL, 6, 17, 123, false, STELE_STAT_PUNT_UDP_PORT, false},
+};
+
+static struct rte_mbuf *make_punted(const struct punted *p)
+{
+	enum { PAYLOAD = 24 };
+	struct rte_mbuf *mbuf;
+	uint32_t l3 = p->tagged ? 18 : 14, ip_sz = p->family == 4 ? 20 : 40;
+	uint16_t type = p->family == 4 ? 0x0800 : 0x86dd;
+	uint8_t *frame = burst_case_frame(&mbuf, p->tagged ? 0x8100 : type, l3 + ip_sz + PAYLOAD);
+	uint8_t *ip = frame + l3;
+
+	if (p->tagged) {
+		frame[14] = 3 << 5;
+		stele_put_be16(frame + 16, type);
+	}
+	if (p->family == 4) {
+		ip[0] = 0x45;
+		stele_put_be16(ip + 2, (uint16_t)(ip_sz + PAYLOAD));
+		ip[9] = p->protocol;
+		memcpy(ip + 12, "\x0a\0\0\1", 4);
+		memcpy(ip + 16, loop_server4, 4);
+	} else {
+		ip[0] = 0x60;
+		stele_put_be16(ip + 4, PAYLOAD);
+		ip[6] = p->protocol;
+		ip[7] = 255;
+		memcpy(ip + 8, loop_server6, 16);
+		ip[8 + 15] ^= 1;
+		memcpy(ip + 24, loop_server6, 16);
+	}
+	if (p->to)
+		assert_int_equal(inet_pton(p->family == 4 ? AF_INET : AF_INET6, p->to,
+					   ip + (p->family == 4 ? 16 : 24)),
+				 1);
+	/* ICMP has its type where ports are. */
+	if (p->protocol == 6 || p->protocol == 17)
+		stele_put_be16(ip + ip_sz + 2, p->to_port);
+	else
+		stele_put_be16(ip + ip_sz, p->to_port);
+	return mbuf;
+}
+
+/* With nothing left but the reserve. */
+static void test_the_reserve(void **state)
+{
+	(void)state;
+	struct stele_worker *worker = burst_case_server.worker;
+	struct stele_exception exception = {.to_kernel = rte_ring_create("kernel", 64, 0, 0)};
+	unsigned capped = 0;
+
+	assert_non_null(exception.to_kernel);
+	worker->exception = &exception;
+	stele_bucket_init(&worker->network_bucket, 1, 64, worker->hz);
+	stele_bucket_init(&worker->punt_bucket, 1, 1, worker->hz);
+	worker->punt_bucket.paid_at = UINT64_MAX;
+	for (unsigned i = 0; i < sizeof(punted) / sizeof(punted[0]); i++) {
+		const struct punted *p = &punted[i];
+		uint64_t before = burst_case_value(p->stat);
+		process_one(make_punted(p));
+		capped += !p->reserved;
+		if (burst_case_value(p->stat) - before != p->reserved ||
+		    burst_case_value(STELE_STAT_DROP_PUNT_CAP) != capped)
+			fail_msg("%s", p->what);
+	}
+	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
+	void *mbuf;
+	while (rte_ring_dequeue(exception.to_kernel, &mbuf) == 0)
+		rte_pktmbuf_free(mbuf);
+	rte_ring_free(exception.to_kernel);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_echo_leaves_neighbours_alone, burst_case_open,
+						burst_case_close),
+		cmocka_unit_test_setup_teardown(test_the_reserve, burst_case_open,
 						burst_case_close),
 	};
 
