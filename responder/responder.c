@@ -276,7 +276,7 @@ int stele_responder_start(struct stele_responder *responder,
 		rc = launch_workers(responder, reterr);
 	}
 	if (!rc)
-		stele_jobs_submit(responder->jobs, settle, responder->images);
+		stele_jobs_submit(responder->jobs, settle, NULL, responder->images);
 	if (rc)
 		stele_responder_stop(responder);
 	return rc;
@@ -318,9 +318,10 @@ static void stop_workers(struct stele_responder *responder)
 
 void stele_responder_stop(struct stele_responder *responder)
 {
-	/* First, so that no load waits for one that hangs. */
-	stop_workers(responder);
+	/* A load ends while workers do, and not after all that it had before it. */
 	stele_images_end(responder->images);
+	/* Before the loader, so that it waits for none that hangs. */
+	stop_workers(responder);
 	stele_jobs_stop(responder->jobs);
 	for (unsigned i = 0; i < responder->worker_cnt; i++) {
 		stele_worker_free(responder->workers[i]);

@@ -30,11 +30,14 @@ struct stele_verify_options {
 	 * same address in both views is the same shard, and its bytes have not changed. */
 	const struct stele_view *base;
 	struct stele_verified *base_verified;
+	/* Looked at between shards: becomes true if nobody wants the verdict any more, which another thread may
+	 * do at any time. NULL: nobody does. */
+	const bool *given_up;
 };
 
 /*
  * As stele_view_verify(): 0, or STELE_E_INPUT with the first fault and where it is, or STELE_E_SYSTEM without
- * memory. With a base it takes time for what differs, not for the whole, unless something does not
+ * memory, or given up. With a base it takes time for what differs, not for the whole, unless something does not
  * fit: then the whole is verified again, so the verdict is always that of the whole.
  *
  * `ret_verified` points into the shards of `view`, and is good as long as they stay; the caller frees

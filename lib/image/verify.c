@@ -239,7 +239,7 @@ static int verify_once(const struct stele_view *view, const struct stele_verify_
 		       bool use_base, struct stele_verified **ret_verified,
 		       struct stele_error *reterr)
 {
-	struct verify_run run = {.view = view};
+	struct verify_run run = {.view = view, .given_up = options->given_up};
 	if (use_base) {
 		run.base = options->base;
 		run.old = options->base_verified;

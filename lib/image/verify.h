@@ -142,6 +142,7 @@ struct verify_run {
 	const struct stele_view *base; /* NULL: everything is new */
 	const struct stele_verified *old;
 	struct stele_verified *out; /* in the making */
+	const bool *given_up;       /* as in the options */
 	struct verify **workers;
 	unsigned worker_cnt;
 };

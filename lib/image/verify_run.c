@@ -149,6 +149,11 @@ static void note_fault(struct spread *s, struct verify *v, uint64_t i, int rc)
 	pthread_mutex_unlock(&s->lock);
 }
 
+static bool is_given_up(const struct verify_run *run)
+{
+	return run->given_up != NULL && __atomic_load_n(run->given_up, __ATOMIC_RELAXED);
+}
+
 static void *work(void *arg)
 {
 	struct thread *thread = arg;
@@ -157,7 +162,9 @@ static void *work(void *arg)
 		uint64_t i = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED);
 		if (i >= __atomic_load_n(&s->fault, __ATOMIC_RELAXED))
 			return NULL;
-		int rc = s->work(thread->v, i);
+		int rc = is_given_up(thread->v->run) ?
+				 stele_fail(thread->v->reterr, STELE_E_SYSTEM, "given up") :
+				 s->work(thread->v, i);
 		if (rc != 0) {
 			note_fault(s, thread->v, i, rc);
 			return NULL;

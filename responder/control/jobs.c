@@ -25,6 +25,7 @@ struct slot {
 	enum slot_state state;
 	uint64_t ticket;
 	stele_job job;
+	void (*drop)(void *arg); /* may be NULL */
 	void *arg;
 	int rc;
 	json_t *response;
@@ -157,12 +158,26 @@ int stele_jobs_start(void (*tidy_up)(void *user), void *user, struct stele_jobs 
 	return 0;
 }
 
+/* With the lock. */
+static void drop_waiting(struct stele_jobs *jobs)
+{
+	for (unsigned i = 0; i < SLOT_CNT; i++) {
+		struct slot *slot = &jobs->slots[i];
+		if (slot->state != SLOT_WAITING)
+			continue;
+		if (slot->drop)
+			slot->drop(slot->arg);
+		forget(slot);
+	}
+}
+
 void stele_jobs_stop(struct stele_jobs *jobs)
 {
 	if (!jobs)
 		return;
 	pthread_mutex_lock(&jobs->lock);
 	jobs->stop = true;
+	drop_waiting(jobs);
 	pthread_cond_signal(&jobs->submitted);
 	pthread_mutex_unlock(&jobs->lock);
 	pthread_join(jobs->thread, NULL);
@@ -186,7 +201,8 @@ void stele_jobs_seen(struct stele_jobs *jobs)
 	(void)!read(jobs->ended_fd, &cnt, sizeof(cnt));
 }
 
-uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void *arg)
+uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void (*drop)(void *arg),
+			   void *arg)
 {
 	uint64_t ticket = 0;
 
@@ -197,8 +213,11 @@ uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void *arg)
 	if (slot) {
 		forget(slot);
 		ticket = ++jobs->last_ticket;
-		*slot = (struct slot){
-			.state = SLOT_WAITING, .ticket = ticket, .job = job, .arg = arg};
+		*slot = (struct slot){.state = SLOT_WAITING,
+				      .ticket = ticket,
+				      .job = job,
+				      .drop = drop,
+				      .arg = arg};
 		pthread_cond_signal(&jobs->submitted);
 	}
 	pthread_mutex_unlock(&jobs->lock);

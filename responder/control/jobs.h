@@ -20,18 +20,21 @@
 
 struct stele_jobs;
 
-/* Runs in the loader. `arg` is the job's; it frees it. */
+/* Runs in the loader. `arg` is the job's; it frees it, and all that it owns. */
 typedef int (*stele_job)(void *arg, json_t *response, struct stele_error *reterr);
 
 /* `tidy` is called by the loader, and only if a job has ended since the last time. */
 int stele_jobs_start(void (*tidy)(void *user), void *user, struct stele_jobs **ret_jobs,
 		     struct stele_error *reterr);
-/* Waits for the job that runs; those that wait are run too. NULL is fine. */
+/* Waits for the job that runs; those that wait are dropped. NULL is fine. */
 void stele_jobs_stop(struct stele_jobs *jobs);
 
-/* Returns the ticket, never 0; 0 if as many jobs wait as there can be (then `arg` is still the
- * caller's). */
-uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void *arg);
+/*
+ * Returns the ticket, never 0; 0 if as many jobs wait as there can be (then `arg` is still the caller's). `drop` frees
+ * `arg` in place of a job that does not come to run; NULL: there is nothing to free.
+ */
+uint64_t stele_jobs_submit(struct stele_jobs *jobs, stele_job job, void (*drop)(void *arg),
+			   void *arg);
 
 /* Readable when a job has ended since stele_jobs_seen(): for the caller's poll loop. */
 int stele_jobs_fd(const struct stele_jobs *jobs);

@@ -23,7 +23,7 @@ int operations_run_job(struct stele_responder *responder, struct stele_ctl_call 
 		void *arg = make(responder, call, reterr);
 		if (!arg)
 			return STELE_E_USAGE;
-		call->state = stele_jobs_submit(responder->jobs, job, arg);
+		call->state = stele_jobs_submit(responder->jobs, job, drop, arg);
 		if (call->state == 0) {
 			drop(arg);
 			return stele_fail(reterr, STELE_E_SYSTEM,

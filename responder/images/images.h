@@ -62,7 +62,8 @@ int stele_images_move(struct stele_images *images, struct stele_error *reterr);
 /* A move has found out that what was served from its file since the start was not what it should be. Any thread. */
 bool stele_images_were_withdrawn(const struct stele_images *images);
 
-/* Lets a move end soon. Any thread. NULL is fine. */
+/* Lets a load or a move end soon, and each that follows: the program ends, and an image that is not served yet is for
+ * the next start. Any thread. NULL is fine. */
 void stele_images_end(struct stele_images *images);
 
 /*

@@ -244,5 +244,5 @@ void stele_images_end(struct stele_images *images)
 		return;
 	__atomic_store_n(&images->ending, true, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < images->node_cnt; i++)
-		stele_serve_give_up_move(images->serves[i]);
+		stele_serve_give_up(images->serves[i]);
 }

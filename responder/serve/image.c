@@ -280,6 +280,7 @@ static int verify(struct making *m, const struct serve_source *source,
 		.digests_checked = true,
 		.base = base != NULL ? &base->view : NULL,
 		.base_verified = base != NULL ? base->verified : NULL,
+		.given_up = source->given_up,
 	};
 	return stele_view_verify_with(&m->image->view, &options, &m->image->verified,
 				      &m->info->incremental, m->reterr);

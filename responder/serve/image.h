@@ -44,7 +44,7 @@ struct serve_source {
 	bool mapped;
 	/* Not NULL: digests of a mapped image of this stamp were compared before. */
 	const struct stele_stamped *stamped;
-	const bool *given_up; /* as for serve_copy() */
+	const bool *given_up; /* as for serve_copy(); the verification looks at it too */
 };
 
 /*

@@ -260,7 +260,8 @@ static int prepare(struct stele_serve *serve, const struct serve_source *source,
 int stele_serve_prepare(struct stele_serve *serve, int fd, uint64_t end, const char *name,
 			struct stele_serve_next **ret_next, struct stele_error *reterr)
 {
-	struct serve_source source = {.fd = fd, .end = end, .name = name};
+	struct serve_source source = {
+		.fd = fd, .end = end, .name = name, .given_up = &serve->given_up};
 	struct stele_serve_next *next = calloc(1, sizeof(*next));
 	if (next == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "image");
@@ -379,7 +380,7 @@ int stele_serve_prepare_move(struct stele_serve *serve, int fd, struct stele_ser
 	return prepare(serve, &source, next, ret_next, reterr);
 }
 
-void stele_serve_give_up_move(struct stele_serve *serve)
+void stele_serve_give_up(struct stele_serve *serve)
 {
 	__atomic_store_n(&serve->given_up, true, __ATOMIC_RELAXED);
 }

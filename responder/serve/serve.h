@@ -215,6 +215,10 @@ void stele_serve_publish(struct stele_serve *serve, struct stele_serve_next *nex
 void stele_serve_discard(struct stele_serve *serve, struct stele_serve_next *next);
 int stele_serve_await(struct stele_serve *serve, struct stele_error *reterr);
 
+/* Lets a load or a move that is being prepared fail soon (STELE_E_SYSTEM), and each that follows: it looks between
+ * shards, as they are copied and verified. Any thread. */
+void stele_serve_give_up(struct stele_serve *serve);
+
 /* ---- from the mapping of a file into the arena ---- */
 
 /* As the option. */
@@ -231,9 +235,6 @@ bool stele_serve_in_mapping(const struct stele_serve *serve);
  */
 int stele_serve_prepare_move(struct stele_serve *serve, int fd, struct stele_serve_next **ret_next,
 			     struct stele_error *reterr);
-
-/* Lets a move that is being prepared fail soon, and each that follows. Any thread. */
-void stele_serve_give_up_move(struct stele_serve *serve);
 
 /*
  * Ends serving an image from a mapping: readers see none, and what is loaded next goes into the arena. STELE_E_STALE: a

@@ -216,10 +216,52 @@ static void test_given_up(void **state)
 	struct stele_error err;
 	int fd = file_of(1);
 	load(serve, fd, NULL);
-	stele_serve_give_up_move(serve);
+	stele_serve_give_up(serve);
 	assert_int_equal(move(serve, fd, &err), STELE_E_SYSTEM);
 	assert_non_null(strstr(err.text, "given up"));
 	assert_true(answers_of(serve) == expected_answers(1));
+	stele_serve_close(serve);
+	close(fd);
+}
+
+/* The same of a load, and nothing changes. */
+static void test_a_load_given_up(void **state)
+{
+	(void)state;
+	struct stele_serve *serve = versions_open(ARENA_SZ);
+	struct stele_error err;
+	int fd = file_of(1), other = file_of(2);
+	load(serve, fd, NULL);
+	stele_serve_give_up(serve);
+	assert_int_equal(stele_serve_load(serve, other, "the other", NULL, &err), STELE_E_SYSTEM);
+	assert_non_null(strstr(err.text, "given up"));
+	assert_true(answers_of(serve) == expected_answers(1));
+	stele_serve_close(serve);
+	close(fd);
+	close(other);
+}
+
+/* And of a verification alone, with a base and without. */
+static void test_a_verification_given_up(void **state)
+{
+	(void)state;
+	struct stele_serve *serve = versions_open(ARENA_SZ);
+	struct stele_error err;
+	int fd = file_of(1);
+	const bool given_up = true;
+	load(serve, fd, NULL);
+	const struct serve_image *image = serve->current;
+	struct stele_verify_options options = {.digests_checked = true, .given_up = &given_up};
+	for (options.threads = 1; options.threads < 4; options.threads++) {
+		options.base = NULL;
+		assert_int_equal(stele_view_verify_with(&image->view, &options, NULL, NULL, &err),
+				 STELE_E_SYSTEM);
+		assert_non_null(strstr(err.text, "given up"));
+		options.base = &image->view;
+		options.base_verified = image->verified;
+		assert_int_equal(stele_view_verify_with(&image->view, &options, NULL, NULL, &err),
+				 STELE_E_SYSTEM);
+	}
 	stele_serve_close(serve);
 	close(fd);
 }
@@ -410,6 +452,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_changed_before_the_move),
 		cmocka_unit_test(test_another_image_before_the_move),
 		cmocka_unit_test(test_given_up),
+		cmocka_unit_test(test_a_load_given_up),
+		cmocka_unit_test(test_a_verification_given_up),
 		cmocka_unit_test(test_too_large_for_the_arena),
 		cmocka_unit_test(test_cut_while_it_is_read),
 		cmocka_unit_test(test_stamped),
