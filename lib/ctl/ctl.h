@@ -62,10 +62,10 @@ struct stele_ctl_call {
 	pid_t peer_pid;
 
 	/* For operations that take time. */
-	uint32_t round;       /* how often the handler was called before, for this request */
-	uint64_t began_ns;    /* when it was first called */
-	uint64_t deadline_ns; /* UINT64_MAX; the handler may set it: it is called then at the latest */
-	uint64_t state;       /* 0; the handler's own */
+	uint32_t round;    /* how often the handler was called before, for this request */
+	uint64_t began_ns; /* when it was first called */
+	uint64_t deadline_ns; /* UINT64_MAX; the handler's own, as `state`: it looks at the clock itself */
+	uint64_t state; /* 0; the handler's own */
 };
 
 /*

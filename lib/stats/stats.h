@@ -257,7 +257,7 @@ struct stele_stats_worker *stele_stats_worker(struct stele_stats *stats, uint32_
 /* The rows of a worker by slot. */
 struct stele_stats_zone_row *stele_stats_zone_rows(struct stele_stats *stats, uint32_t index);
 
-/* Control thread only. */
+/* By one thread for each of them (counters.def). */
 void stele_stats_global_add(struct stele_stats *stats, enum stele_global global, uint64_t n);
 
 /* ---- zones and their slots: control thread ---- */

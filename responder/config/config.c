@@ -171,8 +171,8 @@ static const struct stele_config_option port_options[] = {
 		.max = 64,
 		.check = config_check_args,
 		.help = "Arguments of the device, for example `{ iface: eth1 }` for `net_af_xdp`. "
-			"A name without a value is given alone. What `cores` and `mac` say is "
-			"added by the responder.",
+			"A name without a value is given alone. How many queues there are, as many "
+			"as `cores`, is added by the responder.",
 	},
 	{
 		.name = "addresses",
@@ -201,7 +201,8 @@ static const struct stele_config_option port_options[] = {
 		.min = 1,
 		.max = 4094,
 		.def = "none",
-		.help = "VLAN that queries come in and replies go out with. `none`: untagged.",
+		.help = "VLAN that queries come in and replies go out with; frames of other VLANs are "
+			"dropped. `none`: untagged.",
 	},
 	{
 		.name = "mtu",

@@ -103,7 +103,7 @@ struct stele_drop_config {
 struct stele_responder_config {
 	const char *image;     /* served first, unless state_dir remembers a later good one */
 	const char *state_dir; /* remembers the last good image */
-	const char *control;   /* Unix socket; at most 107 bytes */
+	const char *control;   /* Unix socket; at most STELE_CTL_PATH_MAX bytes */
 	const char *user;      /* whom to become after start; NULL: nobody else */
 	uint16_t main_core;    /* for all but polling; STELE_CORE_AUTO: chosen at start */
 	struct stele_memory_config memory;

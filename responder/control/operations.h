@@ -14,8 +14,8 @@
 extern const struct stele_ctl_op stele_operations[];
 
 /*
- * Reads again what may change while serving: the secrets of cookies. Options of the file that need
- * another start are compared, and a difference is said in the log. On failure all stays as it was.
+ * Reads the file again for what may change while serving: `answers` and `cookies`, with the secrets. All else in it
+ * takes effect at the next start. On failure all stays as it was.
  */
 int stele_operations_reload(struct stele_responder *responder, struct stele_error *reterr);
 

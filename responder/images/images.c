@@ -133,7 +133,6 @@ int stele_images_attach(struct stele_images *images, struct stele_worker *const 
 
 /* ---- loading ---- */
 
-/* `exact`: not what the compiler may have appended to the file since. */
 /* What a name stands for now: links are followed. */
 static void whole_path(const char *name, char path[PATH_MAX])
 {
@@ -141,6 +140,7 @@ static void whole_path(const char *name, char path[PATH_MAX])
 		snprintf(path, PATH_MAX, "%s", name);
 }
 
+/* `exact`: not what the compiler may have appended to the file since. */
 static void remember(struct stele_images *images, bool exact)
 {
 	uint64_t root_off = images->status.current.root_off;

@@ -10,8 +10,8 @@
  * can. Checksums are left to devices on PCI that offer it; virtual ones would only do in software,
  * and for the whole packet, what the stored sums of bodies make cheap.
  *
- * VLAN tags stay in the frames: handling one in place costs nothing, and what goes to the kernel
- * keeps it without further ado.
+ * VLAN tags stay in the frames: handling one in place costs nothing. What goes to the kernel loses the tag of the
+ * port's VLAN on its way (exception.h).
  */
 
 #include "lib/base/error.h"
