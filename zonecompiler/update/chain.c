@@ -36,6 +36,23 @@ static int compare_members(const void *a, const void *b, void *user)
 				      update_chain_member_key(user, y), y->key_len);
 }
 
+/* Members ascend, and so each shard has a run of them. */
+static void share_out_members(struct chain *chain)
+{
+	const struct update_zone *zone = chain->zone;
+	const struct stele_bounds *bounds = update_chain_bounds(zone->old);
+	for (size_t m = 0; m < zone->member_cnt; m++) {
+		const struct update_member *member = zone->members + m;
+		const uint8_t *key = update_chain_member_key(chain->update, member);
+		struct chain_shard *shard =
+			chain->shards + update_chain_find_range(bounds, key, member->key_len);
+		if (shard->member_cnt == 0)
+			shard->members = member;
+		shard->member_cnt++;
+		shard->is_touched = true;
+	}
+}
+
 /* A chain in shards: those that changes fall into. */
 static int change_shards(struct chain *chain)
 {
@@ -44,14 +61,8 @@ static int change_shards(struct chain *chain)
 		uint32_t lead = stele_get_be32(zone->changed3.data + at);
 		chain->shards[chain->bits > 0 ? lead >> (32 - chain->bits) : 0].is_touched = true;
 	}
-	for (size_t m = 0; !chain->is_nsec3 && m < zone->member_cnt; m++) {
-		const struct update_member *member = zone->members + m;
-		chain
-			->shards[update_chain_find_range(
-				update_chain_bounds(zone->old),
-				update_chain_member_key(chain->update, member), member->key_len)]
-			.is_touched = true;
-	}
+	if (!chain->is_nsec3)
+		share_out_members(chain);
 	return update_chain_write_touched(chain);
 }
 

@@ -17,6 +17,8 @@ struct chain_shard {
 	bool is_touched; /* entries come or go */
 	bool is_known;   /* own_cnt and last are those after the change */
 	bool is_written;
+	const struct update_member *members; /* NSEC: of the zone's, those in its range */
+	size_t member_cnt;
 	uint32_t own_cnt;
 	uint8_t *last; /* malloc'ed copy of the last entry */
 	size_t last_sz;

@@ -116,26 +116,6 @@ uint32_t update_chain_find_range(const struct stele_bounds *bounds, const uint8_
 	return low;
 }
 
-/* The members (ascending) of shard `i`. */
-static const struct update_member *members_of(const struct chain *chain, uint32_t i,
-					      size_t *ret_cnt)
-{
-	const struct update_zone *zone = chain->zone;
-	const struct stele_bounds *bounds = update_chain_bounds(zone->old);
-	size_t begin = 0;
-	*ret_cnt = 0;
-	for (size_t m = 0; m < zone->member_cnt; m++) {
-		uint32_t range = update_chain_find_range(
-			bounds, update_chain_member_key(chain->update, zone->members + m),
-			zone->members[m].key_len);
-		if (range < i)
-			begin = m + 1;
-		else if (range == i)
-			++*ret_cnt;
-	}
-	return zone->members + begin;
-}
-
 /* ---- the entries of a shard ---- */
 
 /* The own entries of shard `i` after the change, valid until the next call. */
@@ -176,9 +156,7 @@ static int load(struct chain *chain, uint32_t i, struct stele_chain_run *ret_run
 		if (rc < 0)
 			return rc;
 	} else {
-		size_t member_cnt;
-		const struct update_member *members = members_of(chain, i, &member_cnt);
-		int rc = update_chain_merge(chain, &old, members, member_cnt, &cnt);
+		int rc = update_chain_merge(chain, &old, shard->members, shard->member_cnt, &cnt);
 		if (rc < 0)
 			return rc;
 	}
