@@ -38,6 +38,7 @@ enum {
 	STELE_SHARD_ALIGN = 64,
 	STELE_DIR_PAGE_REFS = 64,
 	STELE_IDENTITY_SZ = 16,
+	STELE_IMAGE_NAMES_MAX = (1 << 30) - 1, /* name records: a reader counts children in 30 bits */
 };
 
 /* At offset 0; written once. `crc` covers the struct with `crc` zero. */

@@ -77,6 +77,7 @@ struct verify_counts {
 #define VERIFY_HAS_WILDCARD (UINT32_C(1) << 31) /* the child "*" exists */
 #define VERIFY_TOUCHED (UINT32_C(1) << 30)      /* since the base; not kept */
 #define VERIFY_CHILDREN (VERIFY_TOUCHED - 1)    /* mask of the count */
+_Static_assert(STELE_IMAGE_NAMES_MAX <= VERIFY_CHILDREN, "all names may be one's children");
 
 /* SHA-256 of all sources that have a say in a verdict (meson.build). */
 extern const uint8_t stele_verifier_digest[32];

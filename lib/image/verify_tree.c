@@ -454,11 +454,10 @@ int stele_verify_tree(struct verify_run *run)
 {
 	uint64_t shard_cnt = run->out->name_shard_cnt;
 	int rc = check_apexes(run->workers[0]);
-	/* A count has 30 bits. */
-	if (rc == 0 && run->view->name_cnt > VERIFY_CHILDREN)
+	if (rc == 0 && run->view->name_cnt > STELE_IMAGE_NAMES_MAX)
 		rc = stele_fail(run->workers[0]->reterr, STELE_E_INPUT,
-				"%" PRIu64 " names (at most %" PRIu32 ")", run->view->name_cnt,
-				VERIFY_CHILDREN);
+				"%" PRIu64 " names (at most %d)", run->view->name_cnt,
+				STELE_IMAGE_NAMES_MAX);
 	if (rc == 0)
 		rc = make_counts(run);
 	if (rc == 0 && run->base != NULL)

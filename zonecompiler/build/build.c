@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "zonecompiler/carve/probe.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* A zone of so many names, or of so many NSEC3 records, is done in one go with others. More: one
@@ -147,6 +148,11 @@ static int plan(struct build *build, struct stele_store_read *read, struct stele
 		return rc;
 	for (size_t i = 0; i < build->zone_cnt; i++)
 		build->node_total += build->infos[i].node_cnt;
+	/* Early, for what can be known without carving: names without records come on top. */
+	if (build->node_total > STELE_IMAGE_NAMES_MAX)
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%" PRIu64 " names (an image has at most %d)", build->node_total,
+				  STELE_IMAGE_NAMES_MAX);
 	build->generation = stele_store_generation(read);
 	build->name_bits = bits_for(build->node_total, STELE_SHARD_NAMES_TARGET);
 	build->zone_bits = bits_for(build->zone_cnt, STELE_SHARD_ZONES_TARGET);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -372,7 +373,14 @@ static int take_place(struct stele_image_file *file, struct stele_error *reterr)
 int stele_image_finish(struct stele_image_file *file, const struct stele_root *root,
 		       struct stele_image_size *ret_size, struct stele_error *reterr)
 {
-	int rc = put_pages(file, reterr);
+	uint64_t name_cnt = stele_le64(root->name_cnt);
+	int rc = 0;
+	if (name_cnt > STELE_IMAGE_NAMES_MAX) /* no reader would take it */
+		rc = stele_fail(reterr, STELE_E_INPUT,
+				"%s: %" PRIu64 " names (an image has at most %d)", file->path,
+				name_cnt, STELE_IMAGE_NAMES_MAX);
+	if (rc == 0)
+		rc = put_pages(file, reterr);
 	if (rc == 0)
 		rc = put_root(file, root, reterr);
 	if (rc == 0 && file->temporary != NULL)
