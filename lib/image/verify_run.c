@@ -123,9 +123,8 @@ bool stele_verify_is_new(const struct verify_run *run, uint32_t index)
 
 struct spread {
 	int (*work)(struct verify *v, uint64_t i);
-	uint64_t cnt;
 	uint64_t next;  /* to be taken */
-	uint64_t fault; /* the lowest number with a fault so far; cnt: none */
+	uint64_t fault; /* the lowest number with a fault so far; the count of all: none */
 	pthread_mutex_t lock;
 	int rc;                    /* of `fault` */
 	struct stele_error *error; /* of the first worker */
@@ -178,7 +177,6 @@ int stele_verify_spread(struct verify_run *run, uint64_t cnt, bool alone,
 	struct stele_error error = {{0}};
 	struct spread spread = {
 		.work = one,
-		.cnt = cnt,
 		.fault = cnt,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.error = &error,

@@ -28,15 +28,8 @@ static int take_nsec(void *user, uint64_t key, const uint8_t *sort_key, size_t s
 		     struct stele_error *reterr)
 {
 	struct build_worker *worker = user;
-	struct stele_nsec_entry entry = {
-		.key = stele_to_le64(key),
-		.key_len = stele_to_le16((uint16_t)sort_key_len),
-	};
 	worker->nsec_cnt++;
-	int rc = stele_buffer_add(&worker->nsec, &entry, sizeof(entry), reterr);
-	if (rc == 0)
-		rc = stele_buffer_add(&worker->nsec, sort_key, sort_key_len, reterr);
-	return rc;
+	return stele_pack_nsec_entry(&worker->nsec, key, sort_key, sort_key_len, reterr);
 }
 
 /* `zone` is NULL if the walk takes all of it. */

@@ -11,7 +11,7 @@
 
 /*
  * Appends the SOA RRset as negative answers carry it: its TTL lowered to the SOA's minimum (RFC 2308
- * section 3), signatures too. `node` is the apex's. Fills `*ret_rrset` but for the offset.
+ * section 3), signatures too. `node` is the apex's. Fills `*ret_rrset`.
  */
 int stele_carve_negative_soa(struct stele_carver *carver, const struct stele_carve_zone *zone,
 			     const uint8_t *node, size_t node_sz, struct stele_buffer *out,

@@ -36,10 +36,7 @@ struct stele_walk_frame {
 struct stele_walk {
 	const struct stele_carve_zone *zone;
 	struct stele_carver *carver;
-	/*
-	 * Takes a record; its bytes live until the call returns. Order: as names close. `owner` is
-	 * the whole name.
-	 */
+	/* Takes a record; its bytes live until the call returns. Order: as names close. */
 	int (*take_name)(void *user, uint64_t key, const uint8_t *record, size_t record_sz,
 			 struct stele_error *reterr);
 	/* Takes an owner of an NSEC RRset in a zone with an NSEC chain. Order: canonical. */

@@ -156,7 +156,7 @@ int stele_pack_hash_shard(struct stele_packer *packer, enum stele_shard_kind kin
 	for (uint32_t i = 0; i < item_cnt; i++)
 		packer->keys[i] = items[i].key;
 	rc = stele_perfect_hash_build(&packer->hash, packer->keys, item_cnt, base_seed, blocks,
-				      packer->slots, &seed, NULL, reterr);
+				      packer->slots, &seed, reterr);
 	if (rc < 0)
 		return rc;
 

@@ -247,8 +247,7 @@ static bool place_all(const struct attempt *a)
 
 int stele_perfect_hash_build(struct stele_perfect_hash *hash, const uint64_t *keys,
 			     uint32_t key_cnt, uint64_t base_seed, struct stele_hash_block *blocks,
-			     uint32_t *slots, uint64_t *ret_seed, uint64_t *ret_same,
-			     struct stele_error *reterr)
+			     uint32_t *slots, uint64_t *ret_seed, struct stele_error *reterr)
 {
 	struct attempt a = {
 		.key_cnt = key_cnt,
@@ -264,14 +263,11 @@ int stele_perfect_hash_build(struct stele_perfect_hash *hash, const uint64_t *ke
 				    UINT64_C(0xd6e8feb86659fd93));
 		uint32_t same;
 		bool fits = sort_keys(&a, keys, &same);
-		if (same < key_cnt) {
-			if (ret_same != NULL)
-				*ret_same = keys[same];
+		if (same < key_cnt)
 			return stele_fail(reterr, STELE_E_INPUT,
 					  "two names have the key %016llx (expected "
 					  "different ones; build with another seed)",
 					  (unsigned long long)keys[same]);
-		}
 		memset(blocks, 0, a.block_cnt * sizeof(*blocks));
 		if (!fits || !place_all(&a))
 			continue;

@@ -40,12 +40,11 @@ void stele_perfect_hash_free(struct stele_perfect_hash *hash);
 /*
  * Writes pilots, marks of spilled buckets and fingerprints to stele_perfect_hash_block_cnt() blocks, all else in
  * them being zero; the number of the slot of keys[i], counted through the blocks, to slots[i]; and the shard
- * seed to `*ret_seed`. STELE_E_INPUT: two keys are the same; `ret_same` (may be NULL) gets that key.
+ * seed to `*ret_seed`. STELE_E_INPUT: two keys are the same, which the text names.
  * STELE_E_SYSTEM: no memory, or no luck with any seed. About 60 ns a key.
  */
 int stele_perfect_hash_build(struct stele_perfect_hash *hash, const uint64_t *keys,
 			     uint32_t key_cnt, uint64_t base_seed, struct stele_hash_block *blocks,
-			     uint32_t *slots, uint64_t *ret_seed, uint64_t *ret_same,
-			     struct stele_error *reterr);
+			     uint32_t *slots, uint64_t *ret_seed, struct stele_error *reterr);
 
 #endif

@@ -102,6 +102,17 @@ int stele_pack_zone_record(struct stele_carver *carver, const struct stele_zone_
 	return 0;
 }
 
+int stele_pack_nsec_entry(struct stele_buffer *entries, uint64_t key, const uint8_t *sort_key,
+			  size_t sort_key_len, struct stele_error *reterr)
+{
+	struct stele_nsec_entry entry = {
+		.key = stele_to_le64(key),
+		.key_len = stele_to_le16((uint16_t)sort_key_len),
+	};
+	int rc = stele_buffer_add(entries, &entry, sizeof(entry), reterr);
+	return rc < 0 ? rc : stele_buffer_add(entries, sort_key, sort_key_len, reterr);
+}
+
 int stele_pack_bounds(const uint8_t *const *entries, uint32_t cnt, struct stele_buffer *out,
 		      struct stele_error *reterr)
 {

@@ -46,6 +46,10 @@ int stele_pack_zone_record(struct stele_carver *carver, const struct stele_zone_
 			   const uint8_t *apex_node, size_t apex_node_sz, struct stele_buffer *out,
 			   struct stele_error *reterr);
 
+/* Appends an owner of an NSEC chain to a run of entries: key of the name, sort key. STELE_E_SYSTEM. */
+int stele_pack_nsec_entry(struct stele_buffer *entries, uint64_t key, const uint8_t *sort_key,
+			  size_t sort_key_len, struct stele_error *reterr);
+
 /* Appends a struct stele_bounds: `cnt` entries of the NSEC chain with which its shards begin. The
  * first counts as empty. */
 int stele_pack_bounds(const uint8_t *const *entries, uint32_t cnt, struct stele_buffer *out,

@@ -10,9 +10,6 @@
 
 #include "zonecompiler/update/internal.h"
 
-/* A chain, or one of its shards, that has grown to so many times its target is built anew. */
-#define GROWN_MAX 4
-
 struct chain_shard {
 	bool is_touched; /* entries come or go */
 	bool is_known;   /* own_cnt and last are those after the change */

@@ -45,19 +45,6 @@ const uint8_t *update_chain_member_key(const struct update *update,
 	return update->keys.data + member->key_off;
 }
 
-static int add_entry(struct chain *chain, const struct update_member *member)
-{
-	struct stele_nsec_entry entry = {
-		.key = stele_to_le64(member->name_key),
-		.key_len = stele_to_le16(member->key_len),
-	};
-	int rc = stele_buffer_add(&chain->own, &entry, sizeof(entry), chain->update->reterr);
-	return rc < 0 ?
-		       rc :
-		       stele_buffer_add(&chain->own, update_chain_member_key(chain->update, member),
-					member->key_len, chain->update->reterr);
-}
-
 int update_chain_merge(struct chain *chain, const struct stele_chain_run *old,
 		       const struct update_member *members, size_t member_cnt, uint32_t *ret_cnt)
 {
@@ -81,7 +68,10 @@ int update_chain_merge(struct chain *chain, const struct stele_chain_run *old,
 			cnt++;
 		}
 		if (c >= 0 && members[m].comes) {
-			rc = add_entry(chain, members + m);
+			rc = stele_pack_nsec_entry(&chain->own, members[m].name_key,
+						   update_chain_member_key(chain->update,
+									   members + m),
+						   members[m].key_len, chain->update->reterr);
 			cnt++;
 		}
 		m += c >= 0;

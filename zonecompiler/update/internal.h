@@ -18,6 +18,10 @@
 /* Not an error: the rest of the work is building the image anew; why is in the error's text. */
 enum { UPDATE_REBUILD = 1 };
 
+/* What has grown to so many times its target, a shard or a chain in its zone's record, is too slow to
+ * make again each time: the image is built anew. */
+#define GROWN_MAX 4
+
 /* A record that differs from the image's. Positive record_sz: in update->records at record_off. */
 struct update_edit {
 	uint64_t key;
@@ -51,9 +55,8 @@ struct update_zone {
 	struct update_member *members;
 	size_t member_cnt, member_cap;
 
-	int64_t name_delta, rr_delta, chain_rr_delta;
+	int64_t name_delta, rr_delta;
 	unsigned label_max;
-	bool opt_out;
 };
 
 struct update {

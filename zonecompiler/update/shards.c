@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 
-/* A shard that has grown to so many times its target is too slow to make again each time. */
-#define GROWN_MAX 4
-
 int update_edit_add(struct update *update, struct update_edits *edits, uint64_t key,
 		    const uint8_t *record, size_t record_sz)
 {

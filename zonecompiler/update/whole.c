@@ -30,13 +30,8 @@ static int take_nsec(void *user, uint64_t key, const uint8_t *sort_key, size_t s
 		     struct stele_error *reterr)
 {
 	struct whole *whole = user;
-	struct stele_nsec_entry entry = {
-		.key = stele_to_le64(key),
-		.key_len = stele_to_le16((uint16_t)sort_key_len),
-	};
 	whole->nsec_cnt++;
-	int rc = stele_buffer_add(&whole->nsec, &entry, sizeof(entry), reterr);
-	return rc < 0 ? rc : stele_buffer_add(&whole->nsec, sort_key, sort_key_len, reterr);
+	return stele_pack_nsec_entry(&whole->nsec, key, sort_key, sort_key_len, reterr);
 }
 
 static int carve_zone(struct whole *whole)
