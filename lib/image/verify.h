@@ -252,6 +252,13 @@ int stele_verify_rrset(struct verify *v, const struct verify_owner *owner, const
 		       uint64_t size, const struct stele_rrset *rrset, uint64_t off,
 		       uint64_t *ret_end);
 
+/*
+ * Whether an SOA RRset of a name, which has passed, is the one that the record of its zone has for negative
+ * answers: the same but for the TTL.
+ */
+int stele_verify_apex_soa(struct verify *v, const struct verify_zone *zone,
+			  const struct stele_rrset *rrset, const uint8_t *body);
+
 /* Passes, in this order. `zones` makes the table in the first worker; stele_verify_share() gives it to
  * the others. */
 int stele_verify_zones(struct verify_run *run);

@@ -124,10 +124,23 @@ struct types {
 	bool soa, ns, cname, dname, nsec, other; /* other: may not stand beside a CNAME */
 };
 
-static int note_type(struct verify *v, const struct stele_rrset *rrset, struct types *types)
+/* At a cut: what referrals and answers about its DS need. Below it: glue. */
+static bool may_stand_at_cut(unsigned kind, unsigned type, const struct stele_rrset *rrset)
 {
-	unsigned type = stele_le16(rrset->type);
+	if (kind == STELE_NAME_CUT && (type == STELE_TYPE_DS || type == STELE_TYPE_NSEC))
+		return true;
+	return rrset->sig_cnt == 0 && (type == STELE_TYPE_A || type == STELE_TYPE_AAAA ||
+				       (kind == STELE_NAME_CUT && type == STELE_TYPE_NS));
+}
+
+static int note_type(struct verify *v, const struct record *r, const struct stele_rrset *rrset,
+		     struct types *types)
+{
+	unsigned type = stele_le16(rrset->type), kind = r->head->kind;
 	bool single = false;
+	if (kind != STELE_NAME_AUTHORITATIVE && !may_stand_at_cut(kind, type, rrset))
+		return stele_verify_fault(v, rrset, "type %u: %u signatures, at a name of kind %u",
+					  type, rrset->sig_cnt, kind);
 	switch (type) {
 	case STELE_TYPE_SOA:
 		types->soa = true;
@@ -194,10 +207,13 @@ static int check_rrsets(struct verify *v, const struct record *r, uint64_t left,
 		const struct stele_rrset *rrset = r->rrsets + i;
 		if (i > 0 && stele_le16(rrset->type) <= stele_le16(r->rrsets[i - 1].type))
 			return stele_verify_fault(v, rrset, "name: types do not ascend");
-		int rc = note_type(v, rrset, &types);
+		const uint8_t *body = (const uint8_t *)r->head + off;
+		int rc = note_type(v, r, rrset, &types);
 		if (rc == 0)
 			rc = stele_verify_rrset(v, &owner, (const uint8_t *)r->head, left, rrset,
 						off, &off);
+		if (rc == 0 && stele_le16(rrset->type) == STELE_TYPE_SOA)
+			rc = stele_verify_apex_soa(v, r->zone, rrset, body);
 		if (rc != 0)
 			return rc;
 		tally->rr_cnt += (uint64_t)stele_le16(rrset->rr_cnt) + rrset->sig_cnt;

@@ -2,6 +2,7 @@
 /* Zone shards: each record's frame, apex, SOA and description of its chain; the map of zones. */
 #include "lib/image/verify.h"
 
+#include "lib/dns/message.h"
 #include "lib/dns/nsec3.h"
 #include "lib/dns/rrtype.h"
 
@@ -68,6 +69,38 @@ static int check_soa(struct verify *v, const struct verify_zone *zone, uint64_t 
 	if (stele_get_be32(body + 6) > stele_get_be32(numbers + 16))
 		return stele_verify_fault(v, head, "zone: TTL of the SOA is above its minimum");
 	return 0;
+}
+
+static const uint8_t *soa_body(const struct verify_zone *zone)
+{
+	return zone->salt + zone->head->salt_len;
+}
+
+static size_t full_len(const struct stele_rrset *rrset)
+{
+	return (size_t)stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len);
+}
+
+int stele_verify_apex_soa(struct verify *v, const struct verify_zone *zone,
+			  const struct stele_rrset *rrset, const uint8_t *body)
+{
+	const size_t ttl_at = 6, behind_ttl = 10, head_sz = 2 + STELE_RR_FIXED_SZ;
+	const struct stele_rrset *soa = &zone->head->soa;
+	const uint8_t *negative = soa_body(zone);
+	size_t plain_len = stele_le16(soa->plain_len), len = full_len(soa);
+	bool same = stele_le16(rrset->plain_len) == plain_len && full_len(rrset) == len &&
+		    rrset->sig_cnt == soa->sig_cnt;
+	uint32_t ttl = stele_get_be32(body + ttl_at);
+	uint32_t minimum = stele_get_be32(negative + plain_len - 4);
+	ttl = ttl < minimum ? ttl : minimum;
+	/* The record and its signatures, of which each is as long as the one that it is held against. */
+	for (size_t at = 0, sz; same && at < len; at += sz) {
+		const uint8_t *a = body + at, *b = negative + at;
+		sz = head_sz + stele_get_be16(a + behind_ttl);
+		same = memcmp(a, b, ttl_at) == 0 && stele_get_be32(b + ttl_at) == ttl &&
+		       memcmp(a + behind_ttl, b + behind_ttl, sz - behind_ttl) == 0;
+	}
+	return same ? 0 : stele_verify_fault(v, body, "zone: SOA is not that of its apex");
 }
 
 static int check_chain_kind(struct verify *v, const struct verify_zone *zone, uint64_t soa_end)
@@ -172,10 +205,23 @@ static bool means_the_same(const struct verify_zone *a, const struct verify_zone
 	       is_nsec3(a) == is_nsec3(b);
 }
 
+/* Another SOA, of which the apex that the base has seen knows nothing. */
+static bool soa_left_apex(const struct verify *v, const struct verify_zone *zone,
+			  const struct verify_zone *old)
+{
+	const struct stele_rrset *soa = &zone->head->soa;
+	if (memcmp(soa, &old->head->soa, sizeof(*soa)) == 0 &&
+	    memcmp(soa_body(zone), soa_body(old), full_len(soa)) == 0)
+		return false;
+	uint64_t key = stele_key_name(v->view->seed, zone->apex_hash, zone->apex_hash);
+	return !stele_verify_is_new(v->run,
+				    v->view->name_first + stele_key_shard(key, v->view->name_bits));
+}
+
 /* What the base has seen of a zone whose record is new now. */
 static int carry_over(struct verify *v, struct verify_zone *zone, const struct verify_zone *old)
 {
-	if (!means_the_same(zone, old)) {
+	if (!means_the_same(zone, old) || soa_left_apex(v, zone, old)) {
 		v->shard = zone->shard;
 		return stele_verify_fault(v, zone->head, "zone: its names have to be seen anew");
 	}

@@ -113,8 +113,22 @@ static uint64_t behind(const uint8_t *record, uint64_t off, const struct stele_r
 	return off;
 }
 
+/* The RRset with its body at `off`; the offset behind it, or more than `left`. */
+static uint64_t seal_rrset(uint8_t *record, struct stele_rrset *rrset, uint64_t off, uint64_t left)
+{
+	uint64_t plain_len = stele_le16(rrset->plain_len);
+	uint64_t full_len = plain_len + stele_le16(rrset->sig_len);
+	if (!within(off, full_len + (rrset->sig_cnt > 0 ? 2 : 0), left))
+		return left + 1;
+	rrset->sum_plain = sum16(record + off, plain_len);
+	struct stele_le16 sum_full = sum16(record + off, full_len);
+	if (rrset->sig_cnt > 0)
+		memcpy(record + off + full_len, &sum_full, sizeof(sum_full));
+	return behind(record, off, rrset, left);
+}
+
 /* A record of which at most `left` bytes may be touched. */
-static void seal_record(uint8_t *record, uint64_t left)
+static void seal_name(uint8_t *record, uint64_t left)
 {
 	const struct stele_name *head = (const void *)record;
 	if (left < sizeof(*head))
@@ -123,21 +137,19 @@ static void seal_record(uint8_t *record, uint64_t left)
 	at += head->kind == STELE_NAME_OCCLUDED ? 8 : 0;
 	unsigned rrset_cnt = stele_le16(head->rrset_cnt);
 	uint64_t off = at + rrset_cnt * sizeof(struct stele_rrset);
-	for (unsigned i = 0; i < rrset_cnt && off <= left; i++, at += sizeof(struct stele_rrset)) {
-		struct stele_rrset *rrset = (void *)(record + at);
-		uint64_t plain_len = stele_le16(rrset->plain_len);
-		uint64_t full_len = plain_len + stele_le16(rrset->sig_len);
-		if (!within(off, full_len + 2, left))
-			return;
-		rrset->sum_plain = sum16(record + off, plain_len);
-		struct stele_le16 sum_full = sum16(record + off, full_len);
-		if (rrset->sig_cnt > 0)
-			memcpy(record + off + full_len, &sum_full, sizeof(sum_full));
-		off = behind(record, off, rrset, left);
-	}
+	for (unsigned i = 0; i < rrset_cnt && off <= left; i++, at += sizeof(struct stele_rrset))
+		off = seal_rrset(record, (void *)(record + at), off, left);
 }
 
-static void seal_records(uint8_t *shard, uint64_t size)
+static void seal_zone(uint8_t *record, uint64_t left)
+{
+	struct stele_zone *head = (void *)record;
+	if (left < sizeof(*head))
+		return;
+	seal_rrset(record, &head->soa, sizeof(*head) + head->apex_len + head->salt_len, left);
+}
+
+static void seal_records(uint8_t *shard, uint64_t size, void (*seal_record)(uint8_t *, uint64_t))
 {
 	const struct stele_hash_shard *head = (const void *)shard;
 	if (size < sizeof(*head))
@@ -169,13 +181,16 @@ void image_seal_bodies(uint8_t *bytes, size_t bytes_sz)
 		return;
 	const struct stele_dir_entry *top = (const void *)(bytes + top_off);
 	uint64_t page_off = stele_le64(top->page_off);
-	if (!within(page_off, sizeof(struct stele_shard_ref), end))
-		return;
-	/* In small images the first shard has all names. */
-	const struct stele_shard_ref *ref = (const void *)(bytes + page_off);
-	uint64_t off = stele_le64(ref->off), size = stele_le64(ref->size);
-	if (ref->kind == STELE_SHARD_NAMES && within(off, size, end))
-		seal_records(bytes + off, size);
+	/* In small images the first shard has all names, the next one all zones. */
+	for (uint64_t i = 0;
+	     i < 2 && within(page_off, (i + 1) * sizeof(struct stele_shard_ref), end); i++) {
+		const struct stele_shard_ref *ref =
+			(const struct stele_shard_ref *)(const void *)(bytes + page_off) + i;
+		uint64_t off = stele_le64(ref->off), size = stele_le64(ref->size);
+		if (ref->kind == (i == 0 ? STELE_SHARD_NAMES : STELE_SHARD_ZONES) &&
+		    within(off, size, end))
+			seal_records(bytes + off, size, i == 0 ? seal_name : seal_zone);
+	}
 }
 
 bool image_reaches(const uint8_t *bytes, size_t bytes_sz, size_t at)

@@ -17,8 +17,8 @@ bool image_seal(uint8_t *bytes, size_t bytes_sz);
 void image_seal_page(uint8_t *bytes, size_t bytes_sz);
 
 /*
- * Makes the sums of RRset bodies right again, of all name records that slots lead to. Then, for the
- * checksums, image_seal().
+ * Makes the sums of RRset bodies right again, of all name records and SOAs of zone records that slots lead
+ * to. Then, for the checksums, image_seal().
  */
 void image_seal_bodies(uint8_t *bytes, size_t bytes_sz);
 
