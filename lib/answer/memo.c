@@ -48,7 +48,7 @@ void stele_memo_capture(const struct work *w, struct memo *memo)
 		at = note_name(memo, at);
 		uint16_t type = stele_get_be16(memo->body + at);
 		uint32_t rdata = at + STELE_RR_FIXED_SZ;
-		/* Of SOA, NSEC3 and RRSIG only SOA has names that are compressed (RFC 3597). */
+		/* Of SOA, NSEC, NSEC3 and RRSIG only SOA has names that are compressed (RFC 3597). */
 		if (type == STELE_TYPE_SOA)
 			note_name(memo, note_name(memo, rdata));
 		at = rdata + stele_get_be16(memo->body + at + 8);

@@ -205,7 +205,7 @@ enum {
 
 enum stele_name_kind {
 	STELE_NAME_AUTHORITATIVE = 1,
-	STELE_NAME_CUT = 2,       /* delegation point; DS, NSEC answered here, the rest is referred */
+	STELE_NAME_CUT = 2,       /* delegation point; DS is answered here, the rest is referred */
 	STELE_NAME_OCCLUDED = 3,  /* below a cut; its address RRsets are glue */
 	STELE_NAME_EMPTY = 4,     /* empty non-terminal */
 	STELE_NAME_STEERED = 5,   /* reserved: RRsets with several variants */
