@@ -44,36 +44,17 @@ ABSENT_INLINE void absent_put(struct work *w, const struct stele_zone *zone, uin
 	w->reply->body_sum = 0;
 }
 
-/*
- * The zone's SOA behind the question. Returns where it ends; 0: that is for the general way, and nothing is done.
- * To keep it pays when it is used again: of many zones, each asked for now and then, none is.
- */
+/* The zone's SOA behind the question, if it is remembered: where it ends. 0: nothing is done. */
 ABSENT_INLINE uint32_t absent_put_soa(struct work *w, const struct stele_zone *zone,
 				      uint16_t *ret_cnt)
 {
-	bool with_signatures = w->edns.dnssec_ok;
-	uint32_t pos = w->pos;
-	struct memo *memo = stele_memo_at(&w->shared->memos, stele_memo_soa(zone, with_signatures));
-	if (memo->body_len > 0) {
-		uint32_t end = pos + memo->body_len;
-		if (end > w->limit)
-			return 0;
-		stele_memo_put(memo, w->reply->buf + pos, w->qname_len);
-		*ret_cnt = memo->rr_cnt;
-		return end;
-	}
-	if (memo->is_wanted)
-		return 0; /* the general way keeps it */
-	memo->is_wanted = true;
-	w->zone = zone;
-	w->apex_at = (uint16_t)(STELE_HEADER_SZ + w->qname_len - zone->apex_len);
-	struct owner apex = {.at = w->apex_at, .suffix_at = w->apex_at, .rel = w->sname.wire};
-	*ret_cnt = 0;
-	bool fits = stele_compose_rrset(w, stele_zone_soa_body(zone), &zone->soa,
-					compose_with_sigs(w), &apex, ret_cnt, NULL);
-	uint32_t end = w->pos;
-	w->pos = pos;
-	return fits ? end : 0;
+	const struct memo *memo =
+		stele_memo_find(&w->shared->memos, stele_memo_soa(zone, w->edns.dnssec_ok));
+	if (memo == NULL || memo->body_len == 0 || w->pos + memo->body_len > w->limit)
+		return 0;
+	stele_memo_put(memo, w->reply->buf + w->pos, w->qname_len);
+	*ret_cnt = memo->rr_cnt;
+	return w->pos + memo->body_len;
 }
 
 /* The SOA, and `proof_len` bytes with `proof_cnt` records behind it, are all that there is to say. */

@@ -45,7 +45,6 @@ struct memo {
 	 * of `qname_len`. All pointers in it lead to the apex in the question or into itself: at another
 	 * length of the name all of them move by the same distance. */
 	uint16_t body_len; /* 0: not there yet */
-	bool is_wanted;    /* the place was taken when there was no use for a body yet */
 	uint8_t qname_len;
 	uint8_t rr_cnt;
 	uint8_t pointer_cnt;
@@ -63,12 +62,28 @@ struct memos {
 	struct memo all[MEMO_CNT];
 };
 
-/* The place for an encloser's memo, cleared if it was another's. */
-static inline struct memo *stele_memo_at(struct memos *memos, const void *key)
+/* The first place of a key's group. */
+static inline unsigned stele_memo_group(const void *key)
 {
 	/* Records lie at any offset; the product's upper bits depend on all of the address. */
 	uint64_t h = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
-	unsigned group = h >> 32 & (MEMO_CNT / MEMO_WAYS - 1), first = group * MEMO_WAYS;
+	return (h >> 32 & (MEMO_CNT / MEMO_WAYS - 1)) * MEMO_WAYS;
+}
+
+/* The memo of this key, or NULL: nothing is given away for it. */
+static inline const struct memo *stele_memo_find(const struct memos *memos, const void *key)
+{
+	unsigned first = stele_memo_group(key);
+	for (unsigned i = first; i < first + MEMO_WAYS; i++)
+		if (memos->keys[i] == key)
+			return &memos->all[i];
+	return NULL;
+}
+
+/* The place for an encloser's memo, cleared if it was another's. */
+static inline struct memo *stele_memo_at(struct memos *memos, const void *key)
+{
+	unsigned first = stele_memo_group(key), group = first / MEMO_WAYS;
 	for (unsigned i = first; i < first + MEMO_WAYS; i++)
 		if (memos->keys[i] == key)
 			return &memos->all[i];
@@ -79,7 +94,6 @@ static inline struct memo *stele_memo_at(struct memos *memos, const void *key)
 	memo->star = NULL;
 	memo->star_owner = NULL;
 	memo->body_len = 0;
-	memo->is_wanted = false;
 	return memo;
 }
 
