@@ -380,17 +380,23 @@ static void test_retries(void **state)
 	close(remote.fd);
 }
 
-static void test_signed(void **state)
+/* One remote, which is told with a key. */
+static void begin_signed(struct remote *remote)
 {
-	(void)state;
 	static const char keys[] =
 		"keys: [{id: k., algorithm: hmac-sha256, secret: c2VjcmV0c2VjcmV0}]";
-	struct remote remote;
-	remote_open(&remote);
-	begin_out(&remote, 1, ", key: k.");
+	begin_out(remote, 1, ", key: k.");
 	assert_int_equal(stele_tsig_keys_parse("keys", keys, sizeof(keys) - 1, &host.daemon.keys,
 					       &host.err),
 			 0);
+}
+
+static void test_signed(void **state)
+{
+	(void)state;
+	struct remote remote;
+	remote_open(&remote);
+	begin_signed(&remote);
 	put_zone(5);
 	struct stele_managed_zone *zone = tell();
 	assert_true(remote_hears(&remote, 1000));
@@ -436,14 +442,9 @@ static uint64_t signed_at(const struct remote *remote)
 static void test_signed_when_it_is_sent(void **state)
 {
 	(void)state;
-	static const char keys[] =
-		"keys: [{id: k., algorithm: hmac-sha256, secret: c2VjcmV0c2VjcmV0}]";
 	struct remote remote;
 	remote_open(&remote);
-	begin_out(&remote, 1, ", key: k.");
-	assert_int_equal(stele_tsig_keys_parse("keys", keys, sizeof(keys) - 1, &host.daemon.keys,
-					       &host.err),
-			 0);
+	begin_signed(&remote);
 	struct stele_notify *notify = host.daemon.notify;
 	put_zone(5);
 	notify->first_wait_ms = 10;
