@@ -3,6 +3,7 @@
  * Images from a store: the same bytes for any number of threads, and after an update the same records
  * as in an image built anew; also when whole zones come, go, or come back under another id.
  */
+#include "tests/unit/compiler/build_place.h"
 #include "zonecompiler/build/build.h"
 #include "zonecompiler/image/compact.h"
 #include "zonecompiler/update/update.h"
@@ -132,35 +133,6 @@ static void set_zone(struct stele_store *store, const char *apex, uint32_t cnt, 
 }
 
 /* ---- images ---- */
-
-struct place {
-	char dir[64], store_dir[80], image[80], other[80];
-	struct stele_store *store;
-};
-
-static int set_up(void **state)
-{
-	struct place *p = calloc(1, sizeof(*p));
-	strcpy(p->dir, "/tmp/stele-test-build-XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	snprintf(p->store_dir, sizeof(p->store_dir), "%s/store", p->dir);
-	snprintf(p->image, sizeof(p->image), "%s/image", p->dir);
-	snprintf(p->other, sizeof(p->other), "%s/other", p->dir);
-	OK(stele_store_open(p->store_dir, STELE_STORE_CREATE, &p->store, &err));
-	*state = p;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct place *p = *state;
-	char command[100];
-	stele_store_close(p->store);
-	snprintf(command, sizeof(command), "rm -rf %s", p->dir);
-	int status = system(command); // NOLINT(cert-env33-c): a path of our own
-	free(p);
-	return status;
-}
 
 static struct stele_build_stats build(struct place *p, const char *image, unsigned jobs)
 {
@@ -600,19 +572,30 @@ static void test_too_many_names_to_update(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_threads_do_not_show, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_empty_store, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_zones_come_and_go, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_expired_zones_and_stubs, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_one_change_touches_few_shards, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(test_garbage_is_left_behind, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_compaction_by_itself, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_compaction_beside_updates, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_much_changed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_failure_leaves_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_too_many_names_to_build, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_too_many_names_to_update, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_threads_do_not_show, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_empty_store, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_zones_come_and_go, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_expired_zones_and_stubs, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_one_change_touches_few_shards,
+						build_place_open, build_place_close),
+		cmocka_unit_test_setup_teardown(test_garbage_is_left_behind, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_compaction_by_itself, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_compaction_beside_updates, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_much_changed, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_failure_leaves_nothing, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_too_many_names_to_build, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_too_many_names_to_update, build_place_open,
+						build_place_close),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  * chains has none, and a zone whose apex has no record of the chain has no chain. What import refuses is
  * put into the store here all the same, since a store may be older than the check.
  */
+#include "tests/unit/compiler/build_place.h"
 #include "zonecompiler/build/build.h"
 #include "zonecompiler/carve/nsec3_run.h"
 #include "zonecompiler/pack/zone_record.h"
@@ -165,34 +166,6 @@ static int next_nsec3(void *user, struct stele_store_item *item, struct stele_er
 }
 
 /* ---- images ---- */
-
-struct place {
-	char dir[64], store_dir[80], image[80];
-	struct stele_store *store;
-};
-
-static int set_up(void **state)
-{
-	struct place *p = calloc(1, sizeof(*p));
-	strcpy(p->dir, "/tmp/stele-test-denial-XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	snprintf(p->store_dir, sizeof(p->store_dir), "%s/store", p->dir);
-	snprintf(p->image, sizeof(p->image), "%s/image", p->dir);
-	OK(stele_store_open(p->store_dir, STELE_STORE_CREATE, &p->store, &err));
-	*state = p;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct place *p = *state;
-	char command[100];
-	stele_store_close(p->store);
-	snprintf(command, sizeof(command), "rm -rf %s", p->dir);
-	int status = system(command); // NOLINT(cert-env33-c): a path of our own
-	free(p);
-	return status;
-}
 
 static void set_zone(struct place *p, const struct zone *zone)
 {
@@ -358,11 +331,15 @@ static void test_empty_chains_are_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_no_chain_without_the_apex, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_chain_of_the_apex_alone, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_too_many_iterations, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_updates, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_empty_chains_are_errors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_chain_without_the_apex, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_chain_of_the_apex_alone, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_too_many_iterations, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_updates, build_place_open, build_place_close),
+		cmocka_unit_test_setup_teardown(test_empty_chains_are_errors, build_place_open,
+						build_place_close),
 	};
 	return cmocka_run_group_tests_name("denial", tests, NULL, NULL);
 }
