@@ -207,28 +207,29 @@ static void test_rrset_size(void **state)
 static void test_signature_cnt(void **state)
 {
 	(void)state;
-	static const char *const owners[] = {"@ SOA", "a A",
-					     "2vptu5timamqttgl4luu9kg21e0aor3s NSEC3"};
-	static const char *const places[] = {"f:6:3", "f:6:3", "f:6:34"};
-	char *text = malloc(1 << 20);
-	assert_non_null(text);
+	static const struct {
+		const char *owner, *type, *place, *record;
+	} cases[] = {
+		{"@", "SOA", "f:6:3", "; the SOA is there"},
+		{"a", "A", "f:6:3", "a A 1.1.1.1"},
+		{"2vptu5timamqttgl4luu9kg21e0aor3s", "NSEC3", "f:6:34",
+		 "2vptu5timamqttgl4luu9kg21e0aor3s NSEC3 1 0 0 - "
+		 "2vptu5timamqttgl4luu9kg21e0aor3s A"},
+	};
+	enum { TEXT_SZ = 1 << 20 };
+	char *text = malloc(TEXT_SZ);
+	if (!text)
+		fail_msg("no memory");
 	for (unsigned k = 0; k < 3; k++)
 		for (unsigned cnt = 255; cnt <= 256; cnt++) {
-			const char *type = strchr(owners[k], ' ');
-			int owner_len = (int)(type - owners[k]);
-			size_t len = (size_t)sprintf(
-				text, "%s\n",
-				k == 0 ? "; the SOA is there" :
-				k == 1 ? "a A 1.1.1.1" :
-					 "2vptu5timamqttgl4luu9kg21e0aor3s NSEC3 1 0 0 - "
-					 "2vptu5timamqttgl4luu9kg21e0aor3s A");
+			size_t len = (size_t)snprintf(text, TEXT_SZ, "%s\n", cases[k].record);
 			for (unsigned i = 0; i < cnt; i++)
-				len += (size_t)sprintf(text + len,
-						       "%.*s RRSIG%s 8 2 9 20241114221319 "
-						       "20230101000000 %u e. AA==\n",
-						       owner_len, owners[k], type, i);
+				len += (size_t)snprintf(text + len, TEXT_SZ - len,
+							"%s RRSIG %s 8 2 9 20241114221319 "
+							"20230101000000 %u e. AA==\n",
+							cases[k].owner, cases[k].type, i);
 			char expected[128];
-			snprintf(expected, sizeof(expected), "%s: RRset ", places[k]);
+			snprintf(expected, sizeof(expected), "%s: RRset ", cases[k].place);
 			expect(text, cnt > 255, cnt > 255 ? expected : k == 2 ? "warning: " : "");
 			assert_int_equal(
 				strstr(told, "has 256 signatures (expected at most 255)") != NULL,
