@@ -13,7 +13,10 @@
 /* Names of the zones of one such task. */
 #define ZONES_TASK_NODES 4096u
 /* When a commit comes between the threads' beginnings, all begin again. */
-#define STALE_MAX 10
+#define AGAIN_MAX 10
+/* Names without records are counted by carving alone. Where shards were so many times as full as they are meant to be
+ * for them, all is carved again, once, for as many shards as it takes: an update judges a shard by all that is in it. */
+#define CROWDED_FACTOR 2
 
 /* ---- planning ---- */
 
@@ -66,6 +69,17 @@ static unsigned bits_for(uint64_t cnt, uint64_t target)
 	while (cnt >> bits > target)
 		bits++;
 	return bits;
+}
+
+/* All has been carved. Returns the number of names if the shards are too few for those without records, or 0. */
+static uint64_t count_if_crowded(const struct build *build)
+{
+	uint64_t cnt = 0;
+	for (unsigned i = 0; i < build->worker_cnt; i++)
+		cnt += build->workers[i].zone_name_cnt;
+	for (size_t i = 0; i < build->tracked_cnt; i++)
+		cnt += build->zones[i]->totals.name_cnt;
+	return cnt >> build->name_bits > CROWDED_FACTOR * STELE_SHARD_NAMES_TARGET ? cnt : 0;
 }
 
 /* A zone that needs a struct build_zone: its tasks. */
@@ -141,7 +155,8 @@ static int plan_tasks(struct build *build, struct stele_store_read *read,
 	return rc;
 }
 
-static int plan(struct build *build, struct stele_store_read *read, struct stele_error *reterr)
+static int plan(struct build *build, struct stele_store_read *read, uint64_t counted,
+		struct stele_error *reterr)
 {
 	int rc = find_zones(build, read, reterr);
 	if (rc < 0)
@@ -154,7 +169,8 @@ static int plan(struct build *build, struct stele_store_read *read, struct stele
 				  "%" PRIu64 " names (an image has at most %d)", build->node_total,
 				  STELE_IMAGE_NAMES_MAX);
 	build->generation = stele_store_generation(read);
-	build->name_bits = bits_for(build->node_total, STELE_SHARD_NAMES_TARGET);
+	build->name_bits =
+		bits_for(counted > 0 ? counted : build->node_total, STELE_SHARD_NAMES_TARGET);
 	build->zone_bits = bits_for(build->zone_cnt, STELE_SHARD_ZONES_TARGET);
 	build->zone_first = UINT32_C(1) << build->name_bits;
 	build->chain_first = build->zone_first + (UINT32_C(1) << build->zone_bits);
@@ -188,7 +204,7 @@ static void *carve(void *user)
 		rc = stele_store_read_begin(build->store, &worker->read, &worker->error);
 	if (rc == 0 && stele_store_generation(worker->read) != build->generation) {
 		pthread_mutex_lock(&build->lock);
-		build->stale = true;
+		build->again = true;
 		pthread_mutex_unlock(&build->lock);
 		rc = stele_fail(&worker->error, STELE_E_STALE, "the store changes too often");
 	}
@@ -312,7 +328,7 @@ static struct stele_root make_root(const struct build *build, struct stele_build
 	return root;
 }
 
-static int carve_and_pack(struct build *build, struct stele_store_read *read,
+static int carve_and_pack(struct build *build, struct stele_store_read *read, uint64_t *counted,
 			  struct stele_build_stats *stats, struct stele_error *reterr)
 {
 	const struct stele_build_options *options = build->options;
@@ -328,10 +344,15 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 		return rc;
 	build->file.takes_lock = options->takes_lock;
 	double begin = stele_clock_s();
-	rc = plan(build, read, reterr);
+	rc = plan(build, read, *counted, reterr);
 	if (rc == 0) {
 		build->workers[0].read = read;
 		rc = run_all(build, carve, reterr);
+	}
+	if (rc == 0 && *counted == 0 && (*counted = count_if_crowded(build)) > 0) {
+		build->again = true;
+		stele_image_abort(&build->file);
+		return 0;
 	}
 	double carved = stele_clock_s();
 	if (rc == 0)
@@ -356,7 +377,8 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read,
 }
 
 static int build_once(struct stele_store *store, const struct stele_build_options *options,
-		      struct stele_build_stats *stats, bool *ret_stale, struct stele_error *reterr)
+		      uint64_t *counted, struct stele_build_stats *stats, bool *ret_again,
+		      struct stele_error *reterr)
 {
 	struct build *build = calloc(1, sizeof(*build));
 	if (build == NULL)
@@ -371,10 +393,10 @@ static int build_once(struct stele_store *store, const struct stele_build_option
 	struct stele_store_read *read;
 	int rc = stele_store_read_begin(store, &read, reterr);
 	if (rc == 0) {
-		rc = carve_and_pack(build, read, stats, reterr);
+		rc = carve_and_pack(build, read, counted, stats, reterr);
 		stele_store_read_end(read);
 	}
-	*ret_stale = build->stale;
+	*ret_again = build->again;
 	free_build(build);
 	return rc;
 }
@@ -382,13 +404,16 @@ static int build_once(struct stele_store *store, const struct stele_build_option
 int stele_build(struct stele_store *store, const struct stele_build_options *options,
 		struct stele_build_stats *ret_stats, struct stele_error *reterr)
 {
-	bool stale = true;
+	uint64_t counted = 0;
+	bool again = true;
 	int rc = 0;
-	for (unsigned i = 0; stale && i < STALE_MAX; i++) {
+	for (unsigned i = 0; again && i < AGAIN_MAX; i++) {
 		struct stele_build_stats stats = {0};
-		rc = build_once(store, options, &stats, &stale, reterr);
+		rc = build_once(store, options, &counted, &stats, &again, reterr);
 		if (rc == 0)
 			*ret_stats = stats;
 	}
+	if (rc == 0 && again)
+		return stele_fail(reterr, STELE_E_STALE, "the store changes too often");
 	return rc;
 }

@@ -81,7 +81,7 @@ struct build {
 	atomic_uint hungry;
 
 	atomic_bool failed; /* by whom and why is in `error`, guarded by `lock` */
-	bool stale;         /* a thread saw another generation */
+	bool again;         /* a thread saw another generation, or shards are too full */
 	int status;
 	struct stele_error error;
 
