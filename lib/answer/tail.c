@@ -239,7 +239,10 @@ static void write_tail(struct work *w)
 		if (stele_memo_replay(w, memo))
 			done = memo_part_cnt;
 	}
+	/* Behind the proof of a wildcard in front of it, perhaps. */
+	bool is_referral = false;
 	for (unsigned i = done; i < w->part_cnt; i++) {
+		is_referral |= w->parts[i].referral_ns;
 		if (!write_part(w, &w->parts[i])) {
 			w->tc = true;
 			return;
@@ -247,7 +250,7 @@ static void write_tail(struct work *w)
 		if (memo != NULL && i + 1 == memo_part_cnt)
 			stele_memo_capture(w, memo);
 	}
-	stele_tail_write_hosts(w, w->part_cnt > 0 && w->parts[0].referral_ns);
+	stele_tail_write_hosts(w, is_referral);
 }
 
 void stele_tail(struct work *w)

@@ -7,7 +7,7 @@ import pytest
 
 import signing
 import stele
-from dnswire import AA, NOERROR, TC, TYPES, labels_of, name_to_wire, parse, query
+from dnswire import AA, NOERROR, TC, TYPES, labels_of, name_to_wire, opt_record, parse, query
 
 TO_HEX = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHIJKLMNOPQRSTUV")
 
@@ -19,14 +19,14 @@ ns A 192.0.2.1
 """
 
 
-def answerer_of(folder, text, denial=None):
+def answerer_of(folder, text, denial=None, tcp=True):
     path = folder / "zone"
     path.write_text(text)
     if denial is not None:
         path = signing.sign_ldns("z.test", str(path), str(folder), denial=denial)
     stele.run("import", "--store", folder / "store", "--zone", "z.test.", path)
     stele.run("build", "--store", folder / "store", "-o", folder / "image")
-    return stele.Answerer(folder / "image", tcp=True)
+    return stele.Answerer(folder / "image", tcp=tcp)
 
 
 def ask(answerer, name, rtype, edns=None):
@@ -94,3 +94,26 @@ def test_the_proofs_of_a_chain_of_wildcards(tmp_path, denial, links):
     absent = ["x.a%d.z.test." % i for i in range(links + 1)]
     for name in absent:
         assert any(is_covered(name, rr) for rr in reply.authority), name
+
+
+def test_a_referral_has_an_address_or_tc(tmp_path):
+    """At the end of an alias too, with the proof of its wildcard before it: whatever there is room for."""
+    target = "%s.%s.cut" % ("x" * 63, "y" * 63)
+    text = HEAD + "*.w CNAME %s\ncut NS ns.sib\nsib NS ns.sib\nns.sib A 192.0.2.1\n" % target
+    answerer = answerer_of(tmp_path, text, "nsec", tcp=False)
+    asked = bytearray(query("x.w.z.test.", "A"))
+    asked[11] = 1   # an OPT follows
+    sizes = range(512, 1233)
+    try:
+        messages = answerer.ask([bytes(asked) + opt_record(size=size, do=True) for size in sizes])
+    finally:
+        answerer.stop()
+    seen = set()
+    for size, message in zip(sizes, messages):
+        reply = parse(message, strict=True)
+        referred = any(rr[1] == TYPES["NS"] for rr in reply.authority)
+        addresses = sum(rr[1] == TYPES["A"] for rr in reply.additional)
+        truncated = bool(reply.flags & TC)
+        seen.add((referred, addresses, truncated))
+        assert addresses or truncated, size
+    assert {(True, 1, False), (True, 0, True)} <= seen
