@@ -116,7 +116,8 @@ static void write_all(struct work *w, const struct stele_name_parts *name, bool 
 static void answer(struct work *w)
 {
 	struct stele_name_parts name = stele_name_parts(w->record);
-	bool at_cut = name.head->kind == STELE_NAME_CUT;
+	/* A wildcard delegates nothing: its NS RRset is data like others (RFC 4592 section 4.2 leaves it open). */
+	bool at_cut = name.head->kind == STELE_NAME_CUT && w->lo == 0xff;
 	if (w->qtype == STELE_TYPE_ANY || w->qtype == STELE_TYPE_RRSIG) {
 		bool sigs_only = w->qtype == STELE_TYPE_RRSIG;
 		bool some = false;
