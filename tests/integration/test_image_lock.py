@@ -4,14 +4,17 @@ import contextlib
 import fcntl
 import json
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
 
 import stele
 
+NOBODY = 65534
 ZONE = "@ 60 SOA ns h %d 60 60 60 60\n@ 60 NS ns.other.\n"
 
 
@@ -91,6 +94,24 @@ def test_build_locks_an_image_that_may_only_be_read(tmp_path, store):
             holder.close()
             assert build.wait() == 0
     assert generation(image) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
+def test_build_over_an_image_that_may_not_be_read():
+    """Somebody else's, in a folder of one's own: there is no lock to be had."""
+    with tempfile.TemporaryDirectory() as name:   # pytest's folders are root's alone
+        folder = pathlib.Path(name)
+        load(folder / "store", 1)
+        image = folder / "image"
+        stele.run("build", "--store", folder / "store", "-o", image)
+        image.chmod(0o600)
+        for path in (folder, folder / "store", *(folder / "store").iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+        load(folder / "store", 2)
+        done = subprocess.run([stele.binary(), "build", "--store", folder / "store", "-o", image], user=NOBODY,
+                              group=NOBODY, extra_groups=[], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert generation(image) == 2 and image.stat().st_uid == NOBODY
 
 
 def test_build_over_nothing(tmp_path, store):

@@ -41,9 +41,8 @@ int stele_image_lock_place(const char *path, int *ret_fd, struct stele_error *re
 	/* Over NFS only what is open for writing gets the lock. Without waiting, should it be a FIFO. */
 	int flags = access(path, W_OK) == 0 ? O_RDWR : O_RDONLY;
 	int rc = lock(path, flags | O_NONBLOCK, ret_fd, reterr);
-	if (rc < 0 && access(path, F_OK) != 0 && errno == ENOENT) {
-		*ret_fd = -1;
-		return 0;
-	}
-	return rc;
+	if (rc == 0 || access(path, R_OK) == 0 || (errno != ENOENT && errno != EACCES))
+		return rc;
+	*ret_fd = -1;
+	return 0;
 }

@@ -22,8 +22,8 @@ int stele_image_lock(const char *path, int *ret_fd, struct stele_error *reterr);
 
 /*
  * The same for whoever has a file ready that is to be put in the place of what is at `path`, which
- * need not be an image, nor writable. `*ret_fd` gets -1 where nothing is there: nobody can hold a
- * lock then.
+ * need not be an image, nor writable. `*ret_fd` gets -1 where nothing is there, since nobody can hold a
+ * lock then, and where it may not be read: to replace it takes rights to the folder alone.
  */
 int stele_image_lock_place(const char *path, int *ret_fd, struct stele_error *reterr);
 
