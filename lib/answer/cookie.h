@@ -106,11 +106,12 @@ void stele_cookie_settle(struct work **works, unsigned cnt);
 
 /*
  * The MACs of `cnt` cookies that were put aside, a multiple of COOKIE_LANES, of clients of one family; with the first secret.
- * The same code for any processor and for AVX2.
+ * The same code for any processor, for AVX2, and for AVX-512.
  */
 void stele_cookie_macs_portable(struct work *const *works, unsigned cnt, uint64_t *ret_macs);
 #if defined(__x86_64__)
 void stele_cookie_macs_avx2(struct work *const *works, unsigned cnt, uint64_t *ret_macs);
+void stele_cookie_macs_avx512(struct work *const *works, unsigned cnt, uint64_t *ret_macs);
 #endif
 
 /* One MAC. `head` is the first half of the server cookie, as little-endian, as is the client's. */

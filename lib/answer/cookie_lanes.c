@@ -150,4 +150,11 @@ stele_cookie_macs_avx2(struct work *const *works, unsigned cnt, uint64_t *ret_ma
 {
 	all_macs(works, cnt, ret_macs);
 }
+
+/* Rotates with one instruction. */
+__attribute__((target("avx512f,avx512vl,avx2,bmi,bmi2,movbe"))) void
+stele_cookie_macs_avx512(struct work *const *works, unsigned cnt, uint64_t *ret_macs)
+{
+	all_macs(works, cnt, ret_macs);
+}
 #endif

@@ -20,4 +20,15 @@ static inline bool stele_cpu_has_avx2(void)
 #endif
 }
 
+/* Those, and AVX-512's instructions for shorter vectors. */
+static inline bool stele_cpu_has_avx512(void)
+{
+#if defined(__x86_64__)
+	return stele_cpu_has_avx2() && __builtin_cpu_supports("avx512f") &&
+	       __builtin_cpu_supports("avx512vl");
+#else
+	return false;
+#endif
+}
+
 #endif

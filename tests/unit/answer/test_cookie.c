@@ -73,12 +73,13 @@ static macs_function functions[] = {
 	stele_cookie_macs_portable,
 #if defined(__x86_64__)
 	stele_cookie_macs_avx2,
+	stele_cookie_macs_avx512,
 #endif
 };
 
 static unsigned function_cnt(void)
 {
-	return stele_cpu_has_avx2() ? 2 : 1;
+	return stele_cpu_has_avx512() ? 3 : stele_cpu_has_avx2() ? 2 : 1;
 }
 
 static int setup(void **state)
