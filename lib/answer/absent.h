@@ -78,6 +78,11 @@ ABSENT_INLINE enum absent_way absent_search(struct absent *all, struct work *w,
 {
 	w->zone = zone;
 	w->record = record;
+	/* It stands at the end of its record, where nothing else was read. */
+	if (hash != NULL) {
+		__builtin_prefetch(hash);
+		__builtin_prefetch(hash + STELE_NSEC3_HASH_SZ - 1);
+	}
 	all->searches[all->cnt].hash = hash;
 	all->works[all->cnt++] = w;
 	return ABSENT_SEARCHED;
@@ -132,14 +137,13 @@ ABSENT_INLINE enum absent_way absent_name(struct absent *all, struct work *w)
 	return absent_search(all, w, zone, NULL, NULL);
 }
 
-/* Begins the searches of number `from` up to `to`: for what matches names that are there, and for what covers the
- * next closer names of those that are not. */
-ABSENT_INLINE void absent_begin(struct absent *all, unsigned from, unsigned to)
+/* Begins the searches of number `from` up to `to`: for what covers the next closer names of those that are not there. */
+ABSENT_INLINE void absent_begin_names(struct absent *all, unsigned from, unsigned to)
 {
 	struct stele_nsec3_job jobs[STELE_BATCH_MAX];
 	unsigned job_cnt = 0;
 	for (unsigned i = from; i < to; i++) {
-		if (all->searches[i].hash != NULL)
+		if (all->works[i]->record != NULL)
 			continue;
 		all->searches[i].hash = all->hashes[i];
 		struct work *w = all->works[i];
@@ -155,10 +159,20 @@ ABSENT_INLINE void absent_begin(struct absent *all, unsigned from, unsigned to)
 			.hash = all->hashes[i],
 		};
 	}
-	if (job_cnt > 0)
-		stele_nsec3_hash_jobs(jobs, job_cnt);
+	if (job_cnt == 0)
+		return;
+	stele_nsec3_hash_jobs(jobs, job_cnt);
 	for (unsigned i = from; i < to; i++)
-		stele_nsec3_begin(all->works[i], &all->searches[i]);
+		if (all->works[i]->record == NULL)
+			stele_nsec3_begin(all->works[i], &all->searches[i]);
+}
+
+/* The same for what matches those that are there, whose hashes are on their way since absent_type(). */
+ABSENT_INLINE void absent_begin_types(struct absent *all, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++)
+		if (all->works[i]->record != NULL)
+			stele_nsec3_begin(all->works[i], &all->searches[i]);
 }
 
 ABSENT_INLINE void absent_pick(struct absent *all, unsigned from, unsigned to)

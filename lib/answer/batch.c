@@ -290,7 +290,8 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 		group = step - 3;
 		if (group < group_cnt) {
 			answer_group(&b, group);
-			absent_begin(&b.absent, b.absent_ends[group], b.absent_ends[group + 1]);
+			absent_begin_names(&b.absent, b.absent_ends[group],
+					   b.absent_ends[group + 1]);
 		}
 		group = step - 4;
 		if (group < group_cnt)
@@ -298,6 +299,10 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 		group = step - 5;
 		if (group < group_cnt)
 			deny_group(&b, group);
+		group = step - 3;
+		if (group < group_cnt)
+			absent_begin_types(&b.absent, b.absent_ends[group],
+					   b.absent_ends[group + 1]);
 	}
 	if (b.cut_cnt > 0) {
 		b.cut_cnt = stele_cut_answer(b.cuts, b.cut_cnt);
@@ -346,6 +351,8 @@ struct stele_answerer *stele_answerer_new(void)
 		a->run = run_avx2;
 		a->cookie_macs = stele_cookie_macs_avx2;
 	}
+	if (stele_cpu_has_avx512())
+		a->cookie_macs = stele_cookie_macs_avx512;
 #endif
 	return a;
 }
