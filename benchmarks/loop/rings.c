@@ -121,6 +121,8 @@ static unsigned servers_of(const struct rings_bench *bench, unsigned case_index)
 		return 1u << RINGS_SERVER_STELE;
 	if (bench->cases[case_index].cookie)
 		return 1u << RINGS_SERVER_STELE | 1u << RINGS_SERVER_STELE_LIMITS;
+	if (bench->options.together)
+		return 1u << RINGS_SERVER_NONE | 1u << RINGS_SERVER_STELE;
 	return 1u << RINGS_SERVER_NONE | 1u << RINGS_SERVER_MIRROR | 1u << RINGS_SERVER_STELE;
 }
 

@@ -97,7 +97,7 @@ def growth(results):
 
 @section("rings")
 def rings(results):
-    rows = results.rows("rings", swapping="no")
+    rows = results.rows("rings", part="two threads")
     rates = collect(rows, lambda row: row["case"], lambda row: row["server"], lambda row: row["qps"] / 1e6)
     servers = list(dict.fromkeys(row["server"] for row in rows))
     lines, path = picture(results, "rings", "Queries a second between rings")
@@ -105,9 +105,16 @@ def rings(results):
         case: {server.replace("stele", "Stele"): [value * 1e6 for value in values]
                for server, values in by.items() if server != "generator alone"} for case, by in rates.items()})
     lines += ["Millions of queries a second:", "", *pivot("case", servers, rates, "{:.2f}")]
+    together = [row for row in results.rows("rings", part="one thread") if row["server"].startswith("stele")]
+    busy = collect(together, lambda row: row["case"], lambda row: row["server"], lambda row: row["busy_ns"])
+    rates = collect(together, lambda row: row["case"], lambda row: row["server"], lambda row: row["qps"] / 1e6)
+    servers = list(dict.fromkeys(row["server"] for row in together))
+    lines += ["", "Generator and worker in one thread, which no other disturbs, and in which the generator counts: millions of "
+              "queries a second, and nanoseconds of the worker's for a query.", "",
+              *pivot("case", servers, rates, "{:.2f}"), "", *pivot("case", servers, busy, "{:.1f}")]
     swaps = [row for row in results.rows("rings") if row["swapping"] == "yes"]
     if swaps:
-        slow = collect([row for row in results.rows("rings") if row["server"] == "stele"],
+        slow = collect(results.rows("rings", part="swaps"),
                        lambda row: row["case"], lambda row: "swapped" if row["swapping"] == "yes" else "still",
                        lambda row: row["steady_p999_us"])
         lines += ["", f"Images swapped under full load, {sum(row['swaps'] for row in swaps):,} times in "

@@ -42,11 +42,14 @@ def write(folder, size="full", veth_rates=None):
         row for names, ns in ((1000, 40.0), (100_000, 50.0), (10_000_000, 80.0))
         for row in engine_rows({"names": names, "image_bytes": names * 300}, ns)])
     tables.write(folder / "rings.csv", [
-        {"case": case, "server": server, "swapping": swapping, "sent": 1000, "lost": 0, "wrong": 0, "swaps": 9,
-         **row} for case in ("hot positive", "hot positive cookie", "random positive", "random NXDOMAIN DO")
-        for server, swapping, qps in (("5tswap", "no", 15e6), ("stele", "no", 8e6), ("stele", "yes", 7e6),
-                                      ("stele with limits", "no", 7e6))
-        for row in rounds(qps=qps, steady_p999_us=50.0)])
+        {"part": part, "case": case, "server": server, "swapping": swapping, "sent": 1000, "lost": 0, "wrong": 0,
+         "swaps": 9, **row} for case in ("hot positive", "hot positive cookie", "random positive", "random NXDOMAIN DO")
+        for part, server, swapping, qps in (
+            ("two threads", "5tswap", "no", 15e6), ("two threads", "stele", "no", 8e6),
+            ("two threads", "stele with limits", "no", 6e6), ("one thread", "stele", "no", 7e6),
+            ("one thread", "stele with limits", "no", 6.125e6), ("swaps", "stele", "no", 8e6),
+            ("swaps", "stele", "yes", 7e6))
+        for row in rounds(qps=qps, busy_ns=1e9 / qps, steady_p999_us=50.0)])
     tables.write(folder / "memif.csv", [
         {"case": case, "server": server, **row}
         for case in ("hot positive", "random positive", "random NXDOMAIN DO")

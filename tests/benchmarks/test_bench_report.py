@@ -35,8 +35,10 @@ def test_each_target_is_judged_by_its_own_numbers(folder):
     assert found["engine, random positive, 10 M names", "random reads of the same memory"] == (
         "160.0", "missed")
     assert found["growth of a random query, smallest to largest image", "itself"] == ("2.00", "reached")
-    assert found["whole loop, rings, hot", "5tswap on the same rings"] == ("8.00", "missed")
-    assert found["whole loop, rings, random", "the same"] == ("8.00", "reached")
+    rings = "5tswap on the same rings"
+    assert found["whole loop, rings, hot positive", rings] == ("8.00", "missed")
+    assert found["whole loop, rings, hot positive, its generator in the same thread", rings] == ("7.00", "missed")
+    assert found["whole loop, rings, random positive", rings] == ("8.00", "reached")
     assert found["rate limits and cookies", "the same run without"] == ("0.12", "reached")
     assert found["queries lost or wrong while images are swapped", "none"] == ("0", "reached")
     assert found["whole loop, memif, hot positive", "testpmd 5tswap"] == ("0.62", "reached")
@@ -77,7 +79,7 @@ def test_no_verdict_on_a_busy_machine(folder):
     tables.write(folder / "noise.csv", rows)
     assert "busy machine" in verdicts(folder)[
         "engine, random positive, 10 M names", "random reads of the same memory"][1]
-    assert verdicts(folder)["whole loop, rings, hot", "5tswap on the same rings"][1] == "missed"
+    assert verdicts(folder)["whole loop, rings, hot positive", "5tswap on the same rings"][1] == "missed"
 
 
 def test_what_the_worst_rounds_reach_is_reached_on_a_busy_machine_too(folder):
