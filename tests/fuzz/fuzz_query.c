@@ -4,10 +4,12 @@
  * must echo what it answers, keep to the limits, and hold what the store says it holds.
  *
  * STELE_FUZZ_IMAGE names the image, STELE_FUZZ_STORE the store that it was built from. The first
- * byte of the input says how the query came, the rest is the message.
+ * byte of the input says how the query came, the rest is the message. Neighbours are made of it, which share its
+ * batch: for another type, for a name beside its own.
  */
 #include "lib/answer/answer.h"
 #include "lib/base/bytes.h"
+#include "lib/dns/rrtype.h"
 #include "lib/text/message.h"
 #include "zonecompiler/reference/reference.h"
 
@@ -151,6 +153,25 @@ static void check_reply(const struct stele_query *query, const struct stele_repl
 		err.text);
 }
 
+enum { BATCH = 6, ELSEWHERE = 1, IN_PLACE = 4 };
+
+/* Of a message with one question; any other stays as it is. */
+static void make_neighbour(uint8_t *msg, size_t len, unsigned number)
+{
+	static const uint8_t types[] = {STELE_TYPE_A,   STELE_TYPE_NS,   STELE_TYPE_MX,
+					STELE_TYPE_TXT, STELE_TYPE_AAAA, STELE_TYPE_DS,
+					STELE_TYPE_NSEC};
+	size_t at = STELE_HEADER_SZ;
+	while (at < len && msg[at] > 0 && msg[at] <= STELE_LABEL_MAX)
+		at += msg[at] + 1u;
+	if (at + 5 > len || msg[at] != 0)
+		return;
+	if (number % 2 == 0)
+		stele_put_be16(msg + at + 1, types[(number + msg[at + 2]) % sizeof(types)]);
+	if (number >= 2 && msg[STELE_HEADER_SZ] > 0)
+		msg[STELE_HEADER_SZ + 1] ^= (uint8_t)number;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (answerer == NULL)
@@ -162,35 +183,43 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	make_settings(&settings, how);
 	size_t len = size - 1;
 	uint32_t cap = how & HOW_SMALL_BUFFER ? 512 : STELE_MESSAGE_MAX;
-	uint32_t in_place_cap = cap > len ? cap : (uint32_t)len;
 
-	/* Twice in one batch: once elsewhere, once in its own buffer. */
-	uint8_t *msg = malloc(len > 0 ? len : 1);
-	uint8_t *out = malloc(cap), *in_place = malloc(in_place_cap);
-	require(msg != NULL && out != NULL && in_place != NULL, "out of memory");
-	memcpy(msg, data + 1, len);
-	memcpy(in_place, data + 1, len);
+	/* The message twice, once elsewhere and once in its own buffer, each between neighbours. */
+	uint8_t *msgs[BATCH], *outs[BATCH];
+	struct stele_query queries[BATCH];
+	struct stele_reply replies[BATCH];
 	struct stele_client client = {.family = how & HOW_IPV6 ? 6 : 4, .addr = {32, 1, 13, 184}};
-	bool tcp = (how & HOW_TCP) != 0;
-	struct stele_query queries[2] = {
-		{.msg = msg, .len = (uint32_t)len, .tcp = tcp, .client = client},
-		{.msg = in_place, .len = (uint32_t)len, .tcp = tcp, .client = client},
-	};
-	struct stele_reply replies[2] = {{.buf = out, .cap = cap}, {.buf = in_place, .cap = cap}};
-	stele_answer_batch(answerer, &view, &settings, 1700000000, queries, replies, 2);
-
-	require(memcmp(msg, data + 1, len) == 0, "the query was written to");
-	require(replies[0].verdict == replies[1].verdict, "two verdicts");
-	if (replies[0].verdict == STELE_VERDICT_REPLY) {
-		require(replies[0].len == replies[1].len &&
-				memcmp(out, in_place, replies[0].len) == 0,
-			"two replies");
-		check_reply(&queries[0], &replies[0], &settings);
-	} else {
-		require(memcmp(in_place, data + 1, len) == 0, "a punted query was written to");
+	for (unsigned i = 0; i < BATCH; i++) {
+		bool is_in_place = i == IN_PLACE;
+		msgs[i] = malloc(cap > len ? cap : len + 1);
+		outs[i] = is_in_place ? msgs[i] : malloc(cap);
+		require(msgs[i] != NULL && outs[i] != NULL, "out of memory");
+		memcpy(msgs[i], data + 1, len);
+		if (i != ELSEWHERE && !is_in_place)
+			make_neighbour(msgs[i], len, i);
+		queries[i] = (struct stele_query){.msg = msgs[i],
+						  .len = (uint32_t)len,
+						  .tcp = (how & HOW_TCP) != 0,
+						  .client = client};
+		replies[i] = (struct stele_reply){.buf = outs[i], .cap = cap};
 	}
-	free(in_place);
-	free(out);
-	free(msg);
+	stele_answer_batch(answerer, &view, &settings, 1700000000, queries, replies, BATCH);
+
+	require(memcmp(msgs[ELSEWHERE], data + 1, len) == 0, "the query was written to");
+	const struct stele_reply *elsewhere = &replies[ELSEWHERE], *in_place = &replies[IN_PLACE];
+	require(elsewhere->verdict == in_place->verdict, "two verdicts");
+	if (elsewhere->verdict == STELE_VERDICT_REPLY)
+		require(elsewhere->len == in_place->len &&
+				memcmp(elsewhere->buf, in_place->buf, in_place->len) == 0,
+			"two replies");
+	else
+		require(memcmp(in_place->buf, data + 1, len) == 0, "a punted query was written to");
+	for (unsigned i = 0; i < BATCH; i++) {
+		if (i != IN_PLACE && replies[i].verdict == STELE_VERDICT_REPLY)
+			check_reply(&queries[i], &replies[i], &settings);
+		if (outs[i] != msgs[i])
+			free(outs[i]);
+		free(msgs[i]);
+	}
 	return 0;
 }

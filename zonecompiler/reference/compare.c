@@ -199,7 +199,11 @@ static int compare_replies(const struct stele_message *reply,
 	bool truncated = (reply->flags & STELE_FLAG_TC) != 0;
 	if (truncated && size_at_most(expected) <= limit)
 		diff_add(&diff, "TC, and all of it fits\n");
-	if (rcode != expected->rcode)
+	/* Where an alias is cut off, nobody has looked at what it leads to. */
+	bool is_open = truncated && rcode == STELE_RCODE_NOERROR &&
+		       reply->cnt[STELE_MESSAGE_ANSWER] <
+			       expected->sections[STELE_MESSAGE_ANSWER].cnt;
+	if (rcode != expected->rcode && !is_open)
 		diff_add(&diff, "rcode %u (expected %u)\n", rcode, expected->rcode);
 	if (aa != (expected->aa && reply->qclass != STELE_CLASS_ANY))
 		diff_add(&diff, "AA is %u\n", aa);
