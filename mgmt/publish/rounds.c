@@ -117,18 +117,21 @@ static void note_unsynced(struct stele_publisher *publisher)
 	publisher->is_unsynced = true;
 }
 
-/* What the compiler says that it did; false if that makes no sense. */
-static bool take_summary(struct stele_publisher *publisher, const char *output, size_t len)
+/* What the compiler says that it did; false if that makes no sense. `ret_rebuilt`: the image is a new one. */
+static bool take_summary(struct stele_publisher *publisher, const char *output, size_t len,
+			 bool *ret_rebuilt)
 {
 	struct stele_publisher_status *status = &publisher->status;
 	json_t *summary = json_loadb(output, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *result = json_string_value(json_object_get(summary, "result"));
 	bool is_sound = json_is_integer(json_object_get(summary, "generation"));
 
+	*ret_rebuilt = publisher->round == ROUND_BUILD ||
+		       (result && strcmp(result, "rebuilt") == 0);
 	if (is_sound) {
 		if (publisher->appends_unsynced && result && strcmp(result, "appended") == 0)
 			note_unsynced(publisher);
-		if (publisher->round == ROUND_BUILD || (result && strcmp(result, "rebuilt") == 0)) {
+		if (*ret_rebuilt) {
 			status->compile_rebuilt_cnt++;
 			publisher->epoch++;
 			publisher->loaded = 0;
@@ -151,7 +154,7 @@ static void fail(struct stele_publisher *publisher, const char *text)
 	publish_trouble(publisher, "compile", status->compile_error);
 }
 
-static void succeed(struct stele_publisher *publisher)
+static void succeed(struct stele_publisher *publisher, bool rebuilt)
 {
 	struct stele_publisher_status *status = &publisher->status;
 	struct stele_error err;
@@ -170,7 +173,10 @@ static void succeed(struct stele_publisher *publisher)
 		publish_trouble(publisher, "image", NULL);
 	publisher->image_told = false;
 	uint64_t now = stele_clock_ns();
-	publisher->is_first = publisher->build_anew = false;
+	publisher->is_first = false;
+	/* What was found wrong while an update went on, the update has not made right. */
+	if (rebuilt)
+		publisher->build_anew = false;
 	publisher->refused_cnt = 0;
 	stele_pause_end(&publisher->pause);
 	status->compile_cnt++;
@@ -203,6 +209,7 @@ static void on_done(void *user, int exit_status, const char *output, size_t outp
 		    const char *error)
 {
 	struct stele_publisher *publisher = user;
+	bool rebuilt;
 
 	publisher->child = NULL;
 	publisher->status.compiling = false;
@@ -214,8 +221,8 @@ static void on_done(void *user, int exit_status, const char *output, size_t outp
 		    ++publisher->refused_cnt >= REFUSED_MAX)
 			publisher->build_anew = true;
 		fail(publisher, error);
-	} else if (take_summary(publisher, output, output_len)) {
-		succeed(publisher);
+	} else if (take_summary(publisher, output, output_len, &rebuilt)) {
+		succeed(publisher, rebuilt);
 	} else {
 		fail(publisher, "ended without saying what it did");
 	}

@@ -113,6 +113,11 @@ static void on_served(void *user, uint64_t generation)
 	stele_images_put(image);
 	world->served = generation;
 	world->served_cnt++;
+	if (world->then != NULL) {
+		void (*then)(struct publish_world *) = world->then;
+		world->then = NULL;
+		then(world);
+	}
 }
 
 static void on_trouble(void *user, const char *what, const char *text)

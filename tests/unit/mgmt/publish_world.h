@@ -39,6 +39,7 @@ struct publish_world {
 	/* What the publisher told. */
 	uint64_t served;
 	unsigned served_cnt, wrong_cnt;
+	void (*then)(struct publish_world *world); /* called once, when something is served; NULL */
 	char trouble[3][2048]; /* of "compile", "image", "responder"; empty: none */
 	char last_trouble[3][2048];
 	unsigned trouble_cnt[3];

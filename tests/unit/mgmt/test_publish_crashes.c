@@ -225,6 +225,65 @@ static void test_sync_fails(void **state)
 	world_end(&w);
 }
 
+/* ---- the disk fails beside an update ---- */
+
+static char kept_image[160];
+
+/* Before anything of the first update can be synced: the next one begins, and waits; no disk takes the image. */
+static void lose_disk(struct publish_world *world)
+{
+	set_flag(true);
+	stele_publisher_want(world->publisher, world_commit_change(world, 2));
+	assert_int_equal(rename(world->image, kept_image), 0);
+	assert_int_equal(symlink("/dev/null", world->image), 0);
+}
+
+static bool has_update_begun(struct publish_world *world)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "%s/begun", world->dir);
+	return access(path, F_OK) == 0;
+}
+
+static bool has_build_begun(struct publish_world *world)
+{
+	return !has_update_begun(world);
+}
+
+/* That the update ends well says nothing of what the disk has: the build is due all the same. */
+static void test_sync_fails_beside_an_update(void **state)
+{
+	(void)state;
+	char script[1024];
+	world_begin(&w, real_compiler, false);
+	snprintf(kept_image, sizeof(kept_image), "%s/other", w.dir);
+	snprintf(script, sizeof(script),
+		 "if [ $1 = update ] && [ -e %s/flag ]; then\n: > %s/begun\n"
+		 "while [ -e %s/flag ]; do sleep 0.02; done\nfi\n"
+		 "if [ $1 = build ] && [ -e %s/begun ]; then\nrm %s/begun\nexec sleep 1000\nfi\n"
+		 "exec %s \"$@\"",
+		 w.dir, w.dir, w.dir, w.dir, w.dir, real_compiler);
+	snprintf(w.compiler, sizeof(w.compiler), "%s", world_script(&w, script));
+	w.sync_quiet_ns = 100000000;
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	world_run_until(&w, is_quiet);
+	w.then = lose_disk;
+	world_serve(&w, world_commit_change(&w, 1));
+	world_run_until(&w, has_update_begun);
+	world_run_until(&w, has_compile_trouble);
+	assert_non_null(strstr(w.trouble[TROUBLE_COMPILE], "syncing"));
+	assert_true(world_status(&w).compiling);
+	assert_int_equal(rename(kept_image, w.image), 0);
+	set_flag(false);
+	world_run_until(&w, has_build_begun);
+	assert_int_equal(world_status(&w).compile_cnt, 3);
+	/* Nor is it known at the end. */
+	world_stop_publisher(&w);
+	assert_true(has_mark());
+	world_end(&w);
+}
+
 int test_publish_crashes(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +294,7 @@ int test_publish_crashes(void)
 		cmocka_unit_test(test_crash_left_a_root_alone),
 		cmocka_unit_test(test_synced_when_quiet),
 		cmocka_unit_test(test_sync_fails),
+		cmocka_unit_test(test_sync_fails_beside_an_update),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
