@@ -275,7 +275,6 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 	if (stele_child_start(publisher->loop, &settings, &publisher->child, &err) != 0) {
 		publisher->child = NULL;
 		fail(publisher, err.text);
-		set_timer(publisher, stele_pause_rest(&publisher->pause));
 		return;
 	}
 	publisher->status.compiling = true;
@@ -394,12 +393,13 @@ static void start_compact(struct stele_publisher *publisher)
 void publish_go_on(struct stele_publisher *publisher)
 {
 	bool is_due = is_compile_due(publisher);
-	uint64_t rest_ns = stele_pause_rest(&publisher->pause), wake_ns = UINT64_MAX;
+	uint64_t wake_ns = UINT64_MAX;
 
-	if (!publisher->child && is_due && rest_ns == 0)
+	if (!publisher->child && is_due && stele_pause_rest(&publisher->pause) == 0)
 		start(publisher, round_due(publisher));
-	else if (!publisher->child && is_due)
-		wake_ns = rest_ns;
+	/* Or it could not be started. */
+	if (!publisher->child && is_due)
+		wake_ns = stele_pause_rest(&publisher->pause);
 	/* An image that is about to be made anew, or that nobody has looked at yet, is not worth a copy. */
 	if (!publisher->compactor && !publisher->is_first && !publisher->build_anew &&
 	    !publisher->is_suspect) {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "mgmt/publish/internal.h"
 #include "tests/unit/mgmt/publish_case.h"
 
 #include <stdio.h>
@@ -99,6 +100,39 @@ static void test_no_compiler(void **state)
 	world_end(&w);
 }
 
+/* How long the publisher sleeps from now on, unless something happens. */
+static double sleep_s(void)
+{
+	struct timeval at, now;
+	assert_true(evtimer_pending(w.publisher->timer, &at));
+	evutil_gettimeofday(&now, NULL);
+	return (double)(at.tv_sec - now.tv_sec) + (double)(at.tv_usec - now.tv_usec) / 1e6;
+}
+
+/* The pause after it counts, whatever else is due later. */
+static void test_no_process(void **state)
+{
+	(void)state;
+	char gone[160];
+	world_begin(&w, real_compiler, false);
+	snprintf(w.compiler, sizeof(w.compiler), "%s", script_until_flag(":"));
+	snprintf(gone, sizeof(gone), "%s/other", w.dir);
+	/* The longest time until it is synced. */
+	w.sync_quiet_ns = MINUTE_NS;
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 10));
+	world_serve(&w, world_commit_change(&w, 1));
+	assert_int_equal(rename(w.compiler, gone), 0);
+	uint64_t generation = world_commit_change(&w, 2);
+	stele_publisher_want(w.publisher, generation);
+	assert_non_null(strstr(w.trouble[TROUBLE_COMPILE], "cannot be run"));
+	assert_true(sleep_s() < 2);
+	assert_int_equal(rename(gone, w.compiler), 0);
+	world_serve(&w, generation);
+	assert_int_equal(world_status(&w).compile_failed_cnt, 1);
+	world_end(&w);
+}
+
 /* Freed while it runs: no process is left, the image is whole. */
 static void test_end_within(void **state)
 {
@@ -119,7 +153,8 @@ int test_publish_compilers(void)
 		cmocka_unit_test(test_exit_status),  cmocka_unit_test(test_silent_failure),
 		cmocka_unit_test(test_killed),       cmocka_unit_test(test_hangs),
 		cmocka_unit_test(test_says_nothing), cmocka_unit_test(test_says_too_much),
-		cmocka_unit_test(test_no_compiler),  cmocka_unit_test(test_end_within),
+		cmocka_unit_test(test_no_compiler),  cmocka_unit_test(test_no_process),
+		cmocka_unit_test(test_end_within),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
