@@ -72,6 +72,7 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 	stele_zones_set_id(daemon->zones, zone, info->id);
 	zone->loaded = (info->flags & STELE_STORE_ZONE_STUB) == 0;
 	zone->expired = (info->flags & STELE_STORE_ZONE_EXPIRED) != 0;
+	zone->transferred = (info->flags & STELE_STORE_ZONE_TRANSFERRED) != 0;
 	zone->serial = info->serial;
 	zone->generation = info->generation;
 	zone->rr_cnt = info->rr_cnt;
@@ -83,8 +84,8 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 		zone->notify_due = true;
 	if (newer && zone->options->catalog == STELE_CATALOG_CONSUMER)
 		zone->catalog_due = daemon->catalogs_due = true;
-	/* It lost its primaries while we were not there, or while the flag was being written. */
-	stele_daemon_unexpire(daemon, zone);
+	/* It lost its primaries while we were not there, or while a flag was being written. */
+	stele_daemon_make_ours(daemon, zone);
 }
 
 /* It is not in the store any more. */

@@ -140,9 +140,9 @@ void stele_daemon_forget_unserved(struct stele_daemon *daemon, struct stele_mana
 /* ---- work.c: small changes of the store that are the daemon's own ---- */
 
 enum stele_daemon_work_kind {
-	STELE_WORK_STUB,     /* if there is no such zone */
-	STELE_WORK_REMOVE,   /* if there is */
-	STELE_WORK_UNEXPIRE, /* the zone is ours now */
+	STELE_WORK_STUB,   /* if there is no such zone */
+	STELE_WORK_REMOVE, /* if there is */
+	STELE_WORK_OURS,   /* the zone is ours now: not expired, not transferred */
 };
 
 /* To be committed soon, all that come meanwhile together, in their order. Failures are logged, and tried

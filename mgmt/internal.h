@@ -12,9 +12,10 @@ void stele_daemon_read_catalogs(struct stele_daemon *daemon);
 /* All parts are there now: stubs for zones that the store has not, and primaries are asked. */
 void stele_daemon_begin_refreshes(struct stele_daemon *daemon);
 
-/* A zone without primaries cannot expire: the flag from the time when it had some is taken away. Does nothing
- * if it is not set, or if neither the configuration nor a catalog says that the zone is ours. */
-void stele_daemon_unexpire(struct stele_daemon *daemon, const struct stele_managed_zone *zone);
+/* A zone without primaries cannot expire, and its data cannot come again: the flags from the time when it had some
+ * are taken away. Does nothing if none is set, or if neither the configuration nor a catalog says that the zone
+ * is ours. */
+void stele_daemon_make_ours(struct stele_daemon *daemon, const struct stele_managed_zone *zone);
 
 /* What failed is tried again, as far as it still makes sense. */
 void stele_daemon_work_again(struct stele_daemon *daemon);

@@ -82,11 +82,11 @@ void stele_daemon_zone_remove(struct stele_daemon *daemon, struct stele_managed_
 	stele_zones_remove(daemon->zones, zone);
 }
 
-void stele_daemon_unexpire(struct stele_daemon *daemon, const struct stele_managed_zone *zone)
+void stele_daemon_make_ours(struct stele_daemon *daemon, const struct stele_managed_zone *zone)
 {
 	bool ours = !zone->options->has_primaries && (zone->configured || zone->from_catalog);
-	if (ours && zone->loaded && zone->expired)
-		stele_daemon_work(daemon, STELE_WORK_UNEXPIRE, zone->apex);
+	if (ours && zone->loaded && (zone->expired || zone->transferred))
+		stele_daemon_work(daemon, STELE_WORK_OURS, zone->apex);
 }
 
 /* From primaries to ours, or the other way, or to other primaries. `old` is still held. */
@@ -100,7 +100,7 @@ static void change_source(struct stele_daemon *daemon, struct stele_managed_zone
 		zone->refreshed_at = zone->next_refresh_at = 0;
 		zone->expires_at = 0;
 		zone->primary_serial_known = false;
-		stele_daemon_unexpire(daemon, zone);
+		stele_daemon_make_ours(daemon, zone);
 	} else if (!old->has_primaries && now->has_primaries) {
 		stele_zone_states_note(daemon->states, zone);
 		begin_refresh(daemon, zone);
@@ -155,7 +155,7 @@ static int want(struct stele_daemon *daemon, const struct stele_zone_config *con
 	if (!zone->configured) {
 		/* What was in the store alone may have expired when it was a secondary's. */
 		zone->configured = true;
-		stele_daemon_unexpire(daemon, zone);
+		stele_daemon_make_ours(daemon, zone);
 	}
 	zone->wanted = true;
 	return 0;

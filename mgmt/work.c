@@ -38,8 +38,10 @@ static int apply_item(struct stele_store_write *write, const struct item *item,
 	case STELE_WORK_REMOVE:
 		status = stele_store_zone_remove(write, item->apex, reterr);
 		break;
-	case STELE_WORK_UNEXPIRE:
+	case STELE_WORK_OURS:
 		status = stele_store_zone_set_expired(write, item->apex, false, reterr);
+		if (status == 0)
+			status = stele_store_zone_set_transferred(write, item->apex, false, reterr);
 		break;
 	default:
 		return 0;
@@ -154,8 +156,9 @@ static bool is_due(const struct stele_daemon *daemon, const struct item *item)
 		return zone != NULL && zone->id == 0;
 	case STELE_WORK_REMOVE:
 		return zone == NULL;
-	case STELE_WORK_UNEXPIRE:
-		return zone != NULL && !zone->options->has_primaries && zone->expired;
+	case STELE_WORK_OURS:
+		return zone != NULL && !zone->options->has_primaries &&
+		       (zone->expired || zone->transferred);
 	}
 	return false;
 }

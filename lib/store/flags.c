@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Zones that are known but not to be served: expired ones, and stubs. */
+/* Zones that are known but not to be served: expired ones, and stubs. And where a zone came from. */
 #include "lib/store/zone_change.h"
 
 #include "lib/dns/rrtype.h"
@@ -7,8 +7,8 @@
 
 #include <errno.h>
 
-int stele_store_zone_set_expired(struct stele_store_write *write, const uint8_t *apex, bool expired,
-				 struct stele_error *reterr)
+static int set_flag(struct stele_store_write *write, const uint8_t *apex, uint8_t flag, bool set,
+		    struct stele_error *reterr)
 {
 	struct store_zone_change change;
 	int status = store_zone_change_begin(&change, write, apex, reterr);
@@ -16,17 +16,31 @@ int stele_store_zone_set_expired(struct stele_store_write *write, const uint8_t 
 	    change.is_new) /* tells that it is not there, and the write stays sound */
 		return store_zone_get(write->store, write->txn, apex, &change.record, reterr);
 	if (status == 0) {
+		bool stays = flag == STELE_STORE_ZONE_EXPIRED &&
+			     (change.record.flags & STELE_STORE_ZONE_STUB) != 0;
 		change.flags = change.record.flags;
-		if (expired)
-			change.flags |= STELE_STORE_ZONE_EXPIRED;
-		else if ((change.record.flags & STELE_STORE_ZONE_STUB) == 0)
-			change.flags &= (uint8_t)~STELE_STORE_ZONE_EXPIRED;
+		if (set)
+			change.flags |= flag;
+		else if (!stays)
+			change.flags &= (uint8_t)~flag;
 		status = store_zone_change_finish(&change, NULL, reterr);
 	}
 	store_zone_change_free(&change);
 	if (status != 0)
 		write->failed = true;
 	return status;
+}
+
+int stele_store_zone_set_expired(struct stele_store_write *write, const uint8_t *apex, bool expired,
+				 struct stele_error *reterr)
+{
+	return set_flag(write, apex, STELE_STORE_ZONE_EXPIRED, expired, reterr);
+}
+
+int stele_store_zone_set_transferred(struct stele_store_write *write, const uint8_t *apex,
+				     bool transferred, struct stele_error *reterr)
+{
+	return set_flag(write, apex, STELE_STORE_ZONE_TRANSFERRED, transferred, reterr);
 }
 
 /*

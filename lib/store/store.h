@@ -56,12 +56,14 @@ void stele_store_close(struct stele_store *store); /* NULL is fine. After all re
 const uint8_t *stele_store_identity(const struct stele_store *store);
 
 /*
- * A zone that has a flag is not served but answered with SERVFAIL. Expired: its contents are too old. A
- * stub was never loaded and is expired too: a made-up SOA, serial 0, and NS are at its apex.
+ * A zone that is expired or a stub is not served but answered with SERVFAIL. Expired: its contents are too old. A
+ * stub was never loaded and is expired too: a made-up SOA, serial 0, and NS are at its apex. Transferred: its contents
+ * came from a primary, and can come again; no image has that.
  */
 enum stele_store_zone_flag {
 	STELE_STORE_ZONE_EXPIRED = 1,
 	STELE_STORE_ZONE_STUB = 2,
+	STELE_STORE_ZONE_TRANSFERRED = 4,
 };
 
 /* What the store knows of a zone. */
@@ -253,7 +255,7 @@ typedef int (*stele_node_source)(void *user, struct stele_store_item *ret_item,
  * new zone is appended in one run. An existing one is compared node by node: only differences are
  * written, listed as changes, and journalled from the old serial to the new one. A node with no
  * record, a malformed one, and an apex without SOA are STELE_E_INPUT. A zone that was expired or a stub
- * no longer is. On failure the write, or the nest, must be aborted; a commit of it fails. Until then other
+ * no longer is; one that was transferred still is. On failure the write, or the nest, must be aborted; a commit of it fails. Until then other
  * zones can be replaced, to see what is wrong with them. `ret_info` (may be NULL) gets the zone's new state.
  */
 int stele_store_zone_replace(struct stele_store_write *write, const uint8_t *apex,
@@ -289,6 +291,10 @@ int stele_store_zone_edit(struct stele_store_write *write, const uint8_t *apex,
  */
 int stele_store_zone_set_expired(struct stele_store_write *write, const uint8_t *apex, bool expired,
 				 struct stele_error *reterr);
+
+/* The same with STELE_STORE_ZONE_TRANSFERRED. */
+int stele_store_zone_set_transferred(struct stele_store_write *write, const uint8_t *apex,
+				     bool transferred, struct stele_error *reterr);
 
 /*
  * Makes a stub if the zone is not there, so that it is answered with SERVFAIL and not as a stranger's;

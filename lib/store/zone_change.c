@@ -168,6 +168,7 @@ int store_zone_change_begin(struct store_zone_change *change, struct stele_store
 	change->node_cnt[STELE_STORE_NSEC3] = stele_le64(record->nsec3_cnt);
 	change->rr_cnt = stele_le64(record->rr_cnt);
 	change->data_sz = stele_le64(record->data_sz);
+	change->flags = record->flags & STELE_STORE_ZONE_TRANSFERRED;
 	change->listing = !change->is_new;
 	/* Nobody has the made-up contents of a stub, so nobody is told how they differ. */
 	change->journaling = !change->is_new && (record->flags & STELE_STORE_ZONE_STUB) == 0;
@@ -197,7 +198,7 @@ int store_zone_change_check(struct store_zone_change *change, enum stele_store_t
 	return 0;
 }
 
-/* A flag is part of the zone's record in an image, which is made again where its apex changed. */
+/* A flag may be part of the zone's record in an image, which is made again where its apex changed. */
 static bool note_flags(struct store_zone_change *change)
 {
 	if (change->flags == change->record.flags)

@@ -29,7 +29,7 @@ struct store_zone_change {
 	unsigned label_max;
 	uint64_t node_cnt[2]; /* by enum stele_store_table */
 	uint64_t rr_cnt, data_sz;
-	uint8_t flags; /* of the record at the end, enum stele_store_zone_flag */
+	uint8_t flags; /* of the record at the end, enum stele_store_zone_flag; begins as that of sound contents */
 
 	bool listing;    /* changes are kept; false once there are too many */
 	bool journaling; /* the same of the journal */

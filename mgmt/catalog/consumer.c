@@ -203,11 +203,27 @@ static void remove_member(struct stele_daemon *daemon, struct stele_managed_zone
 	stele_daemon_zone_remove(daemon, zone, true);
 }
 
+/* Its data came from a primary, but of the zone nothing is remembered: the data was stored before the row was, and we
+ * died between; or somebody has taken `state_dir` away. */
+static void adopt(struct stele_daemon *daemon, struct stele_managed_zone *zone,
+		  const struct stele_managed_zone *catalog,
+		  const struct stele_catalog_member *member)
+{
+	own(daemon, zone, catalog, member);
+	stele_log_event(STELE_LOG_NOTICE, "catalog-member-adopted", STELE_LOG_ZONE(zone->name),
+			STELE_LOG_TEXT("catalog", catalog->name),
+			STELE_LOG_TEXT("group", zone->catalog_group));
+}
+
 /* A member that is a zone already. */
 static void meet(struct stele_daemon *daemon, struct stele_store_read *read, struct other *other,
 		 struct stele_managed_zone *catalog, struct stele_managed_zone *zone,
 		 const struct stele_catalog_member *member)
 {
+	if (!zone->configured && !zone->from_catalog && zone->transferred) {
+		adopt(daemon, zone, catalog, member);
+		return;
+	}
 	if (zone->configured || !zone->from_catalog) {
 		add_problem(catalog, member,
 			    zone->configured ? "a zone of this name is in the configuration" :

@@ -199,7 +199,8 @@ static int is_written(struct stele_store_read *read, struct job *job, struct ste
 	struct stele_zone_info info;
 	struct stele_store_cursor *cursor;
 	int status = stele_store_zone_find(read, job->apex, &info, reterr);
-	if (status == STELE_E_NOTFOUND || (status == 0 && info.flags != 0))
+	if (status == STELE_E_NOTFOUND ||
+	    (status == 0 && (info.flags & STELE_STORE_ZONE_EXPIRED) != 0))
 		return 0;
 	if (status == 0)
 		status = stele_store_cursor_open(read, STELE_STORE_NODES, info.id, NULL, 0, NULL, 0,

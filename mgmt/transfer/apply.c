@@ -189,6 +189,8 @@ int refresh_apply(struct refresh_fetch *fetch, struct stele_store_write *write,
 						apply_whole(fetch, write, reterr);
 	if (status == 0)
 		status = check_zonemd(fetch, write, reterr);
+	if (status == 0)
+		status = stele_store_zone_set_transferred(write, fetch->apex, true, reterr);
 	/* Here, since to give back the memory of a large zone takes a while too. */
 	stele_staging_clear(&fetch->staging);
 	return status;

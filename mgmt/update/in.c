@@ -77,6 +77,9 @@ static int apply(struct stele_commit *commit, struct stele_store_write *write,
 	if (status != 0)
 		return status;
 	status = perform(job, edit, reterr);
+	/* What a client has changed cannot come again. */
+	if (status == 0 && job->changed)
+		status = stele_store_zone_set_transferred(write, job->update.apex, false, reterr);
 	if (status == 0 && job->reason == NULL && job->rcode != STELE_RCODE_NOERROR)
 		job->err = *reterr;
 	stele_zone_edit_end(edit);

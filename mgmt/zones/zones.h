@@ -39,9 +39,10 @@ struct stele_managed_zone {
 	char *catalog_group; /* malloc'ed; NULL: none */
 
 	/* The store, as of the last commit that the main loop heard of. */
-	bool loaded;  /* it holds the zone's data, not only a stub */
-	bool expired; /* answered with SERVFAIL */
-	uint32_t id;  /* set by stele_zones_set_id(); 0: not in the store */
+	bool loaded;      /* it holds the zone's data, not only a stub */
+	bool expired;     /* answered with SERVFAIL */
+	bool transferred; /* the data came from a primary */
+	uint32_t id;      /* set by stele_zones_set_id(); 0: not in the store */
 	uint32_t serial;
 	uint64_t generation;
 	uint64_t rr_cnt;

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Catalog zones (RFC 9432): one daemon writes a catalog and another one reads it, and catalogs by hand."""
+import shutil
+import signal
+
 import dns.query
 import dns.rcode
 import dns.update
@@ -205,3 +208,49 @@ def test_moves(hand):
     hand.secondary.wait_for(lambda: hand.transfers("a.test") > transfers)
     hand.secondary.wait("a.test", 1)
     assert members(hand.secondary, "two.invalid") == {"a.test"}
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_state_is_lost(hand, how):
+    """What came from primaries is the catalog's again, though nothing else says that it was; and is served meanwhile."""
+    hand.change("one.invalid", ("add", "x.zones", "PTR", "a.test."))
+    hand.secondary.wait("a.test", 1)
+    hand.secondary.end(how)
+    hand.primary.end()
+    shutil.rmtree(hand.secondary.path("state"))
+    hand.secondary.start()
+    assert members(hand.secondary, "one.invalid") == {"a.test"}
+    assert hand.problems("one.invalid") == {}
+    assert hand.secondary.serial("a.test") == 1
+    # It follows its primary, and goes when the catalog lets it go.
+    hand.primary.load("a.test", ZONE % 2)
+    hand.primary.start()
+    hand.primary.wait("a.test", 2)
+    hand.secondary.ctl("transfer", "a.test")
+    hand.secondary.wait("a.test", 2)
+    hand.change("one.invalid", ("delete", "x.zones"))
+    hand.until("one.invalid", set())
+    hand.secondary.wait_for(lambda: hand.secondary.query("a.test").rcode() == dns.rcode.REFUSED)
+
+
+def test_state_is_lost_and_the_zone_is_ours(hand):
+    """What clients have changed, or an operator has imported, does not become a catalog's."""
+    hand.change("one.invalid", ("add", "x.zones", "PTR", "a.test."), ("add", "y.zones", "PTR", "b.test."))
+    hand.secondary.wait("a.test", 1)
+    hand.secondary.wait("b.test", 1)
+    hand.secondary.end()
+    shutil.rmtree(hand.secondary.path("state"))
+    before = dict(hand.secondary.config)
+    hand.secondary.config.update(zones=[], templates=before["templates"] + [
+        {"id": "default", "allow_update": ["here"]}])
+    hand.secondary.write_config()
+    hand.secondary.start()
+    message = dns.update.Update("a.test")
+    message.add("ours", 60, "A", "192.0.2.3")
+    assert dns.query.tcp(message, "127.0.0.1", 60, hand.secondary.port).rcode() == 0
+    hand.secondary.load("b.test", ZONE % 2)
+    hand.secondary.wait("a.test", 2)
+    hand.secondary.wait("b.test", 2)
+    hand.secondary.reload(zones=before["zones"])
+    assert set(hand.problems("one.invalid")) == {"a.test", "b.test"}
+    assert members(hand.secondary, "one.invalid") == set()

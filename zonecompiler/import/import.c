@@ -181,5 +181,8 @@ int stele_import_write(struct stele_import *import, struct stele_store_read *bef
 		       struct stele_zone_stats *ret_stats, struct stele_error *reterr)
 {
 	struct stele_zone_input input = input_of(import, now);
-	return stele_zone_write(&input, before, write, ret_stats, reterr);
+	int status = stele_zone_write(&input, before, write, ret_stats, reterr);
+	/* What a primary sent is not to be had from one any more. */
+	return status != 0 ? status :
+			     stele_store_zone_set_transferred(write, import->apex, false, reterr);
 }

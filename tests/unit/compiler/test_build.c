@@ -363,6 +363,31 @@ static void test_expired_zones_and_stubs(void **state)
 	check_expired(p, 0);
 }
 
+static void set_transferred(struct place *p, const char *apex)
+{
+	uint8_t name[STELE_NAME_MAX];
+	assert_true(stele_name_from_text(apex, strlen(apex), name) > 0);
+	struct stele_store_write *write;
+	OK(stele_store_write_begin(p->store, &write, &err));
+	OK(stele_store_zone_set_transferred(write, name, true, &err));
+	OK(stele_store_commit(write, NULL, &err));
+}
+
+/* Where a zone came from is nothing to an image: its verification would find a flag that it does not know. */
+static void test_transferred_zones(void **state)
+{
+	struct place *p = *state;
+	set_zone(p->store, "base.test.", 5000, 1);
+	set_zone(p->store, "a.test.", 50, 1);
+	set_transferred(p, "a.test.");
+	build(p, p->image, 2);
+	assert_int_equal(expired_cnt(p), 0);
+	set_transferred(p, "base.test.");
+	check_expired(p, 0);
+	set_flag(p, "a.test.", true, false);
+	check_expired(p, 1);
+}
+
 static void test_one_change_touches_few_shards(void **state)
 {
 	struct place *p = *state;
@@ -577,6 +602,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_empty_store, build_place_open,
 						build_place_close),
 		cmocka_unit_test_setup_teardown(test_zones_come_and_go, build_place_open,
+						build_place_close),
+		cmocka_unit_test_setup_teardown(test_transferred_zones, build_place_open,
 						build_place_close),
 		cmocka_unit_test_setup_teardown(test_expired_zones_and_stubs, build_place_open,
 						build_place_close),

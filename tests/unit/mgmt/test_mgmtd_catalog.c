@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two catalogs with many members, of which all clash, then move, then are reset, then go. */
+/* Two catalogs with many members, of which all clash, then move, then are reset, then go; and a member
+ * of which nothing is remembered. */
 #include "mgmt/catalog/catalog.h"
 #include "tests/unit/mgmt/daemon_world.h"
+#include "tests/unit/store/store_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,6 +66,13 @@ static void count(void *user, const char *member, const char *reason)
 	(*(unsigned *)user)++;
 }
 
+static void count_there_already(void *user, const char *member, const char *reason)
+{
+	assert_string_equal(member, "m1.test.");
+	assert_string_equal(reason, "a zone of this name is there already");
+	(*(unsigned *)user)++;
+}
+
 static unsigned problems_of(const struct stele_managed_zone *catalog)
 {
 	unsigned cnt = 0;
@@ -121,6 +130,31 @@ static void test_end(void **state)
 	assert_int_equal(stele_zones_cnt(daemon_of_all.zones), 3);
 }
 
+/* In the store alone, as it is when we die before anything else is written: what a primary sent is the catalog's,
+ * what somebody has imported is not. */
+static void test_data_without_a_row(void **state)
+{
+	static const uint8_t came[] = "\2m0\4test", ours[] = "\2m1\4test";
+	struct stele_store_write *write;
+	struct stele_error err;
+	unsigned cnt = 0;
+	(void)state;
+	import("two.test", 1, 2, 'b', NULL);
+	assert_int_equal(stele_store_write_begin(daemon_of_all.store, &write, &err), 0);
+	assert_int_equal(bulk_replace(write, came, 1, 3, false, NULL, &err), 0);
+	assert_int_equal(stele_store_zone_set_transferred(write, came, true, &err), 0);
+	assert_int_equal(bulk_replace(write, ours, 1, 3, false, NULL, &err), 0);
+	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	assert_int_equal(members_of(two), 1);
+	const struct stele_managed_zone *zone = find("m0.test");
+	assert_true(zone->from_catalog && zone->loaded && zone->options->has_primaries);
+	assert_non_null(zone->refresh);
+	assert_false(find("m1.test")->from_catalog);
+	stele_catalog_problems(two, count_there_already, &cnt);
+	assert_int_equal(cnt, 1);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -151,10 +185,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_end),
 	};
+	const struct CMUnitTest others[] = {
+		cmocka_unit_test_setup_teardown(test_data_without_a_row, begin, end),
+	};
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_mgmtd_catalog STELE_COMPILE\n");
 		return 2;
 	}
 	compiler = argv[1];
-	return cmocka_run_group_tests(tests, begin, end);
+	return cmocka_run_group_tests(tests, begin, end) +
+	       cmocka_run_group_tests(others, NULL, NULL);
 }

@@ -34,15 +34,27 @@ static struct stele_store *open_store(void)
 	return store;
 }
 
-static void import(bool expired)
+/* A zone with these flags of the store. */
+static void put_zone(bool expired, bool transferred)
 {
 	struct stele_store *store = open_store();
 	struct stele_store_write *write;
 	assert_int_equal(stele_store_write_begin(store, &write, &err), 0);
 	assert_int_equal(bulk_replace(write, apex, 1, 3, false, NULL, &err), 0);
 	assert_int_equal(stele_store_zone_set_expired(write, apex, expired, &err), 0);
+	assert_int_equal(stele_store_zone_set_transferred(write, apex, transferred, &err), 0);
 	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
 	stele_store_close(store);
+}
+
+static void import(bool expired)
+{
+	put_zone(expired, false);
+}
+
+static void transfer(bool expired)
+{
+	put_zone(expired, true);
 }
 
 /* Of the zone in the store; -1: it is not there. */
@@ -84,6 +96,29 @@ static void test_promoted_after_it_expired(void **state)
 	assert_int_equal(stored_flags(), STELE_STORE_ZONE_EXPIRED);
 	start_and_stop(PRIMARY);
 	assert_int_equal(stored_flags(), 0);
+}
+
+/* With what was remembered of it, and without. */
+static void test_promoted_after_a_transfer(void **state)
+{
+	(void)state;
+	transfer(false);
+	start_and_stop(SECONDARY);
+	assert_int_equal(stored_flags(), STELE_STORE_ZONE_TRANSFERRED);
+	start_and_stop(PRIMARY);
+	assert_int_equal(stored_flags(), 0);
+	transfer(true);
+	start_and_stop(PRIMARY);
+	assert_int_equal(stored_flags(), 0);
+}
+
+/* Nobody has said that it is ours, nor that it is not: it stays as it is. */
+static void test_transferred_and_unknown(void **state)
+{
+	(void)state;
+	transfer(false);
+	start_and_stop(NOTHING);
+	assert_int_equal(stored_flags(), STELE_STORE_ZONE_TRANSFERRED);
 }
 
 /* Nobody has said that it is ours: that its row was lost does not make it good. */
@@ -173,6 +208,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_promoted),
 		TEST(test_promoted_after_it_expired),
+		TEST(test_promoted_after_a_transfer),
+		TEST(test_transferred_and_unknown),
 		TEST(test_expired_and_unknown),
 		TEST(test_left),
 		TEST(test_left_and_died),

@@ -532,6 +532,60 @@ static void test_expired(void **state)
 	model_free(&next);
 }
 
+static void set_transferred(struct two_stores *f, bool transferred)
+{
+	struct stele_store_write *write = begin(f, f->store);
+	two_stores_ok(f, stele_store_zone_set_transferred(write, apex, transferred, &f->err));
+	commit(f, write);
+}
+
+/* Outlives other contents, and stands beside the other flags. */
+static void test_transferred(void **state)
+{
+	struct two_stores *f = *state;
+	struct model model = {0}, next;
+	put_soa(&model, 1);
+	struct stele_store_write *write = begin(f, f->store);
+	assert_int_equal(stele_store_zone_set_transferred(write, apex, true, &f->err),
+			 STELE_E_NOTFOUND);
+	two_stores_ok(f, model_replace(write, apex, &model, NULL, &f->err));
+	two_stores_ok(f, stele_store_zone_set_transferred(write, apex, true, &f->err));
+	commit(f, write);
+	assert_int_equal(info_of(f, apex).flags, STELE_STORE_ZONE_TRANSFERRED);
+	assert_int_equal(info_of(f, apex).generation, 1);
+
+	/* The same once more makes no generation. */
+	write = begin(f, f->store);
+	two_stores_ok(f, model_replace(write, apex, &model, NULL, &f->err));
+	two_stores_ok(f, stele_store_zone_set_transferred(write, apex, true, &f->err));
+	commit(f, write);
+	assert_int_equal(info_of(f, apex).generation, 1);
+
+	set_expired(f, apex, true);
+	assert_int_equal(info_of(f, apex).flags,
+			 STELE_STORE_ZONE_EXPIRED | STELE_STORE_ZONE_TRANSFERRED);
+	next = model_clone(&model);
+	put_soa(&next, 2);
+	write = begin(f, f->store);
+	two_stores_ok(f, apply(write, apex, &model, &next, NULL, &f->err));
+	commit(f, write);
+	assert_int_equal(info_of(f, apex).flags, STELE_STORE_ZONE_TRANSFERRED);
+	set_transferred(f, false);
+	assert_int_equal(info_of(f, apex).flags, 0);
+	assert_int_equal(info_of(f, apex).serial, 2);
+	expect_changes(f, "node 1 0,");
+
+	/* Another zone of the same name. */
+	set_transferred(f, true);
+	write = begin(f, f->store);
+	two_stores_ok(f, stele_store_zone_remove(write, apex, &f->err));
+	two_stores_ok(f, model_replace(write, apex, &model, NULL, &f->err));
+	commit(f, write);
+	assert_int_equal(info_of(f, apex).flags, 0);
+	model_free(&model);
+	model_free(&next);
+}
+
 static void test_stub(void **state)
 {
 	struct two_stores *f = *state;
@@ -577,15 +631,11 @@ static void test_stub(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_edit_is_replacement),
-		TEST(test_steps_of_one_write),
-		TEST(test_bad_edits),
-		TEST(test_view),
-		TEST(test_many_reads),
-		TEST(test_nests),
-		TEST(test_large_nests),
-		TEST(test_expired),
-		TEST(test_stub),
+		TEST(test_edit_is_replacement), TEST(test_steps_of_one_write),
+		TEST(test_bad_edits),           TEST(test_view),
+		TEST(test_many_reads),          TEST(test_nests),
+		TEST(test_large_nests),         TEST(test_expired),
+		TEST(test_transferred),         TEST(test_stub),
 	};
 	return cmocka_run_group_tests_name("store-edit", tests, NULL, NULL);
 }
