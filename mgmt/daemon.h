@@ -59,7 +59,8 @@ struct stele_daemon {
 	bool catalogs_due;    /* some zone's catalog_due is set */
 	bool notifies_failed; /* some zone's notify_failed is set */
 
-	struct stele_update_forward *forwards; /* update/'s: what is being passed on to primaries */
+	/* update/'s: what is being passed on to primaries; NULL before the first. */
+	struct stele_update_forwards *forwards;
 
 	/* catalog/'s: of the table of zones, when catalogs were last made of it; 0: not yet */
 	uint64_t catalogs_version;

@@ -7,18 +7,26 @@
  * zone comes over that, since a datagram that is lost would be an update that may have happened. Primaries
  * are tried in their order until one takes a byte of the update; it is not followed by another, for the same
  * reason. All in the main loop: an update that is forwarded costs a connection, and there are few.
+ *
+ * No more than a bounded number at once: who may send updates could else take all descriptors, with a primary
+ * that is not there.
  */
 #include "mgmt/update/internal.h"
 
 #include "lib/daemon/log.h"
 #include "lib/dns/message.h"
 #include "mgmt/peer/address.h"
+#include "mgmt/peer/refusal.h"
 #include "mgmt/transfer/client.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ANSWER_MAX_NS UINT64_C(15000000000)
+
+/* Under way at once. Fewer, and one slow primary has the others' clients turned away; each takes a descriptor
+ * for up to 10 s an address if nobody is there. */
+#define FORWARDS_MAX 256
 
 struct stele_update_forward {
 	struct stele_task task;
@@ -27,17 +35,33 @@ struct stele_update_forward {
 	struct stele_request *request;
 	const struct stele_mgmtd_config *config; /* held */
 	const struct stele_template_config *options;
-	struct stele_tls_contexts *contexts;
 	struct stele_client *client;
 	size_t primary, address; /* the one that is asked */
+	uint8_t apex[STELE_NAME_MAX];
 	char zone[STELE_NAME_TEXT_MAX];
 	char to[STELE_ADDRESS_TEXT_MAX];
 	uint8_t *reply; /* malloc'ed */
 	size_t reply_len;
 };
 
+struct stele_update_forwards {
+	struct stele_update_forward *first;
+	unsigned cnt;
+	struct stele_tls_contexts
+		*contexts; /* of all: to make one may mean to read the system's CAs */
+};
+
+static void forward_free(struct stele_update_forward *forward)
+{
+	stele_client_free(forward->client);
+	stele_mgmtd_config_release(forward->config);
+	free(forward->reply);
+	free(forward);
+}
+
 static void end(struct stele_update_forward *forward)
 {
+	struct stele_update_forwards *forwards = forward->daemon->forwards;
 	struct stele_daemon_counters *counters = &forward->daemon->counters;
 	stele_count(forward->reply != NULL ? &counters->update_forwarded :
 					     &counters->update_forward_failed);
@@ -45,15 +69,11 @@ static void end(struct stele_update_forward *forward)
 		stele_request_pass(forward->request, forward->reply, forward->reply_len);
 	else
 		stele_request_refuse(forward->request, STELE_RCODE_SERVFAIL);
-	*(forward->before != NULL ? &forward->before->next : &forward->daemon->forwards) =
-		forward->next;
+	*(forward->before != NULL ? &forward->before->next : &forwards->first) = forward->next;
 	if (forward->next != NULL)
 		forward->next->before = forward->before;
-	stele_client_free(forward->client);
-	stele_tls_contexts_free(forward->contexts);
-	stele_mgmtd_config_release(forward->config);
-	free(forward->reply);
-	free(forward);
+	forwards->cnt--;
+	forward_free(forward);
 }
 
 /* ---- the primary ---- */
@@ -105,7 +125,7 @@ static int ask(struct stele_update_forward *forward, const struct stele_remote_c
 		.port = remote->connect_port,
 		.source = &remote->source,
 		.tls = &remote->tls,
-		.contexts = forward->contexts,
+		.contexts = forward->daemon->forwards->contexts,
 		.answer_max_ns = ANSWER_MAX_NS,
 		.message = message,
 		.ended = ended,
@@ -151,19 +171,47 @@ static void try_next(struct stele_update_forward *forward)
 	end(forward);
 }
 
+/* One that has not begun. */
+static void refuse(struct stele_update_forward *forward, const char *reason)
+{
+	stele_count(&forward->daemon->counters.update_forward_failed);
+	stele_log_refusal("update-refused", forward->request, forward->apex, STELE_RCODE_SERVFAIL,
+			  reason);
+	stele_request_refuse(forward->request, STELE_RCODE_SERVFAIL);
+	forward_free(forward);
+}
+
+static struct stele_update_forwards *make_forwards(void)
+{
+	struct stele_update_forwards *forwards = calloc(1, sizeof(*forwards));
+	if (forwards == NULL)
+		return NULL;
+	forwards->contexts = stele_tls_contexts_new();
+	if (forwards->contexts == NULL) {
+		free(forwards);
+		return NULL;
+	}
+	return forwards;
+}
+
 static void begin(struct stele_task *task)
 {
 	struct stele_update_forward *forward = (struct stele_update_forward *)task;
 	struct stele_daemon *daemon = forward->daemon;
-	forward->next = daemon->forwards;
+	if (daemon->forwards == NULL)
+		daemon->forwards = make_forwards();
+	struct stele_update_forwards *forwards = daemon->forwards;
+	if (forwards == NULL || forwards->cnt == FORWARDS_MAX) {
+		refuse(forward, forwards == NULL ? "out of memory" :
+						   "too many updates are being passed on already");
+		return;
+	}
+	forward->next = forwards->first;
 	if (forward->next != NULL)
 		forward->next->before = forward;
-	daemon->forwards = forward;
-	forward->contexts = stele_tls_contexts_new();
-	if (forward->contexts == NULL)
-		end(forward);
-	else
-		try_next(forward);
+	forwards->first = forward;
+	forwards->cnt++;
+	try_next(forward);
 }
 
 void update_forward(struct stele_daemon *daemon, struct stele_request *request, const uint8_t *apex,
@@ -181,17 +229,24 @@ void update_forward(struct stele_daemon *daemon, struct stele_request *request, 
 	forward->request = request;
 	forward->config = config;
 	forward->options = options;
+	memcpy(forward->apex, apex, stele_name_length(apex, STELE_NAME_MAX));
 	stele_name_to_text(apex, forward->zone);
 	stele_loop_post(daemon->main, &forward->task);
 }
 
 void stele_update_end(struct stele_daemon *daemon)
 {
-	for (struct stele_update_forward *forward = daemon->forwards, *next; forward != NULL;
+	struct stele_update_forwards *forwards = daemon->forwards;
+	if (forwards == NULL)
+		return;
+	for (struct stele_update_forward *forward = forwards->first, *next; forward != NULL;
 	     forward = next) {
 		next = forward->next;
 		free(forward->reply);
 		forward->reply = NULL;
 		end(forward);
 	}
+	stele_tls_contexts_free(forwards->contexts);
+	free(forwards);
+	daemon->forwards = NULL;
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic updates as people make them: nsupdate as it is, policies, and secondaries that pass updates on."""
+import os
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -16,6 +18,7 @@ import dns.update
 import dns.zone
 import pytest
 
+import certificates
 import contents
 import mgmtd
 import peers
@@ -219,6 +222,71 @@ def test_forwarded_once():
         updates = [[question.message.opcode() for question in primary.asked].count(dns.opcode.UPDATE)
                    for primary in (first, second)]
         assert updates == [1, 0]
+
+
+def addition(name="a"):
+    message = dns.update.Update("example.org")
+    message.add(name, 60, "A", "192.0.2.3")
+    return message
+
+
+def forwarding_to(port, **remote):
+    return {
+        "acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
+        "remotes": [{"id": "primary", "addresses": ["127.0.0.1"], "port": port, **remote}],
+        "templates": [{"id": "default", "primaries": ["primary"], "allow_update": ["here"],
+                       "forward_updates": True}],
+        "zones": [{"name": "example.org"}],
+    }
+
+
+def test_forwarded_at_once():
+    """A primary that is slow to answer does not get more connections than there are to be had."""
+    answers = threading.Event()
+
+    def script(question):
+        if question.message.opcode() == dns.opcode.UPDATE:
+            answers.wait()
+            yield dns.message.make_response(question.message).to_wire()
+
+    with FakePrimary(script) as primary, mgmtd.Daemon(forwarding_to(primary.port)) as daemon, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        def descriptors():
+            return len(os.listdir("/proc/%d/fd" % daemon.process.pid))
+
+        def too_many():
+            # Again and again, since the daemon does not wait for an answer for ever.
+            for _ in range(300):
+                client.sendto(addition().to_wire(), ("127.0.0.1", daemon.port))
+            return "too many updates are being passed on" in daemon.log_text()
+        try:
+            before = descriptors()
+            daemon.wait_for(too_many)
+            assert descriptors() < before + 256 + 20
+            client.settimeout(60)
+            assert dns.message.from_wire(client.recv(65535)).rcode() == dns.rcode.SERVFAIL
+        finally:
+            answers.set()
+        # Those that end make room for others.
+        daemon.wait_for(lambda: dns.query.tcp(addition(), "127.0.0.1", 60, daemon.port).rcode() == 0)
+
+
+def test_forwarded_over_tls(tmp_path):
+    """The CA's file is read for the first update, and not for each."""
+    def script(question):
+        if question.message.opcode() == dns.opcode.UPDATE:
+            yield dns.message.make_response(question.message).to_wire()
+
+    ca = certificates.Authority(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*ca.issue("primary.test"))
+    tls.set_alpn_protocols(["dot"])
+    with FakePrimary(script, tls=tls) as primary, mgmtd.Daemon(forwarding_to(
+            primary.port, tls={"enabled": True, "ca": ca.ca, "name": "primary.test"})) as daemon:
+        for there in (True, False):
+            if not there:
+                os.remove(ca.ca)
+            assert dns.query.tcp(addition(), "127.0.0.1", 60, daemon.port).rcode() == 0
 
 
 def test_not_forwarded():
