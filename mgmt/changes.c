@@ -269,13 +269,32 @@ void stele_daemon_read_catalogs(struct stele_daemon *daemon)
 		daemon->catalogs_due = zone != NULL;
 		if (zone == NULL)
 			break;
-		zone->catalog_due = false;
-		if (stele_catalog_changed(daemon, zone, &err) == 0)
+		zone->catalog_due = zone->catalog_failed = false;
+		int status = stele_catalog_changed(daemon, zone, &err);
+		if (status == 0)
 			continue;
 		stele_zone_set_error(zone, "%s", err.text);
 		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_ZONE(zone->name),
 				STELE_LOG_REASON(err.text));
+		/* It may be long until it changes again: the tick comes back to it. */
+		if (status == STELE_E_SYSTEM)
+			zone->catalog_failed = daemon->catalogs_failed = true;
 	}
+}
+
+void stele_daemon_catalogs_again(struct stele_daemon *daemon)
+{
+	if (!daemon->catalogs_failed)
+		return;
+	daemon->catalogs_failed = false;
+	for (size_t i = 0; i < stele_zones_cnt(daemon->zones); i++) {
+		struct stele_managed_zone *zone = stele_zones_at(daemon->zones, i);
+		/* It may be none any more. */
+		if (zone->catalog_failed && zone->options->catalog == STELE_CATALOG_CONSUMER)
+			zone->catalog_due = daemon->catalogs_due = true;
+		zone->catalog_failed = false;
+	}
+	stele_daemon_read_catalogs(daemon);
 }
 
 void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation)

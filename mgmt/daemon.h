@@ -57,6 +57,7 @@ struct stele_daemon {
 	/* changes.c's: zones with changes that are not served yet. */
 	struct stele_managed_zone *unserved;
 	bool catalogs_due;    /* some zone's catalog_due is set */
+	bool catalogs_failed; /* some zone's catalog_failed is set */
 	bool notifies_failed; /* some zone's notify_failed is set */
 
 	/* update/'s: what is being passed on to primaries; NULL before the first. */

@@ -223,6 +223,7 @@ static void on_tick(evutil_socket_t fd, short events, void *user)
 	(void)events;
 	look_at_store(daemon);
 	stele_daemon_work_again(daemon);
+	stele_daemon_catalogs_again(daemon);
 	stele_daemon_notify_again(daemon);
 	if (stele_zone_states_write(daemon->states, &err) < 0)
 		stele_log_event(STELE_LOG_ERROR, "state-failed", STELE_LOG_REASON(err.text));

@@ -68,9 +68,10 @@ struct stele_managed_zone {
 	time_t last_error_at;
 	uint64_t transfer_cnt, transfer_failed_cnt, notify_in_cnt, update_cnt, update_failed_cnt;
 
-	bool configured;  /* the configuration names it */
-	bool wanted;      /* while zones are brought in line with the configuration */
-	bool catalog_due; /* its data is to be read as a catalog */
+	bool configured;     /* the configuration names it */
+	bool wanted;         /* while zones are brought in line with the configuration */
+	bool catalog_due;    /* its data is to be read as a catalog */
+	bool catalog_failed; /* it was, but that could not even begin */
 
 	/* Owned by transfer/, notify/, catalog/: NULL where there is none. */
 	struct stele_refresh *refresh;

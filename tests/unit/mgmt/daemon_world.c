@@ -13,7 +13,12 @@
 
 #include <cmocka.h>
 
+/* More than the store has. */
+#define READERS_MAX 4096
+
 static char dir[64], path[128];
+static struct stele_store_read *reads[READERS_MAX];
+static unsigned read_cnt;
 
 int daemon_world_begin(void)
 {
@@ -76,6 +81,21 @@ void daemon_world_start(struct stele_daemon *daemon, const char *options)
 		fail_msg("%s", err.text);
 	/* The daemon holds it. */
 	stele_mgmtd_config_release(config);
+}
+
+void daemon_world_hold_readers(struct stele_daemon *daemon)
+{
+	struct stele_error err;
+	while (read_cnt < READERS_MAX &&
+	       stele_store_read_begin(daemon->store, &reads[read_cnt], &err) == 0)
+		read_cnt++;
+	assert_in_range(read_cnt, 1024, READERS_MAX - 1);
+}
+
+void daemon_world_release_readers(void)
+{
+	while (read_cnt > 0)
+		stele_store_read_end(reads[--read_cnt]);
 }
 
 static int count(void *user, const uint8_t *apex, const uint8_t *catalog, const uint8_t *unique,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two catalogs with many members, of which all clash, then move, then are reset, then go; and a member
- * of which nothing is remembered. */
+/* Two catalogs with many members, of which all clash, then move, then are reset, then go; one that cannot
+ * be read when it is due; and a member of which nothing is remembered. */
 #include "mgmt/catalog/catalog.h"
+#include "mgmt/internal.h"
 #include "tests/unit/mgmt/daemon_world.h"
 #include "tests/unit/store/store_model.h"
 
@@ -130,6 +131,27 @@ static void test_end(void **state)
 	assert_int_equal(stele_zones_cnt(daemon_of_all.zones), 3);
 }
 
+/* A catalog goes while the store cannot be read: the other one has its members once it can. */
+static void test_no_readers_left(void **state)
+{
+	(void)state;
+	import("one.test", 1, 3, 'a', NULL);
+	import("two.test", 1, 3, 'b', NULL);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	assert_int_equal(members_of(one), 3);
+	assert_int_equal(problems_of(two), 3);
+	daemon_world_hold_readers(&daemon_of_all);
+	stele_daemon_zone_remove(&daemon_of_all, one, true);
+	stele_daemon_read_catalogs(&daemon_of_all);
+	daemon_world_release_readers();
+	assert_int_equal(members_of(two), 0);
+	/* The tick comes back to it. */
+	for (unsigned i = 0; i < 1000 && members_of(two) == 0; i++)
+		event_base_loop(stele_loop_base(daemon_of_all.main), EVLOOP_ONCE);
+	assert_int_equal(members_of(two), 3);
+	assert_int_equal(problems_of(two), 0);
+}
+
 /* In the store alone, as it is when we die before anything else is written: what a primary sent is the catalog's,
  * what somebody has imported is not. */
 static void test_data_without_a_row(void **state)
@@ -186,6 +208,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_end),
 	};
 	const struct CMUnitTest others[] = {
+		cmocka_unit_test_setup_teardown(test_no_readers_left, begin, end),
 		cmocka_unit_test_setup_teardown(test_data_without_a_row, begin, end),
 	};
 	if (argc != 2) {
