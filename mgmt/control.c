@@ -34,7 +34,7 @@ static int op_wait(void *user, struct stele_ctl_call *call, struct stele_error *
 		return stele_fail(
 			reterr, STELE_E_USAGE,
 			"serial and timeout have to be numbers that serials and times can be");
-	call->deadline_ns = call->began_ns + (uint64_t)timeout_ms * 1000000;
+	call->deadline_ns = stele_ctl_deadline_ns(call, timeout_ms);
 	/* A zone that is not there may be about to come. */
 	status = control_find_zone(user, name, &zone, reterr);
 	if (status == STELE_E_USAGE)

@@ -127,6 +127,10 @@ uint64_t stele_ctl_server_request_cnt(const struct stele_ctl_server *server);
 int stele_ctl_unpack(const struct stele_ctl_call *call, struct stele_error *reterr,
 		     const char *format, ...);
 
+/* The time at which `timeout_ms` (not negative) have passed since the handler was first called; UINT64_MAX if that is
+ * later than a clock can tell. */
+uint64_t stele_ctl_deadline_ns(const struct stele_ctl_call *call, json_int_t timeout_ms);
+
 /* A JSON string of any text: what is not UTF-8 (a path may be anything) loses its special characters. */
 json_t *stele_ctl_text(const char *text);
 

@@ -161,6 +161,13 @@ char *stele_ctl_job_run(struct stele_ctl_job *job, void *user)
 	return status == 0 ? spell_response(job) : refuse(job, status, err.text);
 }
 
+uint64_t stele_ctl_deadline_ns(const struct stele_ctl_call *call, json_int_t timeout_ms)
+{
+	uint64_t ms = (uint64_t)timeout_ms;
+	return ms <= (UINT64_MAX - call->began_ns) / 1000000 ? call->began_ns + ms * 1000000 :
+							       UINT64_MAX;
+}
+
 int stele_ctl_unpack(const struct stele_ctl_call *call, struct stele_error *reterr,
 		     const char *format, ...)
 {

@@ -171,7 +171,7 @@ static int op_wait(void *user, struct stele_ctl_call *call, struct stele_error *
 	if (apex_len < 0)
 		return stele_fail(reterr, STELE_E_USAGE, "'%s' is not a name", zone);
 	stele_name_lower(apex, apex, (size_t)apex_len);
-	call->deadline_ns = call->began_ns + (uint64_t)timeout_ms * 1000000;
+	call->deadline_ns = stele_ctl_deadline_ns(call, timeout_ms);
 	if (is_served(responder, apex, (size_t)apex_len, (uint32_t)serial, &now_serial)) {
 		json_object_set_new(call->response, "zone", stele_ctl_text(zone));
 		json_object_set_new(call->response, "serial", json_integer(now_serial));

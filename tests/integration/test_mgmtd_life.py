@@ -320,6 +320,21 @@ def test_status():
         assert "process %d" % daemon.process.pid in text
 
 
+def test_waits_as_long_as_it_is_told_to():
+    """However long that is: multiplied by a million these would be times long past."""
+    with mgmtd.Daemon({"zones": zones("a.test")}) as daemon:
+        for serial, timeout_ms in ((1, 2 ** 63 - 1), (2, 18446744073710)):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as waiting:
+                waiting.settimeout(120)
+                waiting.connect(daemon.control)
+                waiting.send(json.dumps({"op": "wait", "zone": "a.test", "serial": serial,
+                                         "timeout_ms": timeout_ms}).encode())
+                # Its first look is behind it when others have been answered.
+                daemon.ctl("status")
+                daemon.load("a.test", ZONE % serial)
+                assert json.loads(waiting.recv(1 << 20))["ok"]
+
+
 def test_unknown_requests():
     with mgmtd.Daemon({"zones": zones("a.test")}) as daemon:
         for words, status, text in (

@@ -183,6 +183,18 @@ def test_load_and_rollback(images, node):
 
 
 @needs_namespaces
+def test_waits_as_long_as_it_is_told_to(images, node):
+    """However long that is: multiplied by a million these would be times long past."""
+    for timeout_ms in (2 ** 63 - 1, 18446744073710):
+        with node.begin("wait", zone="example.", serial=2, timeout_ms=timeout_ms) as waiting:
+            # Its first look is behind it when others have been answered.
+            assert node.request("ping")["ok"]
+            assert node.load(images[1])["ok"]
+            assert json.loads(waiting.recv(1 << 20))["ok"]
+        assert node.request("rollback")["ok"]
+
+
+@needs_namespaces
 def test_the_last_good_image_is_served_again(images, node):
     """Killed after a load, and after a rollback: what was served last comes back, not what is configured."""
     assert node.load(images[1])["ok"]

@@ -177,14 +177,19 @@ class Node:
         # The port has no flow control: what does not fit into a TAP's queue is lost, and asked again.
         return self.client.call(asking.ask_udp, 53, queries, host=host, window=32, tries_max=tries_max)
 
+    def begin(self, op, fd=None, **members):
+        """A request over a control connection of its own, over which the response will come."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.settimeout(60)
+        sock.connect(self.control)
+        ancillary = [] if fd is None else [
+            (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        sock.sendmsg([json.dumps({"op": op, **members}).encode()], ancillary)
+        return sock
+
     def request(self, op, fd=None, **members):
         """One request over the control socket; the response."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
-            sock.settimeout(60)
-            sock.connect(self.control)
-            ancillary = [] if fd is None else [
-                (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-            sock.sendmsg([json.dumps({"op": op, **members}).encode()], ancillary)
+        with self.begin(op, fd, **members) as sock:
             return json.loads(sock.recv(1 << 20))
 
     def load(self, image):

@@ -97,7 +97,7 @@ static int later(void *user, struct stele_ctl_call *call, struct stele_error *re
 	if (call->round == 0) {
 		call->state = 100;
 		if (deadline_ms >= 0)
-			call->deadline_ns = call->began_ns + (uint64_t)deadline_ms * 1000000u;
+			call->deadline_ns = stele_ctl_deadline_ns(call, deadline_ms);
 	}
 	call->state++;
 	struct timespec t;

@@ -180,6 +180,28 @@ static void test_later(void **state)
 	close(sock);
 }
 
+/* However far it is, it is not behind us. */
+static void test_deadlines(void **state)
+{
+	(void)state;
+	const struct stele_ctl_call call = {.began_ns = 5000000000};
+	static const struct {
+		json_int_t ms;
+		uint64_t ns;
+	} cases[] = {
+		{0, 5000000000},
+		{1, 5001000000},
+		{60000, 65000000000},
+		{INT64_C(18446744068709), UINT64_C(18446744073709000000)},
+		/* Multiplied, or added, it would be a small number. */
+		{INT64_C(18446744068710), UINT64_MAX},
+		{INT64_C(18446744073710), UINT64_MAX},
+		{INT64_MAX, UINT64_MAX},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_true(stele_ctl_deadline_ns(&call, cases[i].ms) == cases[i].ns);
+}
+
 /* ---- clients that do not block ---- */
 
 /* Waits as a loop would, and receives. */
@@ -267,6 +289,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sizes, ctl_start, ctl_end),
 		cmocka_unit_test_setup_teardown(test_descriptor, ctl_start, ctl_end),
 		cmocka_unit_test_setup_teardown(test_later, ctl_start, ctl_end),
+		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_without_blocking),
 		cmocka_unit_test(test_full_backlog),
 	};
