@@ -331,9 +331,11 @@ void stele_daemon_stop(struct stele_daemon *daemon)
 		if (daemon->events[i] != NULL)
 			event_free(daemon->events[i]);
 	daemon->awake = false;
-	stele_metrics_free(daemon->metrics);
 	stele_daemon_control_free(daemon);
+	/* Before anything drains the loop: what a transfer that is committed now means for its zone is for the next
+	 * start, since zones do not learn from the store any more. */
 	end_zones(daemon);
+	stele_metrics_free(daemon->metrics);
 	/* Nobody asks any more; requests that wait for a commit are answered by the service, so the committer
 	 * ends before that does. */
 	stele_service_stop(daemon->service);

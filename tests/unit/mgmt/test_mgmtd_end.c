@@ -3,10 +3,15 @@
  * The daemon as a whole, ended while the store changes: what is committed at the end is for the next start, since the
  * parts that would work on it are gone.
  */
+#include "lib/base/bytes.h"
+#include "lib/dns/rrtype.h"
+#include "lib/dns/writer.h"
+#include "mgmt/transfer/fetch.h"
 #include "tests/unit/mgmt/daemon_world.h"
 #include "tests/unit/store/store_model.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,6 +93,119 @@ static void test_a_transfer_that_comes_last(void **state)
 	assert_int_equal(daemon_world_rows().member_cnt, 0);
 }
 
+/* ---- the first transfer of a zone ---- */
+
+static const uint8_t zone_apex[] = "\4zone\4test";
+
+static struct sockaddr_in loopback(unsigned port)
+{
+	return (struct sockaddr_in){.sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)port),
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* A socket that listens where the primary should be. */
+static int listen_as_primary(const struct stele_daemon *daemon)
+{
+	struct sockaddr_in address = loopback(daemon->config->remotes.items[0].connect_port);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+/* What is ready in the main loop, once. */
+static void turn(struct stele_daemon *daemon)
+{
+	const struct stele_managed_zone *zone = stele_zones_find(daemon->zones, zone_apex);
+	event_base_loop(stele_loop_base(daemon->main), EVLOOP_ONCE);
+	assert_null(zone->last_error);
+}
+
+static void turn_until_readable(struct stele_daemon *daemon, int fd)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	while (poll(&readable, 1, 0) == 0)
+		turn(daemon);
+}
+
+static void send_zone(int fd, uint16_t id)
+{
+	static const uint8_t soa[] = {0, 0, 0,  0, 0, 1,  0,   0, 14, 16, 0,
+				      0, 2, 88, 0, 1, 81, 128, 0, 0,  0,  60};
+	static const uint8_t ns[] = "\2ns\5other";
+	static struct stele_writer writer;
+	const size_t apex_len = sizeof(zone_apex);
+	uint8_t msg[512];
+	stele_writer_init(&writer, msg + 2, sizeof(msg) - 2);
+	stele_writer_begin(&writer, id, STELE_FLAG_QR | STELE_FLAG_AA);
+	assert_int_equal(stele_writer_question(&writer, zone_apex, apex_len, STELE_TYPE_AXFR,
+					       STELE_CLASS_IN),
+			 1);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(stele_writer_record(&writer, STELE_RR_ANSWER, zone_apex, apex_len,
+						     i == 1 ? STELE_TYPE_NS : STELE_TYPE_SOA,
+						     STELE_CLASS_IN, 60, i == 1 ? ns : soa,
+						     i == 1 ? sizeof(ns) : sizeof(soa)),
+				 1);
+	size_t len = stele_writer_end(&writer);
+	stele_put_be16(msg, (uint16_t)len);
+	assert_int_equal(send(fd, msg, 2 + len, 0), 2 + len);
+}
+
+/* Until what was submitted before has come back to its loop, which nobody runs meanwhile. `loop` is for this alone, and
+ * may be freed when the committer has ended. */
+static void wait_for_committer(struct stele_daemon *daemon, struct stele_loop *loop)
+{
+	struct stele_commit last = {.apply = apply, .done = done, .home = loop};
+	done_cnt = 0;
+	stele_committer_submit(daemon->committer, &last);
+	while (done_cnt == 0) {
+		usleep(1000);
+		stele_loop_drain(loop);
+	}
+}
+
+/* When it expires is for the next start to find out: zones do not learn their timers any more. */
+static void test_a_first_transfer_that_comes_last(void **state)
+{
+	(void)state;
+	struct stele_daemon daemon;
+	struct stele_loop *loop;
+	struct stele_error err;
+	char options[256];
+	uint8_t question[512];
+	assert_int_equal(stele_loop_new("last", &loop, &err), 0);
+	snprintf(options, sizeof(options),
+		 "metrics: {address: 127.0.0.1, port: %u}, templates: [{id: t, primaries: [p]}],"
+		 " zones: [{name: zone.test, template: t}],",
+		 daemon_world_port());
+	daemon_world_start(&daemon, options);
+	const struct stele_managed_zone *zone = stele_zones_find(daemon.zones, zone_apex);
+	int listener = listen_as_primary(&daemon);
+	turn_until_readable(&daemon, listener);
+	int fd = accept(listener, NULL, NULL);
+	turn_until_readable(&daemon, fd);
+	assert_true(recv(fd, question, sizeof(question), 0) > 14);
+	send_zone(fd, stele_get_be16(question + 2));
+	const struct refresh_round *round = zone->refresh->round;
+	while (!round->fetch->committing)
+		turn(&daemon);
+	wait_for_committer(&daemon, loop);
+	stele_daemon_stop(&daemon);
+	stele_loop_free(loop);
+	close(fd);
+	close(listener);
+
+	daemon_world_start(&daemon, options);
+	zone = stele_zones_find(daemon.zones, zone_apex);
+	assert_true(zone->loaded && !zone->expired);
+	assert_true(zone->expires_at > time(NULL) + 3600);
+	stele_daemon_stop(&daemon);
+}
+
+/* ---- catalogs ---- */
+
 static uint32_t serial_of(const char *text)
 {
 	uint8_t apex[STELE_NAME_MAX];
@@ -152,14 +270,14 @@ static void test_a_catalog_that_comes_last(void **state)
 static void scrape_and_stop(void)
 {
 	static const char request[] = "GET /metrics HTTP/1.0\r\n\r\n";
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct stele_daemon daemon;
-	char options[128], reply[64] = "";
 	unsigned port = daemon_world_port();
-	snprintf(options, sizeof(options), "metrics: {address: 127.0.0.1, port: %u},", port);
+	struct sockaddr_in address = loopback(port);
+	struct stele_daemon daemon;
+	char options[512], reply[64] = "";
+	/* What it is told of zones is what is left of them. */
+	snprintf(options, sizeof(options), "metrics: {address: 127.0.0.1, port: %u}," CATALOG,
+		 port);
 	daemon_world_start(&daemon, options);
-	address.sin_port = htons((uint16_t)port);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
@@ -196,6 +314,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_catalog_that_comes_last, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_transfer_that_comes_last, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_first_transfer_that_comes_last, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_catalog_that_is_written_last, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_scrape_that_comes_last, begin, end),
 	};
