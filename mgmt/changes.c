@@ -338,7 +338,7 @@ void stele_daemon_release(struct stele_daemon *daemon)
 static void tell_secondaries(struct stele_daemon *daemon, struct stele_managed_zone *zone)
 {
 	struct stele_error err;
-	zone->notify_due = zone->notify_failed = false;
+	zone->notify_failed = false;
 	if (zone->options->notify_remotes.cnt == 0)
 		return;
 	int status = stele_notify_out(daemon, zone, &err);
@@ -349,7 +349,7 @@ static void tell_secondaries(struct stele_daemon *daemon, struct stele_managed_z
 	if (status != STELE_E_SYSTEM)
 		return;
 	/* It may be long until something else of the zone is served: the tick comes back to it. */
-	zone->notify_due = zone->notify_failed = daemon->notifies_failed = true;
+	zone->notify_failed = daemon->notifies_failed = true;
 	put_unserved(daemon, zone);
 }
 
@@ -389,8 +389,9 @@ void stele_daemon_served(void *user, uint64_t generation)
 		zone->unserved = false;
 		learn_served(image, zone);
 		bool due = zone->notify_due;
+		zone->notify_due = false;
 		/* One that changes all the time is told of whenever something new of it is served. */
-		if (due)
+		if (due || zone->notify_failed)
 			tell_secondaries(daemon, zone);
 		if (zone->generation > generation) {
 			/* Who was told now finds a serial before the last one, and has to be told again. */

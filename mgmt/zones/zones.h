@@ -53,7 +53,7 @@ struct stele_managed_zone {
 	uint32_t served_serial;
 	bool unserved; /* it stands in the daemon's list of zones with changes that are not served yet */
 	bool notify_due;    /* its secondaries are to be told once they are */
-	bool notify_failed; /* they are, but to tell them could not even begin */
+	bool notify_failed; /* once they were, to tell them could not even begin */
 	struct stele_managed_zone *next_unserved, **unserved_link; /* what points to it there */
 
 	/* Of a secondary (RFC 1034 section 4.3.5). Times are seconds since 1970, 0: never. */

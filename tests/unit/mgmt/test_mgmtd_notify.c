@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A change is served while the store cannot be read: secondaries are told once it can. */
+#include "mgmt/internal.h"
 #include "mgmt/notify/notify.h"
 #include "tests/unit/mgmt/daemon_world.h"
 #include "tests/unit/store/store_model.h"
@@ -32,27 +33,100 @@ static void make_zone(void)
 	assert_int_equal(system(command), 0);
 }
 
-static void test_no_readers_left(void **state)
+static struct stele_daemon daemon_;
+
+static struct stele_managed_zone *start(void)
 {
-	struct stele_daemon daemon;
-	(void)state;
 	make_zone();
-	daemon_world_start(&daemon, "templates: [{id: t, notify: [p]}],"
-				    " zones: [{name: zone.test, template: t}],");
-	const struct stele_managed_zone *zone = stele_zones_find(daemon.zones, apex);
+	daemon_world_start(&daemon_, "templates: [{id: t, notify: [p]}],"
+				     " zones: [{name: zone.test, template: t}],");
+	struct stele_managed_zone *zone = stele_zones_find(daemon_.zones, apex);
 	assert_non_null(zone);
 	assert_true(zone->notify_due);
-	daemon_world_hold_readers(&daemon);
-	stele_daemon_served(&daemon, daemon.generation);
+	return zone;
+}
+
+static void test_no_readers_left(void **state)
+{
+	(void)state;
+	const struct stele_managed_zone *zone = start();
+	daemon_world_hold_readers(&daemon_);
+	stele_daemon_served(&daemon_, daemon_.generation);
 	assert_true(zone->served);
 	assert_null(zone->notify_out);
 	daemon_world_release_readers();
 	/* The tick comes back to it. */
 	for (unsigned i = 0; i < 20 && zone->notify_out == NULL; i++)
-		event_base_loop(stele_loop_base(daemon.main), EVLOOP_ONCE);
+		event_base_loop(stele_loop_base(daemon_.main), EVLOOP_ONCE);
 	assert_non_null(zone->notify_out);
 	assert_false(zone->notify_due);
-	stele_daemon_stop(&daemon);
+	stele_daemon_stop(&daemon_);
+}
+
+/* Of the zone, which the daemon hears of. */
+static void change_zone(void)
+{
+	struct stele_store_write *write;
+	uint64_t generation;
+	assert_int_equal(stele_store_write_begin(daemon_.store, &write, &err), 0);
+	assert_int_equal(bulk_replace(write, apex, 2, 3, false, NULL, &err), 0);
+	assert_int_equal(stele_store_commit(write, &generation, &err), 0);
+	stele_daemon_store_changed(&daemon_, generation);
+	assert_int_equal(daemon_.generation, generation);
+}
+
+/* The tick makes up for what was served, and secondaries are told all the same when the change is. */
+static void told_of_both(struct stele_managed_zone *zone)
+{
+	assert_null(zone->notify_out);
+	stele_daemon_notify_again(&daemon_);
+	assert_non_null(zone->notify_out);
+	stele_notify_out_end(&daemon_, zone);
+	stele_daemon_served(&daemon_, daemon_.generation);
+	assert_non_null(zone->notify_out);
+	stele_notify_out_end(&daemon_, zone);
+	/* Once. */
+	stele_daemon_notify_again(&daemon_);
+	stele_daemon_served(&daemon_, daemon_.generation);
+	assert_null(zone->notify_out);
+	stele_daemon_stop(&daemon_);
+}
+
+static void test_changed_before_they_are_told_again(void **state)
+{
+	(void)state;
+	struct stele_managed_zone *zone = start();
+	daemon_world_hold_readers(&daemon_);
+	stele_daemon_served(&daemon_, daemon_.generation);
+	daemon_world_release_readers();
+	change_zone();
+	told_of_both(zone);
+}
+
+static void test_changed_before_it_was_served(void **state)
+{
+	(void)state;
+	struct stele_managed_zone *zone = start();
+	uint64_t served = daemon_.generation;
+	change_zone();
+	daemon_world_hold_readers(&daemon_);
+	stele_daemon_served(&daemon_, served);
+	daemon_world_release_readers();
+	told_of_both(zone);
+}
+
+/* What it is told of at last is what is served by then. */
+static void test_served_before_they_are_told_again(void **state)
+{
+	(void)state;
+	struct stele_managed_zone *zone = start();
+	daemon_world_hold_readers(&daemon_);
+	stele_daemon_served(&daemon_, daemon_.generation);
+	daemon_world_release_readers();
+	stele_daemon_served(&daemon_, daemon_.generation);
+	assert_non_null(zone->notify_out);
+	assert_false(zone->notify_failed);
+	stele_daemon_stop(&daemon_);
 }
 
 static int begin(void **state)
@@ -71,6 +145,10 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_readers_left, begin, end),
+		cmocka_unit_test_setup_teardown(test_changed_before_they_are_told_again, begin,
+						end),
+		cmocka_unit_test_setup_teardown(test_changed_before_it_was_served, begin, end),
+		cmocka_unit_test_setup_teardown(test_served_before_they_are_told_again, begin, end),
 	};
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_mgmtd_notify STELE_COMPILE\n");
