@@ -40,8 +40,10 @@ static int open_socket(struct stele_client *client, struct stele_error *reterr)
 		int one = 1;
 		setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	}
-	if (connect(client->fd, &address.any, len) < 0 && errno != EINPROGRESS)
-		return stele_fail_errno(reterr, errno, "cannot connect");
+	if (connect(client->fd, &address.any, len) < 0 && errno != EINPROGRESS) {
+		stele_fail_errno(reterr, errno, "cannot connect");
+		return STELE_E_NOTFOUND;
+	}
 	return 0;
 }
 

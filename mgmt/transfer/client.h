@@ -75,7 +75,8 @@ struct stele_client_settings {
 struct stele_client;
 
 /* Begins to connect. What is pointed to, but for `address` and `source`, must outlive the client.
- * STELE_E_SYSTEM, STELE_E_INPUT (a certificate file). */
+ * STELE_E_NOTFOUND: the kernel knows no way to the server. STELE_E_SYSTEM (memory, descriptors, `source`),
+ * STELE_E_INPUT (a certificate file): that says nothing of the server. */
 int stele_client_new(struct event_base *base, const struct stele_client_settings *settings,
 		     struct stele_client **ret_client, struct stele_error *reterr);
 void stele_client_free(struct stele_client *client); /* NULL is fine. From callbacks too */

@@ -234,7 +234,7 @@ void refresh_fetch(struct stele_refresh *refresh)
 	struct stele_error err;
 	struct refresh_fetch *fetch = fetch_new(refresh);
 	if (fetch == NULL) {
-		refresh_candidate_failed(refresh, false, "no memory for a transfer");
+		refresh_candidate_not_asked(refresh, STELE_E_SYSTEM, "no memory for a transfer");
 		return;
 	}
 	round->fetch = fetch;
@@ -264,5 +264,5 @@ void refresh_fetch(struct stele_refresh *refresh)
 	if (status == 0)
 		status = stele_client_ask(round->client, msg, len, &err);
 	if (status < 0)
-		refresh_candidate_failed(refresh, status == STELE_E_SYSTEM, err.text);
+		refresh_candidate_not_asked(refresh, status, err.text);
 }

@@ -36,6 +36,12 @@ static void ask_again(struct stele_refresh *refresh)
 	refresh_probe(refresh);
 }
 
+static void ask_over_tcp(struct stele_refresh *refresh)
+{
+	refresh->round->probe_stream = true;
+	ask_again(refresh);
+}
+
 /* The zone is newer at the primary: waits for a turn to transfer it, or goes on where it was asked. */
 static void go_on(struct stele_refresh *refresh)
 {
@@ -57,8 +63,7 @@ static void weigh_reply(struct stele_refresh *refresh)
 	const struct stele_soa_reply *reply = &round->reply;
 	char text[160], rcode[16];
 	if (reply->truncated && !round->probe_stream) {
-		round->probe_stream = true;
-		ask_again(refresh);
+		ask_over_tcp(refresh);
 		return;
 	}
 	if ((reply->rcode == STELE_RCODE_FORMERR || reply->rcode == STELE_RCODE_NOTIMP) &&
@@ -103,8 +108,7 @@ void refresh_probe_ended(struct stele_refresh *refresh, enum stele_client_fault 
 		weigh_reply(refresh);
 	} else if (!was_stream && fault == STELE_CLIENT_UNREACHABLE) {
 		/* Datagrams may be lost on the way; it is down only if TCP says so too. */
-		round->probe_stream = true;
-		ask_again(refresh);
+		ask_over_tcp(refresh);
 	} else {
 		refresh_candidate_failed(refresh, fault == STELE_CLIENT_UNREACHABLE, err->text);
 	}
@@ -130,6 +134,9 @@ void refresh_probe(struct stele_refresh *refresh)
 				      &round->client, &err);
 	if (status == 0)
 		status = stele_client_ask(round->client, msg, len, &err);
-	if (status < 0)
-		refresh_candidate_failed(refresh, status == STELE_E_SYSTEM, err.text);
+	/* A host that lets no datagram out may let a connection. */
+	if (status < 0 && transport == STELE_CLIENT_UDP)
+		ask_over_tcp(refresh);
+	else if (status < 0)
+		refresh_candidate_not_asked(refresh, status, err.text);
 }

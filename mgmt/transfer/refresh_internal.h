@@ -109,13 +109,15 @@ const char *refresh_peer(const struct refresh_round *round, char text[STELE_ADDR
 struct stele_client_settings refresh_client(struct stele_refresh *refresh,
 					    enum stele_client_transport transport);
 
-/* What a candidate leads to; each of the three may free the round. */
+/* What a candidate leads to; each of these may free the round. */
 
 /* The primary says that we are up to date, or the store has what it sent (`sent`). */
 void refresh_confirmed(struct stele_refresh *refresh, bool sent, bool has_expire, uint32_t expire);
-/* It failed, and the next one has its turn. `unreachable`: so will other zones find it, be it that nothing
- * comes from it or that the kernel knows no way to it. */
+/* It failed, and the next one has its turn. `unreachable`: so will other zones find it. */
 void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, const char *reason);
+/* It could not be asked. STELE_E_NOTFOUND: there is no way to it, which is as above; any other status is a
+ * reason of our own and says nothing of the server, which another remote with the same address may reach. */
+void refresh_candidate_not_asked(struct stele_refresh *refresh, int status, const char *reason);
 /* Waits for a turn to transfer, of the candidate at hand. */
 void refresh_wait_transfer(struct stele_refresh *refresh);
 

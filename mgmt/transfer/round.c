@@ -176,24 +176,38 @@ void refresh_wait_transfer(struct stele_refresh *refresh)
 		refresh_candidate_failed(refresh, false, err.text);
 }
 
-void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, const char *reason)
+static void leave_candidate(struct stele_refresh *refresh, const char *reason)
 {
 	struct refresh_round *round = refresh->round;
-	struct stele_turns *turns = refresh->daemon->refreshes->turns;
 	char peer[STELE_ADDRESS_TEXT_MAX];
 	stele_zone_set_error(refresh->zone, "%s: %s", refresh_peer(round, peer), reason);
 	round->told = true;
-	if (unreachable)
-		stele_turns_failed(turns, round->address, round->remote->connect_port, reason);
-	else
-		stele_turns_answered(turns, round->address, round->remote->connect_port);
 	stele_client_free(round->client);
 	round->client = NULL;
 	refresh_fetch_free(round->fetch);
 	round->fetch = NULL;
-	stele_turn_leave(turns, &round->turn);
+	stele_turn_leave(refresh->daemon->refreshes->turns, &round->turn);
 	round->candidate++;
 	next_candidate(refresh);
+}
+
+void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, const char *reason)
+{
+	const struct refresh_round *round = refresh->round;
+	struct stele_turns *turns = refresh->daemon->refreshes->turns;
+	if (unreachable)
+		stele_turns_failed(turns, round->address, round->remote->connect_port, reason);
+	else
+		stele_turns_answered(turns, round->address, round->remote->connect_port);
+	leave_candidate(refresh, reason);
+}
+
+void refresh_candidate_not_asked(struct stele_refresh *refresh, int status, const char *reason)
+{
+	if (status == STELE_E_NOTFOUND)
+		refresh_candidate_failed(refresh, true, reason);
+	else
+		leave_candidate(refresh, reason);
 }
 
 /* All addresses of the primaries in their order; who told us of news comes first. */

@@ -10,6 +10,7 @@
  *   force ZONE               transfer whatever the serial
  *   end ZONE, begin ZONE     stop looking after it, and again
  *   shift SECONDS            the clock goes ahead
+ *   mute                     no datagram is let out any more, as if by a firewall of this machine
  *   zone ZONE                answered with a JSON object
  *   counts                   the same
  *   quit
@@ -29,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,6 +86,25 @@ void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation
 	for (size_t i = 0; i < stele_zones_cnt(daemon->zones); i++)
 		learn(read, stele_zones_at(daemon->zones, i));
 	stele_store_read_end(read);
+}
+
+/* ---- in the place of send() ---- */
+
+static bool is_mute;
+
+ssize_t __real_send(int fd, const void *buf, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags);
+
+ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags)
+{
+	int type = 0;
+	socklen_t type_len = sizeof(type);
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len);
+	if (is_mute && type == SOCK_DGRAM) {
+		errno = EPERM;
+		return -1;
+	}
+	return __real_send(fd, buf, len, flags);
 }
 
 /* ---- commands ---- */
@@ -160,6 +181,8 @@ static void run_command(char *line)
 		return;
 	} else if (strcmp(verb, "shift") == 0 && argument != NULL) {
 		stele_refresh_shift_clock(&daemon_, strtol(argument, NULL, 10));
+	} else if (strcmp(verb, "mute") == 0) {
+		is_mute = true;
 	} else if (zone == NULL) {
 		puts("\"no such zone or command\"");
 		fflush(stdout);

@@ -236,6 +236,42 @@ def test_primary_without_a_way_to_it_stands_back(loaded):
             pytest.fail("it was never left alone: %s" % errors)
 
 
+def failed_again(secondary):
+    before = secondary.zone(ZONE)["failures"]
+    secondary.command("refresh", ZONE)
+    return secondary.wait(ZONE, lambda z: z["failures"] > before)
+
+
+def test_source_that_cannot_be_used():
+    """It says nothing of the server, neither that it is gone nor that it is there."""
+    zone = versions()
+    with FakePrimary(zone.answer) as primary:
+        unusable = "addresses: [127.0.0.1], port: %d, source: 192.0.2.77" % primary.port    # not this machine's
+        with Secondary([ZONE], [unusable, primary.port]) as secondary:
+            secondary.wait_serial(ZONE, 1)
+            zone.versions[2] = NEXT
+            secondary.command("refresh", ZONE)
+            secondary.wait_serial(ZONE, 2)
+            # Once it is gone, it is left alone for longer each time.
+            primary.stop()
+            for _ in range(10):
+                secondary.command("shift", 301)
+                failed_again(secondary)
+            secondary.command("shift", 100)
+            assert "left alone for now" in failed_again(secondary)["error"]
+
+
+def test_datagrams_that_are_not_let_out():
+    zone = versions()
+    with FakePrimary(zone.answer) as primary, Secondary([ZONE], [primary.port]) as secondary:
+        secondary.wait_serial(ZONE, 1)
+        zone.versions[2] = NEXT
+        secondary.command("mute")
+        secondary.command("refresh", ZONE)
+        secondary.wait_serial(ZONE, 2)
+        assert primary.asked_for("SOA") and all(q.tcp for q in primary.asked)
+
+
 def test_one_that_told_of_news_is_asked_first():
     old, new = versions(), Versions(ZONE, {1: BASE})
     with FakePrimary(old.answer) as first:
