@@ -12,6 +12,7 @@
 #include "mgmt/daemon.h"
 #include "mgmt/internal.h"
 #include "mgmt/notify/notify.h"
+#include "mgmt/transfer/refresh.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,12 +79,16 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 	zone->rr_cnt = info->rr_cnt;
 	if (zone->loaded)
 		read_timers(read, info->id, &zone->soa);
+	else
+		zone->expires_at = 0; /* what comes has its own time */
 	put_unserved(daemon, zone);
 	bool newer = zone->loaded && (!was_loaded || old_serial != zone->serial);
 	if (zone->loaded && !zone->expired && (newer || was_expired))
 		zone->notify_due = true;
 	if (newer && zone->options->catalog == STELE_CATALOG_CONSUMER)
 		zone->catalog_due = daemon->catalogs_due = true;
+	if (zone->loaded != was_loaded)
+		stele_refresh_data_changed(daemon, zone);
 	/* It lost its primaries while we were not there, or while a flag was being written. */
 	stele_daemon_make_ours(daemon, zone);
 }
@@ -93,14 +98,17 @@ static void unlearn(struct stele_daemon *daemon, struct stele_managed_zone *zone
 {
 	stele_zones_set_id(daemon->zones, zone, 0);
 	zone->loaded = false;
+	zone->expires_at = 0;
 	zone->rr_cnt = 0;
 	zone->notify_due = zone->notify_failed = false;
 	put_unserved(daemon, zone);
 	/* A zone that nobody has named was there for its data alone. */
-	if (!zone->configured && !zone->from_catalog)
+	if (!zone->configured && !zone->from_catalog) {
 		stele_daemon_zone_remove(daemon, zone, false);
-	else
-		stele_daemon_work(daemon, STELE_WORK_STUB, zone->apex);
+		return;
+	}
+	stele_daemon_work(daemon, STELE_WORK_STUB, zone->apex);
+	stele_refresh_data_changed(daemon, zone);
 }
 
 /* ---- what changed ---- */

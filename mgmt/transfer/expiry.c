@@ -18,6 +18,14 @@ void refresh_prolong(struct stele_refresh *refresh, bool sent, bool has_expire, 
 	zone->expire_s = (uint32_t)(zone->expires_at - now);
 }
 
+void refresh_give_expire(struct stele_refresh *refresh)
+{
+	struct stele_managed_zone *zone = refresh->zone;
+	zone->expire_s = stele_timers_expire(&zone->soa, zone->options);
+	zone->expires_at = refresh_clock(refresh->daemon) + (time_t)zone->expire_s;
+	stele_zone_states_note(refresh->daemon->states, zone);
+}
+
 /* The commit of the zone's flag; outlives the zone. */
 struct refresh_flag {
 	struct stele_commit commit;
@@ -65,6 +73,9 @@ static void flag_done(struct stele_commit *commit, int status, uint64_t generati
 void refresh_settle(struct stele_refresh *refresh)
 {
 	struct stele_managed_zone *zone = refresh->zone;
+	/* It was imported during the round that ends. */
+	if (zone->loaded && zone->expires_at == 0)
+		refresh_give_expire(refresh);
 	bool expired = zone->expires_at <= refresh_clock(refresh->daemon);
 	if (!zone->loaded || zone->expired == expired || refresh->flag != NULL) {
 		refresh_arm(refresh);

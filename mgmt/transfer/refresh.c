@@ -104,11 +104,9 @@ static void recall(struct stele_refresh *refresh)
 		zone->next_refresh_at = now;
 		return;
 	}
-	/* Nobody knows since when it is here: an import, say. It has what its SOA gives it. */
-	uint32_t expire = stele_timers_expire(&zone->soa, zone->options);
-	if (zone->expires_at == 0 || zone->expires_at > now + (time_t)expire) {
-		zone->expires_at = now + (time_t)expire;
-		zone->expire_s = expire;
+	time_t expire = (time_t)stele_timers_expire(&zone->soa, zone->options);
+	if (zone->expires_at == 0 || zone->expires_at > now + expire) {
+		refresh_give_expire(refresh);
 		zone->next_refresh_at = now;
 	}
 	time_t latest = now + stele_timers_refresh(&zone->soa, zone->options, zone->expire_s, 0);
@@ -176,6 +174,16 @@ void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *z
 	/* Not again with each of a storm, or it would be put off for as long as that lasts. */
 	if (refresh->round == NULL && !known)
 		refresh_arm(refresh);
+}
+
+void stele_refresh_data_changed(struct stele_daemon *daemon, struct stele_managed_zone *zone)
+{
+	struct stele_refresh *refresh = zone->refresh;
+	/* What a round has fetched it sees to itself, and to all else as it ends. */
+	if (refresh == NULL || (zone->loaded && refresh->round != NULL))
+		return;
+	recall(refresh);
+	stele_refresh_now(daemon, zone, NULL, false);
 }
 
 void stele_refresh_counts(const struct stele_daemon *daemon,

@@ -27,6 +27,10 @@ void stele_refresh_end(struct stele_daemon *daemon, struct stele_managed_zone *z
 void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		       const struct stele_config_address *from, bool force);
 
+/* The store has the zone's data now (`loaded`), or has it no more, by whichever way it came or went: a primary is
+ * asked soon, and data that is not from a transfer is good for as long as its SOA says. */
+void stele_refresh_data_changed(struct stele_daemon *daemon, struct stele_managed_zone *zone);
+
 /* How many zones are asked for or transferred now, and how many wait for their turn: for metrics. */
 struct stele_refresh_counts {
 	unsigned probes, probes_waiting, transfers, transfers_waiting;

@@ -90,6 +90,8 @@ void refresh_arm(struct stele_refresh *refresh);
 
 /* The zone is confirmed as of now, in the round under way: sets how long it is good. */
 void refresh_prolong(struct stele_refresh *refresh, bool sent, bool has_expire, uint32_t expire);
+/* Nobody knows since when its data is here, after an import, say: it has what its SOA gives it, from now on. */
+void refresh_give_expire(struct stele_refresh *refresh);
 /* Makes the store say whether the zone is good, and sleeps. */
 void refresh_settle(struct stele_refresh *refresh);
 /* The refresh goes away; a commit under way goes on without it. */

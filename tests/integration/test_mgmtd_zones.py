@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import mgmtd
 import peers
 import stele
+from fake_primary import FakePrimary, reply, wire
 
 ZONE = """$TTL 300
 @ SOA ns hostmaster %d 3600 600 86400 300
@@ -203,6 +205,72 @@ def test_expired_and_then_ours():
             daemon.reload(zones=zones("a.test"))
             daemon.wait_for(lambda: daemon.serial("a.test") == 2)
             assert not daemon.zone("a.test")["expired"]
+
+
+def good_for_a_day(daemon, serial):
+    """Waits until it is known when the zone expires, which ZONE says, and asks its primary once more."""
+    daemon.wait("a.test", serial)
+    daemon.wait_for(lambda: daemon.zone("a.test")["expires_at"])
+    before = daemon.zone("a.test")["last_error_at"]
+    daemon.wait_for(lambda: daemon.ctl("transfer", "a.test") and
+                    daemon.zone("a.test")["last_error_at"] > before)
+    zone = daemon.zone("a.test")
+    assert zone["expires_at"] > time.time() + 80000 and not zone["expired"]
+    assert daemon.serial("a.test") == serial
+
+
+def refuse(question):
+    yield wire(reply(question, rcode=REFUSED))
+
+
+def after(event, script):
+    """What a primary says once the event has come."""
+    def held(question):
+        event.wait(60)
+        yield from script(question)
+    return held
+
+
+def test_imported_for_want_of_a_primary():
+    """Nobody knows how old it is: it is good for as long as its SOA says."""
+    with secondary(peers.free_port(), "a.test") as daemon:
+        daemon.wait_for(lambda: daemon.zone("a.test")["last_error"] is not None)
+        daemon.load("a.test", ZONE % 4)
+        good_for_a_day(daemon, 4)
+
+
+def test_imported_while_a_primary_is_asked():
+    imported = threading.Event()
+    with FakePrimary(after(imported, refuse)) as source, secondary(source.port, "a.test") as daemon:
+        daemon.wait_for(lambda: source.asked)
+        daemon.load("a.test", ZONE % 4)
+        daemon.wait("a.test", 4)
+        imported.set()
+        good_for_a_day(daemon, 4)
+
+
+def test_imported_in_the_place_of_what_had_expired():
+    with primary("a.test") as source:
+        source.load("a.test", (ZONE % 2).replace("3600 600 86400", "1 1 1"))
+        source.wait("a.test", 2)
+        with secondary(source.port, "a.test") as daemon:
+            daemon.wait("a.test", 2)
+            source.end()
+            daemon.wait_for(lambda: daemon.zone("a.test")["expired"])
+            stele.run("remove", "--store", daemon.store, "a.test")
+            daemon.wait_for(lambda: not daemon.zone("a.test")["loaded"])
+            daemon.load("a.test", ZONE % 4)
+            good_for_a_day(daemon, 4)
+
+
+def test_removed_by_hand_it_comes_again():
+    with primary("a.test") as source:
+        source.wait("a.test", 1)
+        with secondary(source.port, "a.test") as daemon:
+            daemon.wait("a.test", 1)
+            stele.run("remove", "--store", daemon.store, "a.test")
+            daemon.wait_for(lambda: daemon.zone("a.test")["transfers"] > 1)
+            daemon.wait_for(lambda: daemon.serial("a.test") == 1)
 
 
 def test_other_primaries():
