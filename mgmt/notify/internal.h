@@ -35,6 +35,7 @@ struct target {
 
 	/* While it waits for an answer. */
 	struct event timer;
+	uint64_t slot_ns;    /* of the first try */
 	struct target *next; /* with the same bucket of ids; meaningful if `has_id` */
 	bool has_id, is_signed;
 	uint16_t id;

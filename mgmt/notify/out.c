@@ -128,15 +128,22 @@ static void wait_ms(struct target *target, uint64_t ms)
 	event_add(&target->timer, &tv);
 }
 
+static void wait_until(struct target *target, uint64_t slot_ns)
+{
+	uint64_t now = stele_clock_ns();
+	target->slot_ns = slot_ns;
+	wait_ms(target, slot_ns > now ? (slot_ns - now) / 1000000 : 0);
+}
+
 /* For the next first try that may go out. */
 static void wait_for_slot(struct target *target, uint64_t at_least_ms)
 {
 	struct stele_notify *notify = target->notify;
-	uint64_t now = stele_clock_ns(), slot = now + at_least_ms * 1000000;
+	uint64_t slot = stele_clock_ns() + at_least_ms * 1000000;
 	if (notify->next_slot_ns > slot)
 		slot = notify->next_slot_ns;
 	notify->next_slot_ns = slot + SLOT_NS;
-	wait_ms(target, (slot - now) / 1000000);
+	wait_until(target, slot);
 }
 
 static int sign(struct target *target, struct stele_error *reterr)
@@ -285,10 +292,8 @@ bool notify_take_answer(struct target *target, const uint8_t *msg, size_t len)
 
 /* ---- a zone's remotes ---- */
 
-void stele_notify_out_end(struct stele_daemon *daemon, struct stele_managed_zone *zone)
+static void end_out(struct stele_notify_out *out)
 {
-	(void)daemon;
-	struct stele_notify_out *out = zone->notify_out;
 	if (out == NULL)
 		return;
 	for (size_t i = 0; i < out->target_cnt; i++)
@@ -297,11 +302,32 @@ void stele_notify_out_end(struct stele_daemon *daemon, struct stele_managed_zone
 	stele_mgmtd_config_release(out->config);
 	stele_tsig_keys_unref(out->keys);
 	free(out);
+}
+
+void stele_notify_out_end(struct stele_daemon *daemon, struct stele_managed_zone *zone)
+{
+	(void)daemon;
+	end_out(zone->notify_out);
 	zone->notify_out = NULL;
 }
 
+/* What waits for the first try to the same remote; NULL. */
+static const struct target *find_untried(const struct stele_notify_out *out, const char *remote)
+{
+	for (size_t i = 0; out != NULL && i < out->target_cnt; i++) {
+		const struct target *target = &out->targets[i];
+		if (target->state == STELE_NOTIFY_WAITING && target->try_cnt == 0 &&
+		    strcmp(target->remote->id, remote) == 0)
+			return target;
+	}
+	return NULL;
+}
+
+/* A zone that changes keeps its place among those that wait, `before`: else one that changes all the time would
+ * never come to its turn, and places that nobody takes would hold up everybody else. */
 static int tell(struct stele_daemon *daemon, struct stele_managed_zone *zone,
-		const struct stele_node_rrset *soa, uint32_t serial, struct stele_error *reterr)
+		const struct stele_notify_out *before, const struct stele_node_rrset *soa,
+		uint32_t serial, struct stele_error *reterr)
 {
 	const struct stele_template_config *options = zone->options;
 	size_t cnt = options->notify_remotes.cnt;
@@ -327,17 +353,18 @@ static int tell(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		target->remote = options->notify_remotes.items[i];
 		target->serial = serial;
 		event_assign(&target->timer, stele_loop_base(daemon->main), -1, 0, due, target);
-		wait_for_slot(target, 0);
+		const struct target *untried = find_untried(before, target->remote->id);
+		if (untried != NULL)
+			wait_until(target, untried->slot_ns);
+		else
+			wait_for_slot(target, 0);
 	}
 	return 0;
 }
 
-int stele_notify_out(struct stele_daemon *daemon, struct stele_managed_zone *zone,
-		     struct stele_error *reterr)
+static int read_and_tell(struct stele_daemon *daemon, struct stele_managed_zone *zone,
+			 const struct stele_notify_out *before, struct stele_error *reterr)
 {
-	stele_notify_out_end(daemon, zone);
-	if (zone->options->notify_remotes.cnt == 0)
-		return 0;
 	struct stele_store_read *read;
 	struct stele_zone_info info;
 	const uint8_t *node;
@@ -353,8 +380,20 @@ int stele_notify_out(struct stele_daemon *daemon, struct stele_managed_zone *zon
 	    (!stele_node_find(node, node_sz, STELE_TYPE_SOA, &soa) || soa.rr_cnt != 1))
 		status = stele_fail(reterr, STELE_E_SYSTEM, "zone %s has no SOA", zone->name);
 	if (status == 0 && (info.flags & STELE_STORE_ZONE_STUB) == 0)
-		status = tell(daemon, zone, &soa, info.serial, reterr);
+		status = tell(daemon, zone, before, &soa, info.serial, reterr);
 	stele_store_read_end(read);
+	return status;
+}
+
+int stele_notify_out(struct stele_daemon *daemon, struct stele_managed_zone *zone,
+		     struct stele_error *reterr)
+{
+	struct stele_notify_out *before = zone->notify_out;
+	int status = 0;
+	zone->notify_out = NULL;
+	if (zone->options->notify_remotes.cnt > 0)
+		status = read_and_tell(daemon, zone, before, reterr);
+	end_out(before);
 	return status;
 }
 

@@ -475,6 +475,44 @@ static void test_signed_when_it_is_sent(void **state)
 	close(remote.fd);
 }
 
+/* A zone that changes before anybody could be told keeps its places, and takes none from others. */
+static void test_changed_before_its_turn(void **state)
+{
+	(void)state;
+	const uint64_t hour_ns = UINT64_C(3600000000000);
+	struct remote remotes[2];
+	for (unsigned i = 0; i < 2; i++)
+		remote_open(&remotes[i]);
+	begin_out(remotes, 2, "");
+	struct stele_notify *notify = host.daemon.notify;
+	put_zone(5);
+	notify->next_slot_ns = stele_clock_ns() + hour_ns;
+	const struct stele_managed_zone *zone = tell();
+	const uint64_t next = notify->next_slot_ns;
+	for (uint32_t serial = 6; serial < 20; serial++) {
+		put_zone(serial);
+		zone = tell();
+		assert_int_equal(statuses_of(zone).of[1].serial, serial);
+		assert_int_equal(notify->next_slot_ns, next);
+	}
+	/* Its time is near. */
+	notify->next_slot_ns = 0;
+	for (unsigned i = 0; i < 2; i++)
+		zone->notify_out->targets[i].slot_ns -= hour_ns;
+	put_zone(20);
+	tell();
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(remote_hears(&remotes[i], 60000));
+	/* Who was told once has to be told of the next change in its turn. */
+	notify->next_slot_ns = next;
+	put_zone(21);
+	tell();
+	assert_true(notify->next_slot_ns > next);
+	end();
+	for (unsigned i = 0; i < 2; i++)
+		close(remotes[i].fd);
+}
+
 /* While all ids are taken it waits, and is told when one is free. */
 static void test_no_free_id(void **state)
 {
@@ -520,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_retries),
 		cmocka_unit_test(test_signed),
 		cmocka_unit_test(test_signed_when_it_is_sent),
+		cmocka_unit_test(test_changed_before_its_turn),
 		cmocka_unit_test(test_no_free_id),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
