@@ -13,10 +13,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Clients that have connected and are not yet accepted. The server accepts some dozen times a second. */
 #define BACKLOG 16
+
+/* A process that is killed while it starts another leaves its descriptors to that one until it runs: a moment, but who
+ * starts again at once is there sooner. Longer would be waited in vain where there is a server. */
+#define LOCK_WAIT_MS 2000
+#define LOCK_EACH_MS 10
 
 /* More than any process is in; with fewer, a member is not recognized. */
 #define GROUPS_MAX 65536
@@ -38,6 +44,18 @@ static struct sockaddr_un address_of(const char *path, const char *suffix)
 	return address;
 }
 
+static int lock_within(int fd)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_EACH_MS * 1000000};
+	int rc = flock(fd, LOCK_EX | LOCK_NB);
+	for (unsigned ms = 0; rc != 0 && errno == EWOULDBLOCK && ms < LOCK_WAIT_MS;
+	     ms += LOCK_EACH_MS) {
+		nanosleep(&pause, NULL);
+		rc = flock(fd, LOCK_EX | LOCK_NB);
+	}
+	return rc;
+}
+
 /* The lock goes with the process, however it ends, so it tells whether there is one. */
 static int take_lock(const char *path, int *ret_fd, struct stele_error *reterr)
 {
@@ -48,7 +66,7 @@ static int take_lock(const char *path, int *ret_fd, struct stele_error *reterr)
 	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		status = stele_fail_errno(reterr, errno, "%s: cannot create", name);
-	else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+	else if (lock_within(fd) != 0)
 		status = errno == EWOULDBLOCK ?
 				 stele_fail(reterr, STELE_E_USAGE,
 					    "%s: another process listens there", path) :

@@ -12,10 +12,38 @@
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* As what a killed process was starting does until it runs. */
+static void test_lock_that_goes_soon(void **state)
+{
+	(void)state;
+	struct stele_ctl_server *server;
+	struct stele_error err;
+	int pipe_fds[2];
+	assert_int_equal(pipe(pipe_fds), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		int fd = open(ctl_lock_path, O_RDWR | O_CREAT, 0600);
+		char locked = flock(fd, LOCK_EX) == 0;
+		if (write(pipe_fds[1], &locked, 1) == 1)
+			usleep(100000);
+		_exit(0);
+	}
+	char locked = 0;
+	assert_int_equal(read(pipe_fds[0], &locked, 1), 1);
+	assert_int_equal(locked, 1);
+	assert_int_equal(ctl_new_server(0, (gid_t)-1, &server, &err), 0);
+	stele_ctl_server_free(server);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
 
 static void test_place(void **state)
 {
@@ -151,6 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_lock_that_goes_soon),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_peers),
 	};
