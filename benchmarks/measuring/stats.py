@@ -18,6 +18,13 @@ def spread(values):
     return 0.0 if width == 0 else width / middle if middle > 0 else math.inf
 
 
+def ratios(ours, theirs):
+    """Round by round, of what took turns: whatever disturbed a round disturbed both. Their median and spread count."""
+    if len(ours) != len(theirs):
+        raise ValueError(f"{len(ours)} rounds beside {len(theirs)}")
+    return [mine / other for mine, other in zip(ours, theirs)]
+
+
 def percentile(values, part):
     """The value below which `part` of all lie (0 to 1); one of the values, none between two."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]

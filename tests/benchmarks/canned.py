@@ -46,8 +46,8 @@ def write(folder, size="full", veth_rates=None):
          "swaps": 9, **row} for case in ("hot positive", "hot positive cookie", "random positive", "random NXDOMAIN DO")
         for part, server, swapping, qps in (
             ("two threads", "5tswap", "no", 15e6), ("two threads", "stele", "no", 8e6),
-            ("two threads", "stele with limits", "no", 6e6), ("one thread", "stele", "no", 7e6),
-            ("one thread", "stele with limits", "no", 6.125e6), ("swaps", "stele", "no", 8e6),
+            ("two threads", "stele with limits", "no", 7e6), ("one thread", "stele", "no", 7e6),
+            ("one thread", "stele with limits", "no", 6e6), ("swaps", "stele", "no", 8e6),
             ("swaps", "stele", "yes", 7e6))
         for row in rounds(qps=qps, busy_ns=1e9 / qps, steady_p999_us=50.0)])
     tables.write(folder / "memif.csv", [
