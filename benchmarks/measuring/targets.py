@@ -103,7 +103,9 @@ def grows(results):
         ends = [[engines.at_reference(row) for row in rows if row["names"] == size]
                 for size in (max(row["names"] for row in rows), min(row["names"] for row in rows))]
         cases.append(ratio(*ends))
-    return Measured(max(each.value for each in cases), sum((each.spreads for each in cases), ()),
+    most = max(each.value for each in cases)
+    # What cannot be the one that grows most may vary.
+    return Measured(most, sum((each.spreads for each in cases if each.high >= most), ()),
                     high=max(each.high for each in cases))
 
 
