@@ -194,7 +194,8 @@ static enum stele_chain_kind chain_of(struct place *p)
 	const struct stele_zone *zone = NULL;
 	for (uint32_t i = 0; i < stele_view_slot_cnt(shard) && zone == NULL; i++)
 		zone = (const void *)stele_view_slot_record(shard, i);
-	assert_non_null(zone);
+	if (zone == NULL)
+		abort();
 	enum stele_chain_kind kind = zone->chain_kind;
 	stele_view_close(&view);
 	return kind;

@@ -90,7 +90,8 @@ static struct place find(const struct image *image, const char *label, unsigned 
 		}
 	}
 	stele_view_close(&view);
-	assert_non_null(place.rrset);
+	if (place.rrset == NULL)
+		abort();
 	return place;
 }
 
@@ -107,7 +108,8 @@ static struct place find_zone_soa(const struct image *image)
 								   zone->salt_len};
 	}
 	stele_view_close(&view);
-	assert_non_null(place.rrset);
+	if (place.rrset == NULL)
+		abort();
 	return place;
 }
 
