@@ -78,8 +78,9 @@ def test_every_fuzz_target_is_named():
 
 
 def test_corpora():
-    """Each target has inputs, and no folder of inputs is without a target."""
+    """Each target has inputs, and no folder of inputs is without a target; beside them is the ledger of hours."""
     folder = os.path.join(documents.ROOT, "tests/corpus")
-    assert sorted(os.listdir(folder)) == sorted(inventory.fuzz_targets().values())
-    for corpus in os.listdir(folder):
+    corpora = sorted(set(os.listdir(folder)) - {"hours.csv"})
+    assert corpora == sorted(inventory.fuzz_targets().values())
+    for corpus in corpora:
         assert len(os.listdir(os.path.join(folder, corpus))) > 4, corpus
