@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The responder's life: wrong configurations, start, swaps under load, end, and sudden death."""
-import contextlib
-import ctypes
+"""The responder's life: wrong configurations, start, swaps under load, what it counts and tells."""
 import json
 import os
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -18,6 +15,7 @@ import asking
 import dnswire
 import netns
 import responder
+import standstill
 import stele
 
 ROOT = responder.ROOT
@@ -344,9 +342,9 @@ def test_a_worker_that_stands_still_is_named(images):
 
 
 def still_is_named(images, node):
-    thread = worker_thread(node.process.pid)
+    thread = standstill.worker(node.process.pid)
     assert node.request("reload")["ok"]
-    with stopped(thread):
+    with standstill.stopped(thread):
         response = node.load(images[1])
         assert not response["ok"] and "worker 0 on core" in response["error"], response
         assert node.request("status")["image"]["generation"] == 1
@@ -359,39 +357,6 @@ def still_is_named(images, node):
     assert address(node.ask([QUERY])[0]) == "198.51.100.2"
     assert node.request("rollback")["ok"]
     assert address(node.ask([QUERY])[0]) == "198.51.100.1"
-
-
-def worker_thread(pid):
-    """The thread of the first worker."""
-    for thread in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/comm" % (pid, thread), encoding="ascii") as comm:
-            if "worker-1" in comm.read():
-                return int(thread)
-    raise AssertionError("no worker")
-
-
-@contextlib.contextmanager
-def stopped(thread, ends=False):
-    """One thread of a process stands still: as a debugger does it. `ends`: it is gone afterwards."""
-    seize, interrupt, detach = 0x4206, 0x4207, 17
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-
-    def trace(request):
-        if libc.ptrace(request, thread, None, None) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-    try:
-        trace(seize)
-    except OSError as error:
-        pytest.skip("a thread cannot be stopped here: %s" % error)
-    trace(interrupt)
-    os.waitpid(thread, 0x40000000)    # __WALL
-    try:
-        yield
-    finally:
-        if not ends:
-            trace(detach)
 
 
 @needs_namespaces
@@ -508,116 +473,3 @@ def cookie_of(node, cookie):
     at = reply.index(struct.pack("!H", 10), len(QUERY) + 16)
     size = struct.unpack("!H", reply[at + 2:at + 4])[0]
     return reply[at + 4:at + 4 + size]
-
-
-# ---- the end ----
-
-@needs_namespaces
-def test_it_ends_when_it_is_told_to(images):
-    with responder.Node(images[0]) as node:
-        node.ask([QUERY] * 10)
-        assert node.end() == 0
-        assert not os.path.exists(node.control)
-
-
-@needs_namespaces
-def test_what_the_service_manager_is_told(images):
-    """Each start waits for READY=1; here is the rest of sd_notify(3)."""
-    def heard(line):
-        """All that is said up to this line, the watchdog's word left out unless it is that."""
-        words = []
-        while not words or words[-1] != line:
-            word = notify.recv(4096).decode()
-            if word != "WATCHDOG=1" or word == line:
-                words.append(word)
-        return words
-
-    with responder.Node(images[0]) as node, \
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        notify.settimeout(30)
-        notify.bind(os.path.join(node.folder, "notify"))
-        assert heard("WATCHDOG=1") == ["WATCHDOG=1"]
-        node.process.send_signal(signal.SIGHUP)
-        assert heard("READY=1") == ["RELOADING=1", "READY=1"]
-        node.process.terminate()
-        assert heard("STOPPING=1") == ["STOPPING=1"]
-        assert node.end() == 0
-
-
-def test_the_unit_waits_for_its_words():
-    """What it says is asked for, and what it takes to end fits into the time that it has."""
-    with open(os.path.join(responder.ROOT, "config/systemd/stele-responder.service"),
-              encoding="ascii") as file:
-        unit = dict(line.strip().split("=", 1) for line in file if "=" in line and line[0] != "#")
-    assert unit["Type"] == "notify" and int(unit["WatchdogSec"]) > 1
-    assert int(unit["TimeoutStopSec"]) > 10
-
-
-@needs_namespaces
-def test_it_ends_without_a_worker_that_hangs(images):
-    """Also while a load waits for that worker."""
-    def change(config):
-        config["idle"] = {"mode": "busy"}
-
-    with responder.Node(images[0], change=change) as node:
-        thread = worker_thread(node.process.pid)
-        loading = threading.Thread(target=load_quietly, args=(node, images[1]))
-        with stopped(thread, ends=True):
-            loading.start()
-            node.process.terminate()
-            os.waitpid(thread, 0x40000000)    # __WALL: it goes with the process
-        assert node.process.wait(30) == 3
-        loading.join()
-        assert "worker 0 on core %d has not ended for 10 s" % responder.last_core() in node.log_text()
-        assert not os.path.exists(node.control) and not os.path.exists(node.control + ".stats")
-
-
-@needs_namespaces
-def test_it_runs_without_root(images):
-    def change(config):
-        config["user"] = "nobody"
-        folder = os.path.dirname(config["control"])
-        os.chmod(folder, 0o755)    # for the image, and the socket that is told of the start
-        config["image"] = shutil.copy(images[0], folder)
-
-    with responder.Node(images[0], change=change) as node:
-        for task in os.listdir("/proc/%d/task" % node.process.pid):
-            with open("/proc/%d/task/%s/status" % (node.process.pid, task), encoding="ascii") as file:
-                fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
-            assert fields["Uid"].split()[1] != "0" and int(fields["CapEff"], 16) == 0, fields
-        assert address(node.ask([QUERY])[0]) == "198.51.100.1"
-        assert node.load(images[1])["ok"]
-        assert address(node.ask([QUERY])[0]) == "198.51.100.2"
-        with responder.Listener(node.node) as listener:
-            assert node.client.call(listener.fetch) == b"hello"
-
-
-@needs_namespaces
-def test_killed_under_load_and_started_again(images, node):
-    """Nothing that it leaves behind is in the way of the next start."""
-    for _ in range(3):
-        asker = threading.Thread(target=ask_quietly, args=(node,))
-        asker.start()
-        swapper = threading.Thread(target=load_quietly, args=(node, images[1]))
-        swapper.start()
-        time.sleep(0.05)
-        node.kill()
-        asker.join()
-        swapper.join()
-        node.start()
-        assert address(node.ask([QUERY])[0]) in ("198.51.100.1", "198.51.100.2")
-        assert node.counters()["balance"] == 0
-
-
-def ask_quietly(node):
-    try:
-        node.ask([QUERY] * 2000, tries_max=1)
-    except OSError:
-        pass    # the interface goes with the responder
-
-
-def load_quietly(node, image):
-    try:
-        node.load(image)
-    except (OSError, ValueError):
-        pass    # it was killed before it could say anything

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A port with two queues, each with a worker on a core of its own; frames in a VLAN, as they are on the wire."""
-import contextlib
-import ctypes
 import json
 import os
 import shutil
@@ -16,6 +14,7 @@ import dnswire
 import frames
 import netns
 import responder
+import standstill
 import stele
 
 ZONE = """$TTL 300
@@ -56,27 +55,6 @@ def ask_from_many_ports(node, cnt=40):
     """Each socket is a flow of its own."""
     for _ in range(cnt):
         yield from node.ask([QUERY] * 10)
-
-
-@contextlib.contextmanager
-def stopped_worker(node, number):
-    """The thread of a worker (1 or 2) stands still: as a debugger does it."""
-    seize, interrupt, detach = 0x4206, 0x4207, 17
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    thread = None
-    for name in os.listdir("/proc/%d/task" % node.process.pid):
-        with open("/proc/%d/task/%s/comm" % (node.process.pid, name), encoding="ascii") as comm:
-            if "worker-%d" % number in comm.read():
-                thread = int(name)
-    if libc.ptrace(seize, thread, None, None) != 0:
-        pytest.skip("a thread cannot be stopped here: " + os.strerror(ctypes.get_errno()))
-    libc.ptrace(interrupt, thread, None, None)
-    os.waitpid(thread, 0x40000000)    # __WALL
-    try:
-        yield
-    finally:
-        libc.ptrace(detach, thread, None, None)
 
 
 # ---- two queues ----
@@ -128,7 +106,7 @@ def test_a_swap_under_load_is_seen_by_both(images, node):
 def test_loads_and_waits_need_both(images, number):
     with responder.Node(images[0], port="af_packet", change=two_cores) as node:
         assert node.request("wait", zone="example.", serial=1, timeout_ms=60000)["ok"]
-        with stopped_worker(node, number):
+        with standstill.stopped(standstill.worker(node.process.pid, number)):
             response = node.load(images[1])
             assert not response["ok"]
             assert "worker %d on core %d" % (number - 1, CORES[number - 1]) in response["error"]
