@@ -247,6 +247,17 @@ bool stele_eal_uses_virtio(const struct stele_port_config *port,
 	       (port->exception.kind == STELE_EXCEPTION_AUTO && machine->vhost_net);
 }
 
+/* Whether the other side of a memif works in the port's own buffers, which no packet is then copied out of or into. */
+static bool lends_buffers(const struct stele_port_config *port)
+{
+	if (port->kind != STELE_PORT_MEMIF)
+		return false;
+	for (size_t i = 0; i < port->args.cnt; i++)
+		if (strcmp(port->args.items[i].key, "zero-copy") == 0)
+			return strcmp(port->args.items[i].value, "yes") == 0;
+	return false;
+}
+
 static void put_device(const struct stele_responder_config *config, unsigned index,
 		       struct stele_eal_args *args)
 {
@@ -269,7 +280,7 @@ int stele_eal_args_make(const struct stele_responder_config *config,
 			struct stele_error *reterr)
 {
 	static struct stele_eal_args args; /* large; set-up is one thread */
-	bool pci = false, virtio = false;
+	bool pci = false, one_file = false;
 	int rc;
 
 	memset(&args, 0, sizeof(args));
@@ -286,12 +297,13 @@ int stele_eal_args_make(const struct stele_responder_config *config,
 	for (unsigned i = 0; i < config->ports.cnt; i++) {
 		put_device(config, i, &args);
 		pci |= config->ports.items[i].kind == STELE_PORT_PCI;
-		virtio |= stele_eal_uses_virtio(&config->ports.items[i], machine);
+		/* vhost-net takes no more than 64 pieces of memory, a memif just one. */
+		one_file |= args.huge && stele_eal_uses_virtio(&config->ports.items[i], machine);
+		one_file |= lends_buffers(&config->ports.items[i]);
 	}
 	if (!pci)
 		put(&args, true, "--no-pci");
-	if (virtio && args.huge)
-		/* vhost-net takes no more than 64 pieces of memory */
+	if (one_file)
 		put(&args, true, "--single-file-segments");
 	if (!config->telemetry)
 		put(&args, true, "--no-telemetry");

@@ -179,6 +179,30 @@ static void huge_pages(void **state)
 	assert_true(has("--no-huge"));
 }
 
+/* What others are to have all of at once is in one file. */
+static void memory_that_is_lent(void **state)
+{
+	struct stele_machine machine = plain_machine();
+
+	(void)state;
+	make_well(HEAD PORT("net_memif", ", cores: [1], args: {role: client, zero-copy: yes}"),
+		  &machine);
+	assert_true(has("--vdev=net_memif0,role=client,zero-copy=yes"));
+	assert_true(has("--single-file-segments"));
+	make_well(HEAD PORT("net_memif", ", cores: [1], args: {role: client, zero-copy: no}"),
+		  &machine);
+	assert_false(has("--single-file-segments"));
+	make_well(HEAD PORT("net_memif", ", cores: [1], args: {role: server}"), &machine);
+	assert_false(has("--single-file-segments"));
+
+	machine.vhost_net = true;
+	make_well(HEAD PORT("net_tap", ", cores: [1]"), &machine);
+	assert_false(has("--single-file-segments"));
+	machine.huge_free[0] = 1024 << 20;
+	make_well(HEAD PORT("net_tap", ", cores: [1]"), &machine);
+	assert_true(has("--single-file-segments"));
+}
+
 static void further_arguments(void **state)
 {
 	struct stele_machine machine = plain_machine();
@@ -228,8 +252,8 @@ int main(void)
 		cmocka_unit_test(virtual_ports),       cmocka_unit_test(cards),
 		cmocka_unit_test(control_cores),       cmocka_unit_test(isolated_cores),
 		cmocka_unit_test(a_narrow_affinity),   cmocka_unit_test(huge_pages),
-		cmocka_unit_test(further_arguments),   cmocka_unit_test(missing_core),
-		cmocka_unit_test(one_prefix_for_each),
+		cmocka_unit_test(memory_that_is_lent), cmocka_unit_test(further_arguments),
+		cmocka_unit_test(missing_core),        cmocka_unit_test(one_prefix_for_each),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
