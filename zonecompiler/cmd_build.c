@@ -2,6 +2,7 @@
 /* stele-compile build: a whole image from the store. */
 #include "zonecompiler/command.h"
 
+#include "lib/base/cpu.h"
 #include "lib/dns/name.h"
 #include "lib/store/store.h"
 #include "zonecompiler/build/build.h"
@@ -10,7 +11,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,13 +67,6 @@ static int add_zone(struct arguments *a, const char *text)
 	a->only[a->only_cnt] = a->names[a->only_cnt];
 	stele_name_lower(a->names[a->only_cnt++], name, (size_t)len);
 	return 0;
-}
-
-static unsigned core_cnt(void)
-{
-	cpu_set_t set;
-	int cnt = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-	return cnt < 1 ? 1 : cnt > JOBS_MAX ? JOBS_MAX : (unsigned)cnt;
 }
 
 /* -1: go on; else the exit status. */
@@ -172,7 +165,7 @@ static int build(struct arguments *a)
 	    getrandom(a->build.seed, sizeof(a->build.seed), 0) != (ssize_t)sizeof(a->build.seed))
 		return stele_cmd_fail(stele_fail_errno(&err, errno, "random seed"), &err);
 	if (a->build.jobs == 0)
-		a->build.jobs = core_cnt();
+		a->build.jobs = stele_cpu_usable_cnt(JOBS_MAX);
 	if (a->only_cnt > 0) {
 		a->build.only = a->only;
 		a->build.only_cnt = a->only_cnt;

@@ -2,13 +2,13 @@
 /* stele-compile update: an image brought up to date with its store. */
 #include "zonecompiler/command.h"
 
+#include "lib/base/cpu.h"
 #include "lib/store/store.h"
 #include "zonecompiler/update/update.h"
 
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <sched.h>
 #include <stdio.h>
 
 #define JOBS_MAX 256
@@ -92,9 +92,7 @@ int stele_cmd_update(int argc, char **argv)
 	struct stele_update_options update = {0};
 	struct stele_progress clock;
 	bool json = false;
-	cpu_set_t set;
-	uint64_t jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint64_t)CPU_COUNT(&set) :
-								       1;
+	uint64_t jobs = stele_cpu_usable_cnt(JOBS_MAX);
 	int id, status = 0;
 	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &status)) != STELE_CMD_END) {
 		if (id == STELE_CMD_EXIT)

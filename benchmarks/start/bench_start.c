@@ -3,7 +3,7 @@
  * What it takes to serve an image from nothing: copy, digests, verification; and the same with what a
  * verification before it found out. A process each, since memory that was used before is cheaper.
  */
-#include "responder/serve/findings_file.h"
+#include "lib/image/findings_file.h"
 #include "responder/serve/serve.h"
 
 #include <fcntl.h>

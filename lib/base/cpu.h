@@ -3,10 +3,11 @@
 #define STELE_LIB_BASE_CPU_H
 
 /*
- * What the processor can do. Some loops are built twice, for any processor of the architecture and with
+ * What the processors can do, and how many there are for us. Some loops are built twice, for any processor of the architecture and with
  * __attribute__((target("avx2,bmi,bmi2,…"))); which one runs is decided once, by this.
  */
 
+#include <sched.h>
 #include <stdbool.h>
 
 /* AVX2, BMI and BMI2. Whatever has these has MOVBE and LZCNT too. */
@@ -29,6 +30,14 @@ static inline bool stele_cpu_has_avx512(void)
 #else
 	return false;
 #endif
+}
+
+/* Processors that the calling thread may run on, but at most `max`; at least 1. */
+static inline unsigned stele_cpu_usable_cnt(unsigned max)
+{
+	cpu_set_t set;
+	int cnt = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	return cnt < 1 ? 1 : (unsigned)cnt < max ? (unsigned)cnt : max;
 }
 
 #endif

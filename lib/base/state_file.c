@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "responder/serve/state_file.h"
+#include "lib/base/state_file.h"
 
 #include "lib/base/file.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_RESPONDER_SERVE_STATE_FILE_H
-#define STELE_RESPONDER_SERVE_STATE_FILE_H
+#ifndef STELE_LIB_BASE_STATE_FILE_H
+#define STELE_LIB_BASE_STATE_FILE_H
 
 /*
  * Small files of the state directory that are believed: each is replaced as a whole, so that there is the old one

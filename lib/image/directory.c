@@ -288,6 +288,22 @@ int stele_directory_read(const struct stele_source *source, struct stele_directo
 	return 0;
 }
 
+/* From `*user`, the bytes of the image. */
+static int read_bytes(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
+{
+	const uint8_t *const *bytes = user;
+	(void)reterr;
+	memcpy(to, *bytes + off, size);
+	return 0;
+}
+
+int stele_directory_read_bytes(const uint8_t *bytes, size_t bytes_sz,
+			       struct stele_directory *ret_directory, struct stele_error *reterr)
+{
+	struct stele_source source = {read_bytes, (void *)&bytes, bytes_sz};
+	return stele_directory_read(&source, ret_directory, reterr);
+}
+
 void stele_directory_free(struct stele_directory *directory)
 {
 	free(directory->refs);

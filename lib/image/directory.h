@@ -41,6 +41,10 @@ struct stele_directory {
 int stele_directory_read(const struct stele_source *source, struct stele_directory *ret_directory,
 			 struct stele_error *reterr);
 
+/* The same of an image that is in memory. */
+int stele_directory_read_bytes(const uint8_t *bytes, size_t bytes_sz,
+			       struct stele_directory *ret_directory, struct stele_error *reterr);
+
 void stele_directory_free(struct stele_directory *directory);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "responder/serve/findings_file.h"
+#include "lib/image/findings_file.h"
 
-#include "responder/serve/state_file.h"
+#include "lib/base/state_file.h"
 
 #include <stdlib.h>
 

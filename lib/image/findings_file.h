@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STELE_RESPONDER_SERVE_FINDINGS_FILE_H
-#define STELE_RESPONDER_SERVE_FINDINGS_FILE_H
+#ifndef STELE_LIB_IMAGE_FINDINGS_FILE_H
+#define STELE_LIB_IMAGE_FINDINGS_FILE_H
 
 /*
  * The findings of a verification, kept as `verified` in the state directory (lib/image/findings.h), so that

@@ -148,27 +148,12 @@ int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_erro
 			    reterr);
 }
 
-struct bytes {
-	const uint8_t *p;
-	size_t size;
-};
-
-static int read_bytes(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
-{
-	const struct bytes *bytes = user;
-	(void)reterr;
-	memcpy(to, bytes->p + off, size);
-	return 0;
-}
-
 static int open_bytes(const uint8_t *bytes, size_t bytes_sz, bool with_shards,
 		      struct stele_view *ret_view, struct stele_error *reterr)
 {
-	struct bytes all = {bytes, bytes_sz};
-	struct stele_source source = {read_bytes, &all, bytes_sz};
 	struct stele_directory directory;
 	struct stele_view view;
-	int rc = stele_directory_read(&source, &directory, reterr);
+	int rc = stele_directory_read_bytes(bytes, bytes_sz, &directory, reterr);
 	if (rc != 0)
 		return rc;
 	rc = make_view(&directory, &view, reterr);

@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/service/internal.h"
 
+#include "lib/base/cpu.h"
 #include "lib/daemon/log.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <openssl/crypto.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 /* Descriptors besides those of connections. */
 #define SPARE_FILES 512
-
-static unsigned core_cnt(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
-}
 
 /* As far as we may: where that is not far enough, connections are closed to make room. */
 static void raise_file_limit(rlim_t wanted)
@@ -82,7 +74,7 @@ int stele_service_new(const struct stele_service_settings *given,
 
 	if (!service)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	unsigned worker_cnt = config->threads ? config->threads : core_cnt();
+	unsigned worker_cnt = config->threads ? config->threads : stele_cpu_usable_cnt(UINT_MAX);
 	service->images = given->images;
 	service->handlers = given->handlers;
 	service->clients = clients_new();

@@ -9,7 +9,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/daemon/log.h"
-#include "responder/serve/findings_file.h"
+#include "lib/image/findings_file.h"
 #include "responder/serve/state.h"
 
 #include <sched.h>

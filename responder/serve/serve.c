@@ -3,11 +3,11 @@
 #include "responder/serve/serve.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/cpu.h"
 #include "responder/serve/image.h"
 #include "responder/serve/internal.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,19 +18,11 @@
 /* Above this, starting is bound by memory. */
 #define START_THREADS_MAX 16u
 
-static unsigned usable_cores(void)
-{
-	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	unsigned cnt = (unsigned)CPU_COUNT(&set);
-	return cnt < START_THREADS_MAX ? cnt : START_THREADS_MAX;
-}
-
 /* By the cores of the thread that loads, which may be others than of the one that opened. */
 static unsigned start_threads(const struct stele_serve *serve)
 {
-	return serve->start_threads > 0 ? serve->start_threads : usable_cores();
+	return serve->start_threads > 0 ? serve->start_threads :
+					  stele_cpu_usable_cnt(START_THREADS_MAX);
 }
 
 int stele_serve_open(const struct stele_serve_options *options, struct stele_serve **ret_serve,

@@ -2,7 +2,7 @@
 #include "responder/serve/stamp.h"
 
 #include "lib/image/verify.h"
-#include "responder/serve/state_file.h"
+#include "lib/base/state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

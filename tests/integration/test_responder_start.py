@@ -137,6 +137,26 @@ def test_verified_once_then_compared_then_taken(started):
     assert started.node.counters()["balance"] == 0
 
 
+def test_findings_that_come_with_the_image(started, images):
+    """Of whoever verified it elsewhere. Those of another image, or that others may have written, are of no use."""
+    def given(image, mode=0o600):
+        shutil.rmtree(started.state)
+        os.mkdir(started.state)
+        stele.run("verify", image, "--findings", started.state)
+        os.chmod(started.state + "/verified", mode)
+
+    given(started.image)
+    assert COMPARED in started.start() and started.ask() == "198.51.100.1"
+    assert IN_FULL in started.restart(lambda: given(images[1])) and started.ask() == "198.51.100.1"
+    assert IN_FULL in started.restart(lambda: given(started.image, 0o620))
+    assert "a file that only its owner" in started.node.log_text()
+    started.node.end()
+    change_byte(started.image, DATA, WRONG)
+    with pytest.raises(stele.SteleError):
+        given(started.image)
+    assert os.listdir(started.state) == []
+
+
 def test_of_a_file_that_just_changed_no_stamp_is_kept(started):
     started.start()
     # Touched while the responder is down; a start within a second reads it, but may have missed a change.

@@ -6,7 +6,7 @@
  *
  * usage: test_findings TWO-ROOTS-IMAGE CHAINS-IMAGE VERSION...
  */
-#include "responder/serve/findings_file.h"
+#include "lib/image/findings_file.h"
 #include "tests/unit/image/image_exercise.h"
 #include "tests/unit/serve/serve_versions.h"
 
