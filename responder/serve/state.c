@@ -113,15 +113,33 @@ static bool is_file(int dir_fd, const char *name, const struct stat *file)
 	       st.st_dev == file->st_dev && st.st_ino == file->st_ino;
 }
 
-/* Another name for the file, or none where that cannot be. */
-static void make_link(int dir_fd, int fd, const struct stat *file, char link[NAME_MAX + 1])
+/* False with errno: `link` is there already (EEXIST), or is not to be had. */
+static bool link_file(int dir_fd, const char *from, const char *link, const struct stat *file)
+{
+	if (linkat(AT_FDCWD, from, dir_fd, link, AT_SYMLINK_FOLLOW) != 0)
+		return false;
+	if (is_file(dir_fd, link, file))
+		return true;
+	/* Somebody has just put another file there. */
+	unlinkat(dir_fd, link, 0);
+	errno = ENOENT;
+	return false;
+}
+
+/*
+ * Another name for the file, or none where that cannot be. The descriptor leads to the file whatever stands at `path`
+ * by now, but may come from another mount namespace, as that of a service is to the operator's: the kernel makes no
+ * link from one to the other.
+ */
+static void make_link(int dir_fd, int fd, const char *path, const struct stat *file,
+		      char link[NAME_MAX + 1])
 {
 	char from[40];
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
 	for (unsigned i = 0; i < LINKS_MAX; i++) {
 		snprintf(link, NAME_MAX + 1, LINK_PREFIX "%u", i);
-		if (is_file(dir_fd, link, file) ||
-		    linkat(AT_FDCWD, from, dir_fd, link, AT_SYMLINK_FOLLOW) == 0)
+		if (is_file(dir_fd, link, file) || link_file(dir_fd, from, link, file) ||
+		    (errno == EXDEV && link_file(dir_fd, path, link, file)))
 			return;
 		if (errno != EEXIST)
 			break;
@@ -160,7 +178,7 @@ int stele_state_remember(const char *dir, int fd, const char *path, uint64_t roo
 	if (error_number == 0) {
 		m.dev = (uint64_t)file.st_dev;
 		m.ino = (uint64_t)file.st_ino;
-		make_link(dir_fd, fd, &file, m.link);
+		make_link(dir_fd, fd, m.path, &file, m.link);
 		error_number = write_memory(dir_fd, &m);
 	}
 	if (error_number == 0)

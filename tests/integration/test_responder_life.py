@@ -206,6 +206,19 @@ def test_the_last_good_image_is_served_again(images, node):
 
 
 @needs_namespaces
+def test_an_image_that_is_removed_is_served_again(images, node, tmp_path):
+    """The responder has a name of its own for it, though who opened it has other mounts than the responder."""
+    name = str(tmp_path / "image")
+    shutil.copy(images[1], name)
+    assert os.readlink("/proc/self/ns/mnt") != os.readlink("/proc/%d/ns/mnt" % node.process.pid)
+    assert node.load(name)["ok"]
+    os.unlink(name)
+    node.kill()
+    node.start()
+    assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+
+
+@needs_namespaces
 def test_a_load_does_not_wait_for_the_memory_of_it(images, node, tmp_path):
     """Another file of the same name is what a start would serve anyhow: that is noted later. What a link stands
     for is not."""
