@@ -151,7 +151,8 @@ static void remember(struct stele_images *images, bool exact)
 		return;
 	images->remembered.path[0] = '\0';
 	if (stele_state_remember(images->config->state_dir, images->current.fd,
-				 images->current.path, root_off, exact, &error) != 0) {
+				 images->current.path, root_off, exact, images->previous.fd,
+				 &error) != 0) {
 		stele_log(STELE_LOG_WARNING,
 			  "the image is served, but will not be remembered at the next start: %s",
 			  error.text);

@@ -19,7 +19,7 @@
 #define MEMORY_TEMPORARY "last-image.json.new"
 #define LINK_PREFIX "image."
 
-/* Names that are tried for a link. Two are in use at most; more are left by programs that were killed, and
+/* Names that are tried for a link. Three are in use at most; more are left by programs that were killed, and
  * each success removes them. */
 #define LINKS_MAX 100u
 
@@ -147,8 +147,17 @@ static void make_link(int dir_fd, int fd, const char *path, const struct stat *f
 	link[0] = '\0';
 }
 
-/* Images that nothing remembers any more. If this fails, they take room until the next time. */
-static void remove_links(int dir_fd, const char *kept)
+/* Whether a start would find the file, by our name for it or by its own. */
+static bool has_name(const struct memory *m, const struct stat *file)
+{
+	struct stat st;
+	return m->link[0] != '\0' ||
+	       (stat(m->path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino);
+}
+
+/* Images that nothing remembers any more, but for a file that is kept (NULL: none). If this fails, they take room
+ * until the next time. */
+static void remove_links(int dir_fd, const char *link, const struct stat *kept)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -159,16 +168,17 @@ static void remove_links(int dir_fd, const char *kept)
 	}
 	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
 		if (strncmp(entry->d_name, LINK_PREFIX, strlen(LINK_PREFIX)) == 0 &&
-		    strcmp(entry->d_name, kept) != 0)
+		    strcmp(entry->d_name, link) != 0 &&
+		    (kept == NULL || !is_file(dir_fd, entry->d_name, kept)))
 			unlinkat(dir_fd, entry->d_name, 0);
 	closedir(dir);
 }
 
 int stele_state_remember(const char *dir, int fd, const char *path, uint64_t root_off, bool exact,
-			 struct stele_error *reterr)
+			 int kept_fd, struct stele_error *reterr)
 {
 	struct memory m = {.end = root_off + sizeof(struct stele_root), .exact = exact};
-	struct stat file;
+	struct stat file, kept;
 	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return stele_fail_errno(reterr, errno, "%s", dir);
@@ -179,10 +189,15 @@ int stele_state_remember(const char *dir, int fd, const char *path, uint64_t roo
 		m.dev = (uint64_t)file.st_dev;
 		m.ino = (uint64_t)file.st_ino;
 		make_link(dir_fd, fd, m.path, &file, m.link);
-		error_number = write_memory(dir_fd, &m);
+		/* Another one has its name: a start would take that for what was served last. */
+		if (exact && !has_name(&m, &file))
+			error_number = ENOENT;
+		else
+			error_number = write_memory(dir_fd, &m);
 	}
 	if (error_number == 0)
-		remove_links(dir_fd, m.link);
+		remove_links(dir_fd, m.link,
+			     kept_fd >= 0 && fstat(kept_fd, &kept) == 0 ? &kept : NULL);
 	close(dir_fd);
 	if (error_number != 0)
 		return stele_fail_errno(reterr, error_number, "%s: remembering %s", dir, path);

@@ -39,11 +39,13 @@ struct stele_state_candidates {
 
 /*
  * Remembers that the image in `fd`, known as `path`, whose root stands at `root_off`, is served now. `exact`:
- * this root and no later one of the same file, as after a rollback. `dir` must exist; its content is for
- * the program's user alone to write. Syncs. STELE_E_SYSTEM: what was remembered before still is.
+ * this root and no later one of the same file, as after a rollback. `kept_fd`, or -1: a file that may be remembered
+ * next, since a rollback leads there; if the directory has a name for it, it stays: it may be the last one. `dir`
+ * must exist; its content is for the program's user alone to write. Syncs. STELE_E_SYSTEM: what was remembered
+ * before still is; also if `exact` is said of a file that has no name any more.
  */
 int stele_state_remember(const char *dir, int fd, const char *path, uint64_t root_off, bool exact,
-			 struct stele_error *reterr);
+			 int kept_fd, struct stele_error *reterr);
 
 /*
  * Opens what may be served at start, the best first: try each until one loads.

@@ -205,6 +205,18 @@ def test_the_last_good_image_is_served_again(images, node):
     assert address(node.ask([QUERY])[0]) == "198.51.100.2"
 
 
+def noted(node):
+    """Changes when the responder notes what it serves."""
+    return os.stat(os.path.join(node.config["state_dir"], "last-image.json")).st_ino
+
+
+def wait_noted(node, before):
+    end = time.monotonic() + 60
+    while noted(node) == before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 @needs_namespaces
 def test_an_image_that_is_removed_is_served_again(images, node, tmp_path):
     """The responder has a name of its own for it, though who opened it has other mounts than the responder."""
@@ -219,24 +231,35 @@ def test_an_image_that_is_removed_is_served_again(images, node, tmp_path):
 
 
 @needs_namespaces
-def test_a_load_does_not_wait_for_the_memory_of_it(images, node, tmp_path):
-    """Another file of the same name is what a start would serve anyhow: that is noted later. What a link stands
-    for is not."""
-    def noted():
-        return os.stat(os.path.join(node.config["state_dir"], "last-image.json")).st_ino
-
-    name, link, new = (str(tmp_path / each) for each in ("image", "link", "new"))
+def test_a_rollback_outlives_the_name_of_its_file(images, node, tmp_path):
+    """As images are pushed to a fleet: each takes the name of the one before."""
+    name, new = (str(tmp_path / each) for each in ("image", "new"))
     shutil.copy(images[0], name)
     assert node.load(name)["ok"]
-    before = noted()
+    before = noted(node)
     shutil.copy(images[1], new)
     os.replace(new, name)
     assert node.load(name)["ok"]
-    assert noted() == before
-    end = time.monotonic() + 60
-    while noted() == before:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_noted(node, before)
+    assert node.request("rollback")["ok"]
+    node.kill()
+    node.start()
+    assert address(node.ask([QUERY])[0]) == "198.51.100.1"
+
+
+@needs_namespaces
+def test_a_load_does_not_wait_for_the_memory_of_it(images, node, tmp_path):
+    """Another file of the same name is what a start would serve anyhow: that is noted later. What a link stands
+    for is not."""
+    name, link, new = (str(tmp_path / each) for each in ("image", "link", "new"))
+    shutil.copy(images[0], name)
+    assert node.load(name)["ok"]
+    before = noted(node)
+    shutil.copy(images[1], new)
+    os.replace(new, name)
+    assert node.load(name)["ok"]
+    assert noted(node) == before
+    wait_noted(node, before)
 
     os.symlink(images[0], link)
     assert node.load(link)["ok"]

@@ -81,7 +81,7 @@ static void remember(const struct place *place, const char *path, uint64_t end, 
 	struct stele_error err;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
-	if (stele_state_remember(place->dir, fd, path, end - sizeof(struct stele_root), exact,
+	if (stele_state_remember(place->dir, fd, path, end - sizeof(struct stele_root), exact, -1,
 				 &err) != 0)
 		fail_msg("%s", err.text);
 	close(fd);
@@ -175,6 +175,41 @@ static void test_replaced(void **state)
 	remove_place(&place);
 }
 
+/* Rolled back to an image of which another one has the name: our name for it is the last, and was kept. */
+static void test_rolled_back(void **state)
+{
+	(void)state;
+	const char *why;
+	struct stele_error err;
+	struct place place = make_place();
+	uint64_t small_root = small.size - sizeof(struct stele_root);
+	uint64_t other_root = other.size - sizeof(struct stele_root);
+	put(place.image, small.bytes, small.size);
+	remember(&place, place.image, small.size, false);
+	int old_fd = open(place.image, O_RDONLY | O_CLOEXEC);
+	put(place.image, other.bytes, other.size);
+	int new_fd = open(place.image, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(stele_state_remember(place.dir, new_fd, place.image, other_root, false,
+					      old_fd, &err),
+			 0);
+	assert_int_equal(restore(&place, place.image, &why), other_generation);
+	assert_int_equal(stele_state_remember(place.dir, old_fd, place.image, small_root, true,
+					      new_fd, &err),
+			 0);
+	assert_int_equal(restore(&place, place.image, &why), small_generation);
+	assert_string_equal(why, "the very image that was served last");
+	/* Without a name, it is not to be found, and that is said. */
+	remember(&place, place.image, other.size, false);
+	assert_int_equal(count_links(&place), 1);
+	assert_int_equal(stele_state_remember(place.dir, old_fd, place.image, small_root, true,
+					      new_fd, &err),
+			 STELE_E_SYSTEM);
+	assert_int_equal(restore(&place, place.image, &why), other_generation);
+	close(old_fd);
+	close(new_fd);
+	remove_place(&place);
+}
+
 /* An image that was loaded by hand comes before the configured one. */
 static void test_other_path(void **state)
 {
@@ -234,7 +269,7 @@ static void test_no_directory(void **state)
 	(void)state;
 	struct stele_state_candidates candidates;
 	struct stele_error err;
-	assert_int_equal(stele_state_remember("/nowhere/at/all", 0, "x", 0, false, &err),
+	assert_int_equal(stele_state_remember("/nowhere/at/all", 0, "x", 0, false, -1, &err),
 			 STELE_E_SYSTEM);
 	stele_state_recall("/nowhere/at/all", NULL, &candidates, &err);
 	assert_int_equal(candidates.cnt, 0);
@@ -252,7 +287,7 @@ static void remember_on(const struct place *place)
 		put(place->image, image->bytes, image->size);
 		int fd = open(place->image, O_RDONLY | O_CLOEXEC);
 		stele_state_remember(place->dir, fd, place->image,
-				     image->size - sizeof(struct stele_root), i % 3 == 0, NULL);
+				     image->size - sizeof(struct stele_root), i % 3 == 0, -1, NULL);
 		close(fd);
 	}
 }
@@ -315,6 +350,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_exact),        cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_other_path),   cmocka_unit_test(test_damaged_memory),
 		cmocka_unit_test(test_no_directory), cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_rolled_back),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	free(small.bytes);
