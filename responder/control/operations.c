@@ -7,6 +7,7 @@
 #include "responder/control/internal.h"
 #include "lib/serving/settings.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,8 +40,8 @@ int operations_run_job(struct stele_responder *responder, struct stele_ctl_call 
 
 struct load {
 	struct stele_responder *responder;
-	int fd; /* -1: rollback */
-	char name[STELE_SERVE_NAME_MAX];
+	int fd;              /* -1: rollback */
+	char name[PATH_MAX]; /* whole: the next start looks there */
 };
 
 static void drop_load(void *arg)

@@ -272,6 +272,21 @@ def test_a_load_does_not_wait_for_the_memory_of_it(images, node, tmp_path):
 
 
 @needs_namespaces
+def test_a_long_path_is_remembered(images, node, tmp_path):
+    """Longer than what status shows of it: the file that has the name at the next start is served."""
+    folder = tmp_path.joinpath(*["deep" * 50] * 4)
+    folder.mkdir(parents=True)
+    name, new = str(folder / "image"), str(folder / "new")
+    shutil.copy(images[0], name)
+    assert node.load(name)["ok"]
+    node.kill()
+    shutil.copy(images[1], new)
+    os.replace(new, name)
+    node.start()
+    assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+
+
+@needs_namespaces
 def test_what_was_verified_is_not_verified_again(images, node):
     """After a start, an update and a damaged memory of it: always the same answers."""
     def restart(change=None):
