@@ -67,11 +67,12 @@ int main(int argc, char **argv)
 	stele_log_open("stele-responder", options.verbose ? STELE_LOG_DEBUG : STELE_LOG_INFO,
 		       false);
 	int rc = load_config(options.config, &config);
-	if (!rc && !options.check)
-		rc = serve(config, options.config);
-	if (!rc && options.check)
+	if (rc)
+		return stele_exit_status(rc);
+	if (options.check)
 		puts("stele-responder: the configuration is right");
-	if (!rc || !options.check)
-		stele_responder_config_free(rc && options.check ? NULL : config);
+	else
+		rc = serve(config, options.config);
+	stele_responder_config_free(config);
 	return stele_exit_status(rc);
 }

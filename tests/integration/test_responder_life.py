@@ -63,6 +63,8 @@ def test_each_fault_has_its_place(tmp_path):
 
 def test_a_file_that_is_not_there(tmp_path):
     assert check(tmp_path / "none.yaml").returncode == 1
+    done = subprocess.run([responder.binary(), "-c", tmp_path / "none.yaml"], text=True, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "none.yaml" in done.stderr
 
 
 @pytest.mark.parametrize("words, status", [([], 2), (["-c"], 2), (["--nonsense"], 2), (["-h"], 0),
