@@ -187,14 +187,17 @@ static int choose_mac(struct stele_port *port, uint8_t mac[6], bool *foreign,
 	return 0;
 }
 
-/* Frames for a MAC that the device does not know, and for groups, have to come through too. */
+/*
+ * Frames for a MAC that the device does not know, and for groups, have to come through too: solicitations of IPv6, and
+ * whatever groups the kernel behind the port is in.
+ */
 static void open_filters(struct stele_port *port, bool foreign)
 {
-	bool ipv6 = false;
+	bool groups = port->config->exception.kind != STELE_EXCEPTION_NONE;
 
 	for (size_t i = 0; i < port->config->addresses.cnt; i++)
-		ipv6 |= port->config->addresses.items[i].family == 6;
-	if (foreign || (ipv6 && rte_eth_allmulticast_enable(port->id) != 0)) {
+		groups |= port->config->addresses.items[i].family == 6;
+	if (foreign || (groups && rte_eth_allmulticast_enable(port->id) != 0)) {
 		int rc = rte_eth_promiscuous_enable(port->id);
 		if (rc && rc != -ENOTSUP)
 			stele_log(STELE_LOG_WARNING,

@@ -166,6 +166,37 @@ def test_a_vlan(world):
             assert node.client.call(listener.fetch) == b"hello"
 
 
+def link_local(node):
+    """The address that the kernel made for the exception interface."""
+    command = node.node.command("ip", "-6", "-o", "addr", "show", "dev", "kernel0", "scope", "link")
+    words = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return words[words.index("inet6") + 1].split("/")[0]
+
+
+def test_groups_reach_the_kernel_of_a_port_without_ipv6(world):
+    """The card lets frames to groups through, so the kernel behind it is found at its own addresses: BGP over
+    link-local ones needs that. A macvlan filters groups as a card does."""
+    def change(config):
+        config["ports"][0].update({"addresses": [responder.V4 + "/24"], "args": {"iface": "card0"}})
+
+    node = responder.Node(world.image, port="af_packet", change=change, start=False)
+    try:
+        try:
+            node.wire.ip("link", "add", "link", "wire0", "name", "card0", "type", "macvlan", "mode", "private")
+        except subprocess.CalledProcessError:
+            pytest.skip("this kernel has no macvlan")
+        netns.run(*node.wire.command("sysctl", "-qw", "net.ipv6.conf.card0.disable_ipv6=1"))
+        node.wire.ip("link", "set", "card0", "up")
+        node.start()
+        assert "NOERROR" in output(node, "dig", "@" + responder.V4, "www.example", "+time=2", "+tries=5")
+        host = link_local(node) + "%" + node.interface
+        # The first tries may come while the addresses of both ends are being made sure of.
+        replies = (output(node, "ping", "-6", "-c", "1", "-W", "1", host) for _ in range(10))
+        assert any(" 1 received" in text for text in replies), node.log_text()
+    finally:
+        node.stop()
+
+
 @pytest.mark.parametrize("host", [responder.V4, responder.V6])
 @pytest.mark.parametrize("port", [53, 179, 22])
 def test_tcp_reaches_the_kernel(node, host, port):
