@@ -109,21 +109,36 @@ static unsigned move_to_port(struct stele_exception *exception, bool *full)
 	return cnt;
 }
 
+/* What is left to do is to free what workers handed over before they saw it. */
+static void lose_interface(struct stele_exception *exception)
+{
+	const struct stele_port_config *config = exception->port->config;
+
+	__atomic_store_n(&exception->gone, 1, __ATOMIC_RELAXED);
+	stele_log(
+		STELE_LOG_ERROR,
+		"port '%s': interface '%s' is gone: nothing gets to the kernel until the next start",
+		config->name, config->exception.interface);
+}
+
 static void wait_for_work(struct stele_exception *exception, bool full)
 {
+	bool gone = __atomic_load_n(&exception->gone, __ATOMIC_RELAXED);
 	struct pollfd fds[] = {
 		{.fd = exception->wake_fd, .events = POLLIN},
-		{.fd = full ? -1 : exception->driver->fd, .events = POLLIN},
+		{.fd = full || gone ? -1 : exception->driver->fd, .events = POLLIN},
 	};
 	uint64_t woken;
 
 	__atomic_store_n(&exception->sleeping, 1, __ATOMIC_SEQ_CST);
 	/* A worker that filled the ring before it could see the flag. */
 	if (rte_ring_empty(exception->to_kernel))
-		poll(fds, 2, fds[1].fd < 0 ? RETRY_MS : -1);
+		poll(fds, 2, fds[1].fd < 0 && !gone ? RETRY_MS : -1);
 	__atomic_store_n(&exception->sleeping, 0, __ATOMIC_SEQ_CST);
 	if (fds[0].revents & POLLIN)
 		(void)!read(exception->wake_fd, &woken, sizeof(woken));
+	if (fds[1].revents & POLLERR)
+		lose_interface(exception);
 }
 
 static void *run(void *arg)
@@ -150,6 +165,8 @@ static void wake(struct stele_exception *exception)
 unsigned stele_exception_punt(struct stele_exception *exception, struct rte_mbuf **mbufs,
 			      unsigned cnt)
 {
+	if (__atomic_load_n(&exception->gone, __ATOMIC_RELAXED))
+		return 0;
 	unsigned taken = rte_ring_mp_enqueue_burst(exception->to_kernel, (void **)mbufs, cnt, NULL);
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -195,6 +196,42 @@ def test_groups_reach_the_kernel_of_a_port_without_ipv6(world):
         assert any(" 1 received" in text for text in replies), node.log_text()
     finally:
         node.stop()
+
+
+def thread_states(pid, name):
+    """The states of the threads of that name."""
+    states = []
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/stat" % (pid, task), encoding="ascii", errors="replace") as file:
+            comm, rest = file.read().split("(", 1)[1].rsplit(") ", 1)
+        if comm == name:
+            states.append(rest[0])
+    return states
+
+
+def test_an_interface_that_is_taken_away(world):
+    """Queries are answered as before. What is for the kernel is dropped, as log and counters say, and the thread that
+    served the interface rests."""
+    def wait_for(condition):
+        deadline = time.monotonic() + responder.START_S
+        while not condition():
+            assert time.monotonic() < deadline, node.log_text()
+            time.sleep(0.05)
+
+    def knock():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"x", (responder.V4, 9999))
+        return node.counters()["drop_punt_full"] > 0
+
+    with responder.Node(world.image) as node:
+        node.node.ip("link", "del", "kernel0")
+        wait_for(lambda: "interface 'kernel0' is gone" in node.log_text())
+        wait_for(lambda: node.client.call(knock))
+        assert "NOERROR" in output(node, "dig", "@" + responder.V4, "www.example", "+time=2")
+        assert node.counters()["balance"] == 0
+        wait_for(lambda: thread_states(node.process.pid, "stele-kernel") == ["S"])
+        assert node.log_text().count("is gone") == 1
+        assert node.end() == 0
 
 
 @pytest.mark.parametrize("host", [responder.V4, responder.V6])
