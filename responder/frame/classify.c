@@ -48,10 +48,12 @@ static void parse_udp(const struct packet *p, uint32_t ip_sz, uint32_t addresses
 	uint32_t len = __builtin_bswap16((uint16_t)(header >> 32));
 	if (len < UDP_SZ || len > room)
 		return frame_drop(ret, STELE_FRAME_DROP_UDP_LENGTH);
-	if ((p->offload & STELE_FRAME_RX_UDP_GOOD) == 0 &&
-	    (ip_sz == IPV6_SZ || (header >> 48) != 0)) {
+	if ((header >> 48) == 0) {
+		if (ip_sz == IPV6_SZ)
+			return frame_drop(ret, STELE_FRAME_DROP_UDP_CHECKSUM);
+	} else if ((p->offload & STELE_FRAME_RX_UDP_GOOD) == 0) {
 		uint64_t sum = sum_bytes(source, addresses_sz + len) + sum_pseudo(PROTO_UDP, len);
-		if (sum_fold(sum) != 0xffff || (header >> 48) == 0)
+		if (sum_fold(sum) != 0xffff)
 			return frame_drop(ret, STELE_FRAME_DROP_UDP_CHECKSUM);
 	}
 

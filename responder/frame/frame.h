@@ -207,7 +207,7 @@ static inline bool stele_frame_is_for_link(const uint8_t *frame)
  */
 enum stele_frame_offload {
 	STELE_FRAME_RX_IP_GOOD = 1,  /* IPv4 header checksum is right */
-	STELE_FRAME_RX_UDP_GOOD = 2, /* UDP checksum is right, or 0 over IPv4 */
+	STELE_FRAME_RX_UDP_GOOD = 2, /* UDP checksum is right, or 0: none */
 	STELE_FRAME_RX_VLAN =
 		4, /* a tag was taken out; its TCI is in the upper 16 bits. Ask the NIC for
 				     * that only if it also inserts: the tag of the reply is the

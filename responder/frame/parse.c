@@ -91,8 +91,8 @@ FRAME_INLINE bool ipv6_is_plain(const struct stele_frame_port *port, const uint8
 	    !udp_is_plain(port, header, room) || !find6(port, ip + 24) ||
 	    source6_is_forged(port, ip + 8))
 		return false;
-	return (offload & STELE_FRAME_RX_UDP_GOOD) != 0 ||
-	       (header >> 48 != 0 && udp_sum_is_right(ip + 8, 32, header));
+	return header >> 48 != 0 &&
+	       ((offload & STELE_FRAME_RX_UDP_GOOD) != 0 || udp_sum_is_right(ip + 8, 32, header));
 }
 
 FRAME_INLINE bool put_plain(const struct stele_frame_port *port, const uint8_t *frame,

@@ -309,14 +309,11 @@ static void read_udp(const struct stele_frame_settings *s, const uint8_t *frame,
 	uint32_t udp_len = get16(udp + 4);
 	if (udp_len < 8 || udp_len > total - header)
 		DROP(UDP_LENGTH);
-	if ((offload & STELE_FRAME_RX_UDP_GOOD) == 0) {
-		unsigned check = get16(udp + 6);
-		bool absent = check == 0;
-		if (absent && !is_ipv4)
-			DROP(UDP_CHECKSUM);
-		if (!absent && transport_sum(ip, 17, udp, udp_len) != 0xffff)
-			DROP(UDP_CHECKSUM);
-	}
+	bool absent = get16(udp + 6) == 0, good = (offload & STELE_FRAME_RX_UDP_GOOD) != 0;
+	if (absent && !is_ipv4)
+		DROP(UDP_CHECKSUM);
+	if (!absent && !good && transport_sum(ip, 17, udp, udp_len) != 0xffff)
+		DROP(UDP_CHECKSUM);
 	uint32_t room = cap - l3 < s->mtu ? cap - l3 : s->mtu;
 	ret->verdict = STELE_FRAME_QUERY;
 	ret->reason = 0;

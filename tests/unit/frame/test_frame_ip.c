@@ -258,9 +258,12 @@ static void test_udp_checksum_zero(void **state)
 	uint32_t len = query(4);
 	put16(frame + L3 + 20 + 6, 0);
 	expect_query(len);
+	assert_int_equal(parse(len, CAP, STELE_FRAME_RX_UDP_GOOD).verdict, STELE_FRAME_QUERY);
 	len = query(6);
 	put16(frame + L3 + 40 + 6, 0);
 	expect_drop(len, UDP_CHECKSUM);
+	/* A card finds nothing wrong with a sum that is not there. */
+	assert_int_equal(parse(len, CAP, STELE_FRAME_RX_UDP_GOOD).verdict, STELE_FRAME_DROP);
 }
 
 static void test_udp_checksum_wrong(void **state)
