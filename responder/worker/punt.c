@@ -11,6 +11,8 @@ enum {
 	PROTOCOL_UDP = 17,
 	ICMP6_ND_MIN = 133, /* router solicitation … redirect (RFC 4861) */
 	ICMP6_ND_MAX = 137,
+	BFD_PORT = 3784, /* control packets, over one hop (RFC 5881 section 4) */
+	BFD_HOP_LIMIT = 255,
 };
 
 /* What a group of the link is told (224.0.0.0/24, ff02::/16), which no router passes on: routing protocols, VRRP, router
@@ -27,20 +29,34 @@ static bool is_neighbour_discovery(const uint8_t *ip, uint32_t len)
 	return len > 40 && ip[0] >> 4 == 6 && ip[40] >= ICMP6_ND_MIN && ip[40] <= ICMP6_ND_MAX;
 }
 
-static bool is_tcp_without_dns(const uint8_t *ip, uint32_t len)
+/* The port that TCP or UDP is for; 0: it is cut off. */
+static uint16_t port_to(const uint8_t *ip, uint32_t len)
 {
 	uint32_t header_sz = ip[0] >> 4 == 6 ? 40 : (ip[0] & 15) * 4u;
 
-	if (len < header_sz + 4)
-		return false;
-	uint16_t to = stele_get_be16(ip + header_sz + 2);
-	return to != 53 && to != 853;
+	return len < header_sz + 4 ? 0 : stele_get_be16(ip + header_sz + 2);
+}
+
+static bool is_tcp_without_dns(const uint8_t *ip, uint32_t len)
+{
+	uint16_t to = port_to(ip, len);
+
+	return to != 0 && to != 53 && to != 853;
+}
+
+/* From a neighbour: a router would have taken one off. Without it, the session of BGP that it watches ends. */
+static bool is_bfd(const uint8_t *ip, uint32_t len)
+{
+	uint8_t hop_limit = ip[0] >> 4 == 6 ? ip[7] : ip[8];
+
+	return hop_limit == BFD_HOP_LIMIT && port_to(ip, len) == BFD_PORT;
 }
 
 /*
  * Whom the reserve is for: address resolution, link protocols, what routers say to groups of the link, what is for the
- * node's own addresses, and TCP that is no DNS. Routing and the operator's shell are among these, and a flood
- * of queries by TCP or of signed messages is not. The headers up to that of IP are known to be whole.
+ * node's own addresses, BFD, and TCP that is no DNS. Routing and the operator's shell are among these, and a flood
+ * of queries by TCP, of signed messages, or of UDP to any port is not. The headers up to that of IP are known to be
+ * whole.
  */
 static bool is_for_network(const struct rte_mbuf *mbuf, enum stele_stat stat)
 {
@@ -61,6 +77,8 @@ static bool is_for_network(const struct rte_mbuf *mbuf, enum stele_stat stat)
 		return is_neighbour_discovery(ip, len);
 	case STELE_STAT_PUNT_TCP:
 		return is_tcp_without_dns(ip, len);
+	case STELE_STAT_PUNT_UDP_PORT:
+		return is_bfd(ip, len);
 	default:
 		return false;
 	}

@@ -76,29 +76,35 @@ struct punted {
 	bool tagged;      /* with a priority */
 	enum stele_stat stat;
 	bool reserved;
+	uint8_t hop_limit;
 };
 
 static const struct punted punted[] = {
-	{"OSPF hello", "224.0.0.5", 4, 89, 0, false, STELE_STAT_PUNT_GROUP, true},
-	{"VRRP", "224.0.0.18", 4, 112, 0, false, STELE_STAT_PUNT_GROUP, true},
-	{"OSPF with a priority", "224.0.0.5", 4, 89, 0, true, STELE_STAT_PUNT_GROUP, true},
-	{"OSPFv3 hello", "ff02::5", 6, 89, 0, false, STELE_STAT_PUNT_GROUP, true},
-	{"router advertisement", "ff02::1", 6, 58, 134 << 8, false, STELE_STAT_PUNT_GROUP, true},
-	{"advertisement to us", NULL, 6, 58, 136 << 8, false, STELE_STAT_PUNT_ICMP, true},
-	{"the same with a priority", NULL, 6, 58, 136 << 8, true, STELE_STAT_PUNT_ICMP, true},
-	{"BGP", NULL, 4, 6, 179, false, STELE_STAT_PUNT_TCP, true},
-	{"BGP with a priority", NULL, 4, 6, 179, true, STELE_STAT_PUNT_TCP, true},
-	{"BGP with a priority, IPv6", NULL, 6, 6, 179, true, STELE_STAT_PUNT_TCP, true},
-	{"DNS over TCP", NULL, 4, 6, 53, false, STELE_STAT_PUNT_TCP, false},
-	{"DNS over TCP with a priority", NULL, 4, 6, 53, true, STELE_STAT_PUNT_TCP, false},
-	{"DNS over TLS, IPv6", NULL, 6, 6, 853, false, STELE_STAT_PUNT_TCP, false},
-	{"mDNS", "224.0.0.251", 4, 17, 5353, false, STELE_STAT_PUNT_GROUP, false},
-	{"mDNS, IPv6", "ff02::fb", 6, 17, 5353, false, STELE_STAT_PUNT_GROUP, false},
-	{"a group that is routed", "239.1.1.1", 4, 89, 0, false, STELE_STAT_PUNT_GROUP, false},
-	{"broadcast", "255.255.255.255", 4, 1, 8 << 8, false, STELE_STAT_PUNT_GROUP, false},
-	{"a routed group, IPv6", "ff05::5", 6, 89, 0, false, STELE_STAT_PUNT_GROUP, false},
-	{"unreachable", NULL, 6, 58, 1 << 8, false, STELE_STAT_PUNT_ICMP, false},
-	{"UDP to another port", NULL, 6, 17, 123, false, STELE_STAT_PUNT_UDP_PORT, false},
+	{"OSPF hello", "224.0.0.5", 4, 89, 0, false, STELE_STAT_PUNT_GROUP, true, 255},
+	{"VRRP", "224.0.0.18", 4, 112, 0, false, STELE_STAT_PUNT_GROUP, true, 255},
+	{"OSPF with a priority", "224.0.0.5", 4, 89, 0, true, STELE_STAT_PUNT_GROUP, true, 255},
+	{"OSPFv3 hello", "ff02::5", 6, 89, 0, false, STELE_STAT_PUNT_GROUP, true, 255},
+	{"router advertisement", "ff02::1", 6, 58, 134 << 8, false, STELE_STAT_PUNT_GROUP, true,
+	 255},
+	{"advertisement to us", NULL, 6, 58, 136 << 8, false, STELE_STAT_PUNT_ICMP, true, 255},
+	{"the same with a priority", NULL, 6, 58, 136 << 8, true, STELE_STAT_PUNT_ICMP, true, 255},
+	{"BGP", NULL, 4, 6, 179, false, STELE_STAT_PUNT_TCP, true, 255},
+	{"BGP with a priority", NULL, 4, 6, 179, true, STELE_STAT_PUNT_TCP, true, 255},
+	{"BGP with a priority, IPv6", NULL, 6, 6, 179, true, STELE_STAT_PUNT_TCP, true, 255},
+	{"BFD", NULL, 4, 17, 3784, false, STELE_STAT_PUNT_UDP_PORT, true, 255},
+	{"BFD with a priority, IPv6", NULL, 6, 17, 3784, true, STELE_STAT_PUNT_UDP_PORT, true, 255},
+	{"BFD from afar", NULL, 4, 17, 3784, false, STELE_STAT_PUNT_UDP_PORT, false, 61},
+	{"BFD from afar, IPv6", NULL, 6, 17, 3784, false, STELE_STAT_PUNT_UDP_PORT, false, 61},
+	{"DNS over TCP", NULL, 4, 6, 53, false, STELE_STAT_PUNT_TCP, false, 255},
+	{"DNS over TCP with a priority", NULL, 4, 6, 53, true, STELE_STAT_PUNT_TCP, false, 255},
+	{"DNS over TLS, IPv6", NULL, 6, 6, 853, false, STELE_STAT_PUNT_TCP, false, 255},
+	{"mDNS", "224.0.0.251", 4, 17, 5353, false, STELE_STAT_PUNT_GROUP, false, 255},
+	{"mDNS, IPv6", "ff02::fb", 6, 17, 5353, false, STELE_STAT_PUNT_GROUP, false, 255},
+	{"a group that is routed", "239.1.1.1", 4, 89, 0, false, STELE_STAT_PUNT_GROUP, false, 255},
+	{"broadcast", "255.255.255.255", 4, 1, 8 << 8, false, STELE_STAT_PUNT_GROUP, false, 255},
+	{"a routed group, IPv6", "ff05::5", 6, 89, 0, false, STELE_STAT_PUNT_GROUP, false, 255},
+	{"unreachable", NULL, 6, 58, 1 << 8, false, STELE_STAT_PUNT_ICMP, false, 255},
+	{"UDP to another port", NULL, 6, 17, 123, false, STELE_STAT_PUNT_UDP_PORT, false, 255},
 };
 
 static struct rte_mbuf *make_punted(const struct punted *p)
@@ -117,6 +123,7 @@ static struct rte_mbuf *make_punted(const struct punted *p)
 	if (p->family == 4) {
 		ip[0] = 0x45;
 		stele_put_be16(ip + 2, (uint16_t)(ip_sz + PAYLOAD));
+		ip[8] = p->hop_limit;
 		ip[9] = p->protocol;
 		memcpy(ip + 12, "\x0a\0\0\1", 4);
 		memcpy(ip + 16, loop_server4, 4);
@@ -124,7 +131,7 @@ static struct rte_mbuf *make_punted(const struct punted *p)
 		ip[0] = 0x60;
 		stele_put_be16(ip + 4, PAYLOAD);
 		ip[6] = p->protocol;
-		ip[7] = 255;
+		ip[7] = p->hop_limit;
 		memcpy(ip + 8, loop_server6, 16);
 		ip[8 + 15] ^= 1;
 		memcpy(ip + 24, loop_server6, 16);
@@ -138,6 +145,10 @@ static struct rte_mbuf *make_punted(const struct punted *p)
 		stele_put_be16(ip + ip_sz + 2, p->to_port);
 	else
 		stele_put_be16(ip + ip_sz, p->to_port);
+	if (p->family == 4) {
+		uint16_t sum = (uint16_t)~loop_sum(ip, ip_sz, 0);
+		memcpy(ip + 10, &sum, 2);
+	}
 	return mbuf;
 }
 
