@@ -99,7 +99,10 @@ static const struct stele_config_option exception_options[] = {
 		.def = "auto",
 		.help = "How packets that are not plain queries reach the kernel. `auto`: "
 			"virtio-user where `/dev/vhost-net` is, else TAP. `none`: they are "
-			"dropped; there is no TCP then, and no BGP over this port.",
+			"dropped; there is no TCP then, and no BGP over this port. Cards that the "
+			"kernel shares (`mlx5_core`) need none, so `auto` makes none: all but UDP "
+			"queries stays with the kernel. Of UDP, NOTIFY, UPDATE and what is signed "
+			"are dropped there; with `tap` they are not, and all comes this way.",
 	},
 	{
 		.name = "interface",
