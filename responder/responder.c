@@ -247,6 +247,9 @@ int stele_responder_start(struct stele_responder *responder,
 	rc = stele_control_listen(responder, reterr);
 	if (rc)
 		return rc;
+	/* DPDK makes the threads of the workers, long before root is given up. */
+	if (config->user)
+		stele_privileges_bar_return();
 	rc = stele_eal_start(config, &responder->machine, reterr);
 	if (rc) {
 		stele_ctl_server_free(responder->server);

@@ -7,6 +7,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+void stele_privileges_bar_return(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 int stele_privileges_drop(const char *user, unsigned keep, struct stele_error *reterr)
 {
 	if (geteuid() != 0)
@@ -29,6 +34,6 @@ int stele_privileges_drop(const char *user, unsigned keep, struct stele_error *r
 	if (rc)
 		return stele_fail(reterr, STELE_E_SYSTEM,
 				  "cannot become user '%s' (libcap-ng says %d)", user, rc);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	stele_privileges_bar_return();
 	return 0;
 }

@@ -17,7 +17,13 @@ enum stele_privilege {
 };
 
 /*
- * Gives up root for `user` and that user's group, in all threads, without a way back. The calling
+ * Closes the way back for the calling thread and those that it makes later: no program that they run gets privileges
+ * that they have not, as setuid ones would. To be called before there are other threads.
+ */
+void stele_privileges_bar_return(void);
+
+/*
+ * Gives up root for `user` and that user's group, in all threads, and bars the return. The calling
  * thread, and those that it makes later, keep what `keep` says (enum stele_privilege); threads that
  * are there already keep nothing. Does nothing when the process is not root. STELE_E_INPUT: no such
  * user; STELE_E_SYSTEM.

@@ -168,6 +168,8 @@ def test_it_runs_without_root(images):
             with open("/proc/%d/task/%s/status" % (node.process.pid, task), encoding="ascii") as file:
                 fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
             assert fields["Uid"].split()[1] != "0" and int(fields["CapEff"], 16) == 0, fields
+            # Nor does a setuid program lead back.
+            assert fields["NoNewPrivs"] == "1\n", fields
         assert address(node.ask([QUERY])[0]) == "198.51.100.1"
         assert node.load(images[1])["ok"]
         assert address(node.ask([QUERY])[0]) == "198.51.100.2"
