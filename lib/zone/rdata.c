@@ -15,22 +15,36 @@ static const char *const descriptions[] = {
 	[STELE_TYPE_PTR] = "N",
 	[STELE_TYPE_MX] = "2N",
 	[STELE_TYPE_TXT] = "T",
+	[17] = "NN",  /* RP */
+	[18] = "2N",  /* AFSDB */
+	[21] = "2N",  /* RT */
+	[23] = "N",   /* NSAP-PTR */
+	[26] = "2NN", /* PX */
 	[STELE_TYPE_AAAA] = "6",
 	[STELE_TYPE_SRV] = "222N",
+	[35] = "22UUUN", /* NAPTR */
+	[36] = "2N",     /* KX */
 	[STELE_TYPE_DNAME] = "N",
 	[STELE_TYPE_DS] = "2A1X",
+	[44] = "11X", /* SSHFP */
 	[STELE_TYPE_RRSIG] = "RA1DEE2NB",
 	[STELE_TYPE_NSEC] = "NM",
 	[STELE_TYPE_DNSKEY] = "21AB",
 	[STELE_TYPE_NSEC3] = "112SHM",
 	[STELE_TYPE_NSEC3PARAM] = "112S",
+	[52] = "PPPX", /* TLSA */
+	[53] = "PPPX", /* SMIMEA */
 	[56] = "T",    /* NINFO */
 	[57] = "21AB", /* RKEY */
 	[STELE_TYPE_CDS] = "2A1X",
 	[STELE_TYPE_CDNSKEY] = "21AB",
+	[62] = "32M", /* CSYNC */
+	[STELE_TYPE_ZONEMD] = "311X",
 	[66] = "RC2N", /* DSYNC, RFC 9859 */
 	[67] = "B",    /* HHIT, RFC 9886 */
 	[68] = "B",    /* BRID, RFC 9886 */
+	[105] = "24",  /* L32, RFC 6742 */
+	[107] = "2N",  /* LP, RFC 6742 */
 };
 
 const char *stele_rdata_description(uint16_t type)
@@ -38,6 +52,10 @@ const char *stele_rdata_description(uint16_t type)
 	if (type < sizeof(descriptions) / sizeof(descriptions[0]))
 		return descriptions[type];
 	switch (type) {
+	case 256: /* URI */
+		return "22Q";
+	case 257: /* CAA */
+		return "1WQ";
 	case 258: /* AVC */
 	case 261: /* RESINFO, RFC 9606 */
 	case 262: /* WALLET */
@@ -109,6 +127,7 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 		case '1':
 		case 'A':
 		case 'C':
+		case 'P':
 			need = 1;
 			break;
 		case '2':
@@ -134,7 +153,8 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 		case 'S':
 		case 'H':
 		case 'U':
-			if (left == 0 || (*letters == 'H' && *p == 0))
+		case 'W':
+			if (left == 0 || ((*letters == 'H' || *letters == 'W') && *p == 0))
 				return false;
 			need = 1u + *p;
 			break;
@@ -153,6 +173,7 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 		case 'B':
 			return left > 0;
 		case 'O':
+		case 'Q':
 			return true;
 		default:
 			need = 4;

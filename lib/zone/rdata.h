@@ -7,8 +7,10 @@
  * how data comes out of a message.
  *
  * A type is described by a string of letters, one a field; one loop over it checks wire bytes, and another
- * one in import parses text. That covers the types of which zones are full, and those that ldns may not
- * know. All others go through ldns, which costs microseconds. All functions are pure and thread safe.
+ * one in import parses text. That covers the types of which zones are full, those that ldns may not
+ * know, and those of which it would take a slip of the pen for something else: a number modulo 2^8 or 2^16,
+ * half a byte of a hash. All others go through ldns, which costs microseconds. All functions are pure and
+ * thread safe.
  */
 
 #include <stdbool.h>
@@ -23,8 +25,9 @@
  *   D duration of 32 bits        E time of 32 bits           A algorithm
  *   R record type                S salt in hex, "-" if none  H base32hex behind its length
  *   C scheme of DSYNC            Y relay of AMTRELAY         U string
- *   T strings up to the end      M type bitmap up to the end X hex up to the end
- *   B base64 up to the end       O the same, "-" if none
+ *   P parameter of TLSA          W tag of CAA                T strings up to the end
+ *   M type bitmap up to the end  X hex up to the end         B base64 up to the end
+ *   O the same, "-" if none      Q one string without a length, up to the end
  */
 const char *stele_rdata_description(uint16_t type);
 

@@ -47,6 +47,20 @@ static int parse_string(struct stele_cursor *c, struct stele_rdata *rd)
 	return status < 0 ? status : put_string(c, &token, rd);
 }
 
+/* The bytes of one string alone, which reach to the end of the data. */
+static int parse_rest(struct stele_cursor *c, struct stele_rdata *rd)
+{
+	struct stele_token token;
+	int status = stele_cursor_need(c, &token, "a string");
+	if (status == 0)
+		status = stele_cursor_unescape(c, &token, rd->bytes + rd->len,
+					       STELE_RDATA_MAX - rd->len, "string");
+	if (status < 0)
+		return status;
+	rd->len += (size_t)status;
+	return stele_cursor_expect_end(c, "the data");
+}
+
 static int parse_strings(struct stele_cursor *c, struct stele_rdata *rd)
 {
 	struct stele_token token;
@@ -196,6 +210,22 @@ static int parse_word(struct stele_cursor *c, char letter, struct stele_rdata *r
 		else if (!stele_value_number(token.p, token.len, 255, &number))
 			return bad_field(c, &token, "scheme", "NOTIFY, or 0 to 255");
 		break;
+	case 'P':
+		if (!stele_value_tlsa(token.p, token.len, (unsigned)rd->len, &number))
+			return bad_field(c, &token, "parameter",
+					 "0 to 255, or an acronym of RFC 7218");
+		break;
+	case 'W':
+		for (size_t i = 0; i < token.len; i++)
+			if ((uint8_t)(token.p[i] - '0') > 9 &&
+			    (uint8_t)((token.p[i] | 0x20) - 'a') > 25)
+				number = 1;
+		if (number != 0 || token.len > 255)
+			return bad_field(c, &token, "tag", "at most 255 letters and digits");
+		out[0] = (uint8_t)token.len;
+		memcpy(out + 1, token.p, token.len);
+		rd->len += token.len + 1;
+		return 0;
 	case 'R': {
 		int type = stele_value_rrtype(token.p, token.len);
 		if (type < 0)
@@ -245,6 +275,7 @@ static int parse_word(struct stele_cursor *c, char letter, struct stele_rdata *r
 	case '1':
 	case 'A':
 	case 'C':
+	case 'P':
 		*out = (uint8_t)number;
 		rd->len++;
 		return 0;
@@ -317,6 +348,8 @@ static int parse_described(struct stele_cursor *c, const char *letters, struct s
 			break;
 		case 'T':
 			return parse_strings(c, rd);
+		case 'Q':
+			return parse_rest(c, rd);
 		case 'M':
 			return parse_bitmap(c, rd);
 		case 'X':

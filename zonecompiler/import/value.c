@@ -236,6 +236,28 @@ bool stele_value_algorithm(const uint8_t *p, size_t len, uint32_t *ret_algorithm
 	return false;
 }
 
+bool stele_value_tlsa(const uint8_t *p, size_t len, unsigned field, uint32_t *ret_number)
+{
+	static const struct {
+		uint8_t field, number;
+		const char *text;
+	} acronyms[] = {
+		{0, 0, "PKIX-TA"},    {0, 1, "PKIX-EE"},  {0, 2, "DANE-TA"},  {0, 3, "DANE-EE"},
+		{0, 255, "PrivCert"}, {1, 0, "Cert"},     {1, 1, "SPKI"},     {1, 255, "PrivSel"},
+		{2, 0, "Full"},       {2, 1, "SHA2-256"}, {2, 2, "SHA2-512"}, {2, 255, "PrivMatch"},
+	};
+	if (len > 0 && (uint8_t)(*p - '0') <= 9)
+		return stele_value_number(p, len, 255, ret_number);
+	for (size_t i = 0; i < sizeof(acronyms) / sizeof(acronyms[0]); i++) {
+		if (acronyms[i].field == field && strlen(acronyms[i].text) == len &&
+		    strncasecmp(acronyms[i].text, (const char *)p, len) == 0) {
+			*ret_number = acronyms[i].number;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* ---- encodings ---- */
 
 int stele_value_hex(struct stele_decoder *d, const uint8_t *p, size_t len, uint8_t *out)

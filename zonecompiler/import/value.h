@@ -39,6 +39,12 @@ int stele_value_rrtype(const uint8_t *p, size_t len);
 bool stele_value_algorithm(const uint8_t *p, size_t len, uint32_t *ret_algorithm);
 
 /*
+ * A parameter of a TLSA record: a number, or its acronym in any case (RFC 7218). `field` is 0 for the usage,
+ * 1 for the selector, 2 for the matching type.
+ */
+bool stele_value_tlsa(const uint8_t *p, size_t len, unsigned field, uint32_t *ret_number);
+
+/*
  * Decoders that may be fed one word after the other. They write at most (len + 1) / 2 bytes for
  * hexadecimal digits and (len + 3) / 4 * 3 for base64 to `out` and return how many, or -1.
  */
