@@ -21,7 +21,7 @@
  *   d       time of a signature               s   salt: length and hex, - if empty
  *   H       length and base32hex              S   one character string
  *   g       the same, of letters and digits   c   scheme of DSYNC
- *   r       relay of AMTRELAY
+ *   r       relay of AMTRELAY                 G   location of LOC
  * and last, for all bytes that are left:
  *   t       character strings, at least one   x   hex
  *   6       base64                            m   bitmap of types
@@ -53,6 +53,7 @@ static const struct {
 	{18 /* AFSDB */, true, "hn"},
 	{21 /* RT */, true, "hn"},
 	{STELE_TYPE_AAAA, true, "A"},
+	{29 /* LOC */, true, "G"},
 	{STELE_TYPE_SRV, true, "hhhn"},
 	{35 /* NAPTR */, true, "hhSSSn"},
 	{36 /* KX */, true, "hn"},
@@ -284,6 +285,44 @@ static bool put_relay(struct work *w)
 	}
 }
 
+/* An angle of LOC as degrees, minutes and seconds; false if it is none. */
+static bool put_angle(struct work *w, uint32_t angle, uint32_t degrees_max, const char *letters)
+{
+	bool is_negative = angle < UINT32_C(1) << 31;
+	uint32_t n = is_negative ? (UINT32_C(1) << 31) - angle : angle - (UINT32_C(1) << 31);
+	if (n > degrees_max * 3600000)
+		return false;
+	w->out += sprintf(w->out, "%u %u %u.%03u %c ", n / 3600000, n / 60000 % 60, n / 1000 % 60,
+			  n % 1000, letters[is_negative]);
+	return true;
+}
+
+/* RFC 1876 section 2, for version 0. */
+static bool put_location(struct work *w)
+{
+	const uint8_t *p = w->p;
+	if (w->end - p != 16 || p[0] != 0 || !put_angle(w, stele_get_be32(p + 4), 90, "NS") ||
+	    !put_angle(w, stele_get_be32(p + 8), 180, "EW"))
+		return false;
+	int64_t altitude = (int64_t)stele_get_be32(p + 12) - 10000000;
+	uint32_t height = (uint32_t)(altitude < 0 ? -altitude : altitude);
+	w->out +=
+		sprintf(w->out, "%s%u.%02um", altitude < 0 ? "-" : "", height / 100, height % 100);
+	for (unsigned i = 1; i <= 3; i++) {
+		uint64_t length = p[i] >> 4;
+		unsigned exponent = p[i] & 15;
+		/* One that is written in another way does not come out of its length again. */
+		if (length > 9 || exponent > 9 || (length == 0 && exponent > 0))
+			return false;
+		for (; exponent > 0; exponent--)
+			length *= 10;
+		w->out += sprintf(w->out, " %u.%02um", (unsigned)(length / 100),
+				  (unsigned)(length % 100));
+	}
+	w->p = w->end;
+	return true;
+}
+
 /* RFC 9859 section 2.1.1. */
 static bool put_scheme(struct work *w)
 {
@@ -353,6 +392,8 @@ static bool put_field(struct work *w, char field)
 		return put_scheme(w);
 	case 'r':
 		return put_relay(w);
+	case 'G':
+		return put_location(w);
 	case 'a':
 		return put_address(w, AF_INET);
 	case 'A':

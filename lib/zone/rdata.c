@@ -21,12 +21,14 @@ static const char *const descriptions[] = {
 	[23] = "N",   /* NSAP-PTR */
 	[26] = "2NN", /* PX */
 	[STELE_TYPE_AAAA] = "6",
+	[29] = "G", /* LOC, RFC 1876 */
 	[STELE_TYPE_SRV] = "222N",
 	[35] = "22UUUN", /* NAPTR */
 	[36] = "2N",     /* KX */
 	[STELE_TYPE_DNAME] = "N",
 	[STELE_TYPE_DS] = "2A1X",
 	[44] = "11X", /* SSHFP */
+	[45] = "1K",  /* IPSECKEY, RFC 4025 */
 	[STELE_TYPE_RRSIG] = "RA1DEE2NB",
 	[STELE_TYPE_NSEC] = "NM",
 	[STELE_TYPE_DNSKEY] = "21AB",
@@ -80,25 +82,22 @@ bool stele_rdata_type_is_data(uint16_t type)
 	return type != 0 && type != STELE_TYPE_OPT && (type < 128 || type > 255);
 }
 
-/* Bytes of D bit, type and relay, 0 if they are not whole. What relays of other types are is not said. */
-static size_t relay_length(const uint8_t *p, size_t left)
+/*
+ * Bytes of a relay of AMTRELAY or a gateway of IPSECKEY, by its type; SIZE_MAX if they are not whole. What stands there
+ * for other types than these is not said.
+ */
+static size_t host_length(unsigned type, const uint8_t *p, size_t left)
 {
-	size_t name_len;
-	if (left == 0)
-		return 0;
-	switch (*p & 0x7f) {
-	case 0:
-		return 1;
-	case 1:
-		return 1 + 4;
-	case 2:
-		return 1 + 16;
-	case 3:
-		name_len = stele_name_length(p + 1, left - 1);
-		return name_len > 0 ? 1 + name_len : 0;
-	default:
-		return left;
-	}
+	size_t need = left;
+	if (type == 0)
+		need = 0;
+	else if (type == 1)
+		need = 4;
+	else if (type == 2)
+		need = 16;
+	else if (type == 3 && (need = stele_name_length(p, left)) == 0)
+		return SIZE_MAX;
+	return need <= left ? need : SIZE_MAX;
 }
 
 static bool bitmap_valid(const uint8_t *p, size_t len)
@@ -140,10 +139,16 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 		case '8':
 			need = 8;
 			break;
-		case 'Y':
-			need = relay_length(p, left);
-			if (need == 0)
+		case 'Y': /* D bit and type */
+			need = left < 1 ? SIZE_MAX : host_length(*p & 0x7f, p + 1, left - 1);
+			if (need == SIZE_MAX)
 				return false;
+			need++;
+			break;
+		case 'K': /* type and algorithm; behind the gateway the key, which may be none */
+			return left >= 2 && host_length(*p, p + 2, left - 2) != SIZE_MAX;
+		case 'G': /* of another version anything */
+			need = left > 0 && *p != 0 ? left : 16;
 			break;
 		case 'N':
 			need = stele_name_length(p, left);

@@ -9,7 +9,7 @@
  * A type is described by a string of letters, one a field; one loop over it checks wire bytes, and another
  * one in import parses text. That covers the types of which zones are full, those that ldns may not
  * know, and those of which it would take a slip of the pen for something else: a number modulo 2^8 or 2^16,
- * half a byte of a hash. All others go through ldns, which costs microseconds. All functions are pure and
+ * half a byte of a hash, a gateway below the root instead of the origin. All others go through ldns, which costs microseconds. All functions are pure and
  * thread safe.
  */
 
@@ -28,6 +28,7 @@
  *   P parameter of TLSA          W tag of CAA                T strings up to the end
  *   M type bitmap up to the end  X hex up to the end         B base64 up to the end
  *   O the same, "-" if none      Q one string without a length, up to the end
+ *   G location of LOC            K gateway and key of IPSECKEY
  */
 const char *stele_rdata_description(uint16_t type);
 

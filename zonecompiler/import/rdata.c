@@ -305,7 +305,22 @@ static int parse_name(struct stele_cursor *c, struct stele_rdata *rd)
 	return 0;
 }
 
-/* D bit, type and relay (RFC 8777 section 4.3.1): for type 0 the relay is a dot and takes no bytes. */
+/* A relay of AMTRELAY or a gateway of IPSECKEY, by its type: for type 0 it is a dot and takes no bytes. */
+static int parse_host(struct stele_cursor *c, struct stele_rdata *rd, unsigned type,
+		      const char *what)
+{
+	struct stele_token token;
+	if (type > 0)
+		return type == 3 ? parse_name(c, rd) : parse_word(c, type == 1 ? '4' : '6', rd);
+	int status = stele_cursor_need(c, &token, what);
+	if (status < 0)
+		return status;
+	if (token.quoted || token.len != 1 || token.p[0] != '.')
+		return bad_field(c, &token, what, "'.', as its type is 0");
+	return 0;
+}
+
+/* D bit, type and relay (RFC 8777 section 4.3.1). */
 static int parse_relay(struct stele_cursor *c, struct stele_rdata *rd)
 {
 	struct stele_token token;
@@ -321,14 +336,32 @@ static int parse_relay(struct stele_cursor *c, struct stele_rdata *rd)
 	if (token.quoted || !stele_value_number(token.p, token.len, 3, &type))
 		return bad_field(c, &token, "type of relay", "0 to 3");
 	rd->bytes[rd->len++] = (uint8_t)(discovery << 7 | type);
-	if (type > 0)
-		return type == 3 ? parse_name(c, rd) : parse_word(c, type == 1 ? '4' : '6', rd);
-	status = stele_cursor_need(c, &token, "the relay");
+	return parse_host(c, rd, type, "relay");
+}
+
+/* Type of the gateway, algorithm, gateway and key (RFC 4025 section 3.1), of which there is none for algorithm 0. */
+static int parse_ipseckey(struct stele_cursor *c, struct stele_rdata *rd)
+{
+	struct stele_token token;
+	uint32_t type, algorithm;
+	int status = stele_cursor_need(c, &token, "the type of the gateway");
 	if (status < 0)
 		return status;
-	if (token.quoted || token.len != 1 || token.p[0] != '.')
-		return bad_field(c, &token, "relay", "'.', as its type is 0");
-	return 0;
+	if (token.quoted || !stele_value_number(token.p, token.len, 3, &type))
+		return bad_field(c, &token, "type of gateway", "0 to 3");
+	status = stele_cursor_need(c, &token, "an algorithm");
+	if (status < 0)
+		return status;
+	if (token.quoted || !stele_value_number(token.p, token.len, 255, &algorithm))
+		return bad_field(c, &token, "algorithm", "0 to 255");
+	rd->bytes[rd->len++] = (uint8_t)type;
+	rd->bytes[rd->len++] = (uint8_t)algorithm;
+	status = parse_host(c, rd, type, "gateway");
+	if (status < 0)
+		return status;
+	if (algorithm == 0 && (status = stele_cursor_next(c)) <= 0)
+		return status;
+	return parse_encoded(c, rd, false);
 }
 
 /* Fields of single words and names come before those up to the end, so they always have room. */
@@ -350,6 +383,10 @@ static int parse_described(struct stele_cursor *c, const char *letters, struct s
 			return parse_strings(c, rd);
 		case 'Q':
 			return parse_rest(c, rd);
+		case 'K':
+			return parse_ipseckey(c, rd);
+		case 'G':
+			return stele_rdata_parse_loc(c, rd);
 		case 'M':
 			return parse_bitmap(c, rd);
 		case 'X':

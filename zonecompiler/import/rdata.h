@@ -28,7 +28,10 @@ struct stele_rdata {
  */
 int stele_rdata_parse(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata);
 
-/* The same for types that have no description. */
+/* The data of a LOC record (RFC 1876), which is all there is to such a record. */
+int stele_rdata_parse_loc(struct stele_cursor *c, struct stele_rdata *rdata);
+
+/* As stele_rdata_parse() for types that have no description. */
 int stele_rdata_parse_by_ldns(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata);
 
 #endif
