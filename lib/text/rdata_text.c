@@ -4,6 +4,7 @@
 #include "lib/base/bytes.h"
 #include "lib/dns/name.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/svcb.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -500,6 +501,16 @@ static size_t put_ldns(uint16_t type, const uint8_t *rdata, size_t rdata_len, ch
 	return len;
 }
 
+/* Parameters that ldns writes and reads, but import does not read. */
+static bool is_bad_svcb(uint16_t type, const uint8_t *rdata, size_t rdata_len)
+{
+	if (type != 64 && type != 65)
+		return false;
+	size_t name_len = rdata_len > 2 ? stele_name_length(rdata + 2, rdata_len - 2) : 0;
+	return name_len == 0 ||
+	       stele_svc_fault(rdata + 2 + name_len, rdata_len - 2 - name_len) != NULL;
+}
+
 size_t stele_rdata_to_text(uint16_t type, const uint8_t *rdata, size_t rdata_len, char *text)
 {
 	const char *fields = NULL;
@@ -510,8 +521,11 @@ size_t stele_rdata_to_text(uint16_t type, const uint8_t *rdata, size_t rdata_len
 			is_own = layouts[i].is_own;
 		}
 	}
-	size_t len = fields != NULL ? put_fields(fields, rdata, rdata_len, text) :
-				      put_ldns(type, rdata, rdata_len, text);
+	size_t len = 0;
+	if (fields != NULL)
+		len = put_fields(fields, rdata, rdata_len, text);
+	else if (!is_bad_svcb(type, rdata, rdata_len))
+		len = put_ldns(type, rdata, rdata_len, text);
 	if (len > 0 && (is_own || reads_back(type, rdata, rdata_len, text, len)))
 		return len;
 	len = (size_t)sprintf(text, "\\# %zu%s", rdata_len, rdata_len > 0 ? " " : "");

@@ -42,6 +42,8 @@ static const char *const descriptions[] = {
 	[STELE_TYPE_CDNSKEY] = "21AB",
 	[62] = "32M", /* CSYNC */
 	[STELE_TYPE_ZONEMD] = "311X",
+	[64] = "2NV",  /* SVCB, RFC 9460 */
+	[65] = "2NV",  /* HTTPS */
 	[66] = "RC2N", /* DSYNC, RFC 9859 */
 	[67] = "B",    /* HHIT, RFC 9886 */
 	[68] = "B",    /* BRID, RFC 9886 */
@@ -179,6 +181,7 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 			return left > 0;
 		case 'O':
 		case 'Q':
+		case 'V': /* clients judge */
 			return true;
 		default:
 			need = 4;

@@ -29,6 +29,7 @@
  *   M type bitmap up to the end  X hex up to the end         B base64 up to the end
  *   O the same, "-" if none      Q one string without a length, up to the end
  *   G location of LOC            K gateway and key of IPSECKEY
+ *   V parameters of SVCB up to the end
  */
 const char *stele_rdata_description(uint16_t type);
 

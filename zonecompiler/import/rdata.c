@@ -387,6 +387,8 @@ static int parse_described(struct stele_cursor *c, const char *letters, struct s
 			return parse_ipseckey(c, rd);
 		case 'G':
 			return stele_rdata_parse_loc(c, rd);
+		case 'V':
+			return stele_rdata_parse_svc_params(c, rd);
 		case 'M':
 			return parse_bitmap(c, rd);
 		case 'X':

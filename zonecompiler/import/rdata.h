@@ -31,6 +31,9 @@ int stele_rdata_parse(struct stele_cursor *c, uint16_t type, struct stele_rdata 
 /* The data of a LOC record (RFC 1876), which is all there is to such a record. */
 int stele_rdata_parse_loc(struct stele_cursor *c, struct stele_rdata *rdata);
 
+/* Appends the parameters of an SVCB or HTTPS record, which are all that is left of the entry. */
+int stele_rdata_parse_svc_params(struct stele_cursor *c, struct stele_rdata *rdata);
+
 /* As stele_rdata_parse() for types that have no description. */
 int stele_rdata_parse_by_ldns(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata);
 

@@ -81,6 +81,8 @@ static const struct {
 		   "18191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f"},
 	{"SVCB", "1 a. alpn=h2,h3 port=8443 ipv4hint=192.0.2.1"},
 	{"HTTPS", "0 a."},
+	{"SVCB", "\\# 15 000100000300020001000300020001"}, /* a key twice */
+	{"SVCB", "\\# 9 000100000000020003"},
 	{"NINFO", "\"a\" \"\""},
 	{"RKEY", "0 3 13 AAEC"},
 	{"DSYNC", "CDS NOTIFY 5359 scanner.example."},
