@@ -137,6 +137,10 @@ int stele_cursor_token(struct stele_cursor *c, struct stele_token *ret_token)
 		uint8_t kind = stele_char_kinds[*p];
 		if (kind >= STELE_CHAR_BLANK)
 			break;
+		/* Some would begin a string here, others would take it as it is. */
+		if (kind == STELE_CHAR_QUOTE)
+			return stele_cursor_fail(
+				c, p, "'\"' in a word (expected \\\" or a blank before it)");
 		p++;
 		if (kind == STELE_CHAR_ESCAPE) {
 			if (*p == '\n' || *p == 0)

@@ -156,16 +156,6 @@ static bool put_value(struct param *param)
 	return true;
 }
 
-static bool has_quote(const struct stele_token *word)
-{
-	for (size_t i = 0; i < word->len; i++) {
-		if (word->p[i] == '"')
-			return true;
-		i += word->p[i] == '\\';
-	}
-	return false;
-}
-
 /* The value behind '=': a string with quotes, or a word, or nothing. */
 static int read_value(struct stele_cursor *c, struct param *param)
 {
@@ -175,9 +165,8 @@ static int read_value(struct stele_cursor *c, struct param *param)
 		status = stele_cursor_token(c, &token);
 	if (status < 0)
 		return status;
-	if (stele_char_kinds[*c->p] < STELE_CHAR_BLANK || (!token.quoted && has_quote(&token)))
-		return stele_cursor_fail(c, token.p,
-					 "'\"' in a word (expected it around the value)");
+	if (stele_char_kinds[*c->p] < STELE_CHAR_BLANK)
+		return stele_cursor_fail(c, c->p, "more behind the string (expected a blank)");
 	int len = stele_cursor_unescape(c, &token, param->text, STELE_RDATA_MAX, "value");
 	param->text_len = len > 0 ? (size_t)len : 0;
 	return len < 0 ? len : 0;

@@ -237,6 +237,11 @@ static void test_table(void **state)
 static const struct {
 	const char *type, *text, *hex;
 } exact[] = {
+	{"TXT", "a\"b\" c", NULL},
+	{"TXT", "\"a\"b", "01610162"},
+	{"TXT", "a\\\"b", "03612262"},
+	{"TXT", "a\"b", NULL},
+	{"A", "192.0.2.1\"\"", NULL},
 	{"CAA", "0 issue ca.example.net", "0005697373756563612e6578616d706c652e6e6574"},
 	{"CAA", "0 issue \\;", "000569737375653b"},
 	{"CAA", "128 iodef \"\"", "8005696f646566"},
