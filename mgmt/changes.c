@@ -87,7 +87,7 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 		zone->notify_due = true;
 	if (newer && zone->options->catalog == STELE_CATALOG_CONSUMER)
 		zone->catalog_due = daemon->catalogs_due = true;
-	if (zone->loaded != was_loaded)
+	if (zone->loaded != was_loaded || (was_expired && !zone->expired))
 		stele_refresh_data_changed(daemon, zone);
 	/* It lost its primaries while we were not there, or while a flag was being written. */
 	stele_daemon_make_ours(daemon, zone);

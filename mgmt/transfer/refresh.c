@@ -104,6 +104,9 @@ static void recall(struct stele_refresh *refresh)
 		zone->next_refresh_at = now;
 		return;
 	}
+	/* That nothing is remembered of what has expired does not make it good. */
+	if (zone->expired && zone->expires_at == 0)
+		zone->expires_at = zone->next_refresh_at = now;
 	time_t expire = (time_t)stele_timers_expire(&zone->soa, zone->options);
 	if (zone->expires_at == 0 || zone->expires_at > now + expire) {
 		refresh_give_expire(refresh);
@@ -179,9 +182,19 @@ void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *z
 void stele_refresh_data_changed(struct stele_daemon *daemon, struct stele_managed_zone *zone)
 {
 	struct stele_refresh *refresh = zone->refresh;
-	/* What a round has fetched it sees to itself, and to all else as it ends. */
-	if (refresh == NULL || (zone->loaded && refresh->round != NULL))
+	if (refresh == NULL)
 		return;
+	if (zone->loaded) {
+		/* It is good because a primary has said so. */
+		if (zone->expires_at > refresh_clock(daemon))
+			return;
+		/* Until when what had expired was good says nothing of what took its place. */
+		if (!zone->expired)
+			zone->expires_at = 0;
+		/* What a round has fetched it sees to itself, and to all else as it ends. */
+		if (refresh->round != NULL)
+			return;
+	}
 	recall(refresh);
 	stele_refresh_now(daemon, zone, NULL, false);
 }

@@ -27,8 +27,9 @@ void stele_refresh_end(struct stele_daemon *daemon, struct stele_managed_zone *z
 void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		       const struct stele_config_address *from, bool force);
 
-/* The store has the zone's data now (`loaded`), or has it no more, by whichever way it came or went: a primary is
- * asked soon, and data that is not from a transfer is good for as long as its SOA says. */
+/* The store has the zone's data now (`loaded`), or others in the place of what had expired, or has them no more, by
+ * whichever way they came or went: a primary is asked soon, and data that is not from a transfer is good for as
+ * long as its SOA says. */
 void stele_refresh_data_changed(struct stele_daemon *daemon, struct stele_managed_zone *zone);
 
 /* How many zones are asked for or transferred now, and how many wait for their turn: for metrics. */
