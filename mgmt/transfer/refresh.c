@@ -36,6 +36,26 @@ uint32_t refresh_random(struct stele_daemon *daemon)
 
 /* ---- timers ---- */
 
+/* Clocks go wrong and are set right, and rows are lost: what is due lies no further ahead than it can. */
+static void keep_in_bounds(struct stele_refresh *refresh)
+{
+	struct stele_managed_zone *zone = refresh->zone;
+	time_t now = refresh_clock(refresh->daemon);
+	time_t wait =
+		stele_timers_retry(&zone->soa, zone->options, zone->loaded, zone->retry_cnt, 0);
+	if (zone->loaded) {
+		time_t expire = (time_t)stele_timers_expire(&zone->soa, zone->options);
+		if (zone->expires_at == 0 || zone->expires_at > now + expire) {
+			refresh_give_expire(refresh);
+			zone->next_refresh_at = now;
+		}
+		time_t longer = stele_timers_refresh(&zone->soa, zone->options, zone->expire_s, 0);
+		wait = longer > wait ? longer : wait;
+	}
+	if (zone->next_refresh_at > now + wait)
+		zone->next_refresh_at = now + wait;
+}
+
 void refresh_arm(struct stele_refresh *refresh)
 {
 	const struct stele_managed_zone *zone = refresh->zone;
@@ -57,6 +77,8 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
 	struct stele_refresh *refresh = user;
 	struct stele_managed_zone *zone = refresh->zone;
 	time_t now = refresh_clock(refresh->daemon);
+	if (refresh->round == NULL)
+		keep_in_bounds(refresh);
 	if (refresh->round == NULL && (refresh->again || zone->next_refresh_at <= now)) {
 		/* Which ends with the flag and the timer, or is under way. */
 		refresh_round_begin(refresh);
@@ -95,26 +117,17 @@ static void free_refreshes(struct stele_daemon *daemon)
 	daemon->refreshes = NULL;
 }
 
-/* What is remembered, brought into bounds: clocks go wrong, and rows are lost. */
+/* What is remembered, as far as it can be true. */
 static void recall(struct stele_refresh *refresh)
 {
 	struct stele_managed_zone *zone = refresh->zone;
 	time_t now = refresh_clock(refresh->daemon);
-	if (!zone->loaded) {
-		zone->next_refresh_at = now;
-		return;
-	}
 	/* That nothing is remembered of what has expired does not make it good. */
-	if (zone->expired && zone->expires_at == 0)
+	if (zone->loaded && zone->expired && zone->expires_at == 0)
 		zone->expires_at = zone->next_refresh_at = now;
-	time_t expire = (time_t)stele_timers_expire(&zone->soa, zone->options);
-	if (zone->expires_at == 0 || zone->expires_at > now + expire) {
-		refresh_give_expire(refresh);
+	if (!zone->loaded)
 		zone->next_refresh_at = now;
-	}
-	time_t latest = now + stele_timers_refresh(&zone->soa, zone->options, zone->expire_s, 0);
-	if (zone->next_refresh_at > latest)
-		zone->next_refresh_at = latest;
+	keep_in_bounds(refresh);
 }
 
 int stele_refresh_begin(struct stele_daemon *daemon, struct stele_managed_zone *zone,
