@@ -100,9 +100,9 @@ int control_status(void *user, struct stele_ctl_call *call, struct stele_error *
 		"{s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "server",
 		"stele-mgmtd", "version", STELE_VERSION, "pid", (int)getpid(), "uptime_s",
 		(json_int_t)(time(NULL) - daemon->started_at), "store_generation",
-		(json_int_t)daemon->generation, "image", stele_ctl_text(daemon->config->image),
-		"responder", text_if(daemon->config->responder), "listen",
-		listen_json(daemon->config), "zones", zones_json(daemon), "publisher",
+		(json_int_t)daemon->generation, "image", stele_ctl_text(daemon->started->image),
+		"responder", text_if(daemon->started->responder), "listen",
+		listen_json(daemon->started), "zones", zones_json(daemon), "publisher",
 		publisher_json(daemon->publisher), "service", service_json(daemon->service),
 		"counters", counters_json(daemon), "commits_waiting",
 		(json_int_t)stele_committer_depth(daemon->committer));

@@ -30,7 +30,9 @@ struct stele_daemon_work;
 struct stele_daemon {
 	const char *config_path;
 	const struct stele_mgmtd_config *config; /* held */
-	struct stele_tsig_keys *keys;            /* held; NULL: none */
+	/* Held: that of the start, of which `listen` and paths are in force. */
+	const struct stele_mgmtd_config *started;
+	struct stele_tsig_keys *keys; /* held; NULL: none */
 	struct stele_loop *main;
 	struct stele_store *store;
 	struct stele_committer *committer;

@@ -283,8 +283,9 @@ int stele_daemon_start(struct stele_daemon *daemon, const struct stele_mgmtd_con
 {
 	memset(daemon, 0, sizeof(*daemon));
 	daemon->config_path = config_path;
-	daemon->config = config;
-	stele_mgmtd_config_hold(config);
+	daemon->config = daemon->started = config;
+	stele_mgmtd_config_hold(daemon->config);
+	stele_mgmtd_config_hold(daemon->started);
 	daemon->started_at = time(NULL);
 	/* Clients that go away in the middle of an answer. */
 	signal(SIGPIPE, SIG_IGN);
@@ -359,6 +360,7 @@ void stele_daemon_stop(struct stele_daemon *daemon)
 	stele_store_close(daemon->store);
 	stele_tsig_keys_unref(daemon->keys);
 	stele_mgmtd_config_release(daemon->config);
+	stele_mgmtd_config_release(daemon->started);
 	free(daemon->compiler);
 	memset(daemon, 0, sizeof(*daemon));
 }
@@ -418,7 +420,7 @@ static int reload(struct stele_daemon *daemon, struct stele_error *reterr)
 		stele_mgmtd_config_release(config);
 		return status;
 	}
-	tell_fixed(old, config);
+	tell_fixed(daemon->started, config);
 	daemon->config = config;
 	daemon->keys = keys;
 	stele_log_set_json(config->log.format == STELE_LOG_FORMAT_JSON);

@@ -77,7 +77,8 @@ static bool health_name(const struct stele_daemon *daemon, uint8_t name[STELE_NA
 static void visit_main(struct stele_task *task)
 {
 	struct visit *visit = (struct visit *)((char *)task - offsetof(struct visit, task));
-	const struct stele_mgmtd_config *config = visit->daemon->config;
+	/* What is asked is what is there: other addresses come with the next start. */
+	const struct stele_mgmtd_config *config = visit->daemon->started;
 	if (config->responder != NULL)
 		snprintf(visit->responder, sizeof(visit->responder), "%s", config->responder);
 	if (visit->out != NULL) {

@@ -120,6 +120,20 @@ def test_health_without_a_zone():
         assert status == 503 and "no zone" in text
 
 
+def test_health_where_it_listens():
+    """Other addresses take effect at the next start: until then those that are there are asked, and told of."""
+    with Monitored(data={ZONE: TEXT}) as daemon:
+        daemon.wait(ZONE, 7)
+        listening = daemon.json("status")["listen"]
+        here = daemon.config["listen"]
+        daemon.reload(listen=[{"address": "127.0.0.1", "port": peers.free_port()}])
+        assert daemon.get("/healthz") == (200, "ok\n")
+        assert daemon.json("status")["listen"] == listening
+        # Nothing is due any more once it is as it was.
+        daemon.reload(listen=here)
+        assert daemon.log_text().count("listen has changed") == 1
+
+
 def test_health_asks_for_a_name():
     """The configured one, which is not there: what answers is not what it should be."""
     http = peers.free_port()
