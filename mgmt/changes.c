@@ -87,6 +87,9 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 		zone->notify_due = true;
 	if (newer && zone->options->catalog == STELE_CATALOG_CONSUMER)
 		zone->catalog_due = daemon->catalogs_due = true;
+	/* It may be somebody else's change. */
+	if (zone->options->catalog == STELE_CATALOG_PRODUCER)
+		daemon->catalogs_version = 0;
 	if (zone->loaded != was_loaded || (was_expired && !zone->expired))
 		stele_refresh_data_changed(daemon, zone);
 	/* It lost its primaries while we were not there, or while a flag was being written. */
@@ -305,6 +308,14 @@ void stele_daemon_catalogs_again(struct stele_daemon *daemon)
 	stele_daemon_read_catalogs(daemon);
 }
 
+void stele_daemon_write_catalogs(struct stele_daemon *daemon)
+{
+	struct stele_error err;
+	/* The tick comes back to it. */
+	if (stele_catalog_produce(daemon, &err) < 0)
+		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_REASON(err.text));
+}
+
 void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation)
 {
 	struct stele_store_read *read;
@@ -329,8 +340,7 @@ void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation
 	if (daemon->publisher != NULL && !daemon->holds)
 		stele_publisher_want(daemon->publisher, daemon->generation);
 	stele_daemon_read_catalogs(daemon);
-	if (stele_catalog_produce(daemon, &err) < 0)
-		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_REASON(err.text));
+	stele_daemon_write_catalogs(daemon);
 }
 
 void stele_daemon_release(struct stele_daemon *daemon)

@@ -65,7 +65,7 @@ struct stele_daemon {
 	/* update/'s: what is being passed on to primaries; NULL before the first. */
 	struct stele_update_forwards *forwards;
 
-	/* catalog/'s: of the table of zones, when catalogs were last made of it; 0: not yet */
+	/* catalog/'s: of the table of zones, when catalogs were last made of it; 0: not yet, or it failed */
 	uint64_t catalogs_version;
 
 	/* work.c's: what is still to be submitted. */

@@ -224,6 +224,7 @@ static void on_tick(evutil_socket_t fd, short events, void *user)
 	look_at_store(daemon);
 	stele_daemon_work_again(daemon);
 	stele_daemon_catalogs_again(daemon);
+	stele_daemon_write_catalogs(daemon);
 	stele_daemon_notify_again(daemon);
 	if (stele_zone_states_write(daemon->states, &err) < 0)
 		stele_log_event(STELE_LOG_ERROR, "state-failed", STELE_LOG_REASON(err.text));
@@ -249,7 +250,6 @@ static int add_events(struct stele_daemon *daemon, struct stele_error *reterr)
 
 static int wake(struct stele_daemon *daemon, struct stele_error *reterr)
 {
-	struct stele_error err;
 	int status = stele_notify_new(daemon, &daemon->notify, reterr);
 	if (status == 0)
 		status = stele_daemon_sync_zones(daemon, reterr);
@@ -273,8 +273,7 @@ static int wake(struct stele_daemon *daemon, struct stele_error *reterr)
 	/* Of a store without any generation, too: what is not ours is refused, not failed. */
 	if (daemon->work == NULL)
 		stele_daemon_release(daemon);
-	if (stele_catalog_produce(daemon, &err) < 0)
-		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_REASON(err.text));
+	stele_daemon_write_catalogs(daemon);
 	return 0;
 }
 

@@ -249,7 +249,7 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 	(void)generation;
 	if (catalog != NULL && catalog->catalog_state != NULL)
 		catalog->catalog_state->writing = false;
-	/* Zones may have come meanwhile; and what failed is tried with the next change. */
+	/* Zones may have come meanwhile; and what failed is tried again with the tick. */
 	job->daemon->catalogs_version = 0;
 	if (status != 0) {
 		stele_log_event(STELE_LOG_ERROR, "catalog-failed",

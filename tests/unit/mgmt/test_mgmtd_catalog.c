@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two catalogs with many members, of which all clash, then move, then are reset, then go; one that cannot
- * be read when it is due; and a member of which nothing is remembered. */
-#include "mgmt/catalog/catalog.h"
+ * be read when it is due; a member of which nothing is remembered; and one that is made here. */
+#include "mgmt/catalog/contents.h"
+#include "mgmt/catalog/internal.h"
 #include "mgmt/internal.h"
 #include "tests/unit/mgmt/daemon_world.h"
 #include "tests/unit/store/store_model.h"
@@ -177,6 +178,68 @@ static void test_data_without_a_row(void **state)
 	assert_int_equal(cnt, 1);
 }
 
+/* ---- one that is made here ---- */
+
+/* And until nothing else of this is under way. */
+static void run_until_listed(size_t cnt)
+{
+	const struct stele_managed_zone *catalog = find("cat.test"), *last = find("own.test");
+	size_t listed = SIZE_MAX;
+	bool rests = false;
+	for (unsigned i = 0; i < 20 && !(rests && listed == cnt); i++) {
+		struct stele_store_read *read;
+		struct stele_catalog_contents contents;
+		struct stele_error err;
+		event_base_loop(stele_loop_base(daemon_of_all.main), EVLOOP_ONCE);
+		assert_int_equal(stele_store_read_begin(daemon_of_all.store, &read, &err), 0);
+		if (stele_catalog_read(read, catalog->apex, &contents, &err) == 0) {
+			listed = contents.member_cnt;
+			stele_catalog_contents_free(&contents);
+		}
+		stele_store_read_end(read);
+		rests = last->id != 0 && !catalog->catalog_state->writing;
+	}
+	assert_int_equal(listed, cnt);
+}
+
+static int begin_producer(void **state)
+{
+	(void)state;
+	if (daemon_world_begin() < 0)
+		return -1;
+	daemon_world_start(
+		&daemon_of_all,
+		"templates: [{id: cat, catalog: producer}, {id: listed, catalog_zone: cat.test},"
+		" {id: own}], zones: [{name: cat.test, template: cat},"
+		" {name: m0.test, template: listed}, {name: own.test, template: own}],");
+	return 0;
+}
+
+/* A zone gets another template while the store cannot be read, and nothing of the store changes with that. */
+static void test_written_once_it_can_be_read(void **state)
+{
+	struct stele_error err;
+	(void)state;
+	run_until_listed(1);
+	daemon_world_hold_readers(&daemon_of_all);
+	stele_daemon_zone_set_options(&daemon_of_all, find("m0.test"), daemon_of_all.config,
+				      find("own.test")->options);
+	assert_int_equal(stele_catalog_produce(&daemon_of_all, &err), STELE_E_SYSTEM);
+	daemon_world_release_readers();
+	/* The tick comes back to it. */
+	run_until_listed(0);
+}
+
+/* Nobody else's hand is in it for long. */
+static void test_written_in_the_place_of_what_was_imported(void **state)
+{
+	(void)state;
+	run_until_listed(1);
+	import("cat.test", 9, 3, 'a', NULL);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	run_until_listed(1);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -210,6 +273,10 @@ int main(int argc, char **argv)
 	const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_no_readers_left, begin, end),
 		cmocka_unit_test_setup_teardown(test_data_without_a_row, begin, end),
+		cmocka_unit_test_setup_teardown(test_written_once_it_can_be_read, begin_producer,
+						end),
+		cmocka_unit_test_setup_teardown(test_written_in_the_place_of_what_was_imported,
+						begin_producer, end),
 	};
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_mgmtd_catalog STELE_COMPILE\n");
