@@ -108,6 +108,7 @@ static void unlearn(struct stele_daemon *daemon, struct stele_managed_zone *zone
 	/* A zone that nobody has named was there for its data alone. */
 	if (!zone->configured && !zone->from_catalog) {
 		stele_daemon_zone_remove(daemon, zone, false);
+		daemon->stray_left = true;
 		return;
 	}
 	stele_daemon_work(daemon, STELE_WORK_STUB, zone->apex);
@@ -339,6 +340,9 @@ void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation
 	}
 	if (daemon->publisher != NULL && !daemon->holds)
 		stele_publisher_want(daemon->publisher, daemon->generation);
+	if (daemon->stray_left)
+		stele_catalog_look_again(daemon);
+	daemon->stray_left = false;
 	stele_daemon_read_catalogs(daemon);
 	stele_daemon_write_catalogs(daemon);
 }

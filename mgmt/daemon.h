@@ -60,6 +60,7 @@ struct stele_daemon {
 	struct stele_managed_zone *unserved;
 	bool catalogs_due;    /* some zone's catalog_due is set */
 	bool catalogs_failed; /* some zone's catalog_failed is set */
+	bool stray_left;      /* a zone that may have been in the way of a catalog's member */
 	bool notifies_failed; /* some zone's notify_failed is set */
 
 	/* update/'s: what is being passed on to primaries; NULL before the first. */

@@ -176,6 +176,13 @@ static void test_data_without_a_row(void **state)
 	assert_false(find("m1.test")->from_catalog);
 	stele_catalog_problems(two, count_there_already, &cnt);
 	assert_int_equal(cnt, 1);
+	/* Until they remove it. */
+	assert_int_equal(stele_store_write_begin(daemon_of_all.store, &write, &err), 0);
+	assert_int_equal(stele_store_zone_remove(write, ours, &err), 0);
+	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	assert_int_equal(members_of(two), 2);
+	assert_int_equal(problems_of(two), 0);
 }
 
 /* ---- one that is made here ---- */
