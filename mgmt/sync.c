@@ -132,6 +132,19 @@ void stele_daemon_zone_set_options(struct stele_daemon *daemon, struct stele_man
 
 /* ---- all that are configured ---- */
 
+/* The configuration goes before a catalog: one that is none any more does not take along what is configured now. */
+static void claim(struct stele_daemon *daemon, const struct stele_zone_config *configured)
+{
+	struct stele_managed_zone *zone = stele_zones_find(daemon->zones, configured->apex);
+	if (zone == NULL || !zone->from_catalog)
+		return;
+	zone->from_catalog = false;
+	if (configured->options->has_primaries)
+		stele_zone_states_note(daemon->states, zone);
+	else
+		stele_zone_states_forget(daemon->states, zone->apex);
+}
+
 static int want(struct stele_daemon *daemon, const struct stele_zone_config *configured,
 		struct stele_error *reterr)
 {
@@ -144,14 +157,6 @@ static int want(struct stele_daemon *daemon, const struct stele_zone_config *con
 		stele_daemon_zone_set_options(daemon, zone, daemon->config, configured->options);
 	if (status < 0)
 		return status;
-	/* The configuration goes before a catalog. */
-	if (zone->from_catalog) {
-		zone->from_catalog = false;
-		if (zone->options->has_primaries)
-			stele_zone_states_note(daemon->states, zone);
-		else
-			stele_zone_states_forget(daemon->states, zone->apex);
-	}
 	if (!zone->configured) {
 		/* What was in the store alone may have expired when it was a secondary's. */
 		zone->configured = true;
@@ -256,6 +261,8 @@ int stele_daemon_sync_zones(struct stele_daemon *daemon, struct stele_error *ret
 	int status = 0;
 	for (size_t i = 0; i < stele_zones_cnt(daemon->zones); i++)
 		stele_zones_at(daemon->zones, i)->wanted = false;
+	for (size_t i = 0; i < config->zones.cnt; i++)
+		claim(daemon, &config->zones.items[i]);
 	for (size_t i = 0; i < config->zones.cnt && status == 0; i++)
 		status = want(daemon, &config->zones.items[i], reterr);
 	if (status == 0 && !daemon->awake)

@@ -61,10 +61,9 @@ unsigned daemon_world_port(void)
 	}
 }
 
-void daemon_world_start(struct stele_daemon *daemon, const char *options)
+/* Its path stands in `path` afterwards. */
+static void write_config(const char *options)
 {
-	const struct stele_mgmtd_config *config;
-	struct stele_error err;
 	FILE *file = fopen(daemon_world_path("mgmtd.yaml"), "we");
 	assert_non_null(file);
 	fprintf(file,
@@ -75,12 +74,27 @@ void daemon_world_start(struct stele_daemon *daemon, const char *options)
 		" remotes: [{id: p, addresses: [127.0.0.1], port: %u}]}\n",
 		dir, dir, dir, dir, options, daemon_world_port(), daemon_world_port());
 	fclose(file);
+}
+
+void daemon_world_start(struct stele_daemon *daemon, const char *options)
+{
+	const struct stele_mgmtd_config *config;
+	struct stele_error err;
+	write_config(options);
 	if (stele_mgmtd_config_load(path, &config, NULL, &err) < 0)
 		fail_msg("%s", err.text);
 	if (stele_daemon_start(daemon, config, path, &err) < 0)
 		fail_msg("%s", err.text);
 	/* The daemon holds it. */
 	stele_mgmtd_config_release(config);
+}
+
+void daemon_world_reload(struct stele_daemon *daemon, const char *options)
+{
+	struct stele_error err;
+	write_config(options);
+	if (stele_daemon_reload(daemon, &err) < 0)
+		fail_msg("%s", err.text);
 }
 
 void daemon_world_hold_readers(struct stele_daemon *daemon)

@@ -25,6 +25,9 @@ unsigned daemon_world_port(void);
  * a remote `p`, at whose address nobody answers. */
 void daemon_world_start(struct stele_daemon *daemon, const char *options);
 
+/* Has it read other options. */
+void daemon_world_reload(struct stele_daemon *daemon, const char *options);
+
 /* Takes all readers of the daemon's store, so that nobody can read it; gives them back. */
 void daemon_world_hold_readers(struct stele_daemon *daemon);
 void daemon_world_release_readers(void);

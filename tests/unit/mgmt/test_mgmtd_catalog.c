@@ -185,6 +185,36 @@ static void test_data_without_a_row(void **state)
 	assert_int_equal(problems_of(two), 0);
 }
 
+/* The catalog is none any more, and its member is ours: nobody could send its data again. */
+static void test_configured_as_its_catalog_ends(void **state)
+{
+	static const uint8_t member[] = "\2m0\4test";
+	struct stele_store_write *write;
+	struct stele_store_read *read;
+	struct stele_zone_info info;
+	struct stele_error err;
+	(void)state;
+	import("two.test", 1, 1, 'b', NULL);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	assert_int_equal(stele_store_write_begin(daemon_of_all.store, &write, &err), 0);
+	assert_int_equal(bulk_replace(write, member, 1, 3, false, NULL, &err), 0);
+	assert_int_equal(stele_store_zone_set_transferred(write, member, true, &err), 0);
+	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	assert_true(find("m0.test")->from_catalog && find("m0.test")->loaded);
+	daemon_world_reload(&daemon_of_all,
+			    "templates: [{id: own}], zones: [{name: two.test, template: own},"
+			    " {name: m0.test, template: own}],");
+	assert_true(find("m0.test")->configured && !find("m0.test")->from_catalog);
+	/* What the daemon wants of the store for that is done in time. */
+	for (unsigned i = 0; i < 20 && find("m0.test")->transferred; i++)
+		event_base_loop(stele_loop_base(daemon_of_all.main), EVLOOP_ONCE);
+	assert_int_equal(stele_store_read_begin(daemon_of_all.store, &read, &err), 0);
+	assert_int_equal(stele_store_zone_find(read, member, &info, &err), 0);
+	assert_int_equal(info.flags, 0);
+	stele_store_read_end(read);
+}
+
 /* ---- one that is made here ---- */
 
 /* And until nothing else of this is under way. */
@@ -280,6 +310,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_no_readers_left, begin, end),
 		cmocka_unit_test_setup_teardown(test_data_without_a_row, begin, end),
+		cmocka_unit_test_setup_teardown(test_configured_as_its_catalog_ends, begin, end),
 		cmocka_unit_test_setup_teardown(test_written_once_it_can_be_read, begin_producer,
 						end),
 		cmocka_unit_test_setup_teardown(test_written_in_the_place_of_what_was_imported,
