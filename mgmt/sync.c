@@ -72,6 +72,8 @@ void stele_daemon_zone_remove(struct stele_daemon *daemon, struct stele_managed_
 	stele_notify_out_end(daemon, zone);
 	if (zone->options->catalog == STELE_CATALOG_CONSUMER)
 		stele_catalog_end(daemon, zone);
+	/* Of one that was made here, perhaps with other options. */
+	stele_catalog_free(zone);
 	stele_daemon_forget_unserved(daemon, zone);
 	/* With data it is forgotten once that is gone: if we die before, the next start finds what is remembered of it and
 	 * knows that it is not ours. */

@@ -21,7 +21,7 @@ int stele_catalog_changed(struct stele_daemon *daemon, struct stele_managed_zone
 /* It is not a catalog any more, or is about to go: its members go. */
 void stele_catalog_end(struct stele_daemon *daemon, struct stele_managed_zone *zone);
 
-/* The daemon ends: frees catalog_state; members stay what they are. */
+/* The zone goes, or the daemon ends: frees catalog_state; members stay what they are. */
 void stele_catalog_free(struct stele_managed_zone *zone);
 
 /* Zones came, went, or changed their template: producers' catalogs are written anew if they differ. */

@@ -277,6 +277,23 @@ static void test_written_in_the_place_of_what_was_imported(void **state)
 	run_until_listed(1);
 }
 
+/* It has left the configuration, and then somebody removes it. */
+static void test_removed_when_it_is_made_no_more(void **state)
+{
+	static const uint8_t catalog[] = "\3cat\4test";
+	struct stele_store_write *write;
+	struct stele_error err;
+	(void)state;
+	run_until_listed(1);
+	daemon_world_reload(&daemon_of_all, "zones: [{name: own.test}],");
+	assert_true(find("cat.test")->loaded && !find("cat.test")->configured);
+	assert_int_equal(stele_store_write_begin(daemon_of_all.store, &write, &err), 0);
+	assert_int_equal(stele_store_zone_remove(write, catalog, &err), 0);
+	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	assert_null(stele_zones_find(daemon_of_all.zones, catalog));
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -314,6 +331,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_written_once_it_can_be_read, begin_producer,
 						end),
 		cmocka_unit_test_setup_teardown(test_written_in_the_place_of_what_was_imported,
+						begin_producer, end),
+		cmocka_unit_test_setup_teardown(test_removed_when_it_is_made_no_more,
 						begin_producer, end),
 	};
 	if (argc != 2) {
