@@ -5,7 +5,8 @@
  * or get another template, not when their data changes.
  *
  * A member's unique label is a digest of its name, so it stays the same whoever writes the catalog: nobody
- * loses what it knows of a zone because we were set up anew.
+ * loses what it knows of a zone because we were set up anew. And its serial is the time of day, or the one
+ * behind the last, so that those who have an earlier catalog take the new one.
  */
 #include "mgmt/catalog/internal.h"
 
@@ -13,11 +14,13 @@
 #include "lib/base/hex.h"
 #include "lib/daemon/log.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/serial.h"
 #include "lib/store/node.h"
 
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define UNIQUE_SZ 32 /* hex digits: 128 bits */
 #define SOA_SERIAL_OFF 18
@@ -235,7 +238,10 @@ static int apply(struct stele_commit *commit, struct stele_store_write *write,
 	int status = stele_store_zone_find(stele_store_write_view(write), job->apex, &info, reterr);
 	if (status != 0 && status != STELE_E_NOTFOUND)
 		return status;
-	uint32_t serial = info.serial + 1;
+	bool is_new = status == STELE_E_NOTFOUND || (info.flags & STELE_STORE_ZONE_STUB) != 0;
+	uint32_t serial = (uint32_t)time(NULL);
+	if (!is_new && !stele_serial_older(info.serial, serial))
+		serial = info.serial + 1;
 	stele_put_be32(serial_in(job), serial != 0 ? serial : 1);
 	job->at = 0;
 	return stele_store_zone_replace(write, job->apex, next_node, job, NULL, NULL, NULL, reterr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two catalogs with many members, of which all clash, then move, then are reset, then go; one that cannot
  * be read when it is due; a member of which nothing is remembered; and one that is made here. */
+#include "lib/dns/serial.h"
 #include "mgmt/catalog/contents.h"
 #include "mgmt/catalog/internal.h"
 #include "mgmt/internal.h"
@@ -277,6 +278,21 @@ static void test_written_in_the_place_of_what_was_imported(void **state)
 	run_until_listed(1);
 }
 
+/* Who has one of a server that was lost takes that of its successor, whose store is empty. */
+static void test_newer_than_any_before(void **state)
+{
+	uint32_t now = (uint32_t)time(NULL);
+	(void)state;
+	run_until_listed(1);
+	uint32_t serial = find("cat.test")->serial;
+	assert_true(stele_serial_reaches(serial, now));
+	/* What somebody imports does not lead back. */
+	import("cat.test", 9, 3, 'a', NULL);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	run_until_listed(1);
+	assert_true(stele_serial_reaches(find("cat.test")->serial, serial));
+}
+
 /* It has left the configuration, and then somebody removes it. */
 static void test_removed_when_it_is_made_no_more(void **state)
 {
@@ -332,6 +348,7 @@ int main(int argc, char **argv)
 						end),
 		cmocka_unit_test_setup_teardown(test_written_in_the_place_of_what_was_imported,
 						begin_producer, end),
+		cmocka_unit_test_setup_teardown(test_newer_than_any_before, begin_producer, end),
 		cmocka_unit_test_setup_teardown(test_removed_when_it_is_made_no_more,
 						begin_producer, end),
 	};
