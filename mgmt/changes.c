@@ -92,6 +92,8 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 		daemon->catalogs_version = 0;
 	if (zone->loaded != was_loaded || (was_expired && !zone->expired))
 		stele_refresh_data_changed(daemon, zone);
+	if (zone->loaded && zone->expired != was_expired && zone->options->has_primaries)
+		stele_zone_states_note(daemon->states, zone);
 	/* It lost its primaries while we were not there, or while a flag was being written. */
 	stele_daemon_make_ours(daemon, zone);
 }

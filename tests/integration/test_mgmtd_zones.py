@@ -276,6 +276,21 @@ def test_imported_over_what_had_expired():
             good_for_a_day(daemon, 4)
 
 
+def test_imported_over_what_had_expired_before_the_start():
+    with primary("a.test") as source:
+        source.load("a.test", (ZONE % 2).replace("3600 600 86400", "1 1 1"))
+        source.wait("a.test", 2)
+        with secondary(source.port, "a.test") as daemon:
+            daemon.wait("a.test", 2)
+            source.end()
+            daemon.wait_for(lambda: daemon.zone("a.test")["expired"])
+            daemon.end()
+            daemon.load("a.test", ZONE % 4)
+            daemon.start()
+            daemon.wait_for(lambda: daemon.zone("a.test")["last_error"] is not None)
+            good_for_a_day(daemon, 4)
+
+
 def test_expired_and_nothing_is_remembered():
     """A zone is good when a primary says so, not because nobody knows any more that it had expired."""
     with primary("a.test") as source:
