@@ -88,17 +88,30 @@ static void send_request(struct stele_link *link, enum request request, json_t *
 	set_timer(link, max_ns);
 }
 
+/* It is tried again after a pause. */
+static void on_refused(struct stele_link *link, int status, const char *text)
+{
+	link->is_due = true;
+	stele_pause_begin(&link->pause);
+	link->settings.refused(link->settings.user, status, text);
+}
+
+static void rest(struct stele_link *link)
+{
+	uint64_t rest_ns = stele_pause_rest(&link->pause);
+
+	set_timer(link, link->is_due && rest_ns < PING_EVERY_NS ? rest_ns : PING_EVERY_NS);
+}
+
 static void load(struct stele_link *link)
 {
 	int fd = open(link->settings.image, O_RDONLY | O_CLOEXEC);
 	struct stele_error err;
 
 	if (fd < 0) {
-		/* The next image comes with another call. */
 		stele_fail_errno(&err, errno, "%s", link->settings.image);
-		link->is_due = false;
-		link->settings.refused(link->settings.user, STELE_E_SYSTEM, err.text);
-		set_timer(link, PING_EVERY_NS);
+		on_refused(link, STELE_E_SYSTEM, err.text);
+		rest(link);
 		return;
 	}
 	link->is_due = false;
@@ -113,14 +126,12 @@ static void load(struct stele_link *link)
 /* What comes next on a connection on which nothing is under way. */
 static void go_on(struct stele_link *link)
 {
-	uint64_t rest_ns = stele_pause_rest(&link->pause);
-
 	if (!link->client || link->request != REQUEST_NONE)
 		return;
-	if (link->is_due && rest_ns == 0)
+	if (link->is_due && stele_pause_rest(&link->pause) == 0)
 		load(link);
 	else
-		set_timer(link, link->is_due && rest_ns < PING_EVERY_NS ? rest_ns : PING_EVERY_NS);
+		rest(link);
 }
 
 /* ---- what comes ---- */
@@ -132,13 +143,6 @@ static void on_loaded(struct stele_link *link, const json_t *response)
 	stele_pause_end(&link->pause);
 	link->settings.loaded(link->settings.user, link->request_epoch, (uint64_t)generation,
 			      stele_clock_ns() - link->began_ns);
-}
-
-static void on_refused(struct stele_link *link, int status, const char *text)
-{
-	link->is_due = true;
-	stele_pause_begin(&link->pause);
-	link->settings.refused(link->settings.user, status, text);
 }
 
 static void on_readable(evutil_socket_t fd, short events, void *user)

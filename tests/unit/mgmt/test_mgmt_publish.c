@@ -172,6 +172,36 @@ static void test_responder_refuses(void **state)
 	world_end(&w);
 }
 
+static bool has_load_failed(struct publish_world *world)
+{
+	return world_status(world).load_failed_cnt > 0;
+}
+
+static bool has_loaded(struct publish_world *world)
+{
+	return atomic_load(&world->responder.generation) != 0;
+}
+
+/* The image cannot be opened just when a responder comes back: that is no reason to leave it without. */
+static void test_image_away_for_a_while(void **state)
+{
+	(void)state;
+	char other[160];
+	world_begin(&w, real_compiler, true);
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	world_stop_responder(&w);
+	world_run_until(&w, has_responder_trouble);
+	snprintf(other, sizeof(other), "%s/other", w.dir);
+	assert_int_equal(rename(w.image, other), 0);
+	world_start_responder(&w);
+	world_run_until(&w, has_load_failed);
+	assert_non_null(strstr(w.last_trouble[TROUBLE_RESPONDER], w.image));
+	assert_int_equal(rename(other, w.image), 0);
+	world_run_until(&w, has_loaded);
+	world_end(&w);
+}
+
 /* A responder that hangs holds up itself only. */
 static void test_responder_hangs(void **state)
 {
@@ -264,6 +294,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_other_store),
 		cmocka_unit_test(test_responder_comes_back),
 		cmocka_unit_test(test_responder_refuses),
+		cmocka_unit_test(test_image_away_for_a_while),
 		cmocka_unit_test(test_responder_hangs),
 		cmocka_unit_test(test_readers),
 	};
