@@ -118,6 +118,7 @@ static void committed(struct stele_commit *commit, int status, uint64_t generati
 	refresh->zone->transfer_failed_cnt++;
 	stele_count(&daemon->counters.transfer_in_failed);
 	const char *reason = fetch->fault[0] != '\0' ? fetch->fault : err->text;
+	refresh->round->own_fault |= status == STELE_E_SYSTEM;
 	if (fetch->staging.is_deltas && status != STELE_E_SYSTEM)
 		ask_for_whole(refresh, reason);
 	else

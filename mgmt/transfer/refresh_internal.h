@@ -48,7 +48,8 @@ struct refresh_round {
 	const struct stele_template_config *options;
 	struct stele_tsig_keys *keys; /* held */
 	bool force;
-	bool told; /* a candidate failed in a way that is worth a line in the log */
+	bool told;      /* a candidate failed in a way that is worth a line in the log */
+	bool own_fault; /* one failed for a reason of our own, which may be gone soon */
 
 	/* The candidate at hand. */
 	size_t candidate, candidate_cnt;

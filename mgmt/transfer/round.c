@@ -90,11 +90,17 @@ static void round_failed(struct stele_refresh *refresh)
 {
 	struct stele_managed_zone *zone = refresh->zone;
 	struct refresh_round *round = refresh->round;
+	uint32_t random = refresh_random(refresh->daemon);
 	zone->retry_cnt++;
-	zone->next_refresh_at = refresh_clock(refresh->daemon) +
-				stele_timers_retry(&zone->soa, round->options, zone->loaded,
-						   zone->retry_cnt,
-						   refresh_random(refresh->daemon));
+	uint32_t wait = stele_timers_retry(&zone->soa, round->options, zone->loaded,
+					   zone->retry_cnt, random);
+	/* The zone's time is for primaries. */
+	if (round->own_fault) {
+		uint32_t soon = stele_timers_retry(&zone->soa, round->options, false,
+						   zone->retry_cnt, random);
+		wait = soon < wait ? soon : wait;
+	}
+	zone->next_refresh_at = refresh_clock(refresh->daemon) + wait;
 	/* Of a zone that stays as it is there is nothing new to say each time. */
 	stele_log_event(round->told && (zone->retry_cnt & (zone->retry_cnt - 1)) == 0 ?
 				STELE_LOG_WARNING :
@@ -204,10 +210,12 @@ void refresh_candidate_failed(struct stele_refresh *refresh, bool unreachable, c
 
 void refresh_candidate_not_asked(struct stele_refresh *refresh, int status, const char *reason)
 {
-	if (status == STELE_E_NOTFOUND)
+	if (status == STELE_E_NOTFOUND) {
 		refresh_candidate_failed(refresh, true, reason);
-	else
-		leave_candidate(refresh, reason);
+		return;
+	}
+	refresh->round->own_fault = true;
+	leave_candidate(refresh, reason);
 }
 
 /* All addresses of the primaries in their order; who told us of news comes first. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A secondary over time: when it asks, whom it asks, how long what it has is good."""
 import random
+import resource
 import struct
 import time
 
@@ -91,6 +92,22 @@ def test_expires_and_is_good_again():
         entry = secondary.wait(ZONE, lambda z: not z["expired"])
         assert entry["transfers"] == transfers and entry["error"] is None
         assert len(secondary.events("zone-good-again")) == 1
+
+
+def test_no_descriptor_is_left():
+    """It is no fault of the primary, and soon over: the zone does not wait for its retry."""
+    zone = versions(refresh=3600, retry=600, expire=86400)
+    with FakePrimary(zone.answer) as primary, Secondary([ZONE], [primary.port]) as secondary:
+        secondary.wait_serial(ZONE, 1)
+        zone.versions[2] = NEXT
+        pid = secondary.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        secondary.command("refresh", ZONE)
+        secondary.wait_error(ZONE, "no socket")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        secondary.command("shift", 10)
+        secondary.wait_serial(ZONE, 2)
 
 
 def test_stays_expired_over_a_restart():
