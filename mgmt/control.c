@@ -76,7 +76,7 @@ static int op_transfer(void *user, struct stele_ctl_call *call, struct stele_err
 		return stele_fail(reterr, STELE_E_INPUT, "%s has no primaries: it is ours",
 				  zone->name);
 	audit(call, force ? "transfer-forced" : "transfer-asked", zone->name);
-	stele_refresh_now(daemon, zone, NULL, force);
+	stele_refresh_ask(daemon, zone, force);
 	json_object_set_new(call->response, "zone", stele_ctl_text(zone->name));
 	return 0;
 }

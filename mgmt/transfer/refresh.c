@@ -192,6 +192,14 @@ void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *z
 		refresh_arm(refresh);
 }
 
+void stele_refresh_ask(struct stele_daemon *daemon, struct stele_managed_zone *zone, bool force)
+{
+	if (zone->refresh == NULL)
+		return;
+	zone->refresh->again_all = true;
+	stele_refresh_now(daemon, zone, NULL, force);
+}
+
 void stele_refresh_data_changed(struct stele_daemon *daemon, struct stele_managed_zone *zone)
 {
 	struct stele_refresh *refresh = zone->refresh;

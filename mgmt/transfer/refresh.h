@@ -22,10 +22,11 @@ int stele_refresh_begin(struct stele_daemon *daemon, struct stele_managed_zone *
 /* Ends it, a transfer under way too. No refresh is fine. */
 void stele_refresh_end(struct stele_daemon *daemon, struct stele_managed_zone *zone);
 
-/* Asks soon: a NOTIFY came (from this address first, if it is a primary's), or an operator wants it.
- * `force`: transfer whatever the serial. */
+/* Asks soon: a NOTIFY came (from this address first, if it is a primary's), say. `force`: transfer whatever the serial. */
 void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		       const struct stele_config_address *from, bool force);
+/* The same for an operator, who may know that a primary is back: none is left alone. */
+void stele_refresh_ask(struct stele_daemon *daemon, struct stele_managed_zone *zone, bool force);
 
 /* The store has the zone's data now (`loaded`), or others in the place of what had expired, or has them no more, by
  * whichever way they came or went: a primary is asked soon, and data that is not from a transfer is good for as

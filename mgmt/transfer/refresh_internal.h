@@ -75,6 +75,7 @@ struct stele_refresh {
 	struct refresh_round *round; /* NULL: at rest */
 	/* A reason to begin another round came while one is under way, or with this one. */
 	bool again, again_force, has_from;
+	bool again_all; /* those too that had better be left alone */
 	struct stele_config_address from;
 	struct refresh_flag *flag; /* the commit under way that makes it expired or not; NULL: none */
 };

@@ -221,21 +221,25 @@ void refresh_candidate_not_asked(struct stele_refresh *refresh, int status, cons
 /* All addresses of the primaries in their order; who told us of news comes first. */
 static void list_candidates(const struct stele_refresh *refresh, struct refresh_round *round)
 {
+	struct stele_turns *turns = refresh->daemon->refreshes->turns;
 	for (size_t i = 0; i < round->options->primary_remotes.cnt; i++) {
 		const struct stele_remote_config *remote = round->options->primary_remotes.items[i];
 		for (size_t j = 0; j < remote->addresses.cnt; j++) {
 			struct refresh_candidate c = {(uint16_t)i, (uint16_t)j};
 			struct refresh_candidate *at = &round->candidates[round->candidate_cnt++];
-			if (refresh->has_from &&
-			    stele_address_equal(&remote->addresses.items[j], &refresh->from)) {
+			bool told =
+				refresh->has_from &&
+				stele_address_equal(&remote->addresses.items[j], &refresh->from);
+			if (told) {
 				memmove(round->candidates + 1, round->candidates,
 					(size_t)(at - round->candidates) * sizeof(c));
 				at = round->candidates;
-				/* It is there: no need to wait until it is asked again. */
-				stele_turns_answered(refresh->daemon->refreshes->turns,
-						     &refresh->from, remote->connect_port);
 			}
 			*at = c;
+			/* It is there: no need to wait until it is asked again. */
+			if (told || refresh->again_all)
+				stele_turns_answered(turns, &remote->addresses.items[j],
+						     remote->connect_port);
 		}
 	}
 }
@@ -262,6 +266,6 @@ void refresh_round_begin(struct stele_refresh *refresh)
 	round->force = refresh->again_force;
 	refresh->round = round;
 	list_candidates(refresh, round);
-	refresh->again = refresh->again_force = refresh->has_from = false;
+	refresh->again = refresh->again_force = refresh->has_from = refresh->again_all = false;
 	next_candidate(refresh);
 }

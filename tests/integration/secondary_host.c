@@ -7,7 +7,7 @@
  * Reads the daemon's configuration and looks after all its zones that have primaries. Lines on standard input:
  *
  *   refresh ZONE [ADDRESS]   as after a NOTIFY (from there)
- *   force ZONE               transfer whatever the serial
+ *   ask ZONE, force ZONE     as an operator does; with a transfer whatever the serial
  *   end ZONE, begin ZONE     stop looking after it, and again
  *   shift SECONDS            the clock goes ahead
  *   mute                     no datagram is let out any more, as if by a firewall of this machine
@@ -193,8 +193,8 @@ static void run_command(char *line)
 	} else if (strcmp(verb, "refresh") == 0) {
 		bool has = more != NULL && parse_address(more, &address);
 		stele_refresh_now(&daemon_, zone, has ? &address : NULL, false);
-	} else if (strcmp(verb, "force") == 0) {
-		stele_refresh_now(&daemon_, zone, NULL, true);
+	} else if (strcmp(verb, "ask") == 0 || strcmp(verb, "force") == 0) {
+		stele_refresh_ask(&daemon_, zone, strcmp(verb, "force") == 0);
 	} else if (strcmp(verb, "end") == 0) {
 		stele_refresh_end(&daemon_, zone);
 	} else if (strcmp(verb, "begin") == 0 && stele_refresh_begin(&daemon_, zone, &err) < 0) {

@@ -278,6 +278,22 @@ def test_source_that_cannot_be_used():
             assert "left alone for now" in failed_again(secondary)["error"]
 
 
+def test_asked_for_by_hand_it_is_not_left_alone():
+    zone = versions()
+    with FakePrimary(zone.answer) as primary, Secondary([ZONE], [primary.port]) as secondary:
+        secondary.wait_serial(ZONE, 1)
+        primary.stop()
+        for _ in range(10):
+            secondary.command("shift", 301)
+            failed_again(secondary)
+        secondary.command("shift", 100)
+        assert "left alone for now" in failed_again(secondary)["error"]
+        zone.versions[2] = NEXT
+        with FakePrimary(zone.answer, port=primary.port):
+            secondary.command("ask", ZONE)
+            secondary.wait_serial(ZONE, 2)
+
+
 def test_datagrams_that_are_not_let_out():
     zone = versions()
     with FakePrimary(zone.answer) as primary, Secondary([ZONE], [primary.port]) as secondary:
