@@ -184,8 +184,10 @@ static void serve(struct stele_daemon *daemon, struct stele_request *request,
 		stele_request_refuse(request, STELE_RCODE_SERVFAIL);
 		return;
 	}
-	if (options->has_primaries) {
-		time_t expires_at = stele_zones_expires_at(daemon->zones, wanted->apex);
+	time_t expires_at =
+		options->has_primaries ? stele_zones_expires_at(daemon->zones, wanted->apex) : 0;
+	/* Of what came a moment ago it may not be known yet: then its SOA says it. */
+	if (expires_at != 0) {
 		time_t now = time(NULL);
 		outgoing_options.has_expire = true;
 		outgoing_options.expire_s = expires_at > now ? (uint32_t)(expires_at - now) : 0;

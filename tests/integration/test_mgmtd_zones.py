@@ -7,6 +7,9 @@ import subprocess
 import threading
 import time
 
+import dns.edns
+import dns.message
+import dns.query
 import pytest
 
 import mgmtd
@@ -248,6 +251,29 @@ def test_imported_while_a_primary_is_asked():
         daemon.wait("a.test", 4)
         imported.set()
         good_for_a_day(daemon, 4)
+
+
+def expire_of(daemon):
+    """What EXPIRE (RFC 7314) says in a transfer of a.test."""
+    question = dns.message.make_query("a.test", "AXFR")
+    question.use_edns(options=[dns.edns.GenericOption(9, b"")])
+    response = dns.query.tcp(question, "127.0.0.1", 60, daemon.port)
+    return [int.from_bytes(option.data, "big") for option in response.options if option.otype == 9]
+
+
+def test_imported_while_a_primary_is_asked_and_handed_on():
+    """How long it is good is not known before that has ended, but it is not over."""
+    imported = threading.Event()
+    with FakePrimary(after(imported, refuse)) as source, secondary(
+            source.port, "a.test", acls=[{"id": "here", "prefixes": ["127.0.0.0/8"]}],
+            templates=[{"id": "from", "primaries": ["p"], "allow_transfer": ["here"]}]) as daemon:
+        daemon.wait_for(lambda: source.asked)
+        daemon.load("a.test", ZONE % 4)
+        daemon.wait("a.test", 4)
+        assert expire_of(daemon) == [86400]
+        imported.set()
+        daemon.wait_for(lambda: daemon.zone("a.test")["expires_at"])
+        assert 86000 < expire_of(daemon)[0] <= 86400
 
 
 def test_imported_in_the_place_of_what_had_expired():
