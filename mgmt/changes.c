@@ -272,12 +272,16 @@ static struct stele_managed_zone *next_catalog(struct stele_daemon *daemon)
 	return NULL;
 }
 
-/* More than that at once can only be catalogs that hand a member to and fro; they wait for the next change. */
-#define CATALOGS_AT_ONCE 64
+/* More than that beyond those that are due can only be catalogs that hand a member to and fro; they wait for the next
+ * change. */
+#define CATALOGS_MORE 64
 
 void stele_daemon_read_catalogs(struct stele_daemon *daemon)
 {
-	for (unsigned i = 0; daemon->catalogs_due && i < CATALOGS_AT_ONCE; i++) {
+	size_t max = CATALOGS_MORE;
+	for (size_t i = 0; daemon->catalogs_due && i < stele_zones_cnt(daemon->zones); i++)
+		max += stele_zones_at(daemon->zones, i)->catalog_due;
+	for (size_t i = 0; daemon->catalogs_due && i < max; i++) {
 		struct stele_error err;
 		struct stele_managed_zone *zone = next_catalog(daemon);
 		daemon->catalogs_due = zone != NULL;

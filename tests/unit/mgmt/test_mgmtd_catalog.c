@@ -186,6 +186,46 @@ static void test_data_without_a_row(void **state)
 	assert_int_equal(problems_of(two), 0);
 }
 
+/* ---- many of them ---- */
+
+enum { CATALOG_CNT = 70 };
+
+static int begin_many(void **state)
+{
+	char options[256 + CATALOG_CNT * 40];
+	size_t len = 0;
+	(void)state;
+	if (daemon_world_begin() < 0)
+		return -1;
+	len += (size_t)sprintf(options, "templates: [{id: member}, {id: cat, catalog: consumer,"
+					" catalog_template: member}], zones: [");
+	for (unsigned i = 0; i < CATALOG_CNT; i++)
+		len += (size_t)sprintf(options + len, "{name: c%u.test, template: cat}, ", i);
+	sprintf(options + len, "],");
+	daemon_world_start(&daemon_of_all, options);
+	return 0;
+}
+
+/* All are new with the same change, as at a start; and none is sound, so that nothing changes by reading it. */
+static void test_all_that_are_due_are_read(void **state)
+{
+	struct stele_store_write *write;
+	struct stele_error err;
+	(void)state;
+	assert_int_equal(stele_store_write_begin(daemon_of_all.store, &write, &err), 0);
+	for (size_t i = 0; i < stele_zones_cnt(daemon_of_all.zones); i++)
+		assert_int_equal(bulk_replace(write, stele_zones_at(daemon_of_all.zones, i)->apex,
+					      1, 3, false, NULL, &err),
+				 0);
+	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	for (size_t i = 0; i < stele_zones_cnt(daemon_of_all.zones); i++) {
+		const struct stele_managed_zone *zone = stele_zones_at(daemon_of_all.zones, i);
+		assert_true(zone->loaded);
+		assert_false(zone->catalog_due);
+	}
+}
+
 /* The catalog is none any more, and its member is ours: nobody could send its data again. */
 static void test_configured_as_its_catalog_ends(void **state)
 {
@@ -343,6 +383,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_no_readers_left, begin, end),
 		cmocka_unit_test_setup_teardown(test_data_without_a_row, begin, end),
+		cmocka_unit_test_setup_teardown(test_all_that_are_due_are_read, begin_many, end),
 		cmocka_unit_test_setup_teardown(test_configured_as_its_catalog_ends, begin, end),
 		cmocka_unit_test_setup_teardown(test_written_once_it_can_be_read, begin_producer,
 						end),
