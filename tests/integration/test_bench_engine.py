@@ -18,7 +18,7 @@ $GENERATE 1-500 ns.cut$ A 192.0.2.1
 
 
 def bytes_of_replies(image):
-    program = os.path.join(stele.ROOT, "build/benchmarks/bench_engine")
+    program = stele.built("benchmarks/bench_engine")
     if not os.access(program, os.X_OK):
         pytest.skip("bench_engine is not built")
     done = subprocess.run([program, "--csv", "--rounds", "1", "--queries", "1000", "--small-pages",

@@ -26,7 +26,7 @@ def images(tmp_path_factory):
 
 
 def bench(*arguments):
-    program = os.path.join(stele.ROOT, "build/benchmarks/bench_rings")
+    program = stele.built("benchmarks/bench_rings")
     if not os.access(program, os.X_OK):
         pytest.skip("bench_rings is not built")
     processors = sorted(os.sched_getaffinity(0))

@@ -35,9 +35,8 @@ class DaemonError(RuntimeError):
 
 
 def program(name, variable, folder="mgmt"):
-    """In the build directory of stele-compile, unless the environment says otherwise."""
-    build = os.path.dirname(os.path.dirname(stele.binary()))
-    path = os.environ.get(variable) or os.path.join(build, folder, name)
+    """Beside stele-compile, unless the environment says otherwise."""
+    path = os.environ.get(variable) or stele.built(os.path.join(folder, name))
     if not os.access(path, os.X_OK):
         raise DaemonError("%s is not there: build it, or set %s" % (path, variable))
     return path

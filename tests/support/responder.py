@@ -18,6 +18,7 @@ import time
 import asking
 import netns
 import peers
+import stele
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 V4, V6 = "10.53.0.2", "fd53::2"
@@ -30,7 +31,8 @@ class ResponderError(RuntimeError):
 
 
 def program(name, variable, folder):
-    path = os.environ.get(variable) or os.path.join(ROOT, "build", folder, name)
+    """Beside stele-compile, unless the environment says otherwise."""
+    path = os.environ.get(variable) or stele.built(os.path.join(folder, name))
     if not os.access(path, os.X_OK):
         raise ResponderError("%s is not there: build it, or set %s" % (path, variable))
     return path

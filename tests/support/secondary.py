@@ -17,9 +17,7 @@ from peers import end_with_parent
 
 
 def program(name="secondary_host"):
-    """In the build directory of stele-compile."""
-    build = os.path.dirname(os.path.dirname(stele.binary()))
-    path = os.path.join(build, "tests/integration", name)
+    path = stele.built(os.path.join("tests/integration", name))
     if not os.access(path, os.X_OK):
         raise stele.SteleError("%s is not there: build it (meson compile -C build)" % path)
     return path

@@ -14,8 +14,6 @@ import asking
 import peers
 import stele
 
-HOST = os.environ.get("STELE_SERVICE_HOST") or os.path.join(stele.ROOT, "build/tests/integration/service_host")
-
 KEYS = {   # algorithm: (id, secret)
     name: ("%s.key.test." % name, "c2VjcmV0IG9mIHRoZSBzZXJ2aWNlIHVuZGVyIHRlc3Qh")
     for name in ("hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha256-128", "hmac-sha384",
@@ -26,7 +24,7 @@ KEYS = {   # algorithm: (id, secret)
 def start(config, log=None):
     """The running process, which listens already; RuntimeError with what it says if it does not start."""
     with tempfile.TemporaryFile("w+") as own:
-        process = subprocess.Popen([HOST, config], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen([stele.built("tests/integration/service_host"), config], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=log or own, text=True, preexec_fn=peers.end_with_parent)
         if process.stdout.readline() == "ready\n":
             return process

@@ -24,6 +24,11 @@ def binary():
     return path
 
 
+def built(path):
+    """A program of the same build directory, by its path there: all of a run are of one build."""
+    return os.path.join(os.path.dirname(os.path.dirname(binary())), path)
+
+
 def is_sanitized():
     """Whether it is a build with a sanitizer, which has needs of its own."""
     libraries = subprocess.run(["ldd", binary()], check=True, stdout=subprocess.PIPE, text=True).stdout
