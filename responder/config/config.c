@@ -174,7 +174,7 @@ static const struct stele_config_option port_options[] = {
 		.max = 64,
 		.check = config_check_args,
 		.help = "Arguments of the device, for example `{ iface: eth1 }` for `net_af_xdp`. "
-			"A name without a value is given alone. How many queues there are, as many "
+			"A name without a value gets an empty one. How many queues there are, as many "
 			"as `cores`, is added by the responder.",
 	},
 	{
