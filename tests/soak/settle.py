@@ -26,6 +26,8 @@ SETTLE_S = 90
 QUIET_S = 40
 # What may lie on the small disk and beside the sockets while all runs.
 DISK = re.compile(r"(store/(data|lock)\.mdb|image(\.boot)?|state(/.*)?|responder(/.*)?)$")
+LINK = re.compile(r"responder/image\.\d+$")
+LINKS_MAX = 2    # the image that is served, and the one that a rollback leads to
 TEMPORARY = re.compile(r"\.(tmp|new|part|compact|\d+)$|[~]$|/tmp|XXXXXX")
 
 
@@ -202,12 +204,14 @@ def increment(world, zone, serial):
 
 def leftovers(world):
     """Files that nobody needs."""
-    found = []
+    found, links = [], []
     for folder, _, names in os.walk(world.disk):
         for name in names:
             path = os.path.relpath(os.path.join(folder, name), world.disk)
             if not DISK.match(path) or TEMPORARY.search(path):
-                found.append("%s, %d bytes" % (path, os.stat(os.path.join(folder, name)).st_size))
+                (links if LINK.match(path) else found).append(
+                    "%s, %d bytes" % (path, os.stat(os.path.join(folder, name)).st_size))
+    found += links[LINKS_MAX:]
     sockets = set(os.listdir(world.node.folder)) - {"config.yaml", "control", "log", "state", "control.stats", "control.lock"}
     found += ["%s beside the responder's socket" % name for name in sorted(sockets)]
     stats = os.path.basename(world.stats_path)
