@@ -292,7 +292,7 @@ int stele_responder_start(struct stele_responder *responder,
 static _Noreturn void end_without(struct stele_responder *responder)
 {
 	for (unsigned i = 0; i < responder->running_cnt; i++)
-		if (rte_eal_get_lcore_state(lcore_of(i)) == RUNNING)
+		if (!stele_worker_has_ended(responder->workers[i]))
 			stele_log(STELE_LOG_ERROR,
 				  "worker %u on core %u has not ended for %d s; ends without it", i,
 				  stele_worker_core(responder->workers[i]), END_SECONDS);
@@ -308,7 +308,7 @@ static void stop_workers(struct stele_responder *responder)
 	for (unsigned i = 0; i < responder->running_cnt; i++)
 		stele_worker_stop(responder->workers[i]);
 	for (unsigned tries = 0, i = 0; i < responder->running_cnt; tries++) {
-		if (rte_eal_get_lcore_state(lcore_of(i)) != RUNNING)
+		if (stele_worker_has_ended(responder->workers[i]))
 			i++;
 		else if (tries < END_SECONDS * 1000 / END_PAUSE_MS)
 			nanosleep(&pause, NULL);

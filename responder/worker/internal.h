@@ -54,6 +54,7 @@ enum stele_worker_order {
 struct stele_worker {
 	uint16_t port_id, queue_id;
 	bool rx_cksum, tx_cksum, takes_returns;
+	bool ended;      /* atomic; it runs no more */
 	uint32_t orders; /* atomic; enum stele_worker_order: looked at once a poll */
 	int node;
 	struct rte_mempool *pool;

@@ -220,5 +220,11 @@ int stele_worker_run(void *arg)
 			stele_idle_rest(&worker->idle);
 	}
 	stele_serve_reader_end();
+	__atomic_store_n(&worker->ended, true, __ATOMIC_RELEASE);
 	return 0;
+}
+
+bool stele_worker_has_ended(const struct stele_worker *worker)
+{
+	return __atomic_load_n(&worker->ended, __ATOMIC_ACQUIRE);
 }

@@ -71,6 +71,9 @@ bool stele_worker_turn(struct stele_worker *worker);
 /* Any thread. */
 void stele_worker_stop(struct stele_worker *worker);
 
+/* Whether stele_worker_run() is over; all that it did is seen then. Any thread. */
+bool stele_worker_has_ended(const struct stele_worker *worker);
+
 /* Has it tell the link where the port's addresses are now. Any thread. */
 void stele_worker_announce(struct stele_worker *worker);
 
