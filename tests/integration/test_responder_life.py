@@ -298,7 +298,16 @@ def test_what_was_verified_is_not_verified_again(images, node):
         open(node.log, "w", encoding="utf-8").close()
         node.start(verbose=True)
         assert address(node.ask([QUERY])[0]) == "198.51.100.2"
+        wait_saved()
         return node.log_text()
+
+    def wait_saved():
+        """What the next start needs is saved behind the move, for which the loader's other requests wait."""
+        end = time.monotonic() + 60
+        while node.request("status")["image"]["served_from"] != "arena":
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        node.request("rollback")
 
     def damage():
         content = bytearray(open(verified, "rb").read())

@@ -233,6 +233,7 @@ def test_a_tagged_query_gets_a_tagged_reply(tagged, kind, host, client):
     assert reply[12:18] == bytes.fromhex("81000035") + kind.to_bytes(2, "big")
     assert reply[-1] == 1    # the address's last byte
     # The priority is the client's, and comes back with the tag.
+    wire.drain()
     reply = wire.ask(kind, query_to(host, client), [(frames.VLAN, 5 << 13 | 53)])
     assert reply[14:16] == bytes.fromhex("a035")
 
