@@ -49,13 +49,14 @@ static int parse_angle(struct stele_cursor *c, const char *letters, uint32_t deg
 	static const uint32_t weights[] = {3600, 60, 1};
 	const uint64_t maxima[] = {degrees_max * UINT64_C(1000), 59000, 59999};
 	uint64_t angle = 0;
-	struct stele_token token;
+	struct stele_token token = {.p = c->p};
 	for (unsigned i = 0; i <= 3; i++) {
 		int status = stele_cursor_need(c, &token, "a location");
 		if (status < 0)
 			return status;
-		bool is_letter = token.len == 1 && !token.quoted &&
-				 (token.p[0] == letters[0] || token.p[0] == letters[1]);
+		bool is_letter =
+			token.len == 1 && !token.quoted &&
+			(token.p[0] == (uint8_t)letters[0] || token.p[0] == (uint8_t)letters[1]);
 		if (is_letter && i > 0)
 			break;
 		uint64_t number;
@@ -68,7 +69,7 @@ static int parse_angle(struct stele_cursor *c, const char *letters, uint32_t deg
 		if (number > maxima[i] || angle > maxima[0] * weights[0])
 			return bad(c, &token, "at most 90 degrees to N or S, 180 to E or W");
 	}
-	bool is_positive = token.p[0] == letters[0];
+	bool is_positive = token.p[0] == (uint8_t)letters[0];
 	stele_put_be32(out, is_positive ? EQUATOR + (uint32_t)angle : EQUATOR - (uint32_t)angle);
 	return 0;
 }
@@ -105,7 +106,7 @@ int stele_rdata_parse_loc(struct stele_cursor *c, struct stele_rdata *rdata)
 	/* Version 0; 1 m, 10 km and 10 m where nothing is said. */
 	uint8_t *out = rdata->bytes;
 	memcpy(out, "\x00\x12\x16\x13", 4);
-	struct stele_token token;
+	struct stele_token token = {.p = c->p};
 	int64_t length;
 	int status = parse_angle(c, "NS", 90, out + 4);
 	if (status == 0)

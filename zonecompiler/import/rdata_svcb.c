@@ -222,7 +222,7 @@ static int parse_param(struct stele_cursor *c, struct param *param, size_t first
 int stele_rdata_parse_svc_params(struct stele_cursor *c, struct stele_rdata *rdata)
 {
 	struct stele_place place = stele_cursor_place(c, c->p);
-	struct param param = {.text = malloc(2 * (size_t)STELE_RDATA_MAX)};
+	struct param param = {.text = calloc(2, STELE_RDATA_MAX)};
 	size_t first = rdata->len;
 	int status;
 	if (param.text == NULL)
