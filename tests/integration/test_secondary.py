@@ -259,6 +259,16 @@ def failed_again(secondary):
     return secondary.wait(ZONE, lambda z: z["failures"] > before)
 
 
+def leave_alone(primary, secondary):
+    """Once a primary is gone, it is left alone for longer each time."""
+    primary.stop()
+    for _ in range(10):
+        secondary.command("shift", 301)
+        failed_again(secondary)
+    secondary.command("shift", 100)
+    assert "left alone for now" in failed_again(secondary)["error"]
+
+
 def test_source_that_cannot_be_used():
     """It says nothing of the server, neither that it is gone nor that it is there."""
     zone = versions()
@@ -269,25 +279,14 @@ def test_source_that_cannot_be_used():
             zone.versions[2] = NEXT
             secondary.command("refresh", ZONE)
             secondary.wait_serial(ZONE, 2)
-            # Once it is gone, it is left alone for longer each time.
-            primary.stop()
-            for _ in range(10):
-                secondary.command("shift", 301)
-                failed_again(secondary)
-            secondary.command("shift", 100)
-            assert "left alone for now" in failed_again(secondary)["error"]
+            leave_alone(primary, secondary)
 
 
 def test_asked_for_by_hand_it_is_not_left_alone():
     zone = versions()
     with FakePrimary(zone.answer) as primary, Secondary([ZONE], [primary.port]) as secondary:
         secondary.wait_serial(ZONE, 1)
-        primary.stop()
-        for _ in range(10):
-            secondary.command("shift", 301)
-            failed_again(secondary)
-        secondary.command("shift", 100)
-        assert "left alone for now" in failed_again(secondary)["error"]
+        leave_alone(primary, secondary)
         zone.versions[2] = NEXT
         with FakePrimary(zone.answer, port=primary.port):
             secondary.command("ask", ZONE)
