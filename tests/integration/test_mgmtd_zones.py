@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which zones stele-mgmtd has, whence they come, and what becomes of their data when they go."""
+import contextlib
 import json
 import os
 import shutil
@@ -276,7 +277,9 @@ def test_imported_while_a_primary_is_asked_and_handed_on():
         assert 86000 < expire_of(daemon)[0] <= 86400
 
 
-def test_imported_in_the_place_of_what_had_expired():
+@contextlib.contextmanager
+def expired():
+    """A primary that has gone, and a secondary of which a.test, of serial 2, has expired for that."""
     with primary("a.test") as source:
         source.load("a.test", (ZONE % 2).replace("3600 600 86400", "1 1 1"))
         source.wait("a.test", 2)
@@ -284,60 +287,47 @@ def test_imported_in_the_place_of_what_had_expired():
             daemon.wait("a.test", 2)
             source.end()
             daemon.wait_for(lambda: daemon.zone("a.test")["expired"])
-            stele.run("remove", "--store", daemon.store, "a.test")
-            daemon.wait_for(lambda: not daemon.zone("a.test")["loaded"])
-            daemon.load("a.test", ZONE % 4)
-            good_for_a_day(daemon, 4)
+            yield source, daemon
+
+
+def test_imported_in_the_place_of_what_had_expired():
+    with expired() as (_, daemon):
+        stele.run("remove", "--store", daemon.store, "a.test")
+        daemon.wait_for(lambda: not daemon.zone("a.test")["loaded"])
+        daemon.load("a.test", ZONE % 4)
+        good_for_a_day(daemon, 4)
 
 
 def test_imported_over_what_had_expired():
-    with primary("a.test") as source:
-        source.load("a.test", (ZONE % 2).replace("3600 600 86400", "1 1 1"))
-        source.wait("a.test", 2)
-        with secondary(source.port, "a.test") as daemon:
-            daemon.wait("a.test", 2)
-            source.end()
-            daemon.wait_for(lambda: daemon.zone("a.test")["expired"])
-            daemon.load("a.test", ZONE % 4)
-            good_for_a_day(daemon, 4)
+    with expired() as (_, daemon):
+        daemon.load("a.test", ZONE % 4)
+        good_for_a_day(daemon, 4)
 
 
 def test_imported_over_what_had_expired_before_the_start():
-    with primary("a.test") as source:
-        source.load("a.test", (ZONE % 2).replace("3600 600 86400", "1 1 1"))
-        source.wait("a.test", 2)
-        with secondary(source.port, "a.test") as daemon:
-            daemon.wait("a.test", 2)
-            source.end()
-            daemon.wait_for(lambda: daemon.zone("a.test")["expired"])
-            daemon.end()
-            daemon.load("a.test", ZONE % 4)
-            daemon.start()
-            daemon.wait_for(lambda: daemon.zone("a.test")["last_error"] is not None)
-            good_for_a_day(daemon, 4)
+    with expired() as (_, daemon):
+        daemon.end()
+        daemon.load("a.test", ZONE % 4)
+        daemon.start()
+        daemon.wait_for(lambda: daemon.zone("a.test")["last_error"] is not None)
+        good_for_a_day(daemon, 4)
 
 
 def test_expired_and_nothing_is_remembered():
     """A zone is good when a primary says so, not because nobody knows any more that it had expired."""
-    with primary("a.test") as source:
-        source.load("a.test", (ZONE % 2).replace("3600 600 86400", "1 1 1"))
+    with expired() as (source, daemon):
+        daemon.end()
+        shutil.rmtree(daemon.path("state"))
+        good = daemon.log_text().count("zone-good-again")
+        daemon.start()
+        daemon.wait_for(lambda: daemon.zone("a.test")["last_error"] is not None)
+        assert daemon.zone("a.test")["expired"]
+        assert why(daemon, "a.test") == (SERVFAIL, 24)
+        assert daemon.log_text().count("zone-good-again") == good
+        source.start()
         source.wait("a.test", 2)
-        with secondary(source.port, "a.test") as daemon:
-            daemon.wait("a.test", 2)
-            source.end()
-            daemon.wait_for(lambda: daemon.zone("a.test")["expired"])
-            daemon.end()
-            shutil.rmtree(daemon.path("state"))
-            good = daemon.log_text().count("zone-good-again")
-            daemon.start()
-            daemon.wait_for(lambda: daemon.zone("a.test")["last_error"] is not None)
-            assert daemon.zone("a.test")["expired"]
-            assert why(daemon, "a.test") == (SERVFAIL, 24)
-            assert daemon.log_text().count("zone-good-again") == good
-            source.start()
-            source.wait("a.test", 2)
-            daemon.ctl("transfer", "a.test")
-            daemon.wait_for(lambda: daemon.serial("a.test") == 2)
+        daemon.ctl("transfer", "a.test")
+        daemon.wait_for(lambda: daemon.serial("a.test") == 2)
 
 
 def test_removed_by_hand_it_comes_again():
