@@ -347,6 +347,11 @@ static bool settle_one(struct connection *c, const struct stele_query *query,
 	return may_go_on(c);
 }
 
+static bool begins_with_whole(const struct connection *c)
+{
+	return whole_message(c->in + c->in_start, c->in_len) >= 0;
+}
+
 /* Answers whole messages, as long as there are any and their replies have a place. */
 static void answer_input(struct connection *c)
 {
@@ -364,7 +369,7 @@ static void answer_input(struct connection *c)
 			if (!settle_one(c, &queries[i], &replies[i]))
 				break;
 	}
-	c->in_whole = whole_message(c->in + c->in_start, c->in_len) >= 0;
+	c->in_whole = begins_with_whole(c);
 }
 
 void exchange_run(struct connection *c, bool readable)
@@ -385,5 +390,7 @@ void exchange_run(struct connection *c, bool readable)
 		if (!readable || c->ended)
 			return;
 		readable = read_input(c);
+		/* After the last round nothing else tells that there is more to do. */
+		c->in_whole = begins_with_whole(c);
 	}
 }
