@@ -53,18 +53,29 @@ static bool answer_signed(struct request *r)
 
 /* ---- to the handlers ---- */
 
-/* All records can be read, and nothing is behind them. */
-static bool is_whole(const struct request *r)
+/* FORMERR unless all records can be read and nothing is behind them; and what its EDNS deserves (RFC 6891 section
+ * 6.1), as with queries that an image answers. */
+static uint16_t judge(const struct request *r)
 {
 	struct stele_reader reader;
 	struct stele_rr rr;
-	int more = 1;
+	unsigned version = 0;
+	bool has_opt = false;
+	int more;
 
 	if (stele_reader_init(&reader, r->public.msg, r->public.len) != 0)
-		return false;
-	while (more == 1)
-		more = stele_reader_next(&reader, &rr);
-	return more == 0 && stele_reader_left(&reader) == 0;
+		return STELE_RCODE_FORMERR;
+	while ((more = stele_reader_next(&reader, &rr)) == 1) {
+		if (rr.section == STELE_RR_QUESTION || rr.type != STELE_TYPE_OPT)
+			continue;
+		if (rr.section != STELE_RR_ADDITIONAL || rr.owner_len != 1 || has_opt)
+			return STELE_RCODE_FORMERR;
+		has_opt = true;
+		version = rr.ttl >> 16 & 0xff;
+	}
+	if (more != 0 || stele_reader_left(&reader) != 0)
+		return STELE_RCODE_FORMERR;
+	return version == 0 ? STELE_RCODE_NOERROR : STELE_RCODE_BADVERS;
 }
 
 static bool is_transfer(const struct request *r)
@@ -110,9 +121,10 @@ static void give(struct request *r)
 {
 	const struct stele_handlers *handlers = &r->worker->service->handlers;
 	unsigned opcode = opcode_of(r);
+	uint16_t rcode = judge(r);
 
-	if (!is_whole(r))
-		request_send_refusal(r, STELE_RCODE_FORMERR);
+	if (rcode != STELE_RCODE_NOERROR)
+		request_send_refusal(r, rcode);
 	else if (opcode == STELE_OPCODE_NOTIFY && handlers->notify)
 		handlers->notify(handlers->user, &r->public);
 	else if (opcode == STELE_OPCODE_UPDATE && handlers->update)

@@ -28,13 +28,18 @@ def a_daemon():
         yield daemon
 
 
-def tell(daemon, source, zone=ZONE, key=None):
+def ask(daemon, source, zone=ZONE, key=None, edns=None, ednsflags=0):
     message = dns.message.make_query(zone, "SOA")
+    message.use_edns(edns, ednsflags)
     message.set_opcode(dns.opcode.NOTIFY)
     message.flags |= dns.flags.AA
     if key:
         message.use_tsig(daemon.key(key))
-    return dns.query.udp(message, "127.0.0.1", 30, daemon.port, source=source).rcode()
+    return dns.query.udp(message, "127.0.0.1", 30, daemon.port, source=source)
+
+
+def tell(*arguments, **options):
+    return ask(*arguments, **options).rcode()
 
 
 def accepted(daemon):
@@ -62,3 +67,16 @@ def test_from_who_may(daemon, source, key):
     before = accepted(daemon)
     assert tell(daemon, source, key=key) == dns.rcode.NOERROR
     assert accepted(daemon) == before + 1
+
+
+@pytest.mark.parametrize("source,rcode", [("127.0.0.1", dns.rcode.REFUSED), ("127.0.0.2", dns.rcode.NOERROR)])
+@pytest.mark.parametrize("flags", [0, dns.flags.DO])
+def test_edns(daemon, source, rcode, flags):
+    """Who speaks EDNS is answered with it, with the version that there is (RFC 6891 sections 6.1.3 and 7)."""
+    assert ask(daemon, source).edns == -1
+    reply = ask(daemon, source, edns=0, ednsflags=flags)
+    assert (reply.rcode(), reply.edns, reply.ednsflags) == (rcode, 0, flags)
+    before = accepted(daemon)
+    reply = ask(daemon, source, edns=1)
+    assert (reply.rcode(), reply.edns) == (dns.rcode.BADVERS, 0)
+    assert accepted(daemon) == before

@@ -122,6 +122,23 @@ def test_every_truncation_of_what_handlers_get(world, opcode):
     still_answers(running)
 
 
+@pytest.mark.parametrize("opcode", [4, 5])
+def test_edns_of_what_handlers_get(world, opcode):
+    """As of queries (RFC 6891 section 6.1): one OPT, at the root, in the additional section, with the version that
+    there is."""
+    _, running = world
+    whole, opt = dnswire.query("now.names.test.", "SOA", qid=0x1234, opcode=opcode), dnswire.opt_record
+    with running.connect() as connection:
+        for records, counts, rcode in (
+                (opt(), (0, 0, 1), dnswire.NOERROR), (opt(version=1), (0, 0, 1), dnswire.BADVERS),
+                (opt(version=255), (0, 0, 1), dnswire.BADVERS), (opt() + opt(), (0, 0, 2), dnswire.FORMERR),
+                (opt(owner=b"\1a\0"), (0, 0, 1), dnswire.FORMERR), (opt(), (1, 0, 0), dnswire.FORMERR),
+                (opt(), (0, 1, 0), dnswire.FORMERR)):
+            reply = connection.ask(whole[:6] + struct.pack("!HHH", *counts) + whole[12:] + records)
+            assert dnswire.parse(reply).rcode == rcode, (records, counts)
+    still_answers(running)
+
+
 def test_noise_on_connections(world):
     """Lengths that fit or not, messages that are some or none."""
     _, running = world
