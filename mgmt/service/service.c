@@ -183,6 +183,11 @@ int stele_service_reload(struct stele_service *service, const struct stele_mgmtd
 
 	if (status != 0)
 		return status;
+	/* Its sockets stay until the next start, and are of no use without it. */
+	if (!settings->tls && service->settings->tls) {
+		SSL_CTX_up_ref(service->settings->tls);
+		settings->tls = service->settings->tls;
+	}
 	/* All or none. */
 	struct change **changes = calloc(service->worker_cnt, sizeof(struct change *));
 	if (!changes)

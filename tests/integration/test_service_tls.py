@@ -208,6 +208,20 @@ def test_reload(image, authority, server, tmp_path):
         old.close()
 
 
+def test_certificate_that_is_dropped(image, authority, server):
+    """What is listened on is so until the next start, and answers with what it has."""
+    with service.Service(image.image, tls=section(server)) as running:
+        running.tls = None
+        for _ in range(2):
+            assert running.reload() == "ok"
+            # The loop has had its turn when it has answered twice.
+            with running.connect() as connection:
+                for _ in range(2):
+                    connection.ask(SMALL)
+            with running.connect_tls(service.client_context(ca=authority.certificate)) as connection:
+                connection.ask(SMALL)
+
+
 def test_slow_reader(running):
     """As over TCP: not read from while it takes nothing."""
     with running.connect_tls() as connection:
