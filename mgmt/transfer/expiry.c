@@ -51,23 +51,37 @@ static void flag_done(struct stele_commit *commit, int status, uint64_t generati
 	if (refresh != NULL)
 		refresh->flag = NULL;
 	if (status < 0) {
-		/* refresh_arm() comes back to it. */
-		stele_log_event(STELE_LOG_ERROR, "zone-flag-failed",
-				STELE_LOG_ZONE(refresh != NULL ? refresh->zone->name : NULL),
-				STELE_LOG_REASON(err->text));
+		if (refresh == NULL || !refresh->flag_failed)
+			stele_log_event(STELE_LOG_ERROR, "zone-flag-failed",
+					STELE_LOG_ZONE(refresh != NULL ? refresh->zone->name :
+									 NULL),
+					STELE_LOG_REASON(err->text));
 		if (refresh != NULL) {
 			struct timeval wait = {1, 0};
+			refresh->flag_failed = true;
 			event_add(refresh->timer, &wait);
 		}
 	} else {
-		if (refresh != NULL)
+		if (refresh != NULL) {
 			refresh->zone->expired = flag->expired;
+			refresh->flag_failed = false;
+		}
 		stele_daemon_store_changed(daemon, generation);
 		/* Things may have changed while it was written; or the zone is gone by now. */
 		if (flag->refresh != NULL)
 			refresh_settle(flag->refresh);
 	}
 	free(flag);
+}
+
+static void tell(const struct stele_refresh *refresh, bool expired)
+{
+	const struct stele_managed_zone *zone = refresh->zone;
+	if (expired)
+		stele_count(&refresh->daemon->counters.zones_expired);
+	stele_log_event(expired ? STELE_LOG_WARNING : STELE_LOG_NOTICE,
+			expired ? "zone-expired" : "zone-good-again", STELE_LOG_ZONE(zone->name),
+			STELE_LOG_SERIAL(zone->serial), STELE_LOG_REASON(zone->last_error));
 }
 
 void refresh_settle(struct stele_refresh *refresh)
@@ -77,6 +91,8 @@ void refresh_settle(struct stele_refresh *refresh)
 	if (zone->loaded && zone->expires_at == 0)
 		refresh_give_expire(refresh);
 	bool expired = zone->expires_at <= refresh_clock(refresh->daemon);
+	if (!zone->loaded || zone->expired == expired)
+		refresh->flag_failed = false;
 	if (!zone->loaded || zone->expired == expired || refresh->flag != NULL) {
 		refresh_arm(refresh);
 		return;
@@ -94,11 +110,8 @@ void refresh_settle(struct stele_refresh *refresh)
 	flag->expired = expired;
 	memcpy(flag->apex, zone->apex, zone->apex_len);
 	refresh->flag = flag;
-	if (expired)
-		stele_count(&refresh->daemon->counters.zones_expired);
-	stele_log_event(expired ? STELE_LOG_WARNING : STELE_LOG_NOTICE,
-			expired ? "zone-expired" : "zone-good-again", STELE_LOG_ZONE(zone->name),
-			STELE_LOG_SERIAL(zone->serial), STELE_LOG_REASON(zone->last_error));
+	if (!refresh->flag_failed)
+		tell(refresh, expired);
 	stele_committer_submit(refresh->daemon->committer, &flag->commit);
 	refresh_arm(refresh);
 }

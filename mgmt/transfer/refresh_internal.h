@@ -78,6 +78,7 @@ struct stele_refresh {
 	bool again_all; /* those too that had better be left alone */
 	struct stele_config_address from;
 	struct refresh_flag *flag; /* the commit under way that makes it expired or not; NULL: none */
+	bool flag_failed;          /* the one before, which is tried again: all has been told */
 };
 
 /* ---- refresh.c ---- */

@@ -5,9 +5,11 @@
 
 #include <arpa/inet.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -110,6 +112,26 @@ void daemon_world_release_readers(void)
 {
 	while (read_cnt > 0)
 		stele_store_read_end(reads[--read_cnt]);
+}
+
+static void limit_files(bool none)
+{
+	struct rlimit limit;
+	/* Else the kernel ends the process. */
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = none ? 0 : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+void daemon_world_fill_disk(void)
+{
+	limit_files(true);
+}
+
+void daemon_world_empty_disk(void)
+{
+	limit_files(false);
 }
 
 static int count(void *user, const uint8_t *apex, const uint8_t *catalog, const uint8_t *unique,

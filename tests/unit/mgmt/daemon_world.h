@@ -32,6 +32,10 @@ void daemon_world_reload(struct stele_daemon *daemon, const char *options);
 void daemon_world_hold_readers(struct stele_daemon *daemon);
 void daemon_world_release_readers(void);
 
+/* As if the disk were full: nothing can be written to any file; and as before. */
+void daemon_world_fill_disk(void);
+void daemon_world_empty_disk(void);
+
 /* Rows in the directory of states; of those, members of catalogs. The daemon must not run. */
 struct daemon_world_rows {
 	unsigned cnt, member_cnt;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A secondary whose clock was wrong: nothing waits for a time that is a year ahead. */
+/* Times of a secondary: nothing waits for one that is a year ahead, since the clock was wrong; and what is over is told
+ * once. */
 #include "mgmt/transfer/refresh_internal.h"
 #include "tests/unit/mgmt/daemon_world.h"
 #include "tests/unit/store/store_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -51,6 +53,38 @@ static void test_set_back(void **state)
 	stele_daemon_stop(&daemon_);
 }
 
+static void await_flag(const struct stele_managed_zone *zone)
+{
+	let_it_look(zone);
+	while (zone->refresh->flag != NULL) {
+		usleep(1000);
+		event_base_loop(stele_loop_base(daemon_.main), EVLOOP_NONBLOCK);
+	}
+}
+
+/* While the store cannot say that it has expired, this is tried again every second. */
+static void test_expires_on_a_full_disk(void **state)
+{
+	(void)state;
+	put_zone();
+	daemon_world_start(&daemon_, "templates: [{id: t, primaries: [p]}],"
+				     " zones: [{name: zone.test, template: t}],");
+	const struct stele_managed_zone *zone = stele_zones_find(daemon_.zones, apex);
+	assert_non_null(zone);
+	assert_non_null(zone->refresh);
+	stele_refresh_shift_clock(&daemon_, YEAR);
+	daemon_world_fill_disk();
+	for (unsigned i = 0; i < 3; i++)
+		await_flag(zone);
+	daemon_world_empty_disk();
+	assert_false(zone->expired);
+	assert_int_equal(daemon_.counters.zones_expired, 1);
+	await_flag(zone);
+	assert_true(zone->expired);
+	assert_int_equal(daemon_.counters.zones_expired, 1);
+	stele_daemon_stop(&daemon_);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -67,6 +101,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_set_back, begin, end),
+		cmocka_unit_test_setup_teardown(test_expires_on_a_full_disk, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
