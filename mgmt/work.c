@@ -155,7 +155,9 @@ static bool is_due(const struct stele_daemon *daemon, const struct item *item)
 	case STELE_WORK_STUB:
 		return zone != NULL && zone->id == 0;
 	case STELE_WORK_REMOVE:
-		return zone == NULL;
+		/* Or what is still to be removed has been met in the store. */
+		return zone == NULL ||
+		       (!zone->configured && !zone->from_catalog && zone->transferred);
 	case STELE_WORK_OURS:
 		return zone != NULL && !zone->options->has_primaries &&
 		       (zone->expired || zone->transferred);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the daemon makes of zones that the configuration has otherwise than when it ended. */
+#include "mgmt/internal.h"
 #include "tests/unit/mgmt/daemon_world.h"
 #include "tests/unit/store/store_model.h"
 
@@ -35,15 +36,20 @@ static struct stele_store *open_store(void)
 }
 
 /* A zone with these flags of the store. */
-static void put_zone(bool expired, bool transferred)
+static void write_zone(struct stele_store *store, uint32_t serial, bool expired, bool transferred)
 {
-	struct stele_store *store = open_store();
 	struct stele_store_write *write;
 	assert_int_equal(stele_store_write_begin(store, &write, &err), 0);
-	assert_int_equal(bulk_replace(write, apex, 1, 3, false, NULL, &err), 0);
+	assert_int_equal(bulk_replace(write, apex, serial, 3, false, NULL, &err), 0);
 	assert_int_equal(stele_store_zone_set_expired(write, apex, expired, &err), 0);
 	assert_int_equal(stele_store_zone_set_transferred(write, apex, transferred, &err), 0);
 	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+}
+
+static void put_zone(bool expired, bool transferred)
+{
+	struct stele_store *store = open_store();
+	write_zone(store, 1, expired, transferred);
 	stele_store_close(store);
 }
 
@@ -189,6 +195,32 @@ static void test_left_and_came_back(void **state)
 	assert_int_equal(daemon_world_rows().cnt, 0);
 }
 
+/* It left while a transfer was being stored, so that it was met in the store once more; and its data could not be
+ * removed at first. */
+static void test_left_and_met_again(void **state)
+{
+	struct stele_daemon daemon;
+	(void)state;
+	transfer(false);
+	daemon_world_start(&daemon, SECONDARY);
+	write_zone(daemon.store, 2, false, true);
+	daemon_world_reload(&daemon, NOTHING);
+	assert_null(stele_zones_find(daemon.zones, apex));
+	stele_daemon_store_changed(&daemon, daemon.generation + 1);
+	assert_non_null(stele_zones_find(daemon.zones, apex));
+	daemon_world_fill_disk();
+	do {
+		stele_loop_drain(daemon.main);
+		usleep(1000);
+	} while (daemon.failed_work == NULL);
+	daemon_world_empty_disk();
+	/* As the tick does. */
+	stele_daemon_work_again(&daemon);
+	stele_daemon_stop(&daemon);
+	assert_int_equal(stored_flags(), -1);
+	assert_int_equal(daemon_world_rows().cnt, 0);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -214,6 +246,7 @@ int main(void)
 		TEST(test_left),
 		TEST(test_left_and_died),
 		TEST(test_left_and_came_back),
+		TEST(test_left_and_met_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
