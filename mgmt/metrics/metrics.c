@@ -12,6 +12,8 @@
 
 /* Scrapers at once; one is what there is. More would each hold a copy of all numbers. */
 #define CONNECTIONS_MAX 16
+/* Of those, from one address: who sends a byte now and then keeps what it has, and is not to keep all of it. */
+#define CONNECTIONS_OF_ONE_MAX 8
 #define CONNECTION_TIMEOUT_S 10
 /* For the main loop to come round. It never works that long at a stretch. */
 #define MAIN_LOOP_TIMEOUT_S 5
@@ -255,12 +257,12 @@ int stele_metrics_new(struct stele_daemon *daemon, struct stele_metrics **ret_me
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG;
 	if (address.any.sa_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
-	metrics->http = MHD_start_daemon(flags, daemon->config->metrics.port, NULL, NULL, handle,
-					 metrics, MHD_OPTION_EXTERNAL_LOGGER, forget_log, NULL,
-					 MHD_OPTION_SOCK_ADDR, &address.any,
-					 MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-					 MHD_OPTION_CONNECTION_TIMEOUT,
-					 (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
+	metrics->http = MHD_start_daemon(
+		flags, daemon->config->metrics.port, NULL, NULL, handle, metrics,
+		MHD_OPTION_EXTERNAL_LOGGER, forget_log, NULL, MHD_OPTION_SOCK_ADDR, &address.any,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_OF_ONE_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
 	if (metrics->http == NULL) {
 		int error_number = errno != 0 ? errno : EADDRNOTAVAIL;
 		pthread_mutex_destroy(&metrics->lock);

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What monitoring sees: Prometheus' text, and a health check that asks a real question."""
+import contextlib
+import itertools
 import os
 import re
 import shutil
+import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 
@@ -108,6 +112,33 @@ def test_other_requests(daemon):
     assert daemon.get("/")[0] == 404
     assert daemon.get("/metrics", "DELETE")[0] == 405
     assert daemon.get("/healthz", "HEAD") == (200, "")
+
+
+def test_others_are_heard(daemon):
+    """Who keeps many connections busy with a byte now and then does not keep all that there are."""
+    held = []
+    for _ in range(32):
+        held.append(socket.create_connection(("127.0.0.1", daemon.http), source_address=("127.0.0.2", 0)))
+    over = threading.Event()
+
+    def trickle():
+        byte = iter(itertools.chain(b"GET /metrics HTTP/1.1\r\nX: ", itertools.repeat(ord("x"))))
+        while not over.is_set():
+            one = bytes([next(byte)])
+            for sock in held:
+                with contextlib.suppress(OSError):
+                    sock.send(one)
+            over.wait(0.1)
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        assert daemon.get("/healthz") == (200, "ok\n")
+    finally:
+        over.set()
+        thread.join()
+        for sock in held:
+            sock.close()
 
 
 def test_health(daemon):
