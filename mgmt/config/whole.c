@@ -88,6 +88,12 @@ static void check_keys_file(struct stele_config *config, const struct stele_mgmt
 	for (size_t i = 0; i < root->acls.cnt && first == NULL; i++)
 		if (root->acls.items[i].keys.cnt > 0)
 			first = &root->acls.items[i].keys.items[0];
+	for (size_t i = 0; i < root->update_policies.cnt; i++) {
+		const struct stele_update_policy_config *policy = &root->update_policies.items[i];
+		for (size_t j = 0; j < policy->rules.cnt && first == NULL; j++)
+			if (policy->rules.items[j].keys.cnt > 0)
+				first = &policy->rules.items[j].keys.items[0];
+	}
 	if (first != NULL && root->keys == NULL)
 		stele_config_fault(config, first,
 				   "key '%.255s' is named, but there is no file of keys (expected "
