@@ -39,12 +39,35 @@ static const struct stele_config_address *address_of(const struct target *target
 
 /* ---- ids ---- */
 
-static struct target *find_id(const struct stele_notify *notify, uint16_t id)
+static bool is_of_remote(const struct stele_remote_config *remote,
+			 const struct stele_config_address *from, uint16_t port)
+{
+	if (port != remote->told_port)
+		return false;
+	for (size_t i = 0; i < remote->addresses.cnt; i++)
+		if (stele_address_equal(&remote->addresses.items[i], from))
+			return true;
+	return false;
+}
+
+/* The target with this id that the address may answer for; NULL. */
+static struct target *find_id(const struct stele_notify *notify, uint16_t id,
+			      const struct stele_config_address *from, uint16_t port)
 {
 	struct target *t = notify->by_id[id % BUCKET_CNT];
-	while (t != NULL && t->id != id)
+	while (t != NULL && (t->id != id || !is_of_remote(t->remote, from, port)))
 		t = t->next;
 	return t;
+}
+
+/* Each server has all ids: one that does not answer, of which many wait, takes none from the others. */
+static bool is_taken(const struct stele_notify *notify, uint16_t id,
+		     const struct stele_remote_config *remote)
+{
+	for (size_t i = 0; i < remote->addresses.cnt; i++)
+		if (find_id(notify, id, &remote->addresses.items[i], remote->told_port) != NULL)
+			return true;
+	return false;
 }
 
 /* Over TLS each answer has a connection of its own, so that any id will do. */
@@ -61,7 +84,7 @@ static bool take_id(struct target *target)
 		return true;
 	}
 	for (unsigned i = 0; i < ID_TRY_CNT; i++) {
-		if (find_id(notify, ids[i]) != NULL)
+		if (is_taken(notify, ids[i], target->remote))
 			continue;
 		target->id = ids[i];
 		target->has_id = true;
@@ -136,10 +159,10 @@ static void wait_until(struct target *target, uint64_t slot_ns)
 }
 
 /* For the next first try that may go out. */
-static void wait_for_slot(struct target *target, uint64_t at_least_ms)
+static void wait_for_slot(struct target *target)
 {
 	struct stele_notify *notify = target->notify;
-	uint64_t slot = stele_clock_ns() + at_least_ms * 1000000;
+	uint64_t slot = stele_clock_ns();
 	if (notify->next_slot_ns > slot)
 		slot = notify->next_slot_ns;
 	notify->next_slot_ns = slot + SLOT_NS;
@@ -186,8 +209,9 @@ static bool has_message(struct target *target)
 	bool is_old = target->is_signed && time(NULL) - target->signed_at > SIGNED_MAX_S;
 	if (target->msg != NULL && !is_old)
 		return true;
+	/* Without a place among those that wait for their first try: there may be thousands, all of one server. */
 	if (!take_id(target)) {
-		wait_for_slot(target, TURN_MS);
+		wait_ms(target, target->notify->first_wait_ms);
 		return false;
 	}
 	if (make_message(target, &err) == 0)
@@ -242,24 +266,13 @@ static void due(evutil_socket_t fd, short what, void *user)
 	wait_ms(target, (uint64_t)target->notify->first_wait_ms << round);
 }
 
-static bool is_of_remote(const struct stele_remote_config *remote,
-			 const struct stele_config_address *from, uint16_t port)
-{
-	if (port != remote->told_port)
-		return false;
-	for (size_t i = 0; i < remote->addresses.cnt; i++)
-		if (stele_address_equal(&remote->addresses.items[i], from))
-			return true;
-	return false;
-}
-
 void notify_answered(struct stele_notify *notify, const struct stele_config_address *from,
 		     uint16_t port, uint8_t *msg, size_t len)
 {
 	if (len < STELE_HEADER_SZ)
 		return;
-	struct target *target = find_id(notify, (uint16_t)(msg[0] << 8 | msg[1]));
-	if (target == NULL || !is_of_remote(target->remote, from, port))
+	struct target *target = find_id(notify, (uint16_t)(msg[0] << 8 | msg[1]), from, port);
+	if (target == NULL)
 		return;
 	if (target->is_signed) {
 		struct stele_error err;
@@ -357,7 +370,7 @@ static int tell(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		if (untried != NULL)
 			wait_until(target, untried->slot_ns);
 		else
-			wait_for_slot(target, 0);
+			wait_for_slot(target);
 	}
 	return 0;
 }

@@ -513,39 +513,53 @@ static void test_changed_before_its_turn(void **state)
 		close(remotes[i].fd);
 }
 
-/* While all ids are taken it waits, and is told when one is free. */
+static void acknowledge(const struct remote *remote)
+{
+	struct stele_notify_request request;
+	uint8_t reply[512];
+	stele_notify_parse(remote->msg, remote->len, &request);
+	remote_says(remote, reply, stele_notify_reply(&request, reply, sizeof(reply)));
+}
+
+/* While all ids of a server are taken who is to tell it waits, and tells it when one is free. Others are told meanwhile. */
 static void test_no_free_id(void **state)
 {
 	(void)state;
 	enum { ID_CNT = 65536 };
-	struct remote remote;
-	remote_open(&remote);
-	begin_out(&remote, 1, "");
+	struct remote remotes[2];
+	for (unsigned i = 0; i < 2; i++)
+		remote_open(&remotes[i]);
+	begin_out(remotes, 2, "");
 	put_zone(5);
 	struct stele_notify *notify = host.daemon.notify;
+	struct stele_managed_zone *zone = stele_zones_find(host.daemon.zones, apex);
 	struct target *others = calloc(ID_CNT, sizeof(*others));
 	assert_non_null(others);
 	for (unsigned i = 0; i < ID_CNT; i++) {
 		others[i].id = (uint16_t)i;
+		others[i].remote = zone->options->notify_remotes.items[0];
 		others[i].next = notify->by_id[i % BUCKET_CNT];
 		notify->by_id[i % BUCKET_CNT] = &others[i];
 	}
-	struct stele_managed_zone *zone = tell();
-	assert_false(remote_hears(&remote, 200));
+	notify->first_wait_ms = 50;
+	tell();
+	const uint64_t next = notify->next_slot_ns;
+	assert_true(remote_hears(&remotes[1], 1000));
+	acknowledge(&remotes[1]);
+	assert_int_equal(statuses_of(zone).of[1].state, STELE_NOTIFY_ACKNOWLEDGED);
+	assert_false(remote_hears(&remotes[0], 200));
 	assert_int_equal(statuses_of(zone).of[0].state, STELE_NOTIFY_WAITING);
 	assert_int_equal(statuses_of(zone).of[0].try_cnt, 0);
+	/* Nor do first tries of others have to wait for it. */
+	assert_int_equal(notify->next_slot_ns, next);
 	memset(notify->by_id, 0, sizeof(notify->by_id));
 	free(others);
-	assert_true(remote_hears(&remote, 60000));
-	assert_int_equal(statuses_of(zone).of[0].try_cnt, 1);
-	struct stele_notify_request request;
-	uint8_t reply[512];
-	stele_notify_parse(remote.msg, remote.len, &request);
-	size_t len = stele_notify_reply(&request, reply, sizeof(reply));
-	remote_says(&remote, reply, len);
+	assert_true(remote_hears(&remotes[0], 60000));
+	acknowledge(&remotes[0]);
 	assert_int_equal(statuses_of(zone).of[0].state, STELE_NOTIFY_ACKNOWLEDGED);
 	end();
-	close(remote.fd);
+	for (unsigned i = 0; i < 2; i++)
+		close(remotes[i].fd);
 }
 
 int main(void)
