@@ -127,57 +127,74 @@ static int parse_zone_name(const char *text, uint8_t apex[STELE_NAME_MAX])
 	return len;
 }
 
-/* Lines "zone-name zone-file"; empty lines and those with # or ; in front count for nothing. */
+/* ---- a list of zones ---- */
+
+#define BLANKS " \t\r\n"
+
+/* A line "zone-name zone-file", taken apart. False: it is empty, or has # or ; in front. */
+static bool split_line(char *line, const char **ret_name, const char **ret_file)
+{
+	char *rest = line + strspn(line, BLANKS);
+	for (size_t len = strlen(rest); len > 0 && strchr(BLANKS, rest[len - 1]) != NULL;)
+		rest[--len] = '\0';
+	*ret_name = rest;
+	rest += strcspn(rest, BLANKS);
+	if (*rest != '\0')
+		*rest++ = '\0';
+	*ret_file = rest + strspn(rest, BLANKS);
+	return **ret_name != '\0' && **ret_name != '#' && **ret_name != ';';
+}
+
+/* A file of the list as it is opened, malloc'ed: relative to the list. NULL: no memory. */
+static char *path_in_list(const char *list, const char *file)
+{
+	const char *slash = strrchr(list, '/');
+	int folder_len = slash == NULL || *file == '/' ? 0 : (int)(slash - list) + 1;
+	char *path;
+	return asprintf(&path, "%.*s%s", folder_len, list, file) < 0 ? NULL : path;
+}
+
+static int import_line(struct run *run, const char *list, uint32_t number, char *line,
+		       struct stele_error *err)
+{
+	const char *name, *file;
+	if (!split_line(line, &name, &file))
+		return 0;
+	struct stele_place place = {list, number, (uint32_t)(name - line) + 1};
+	uint8_t apex[STELE_NAME_MAX];
+	int apex_len = parse_zone_name(name, apex);
+	if (apex_len <= 0)
+		return stele_report_error(&run->report, place,
+					  "bad zone name '%.255s' (expected a domain name)", name);
+	if (*file == '\0')
+		return stele_report_error(
+			&run->report, place,
+			"zone '%.255s' without a file (expected \"zone-name zone-file\")", name);
+	char *path = path_in_list(list, file);
+	if (path == NULL)
+		return stele_fail(err, STELE_E_SYSTEM, "no memory");
+	const char *paths[] = {path};
+	int status = import_zone(run, paths, 1, apex, (size_t)apex_len, err);
+	free(path);
+	if (status == STELE_E_INPUT && err->text[0] != '\0') {
+		place.column = (uint32_t)(file - line) + 1;
+		stele_report_error(&run->report, place, "%s", err->text);
+		err->text[0] = '\0';
+	}
+	return status;
+}
+
 static int import_list(struct run *run, const char *list, struct stele_error *err)
 {
 	FILE *in = fopen(list, "re");
 	if (in == NULL)
 		return stele_fail_file(err, errno, "%s", list);
-	const char *slash = strrchr(list, '/');
-	int folder_len = slash == NULL ? 0 : (int)(slash - list) + 1;
 	char *line = NULL;
 	size_t room = 0;
 	int status = 0;
 	bool failed = false;
 	for (uint32_t number = 1; status == 0 && getline(&line, &room, in) >= 0; number++) {
-		char *rest = line;
-		const char *name = strsep(&rest, " \t\r\n");
-		if (*name == '\0' || *name == '#' || *name == ';')
-			continue;
-		struct stele_place place = {list, number, 1};
-		uint8_t apex[STELE_NAME_MAX];
-		int apex_len = parse_zone_name(name, apex);
-		if (apex_len <= 0) {
-			stele_report_error(&run->report, place,
-					   "bad zone name '%.255s' (expected a domain name)", name);
-			failed = true;
-			continue;
-		}
-		rest = rest == NULL ? line + strlen(line) : rest + strspn(rest, " \t");
-		rest[strcspn(rest, "\r\n")] = '\0';
-		for (size_t len = strlen(rest); len > 0 && strchr(" \t", rest[len - 1]) != NULL;)
-			rest[--len] = '\0';
-		if (*rest == '\0') {
-			stele_report_error(
-				&run->report, place,
-				"zone '%.255s' without a file (expected \"zone-name zone-file\")",
-				name);
-			failed = true;
-			continue;
-		}
-		char *path;
-		if (asprintf(&path, "%.*s%s", *rest == '/' ? 0 : folder_len, list, rest) < 0) {
-			status = stele_fail(err, STELE_E_SYSTEM, "no memory");
-			break;
-		}
-		const char *paths[] = {path};
-		status = import_zone(run, paths, 1, apex, (size_t)apex_len, err);
-		free(path);
-		if (status == STELE_E_INPUT && err->text[0] != '\0') {
-			place.column = (uint32_t)(rest - line) + 1;
-			stele_report_error(&run->report, place, "%s", err->text);
-			err->text[0] = '\0';
-		}
+		status = import_line(run, list, number, line, err);
 		/* Errors in one zone do not hide those in the next. */
 		if (status == STELE_E_INPUT && !stele_report_full(&run->report)) {
 			failed = true;
@@ -194,6 +211,8 @@ static int import_list(struct run *run, const char *list, struct stele_error *er
 	}
 	return status;
 }
+
+/* ---- all of it ---- */
 
 static int import_all(struct run *run, const struct arguments *arguments, struct stele_error *err)
 {

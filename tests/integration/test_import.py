@@ -253,6 +253,16 @@ def test_zone_list(tmp_path, store):
     assert done.stderr == b"stele-compile: %s: Is a directory\n" % bytes(tmp_path)
 
 
+@pytest.mark.parametrize("line", ["  one.test one.test.zone", "\tone.test\tone.test.zone\r"])
+def test_zone_list_with_blanks_in_front(line, tmp_path, store):
+    """A line that is there for the eye is one like others."""
+    write(tmp_path, HEAD, "one.test.zone")
+    done = importing("--store", store, "--zone-list", write(tmp_path, line + "\n  # not this\n \n", "list"))
+    assert done.returncode == 0 and b"imported one.test. serial 7" in done.stdout, done
+    done = importing("--store", store, "--zone-list", write(tmp_path, "\n  a..b x\n", "list"))
+    assert done.returncode == 1 and b"list:2:3: bad zone name 'a..b'" in done.stderr
+
+
 def test_errors_of_several_new_zones(tmp_path, store):
     """What is wrong with a zone as a whole shows when half of it is in the store's write already."""
     texts = {"one.test": "a CNAME b\na A 192.0.2.3\n", "two.test": "", "three.test": "a TXT x\na CNAME b\n",
