@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static const struct stele_cmd_option options[] = {
 	{"store", 's', "DIR", "the store, made if it is not there"},
@@ -91,6 +92,7 @@ static int import_zone(struct run *run, const char *const *paths, size_t path_cn
 		return status;
 	for (size_t i = 0; i < path_cnt; i++)
 		run->passed += file_size(paths[i]);
+	stele_progress_show(&run->progress, run->passed);
 	if (run->write == NULL) {
 		status = stele_store_read_begin(run->store, &run->before, err);
 		if (status == 0)
@@ -152,6 +154,26 @@ static char *path_in_list(const char *list, const char *file)
 	int folder_len = slash == NULL || *file == '/' ? 0 : (int)(slash - list) + 1;
 	char *path;
 	return asprintf(&path, "%.*s%s", folder_len, list, file) < 0 ? NULL : path;
+}
+
+/* Bytes of all files that it names, for who watches; 0 if that cannot be told. */
+static uint64_t list_size(const char *list)
+{
+	FILE *in = file_size(list) > 0 ? fopen(list, "re") : NULL; /* a pipe is read once */
+	if (in == NULL)
+		return 0;
+	const char *name, *file;
+	char *line = NULL;
+	size_t room = 0;
+	uint64_t size = 0;
+	while (getline(&line, &room, in) >= 0) {
+		char *path = split_line(line, &name, &file) ? path_in_list(list, file) : NULL;
+		size += path != NULL ? file_size(path) : 0;
+		free(path);
+	}
+	free(line);
+	fclose(in);
+	return size;
 }
 
 static int import_line(struct run *run, const char *list, uint32_t number, char *line,
@@ -274,6 +296,8 @@ static int run_import(const struct arguments *arguments)
 	uint64_t total = 0;
 	for (int i = 0; i < arguments->file_cnt; i++)
 		total += file_size(arguments->files[i]);
+	if (arguments->list != NULL && isatty(STDERR_FILENO) == 1)
+		total = list_size(arguments->list);
 	stele_progress_begin(&run.progress, "importing", "bytes", total);
 	if (arguments->json)
 		run.zones = json_array();

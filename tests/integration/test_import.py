@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """stele-compile import as an operator meets it: errors, positions, statuses, all or nothing."""
+import contextlib
 import glob
 import json
 import os
 import resource
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -261,6 +263,28 @@ def test_zone_list_with_blanks_in_front(line, tmp_path, store):
     assert done.returncode == 0 and b"imported one.test. serial 7" in done.stdout, done
     done = importing("--store", store, "--zone-list", write(tmp_path, "\n  a..b x\n", "list"))
     assert done.returncode == 1 and b"list:2:3: bad zone name 'a..b'" in done.stderr
+
+
+def test_progress_of_a_list(tmp_path, store):
+    """On a terminal: how much of all its files is read, between two files too."""
+    write(tmp_path, HEAD, "one.test.zone")
+    write(tmp_path, HEAD + ";" + "x" * (len(HEAD) - 1), "two.test.zone")
+    os.mkfifo(tmp_path / "slow.test.zone")
+    zones = write(tmp_path, "".join("%s.test %s.test.zone\n" % (n, n) for n in ("one", "slow", "two")), "list")
+    terminal, end = os.openpty()
+    with subprocess.Popen([stele.binary(), "import", "--store", store, "--zone-list", zones],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=end) as process:
+        with open(tmp_path / "slow.test.zone", "w", encoding="ascii") as slow:
+            time.sleep(0.2)     # it shows a line ten times a second at most
+            slow.write(HEAD)
+        process.communicate()
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):      # the end of what there is
+        while part := os.read(terminal, 4096):
+            shown += part
+    os.close(terminal)
+    assert process.returncode == 0 and b"importing: 33%" in shown and b" left" in shown, shown
 
 
 def test_errors_of_several_new_zones(tmp_path, store):
