@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ struct run {
 	struct stele_store *store;
 	struct stele_store_read *before;
 	struct stele_store_write *write;
+	void *named;     /* tree of struct named_zone */
 	uint64_t passed; /* bytes of the files that are done */
 	uint64_t zone_cnt, owner_cnt, rr_cnt;
 	uint64_t generation;
@@ -118,6 +120,47 @@ static int import_zone(struct run *run, const char *const *paths, size_t path_cn
 					      (json_int_t)stats.rr_cnt, "changed", stats.changed));
 	}
 	return 0;
+}
+
+/* A zone of this run, and where it is named. */
+struct named_zone {
+	struct stele_place place;
+	size_t apex_len;
+	uint8_t apex[STELE_NAME_MAX];
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	const struct named_zone *x = a, *y = b;
+	if (x->apex_len != y->apex_len)
+		return x->apex_len < y->apex_len ? -1 : 1;
+	return memcmp(x->apex, y->apex, x->apex_len);
+}
+
+/* Each zone once: a second one would take the place of the first, and nobody would be told. */
+static int note_zone(struct run *run, const uint8_t *apex, size_t apex_len,
+		     struct stele_place place, struct stele_error *err)
+{
+	struct named_zone *named = malloc(sizeof(*named));
+	struct named_zone **found = NULL;
+	if (named != NULL) {
+		*named = (struct named_zone){.place = place, .apex_len = apex_len};
+		memcpy(named->apex, apex, apex_len);
+		found = tsearch(named, &run->named, compare_named);
+	}
+	if (found == NULL) {
+		free(named);
+		return stele_fail(err, STELE_E_SYSTEM, "no memory");
+	}
+	if (*found == named)
+		return 0;
+	char text[STELE_NAME_TEXT_MAX];
+	stele_name_to_text(apex, text);
+	free(named);
+	return stele_report_error(&run->report, place,
+				  "zone %s for the second time (expected it once, as at %s:%" PRIu32
+				  ")",
+				  text, (*found)->place.file, (*found)->place.line);
 }
 
 static int parse_zone_name(const char *text, uint8_t apex[STELE_NAME_MAX])
@@ -192,11 +235,14 @@ static int import_line(struct run *run, const char *list, uint32_t number, char 
 		return stele_report_error(
 			&run->report, place,
 			"zone '%.255s' without a file (expected \"zone-name zone-file\")", name);
+	int status = note_zone(run, apex, (size_t)apex_len, place, err);
+	if (status < 0)
+		return status;
 	char *path = path_in_list(list, file);
 	if (path == NULL)
 		return stele_fail(err, STELE_E_SYSTEM, "no memory");
 	const char *paths[] = {path};
-	int status = import_zone(run, paths, 1, apex, (size_t)apex_len, err);
+	status = import_zone(run, paths, 1, apex, (size_t)apex_len, err);
 	free(path);
 	if (status == STELE_E_INPUT && err->text[0] != '\0') {
 		place.column = (uint32_t)(file - line) + 1;
@@ -250,6 +296,9 @@ static int import_all(struct run *run, const struct arguments *arguments, struct
 	bool failed = false;
 	for (int i = 0; i < arguments->file_cnt && status == 0; i++) {
 		status = import_zone(run, files + i, 1, NULL, 0, err);
+		if (status == 0)
+			status = note_zone(run, run->last.apex, run->last.apex_len,
+					   (struct stele_place){files[i], 1, 1}, err);
 		if (status == STELE_E_INPUT && err->text[0] == '\0' &&
 		    !stele_report_full(&run->report)) {
 			failed = true;
@@ -336,6 +385,7 @@ static int run_import(const struct arguments *arguments)
 		exit_status = stele_cmd_close_output(exit_status);
 	}
 	json_decref(run.zones);
+	tdestroy(run.named, free);
 	return exit_status;
 }
 

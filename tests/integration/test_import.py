@@ -265,6 +265,24 @@ def test_zone_list_with_blanks_in_front(line, tmp_path, store):
     assert done.returncode == 1 and b"list:2:3: bad zone name 'a..b'" in done.stderr
 
 
+def test_a_zone_named_twice(tmp_path, store):
+    """The second would take the place of the first, and nobody would be told."""
+    write(tmp_path, HEAD, "zone")
+    zones = write(tmp_path, "one.test zone\nother.test zone\n\nONE.test. zone\none.test none\n", "list")
+    done = importing("--store", store, "--zone-list", zones)
+    assert done.returncode == 1 and stores_nothing(store)
+    for line in (4, 5):
+        assert ("%s:%d:1: zone one.test. for the second time (expected it once, as at %s:1)\n"
+                % (zones, line, zones)).encode() in done.stderr, done.stderr
+    assert b"2 errors, nothing was stored" in done.stderr
+    one, two, again = (write(tmp_path, "$ORIGIN %s.\n" % name + HEAD, str(i))
+                       for i, name in enumerate(("one.test", "two.test", "One.Test")))
+    done = importing("--store", store, one, two, again)
+    assert done.returncode == 1 and stores_nothing(store)
+    assert ("%s:1:1: zone one.test. for the second time (expected it once, as at %s:1)\n"
+            % (again, one)).encode() in done.stderr, done.stderr
+
+
 def test_progress_of_a_list(tmp_path, store):
     """On a terminal: how much of all its files is read, between two files too."""
     write(tmp_path, HEAD, "one.test.zone")
