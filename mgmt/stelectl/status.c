@@ -89,12 +89,12 @@ static void print_status(const json_t *response, const json_t *list)
 	printf("server      stele-responder %s, process %" JSON_INTEGER_FORMAT ", up %s\n",
 	       stelectl_text(response, "version"), stelectl_number(response, "pid"),
 	       show_duration(stelectl_number(response, "uptime_s"), text));
-	printf("health      %s%s%s\n",
+	printf("health      %s%s\n",
 	       json_is_true(json_object_get(response, "healthy")) ? "healthy" : "not healthy",
-	       json_is_true(json_object_get(response, "drained")) ? ", drained" : "",
-	       json_is_true(json_object_get(response, "withdrawn")) ?
-		       ", an image was withdrawn since the start" :
-		       "");
+	       json_is_true(json_object_get(response, "drained")) ? ", drained" : "");
+	/* A line of its own: health checks look for "healthy" and nothing behind it. */
+	if (json_is_true(json_object_get(response, "withdrawn")))
+		puts("withdrawn   an image since the start; the log says which");
 	print_image("image", json_object_get(response, "image"));
 	print_image("before it", json_object_get(response, "previous"));
 	const json_t *arena = json_object_get(response, "arena");

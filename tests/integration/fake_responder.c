@@ -3,7 +3,9 @@
  * Listens and counts as stele-responder does, and answers with what is written here: stelectl has
  * somebody to talk to without ports, huge pages or an image.
  *
- * usage: fake_responder SOCKET STATS-FILE     until a signal ends it; prints "ready" first
+ * usage: fake_responder SOCKET STATS-FILE [withdrawn]
+ *
+ * Until a signal ends it; prints "ready" first. "withdrawn": it has withdrawn an image.
  */
 #include "lib/base/hex.h"
 #include "lib/ctl/ctl.h"
@@ -25,7 +27,7 @@ struct fake {
 	const char *stats_path;
 	struct stele_stats *stats;
 	struct stele_stats_worker *workers[CORE_CNT];
-	bool drained;
+	bool drained, withdrawn;
 	json_int_t generation;
 };
 
@@ -62,6 +64,7 @@ static int status(void *user, struct stele_ctl_call *call, struct stele_error *r
 		"mtu", 1500, "cores", "core", 1, "numa", 0, "port", "tap0", "queue", 0,
 		"generation", fake->generation, "state", "running", "core", 2, "numa", 0, "port",
 		"tap0", "queue", 1, "generation", fake->generation - 1, "state", "running");
+	json_object_set_new(members, "withdrawn", json_boolean(fake->withdrawn));
 	json_object_update(call->response, members);
 	json_decref(members);
 	return 0;
@@ -287,11 +290,12 @@ static int make_stats(struct fake *fake, struct stele_error *err)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3) {
-		fputs("usage: fake_responder SOCKET STATS-FILE\n", stderr);
+	bool withdrawn = argc == 4 && strcmp(argv[3], "withdrawn") == 0;
+	if (argc != 3 && !withdrawn) {
+		fputs("usage: fake_responder SOCKET STATS-FILE [withdrawn]\n", stderr);
 		return 2;
 	}
-	struct fake fake = {.stats_path = argv[2], .generation = 1};
+	struct fake fake = {.stats_path = argv[2], .withdrawn = withdrawn, .generation = 1};
 	struct stele_ctl_server_settings settings = {
 		.path = argv[1], .group = (gid_t)-1, .ops = ops, .user = &fake};
 	struct stele_ctl_server *server = NULL;

@@ -17,8 +17,8 @@ FAKE = os.path.join(BUILD, "tests/integration/fake_responder")
 
 
 class Server:
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, *more):
+        self.folder, self.more = folder, more
         self.socket = os.path.join(folder, "responder.sock")
         # Counters live on a tmpfs only.
         self.stats = "/dev/shm/stele-test-stelectl-%d-%d" % (os.getpid(), id(self))
@@ -26,8 +26,8 @@ class Server:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([FAKE, self.socket, self.stats], stdout=subprocess.PIPE,
-                                        text=True)
+        self.process = subprocess.Popen([FAKE, self.socket, self.stats, *self.more],
+                                        stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
 
     def stop(self, how=signal.SIGTERM):
@@ -115,6 +115,18 @@ def test_status(server):
         assert status["cores"][1]["generation"] == 0
         assert status["image"]["zones"] == 25 and status["previous"] is None
         assert len(status["zones"]) == 8 and "ok" not in status
+
+
+def test_status_of_one_that_withdrew():
+    """A health check that looks at its line alone lets a node back that was sound again long ago."""
+    with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+        running = Server(folder, "withdrawn")
+        try:
+            lines = works(running, "status").splitlines()
+            assert "health      healthy" in lines
+            assert [line for line in lines if line.startswith("withdrawn  ")]
+        finally:
+            running.stop()
 
 
 def test_zones(server):
