@@ -135,7 +135,7 @@ int stelectl_wait(int argc, char **argv)
 		return stele_cmd_usage("wait", "'%s' is not a serial", argv[optind + 1]);
 	struct stele_error err;
 	json_t *response;
-	stelectl_choose(&common, STELECTL_DAEMON);
+	stelectl_choose(&common, STELECTL_EITHER);
 	json_t *request = json_pack("{s:s, s:o, s:I, s:I}", "op", "wait", "zone",
 				    stele_ctl_text(argv[optind]), "serial", (json_int_t)serial,
 				    "timeout_ms", (json_int_t)timeout_s * 1000);

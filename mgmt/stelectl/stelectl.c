@@ -90,9 +90,10 @@ void stelectl_choose(struct stelectl_common *common, enum stelectl_server wanted
 {
 	if (common->socket != NULL)
 		return;
+	if (wanted == STELECTL_EITHER)
+		wanted = stelectl_is_there(stelectl_socket(STELECTL_DAEMON)) ? STELECTL_DAEMON :
+									       STELECTL_RESPONDER;
 	common->socket = stelectl_socket(wanted);
-	if (wanted == STELECTL_DAEMON && !stelectl_is_there(common->socket))
-		common->socket = stelectl_socket(STELECTL_RESPONDER);
 }
 
 int stelectl_ask(const struct stelectl_common *common, json_t *request, int fd, int timeout_ms,

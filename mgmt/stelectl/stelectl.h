@@ -47,17 +47,17 @@ struct stelectl_common {
 enum stelectl_server {
 	STELECTL_RESPONDER,
 	STELECTL_DAEMON,
+	STELECTL_EITHER, /* the daemon where it runs, else the responder */
 };
 
-/* Where a server listens: STELE_RESPONDER_SOCKET and STELE_MGMTD_SOCKET of the environment, or the
+/* Where one of the two listens: STELE_RESPONDER_SOCKET and STELE_MGMTD_SOCKET of the environment, or the
  * default. */
 const char *stelectl_socket(enum stelectl_server server);
 
 /* Whether a server listens at `path`. */
 bool stelectl_is_there(const char *path);
 
-/* Sets `common->socket` if the command line has not: that of the daemon if it is wanted and there, else that
- * of the responder. */
+/* Sets `common->socket` if the command line has not. */
 void stelectl_choose(struct stelectl_common *common, enum stelectl_server wanted);
 
 /* How long a server that is alive may take for what it has at hand. */

@@ -178,7 +178,7 @@ int stelectl_zones(int argc, char **argv)
 		return exit_status;
 	struct stele_error err;
 	json_t *list;
-	stelectl_choose(&common, STELECTL_DAEMON);
+	stelectl_choose(&common, STELECTL_EITHER);
 	int status = show_list_zones(&common, 0, &list, &err);
 	if (status == 0)
 		stelectl_show(&common, list, show_zones);
@@ -312,7 +312,7 @@ int stelectl_zone(int argc, char **argv)
 	struct stele_error err;
 	json_t *zone, *served;
 	bool chosen = common.socket == NULL;
-	stelectl_choose(&common, STELECTL_DAEMON);
+	stelectl_choose(&common, STELECTL_EITHER);
 	int status = ask_zone(common.socket, argv[optind], &zone, &err);
 	if (status != 0)
 		return stelectl_end(status, &err);

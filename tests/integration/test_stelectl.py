@@ -276,6 +276,18 @@ def test_two_servers(server):
         assert works_alone("status").startswith("server      stele-responder")
 
 
+def test_no_daemon(server):
+    """What only the daemon can do is not asked of the responder."""
+    with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+        path = os.path.join(folder, "socket")
+        environment = {**os.environ, "STELE_MGMTD_SOCKET": path, "STELE_RESPONDER_SOCKET": server.socket}
+        for command in ("transfer", "notify"):
+            done = subprocess.run([STELECTL, command, "a.test"], env=environment, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            assert done.returncode == 3, done
+            assert done.stderr == "stelectl: %s: nobody listens there\n" % path
+
+
 def test_closed_output(server):
     """Nobody reads what is printed: an error, no silence."""
     with open("/dev/full", "w") as full:
