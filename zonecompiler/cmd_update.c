@@ -28,8 +28,9 @@ static const struct stele_cmd_spec spec = {
 	.about =
 		"Appends to the image what changed in the store since it was made: only shards with a changed\n"
 		"record. Where too much changed the image is built anew, with its seed, and replaced; where too\n"
-		"much of the file is not reached any more, it is compacted. With --no-sync an image has to be\n"
-		"verified, or built anew, if the machine crashes before the disk has it all.",
+		"much of the file is not reached any more, it is compacted, if there is room for that. With\n"
+		"--no-sync an image has to be verified, or built anew, if the machine crashes before the disk has\n"
+		"it all.",
 	.options = options,
 };
 
@@ -45,7 +46,7 @@ static void print_json(const char *image, const struct stele_update_stats *stats
 	json_t *json = json_object();
 	json_object_set_new(json, "image", json_string(image));
 	json_object_set_new(json, "result", json_string(kinds[stats->kind]));
-	if (stats->kind == STELE_UPDATE_REBUILT)
+	if (stats->reason[0] != '\0')
 		json_object_set_new(json, "reason", json_string(stats->reason));
 	json_object_set_new(json, "from_generation",
 			    json_integer((json_int_t)stats->from_generation));
@@ -127,6 +128,9 @@ int stele_cmd_update(int argc, char **argv)
 		return stele_cmd_fail(rc, &err);
 	if (json)
 		print_json(image, &stats, seconds);
+	if (stats.kind == STELE_UPDATE_APPENDED && stats.reason[0] != '\0')
+		fprintf(stderr, "stele-compile: warning: %s: its garbage stays: %s\n", image,
+			stats.reason);
 	else
 		print_summary(image, &stats, seconds);
 	return stele_cmd_close_output(0);

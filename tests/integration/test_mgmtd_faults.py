@@ -10,7 +10,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -22,6 +21,7 @@ import dns.rcode
 import dns.update
 import pytest
 
+import disks
 import mgmtd
 import netns
 import peers
@@ -253,33 +253,10 @@ def test_a_hundred_sudden_deaths():
 
 # ---- a full disk ----
 
-@contextlib.contextmanager
-def small_disk(megabytes):
-    folder = tempfile.mkdtemp(prefix="stele-small-")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % megabytes, "none", folder],
-                          stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        os.rmdir(folder)
-        pytest.skip("no small disk can be mounted: " + done.stderr.strip())
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-        os.rmdir(folder)
-
-
-def fill(path):
-    """Takes all room but a little."""
-    with open(path, "wb", buffering=0) as file:
-        with contextlib.suppress(OSError):
-            while True:
-                file.write(b"\0" * 4096)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
 def test_full_disk():
     """Refused while it is full, never acknowledged in vain; goes on by itself when there is room."""
-    with small_disk(24) as folder:
+    with disks.small_disk(24) as folder:
         daemon = mgmtd.Daemon({
             "acls": [{"id": "local", "prefixes": ["127.0.0.0/8"]}],
             "templates": [{"id": "default", "allow_update": ["local"]}],
@@ -291,7 +268,7 @@ def test_full_disk():
             filler = os.path.join(folder, "filler")
             for _ in range(3):
                 updates.wait_for_more(10)
-                fill(filler)
+                disks.fill(filler)
                 before, end = updates.refused, time.monotonic() + SETTLE_S
                 while updates.refused < before + 3:
                     assert time.monotonic() < end, "nothing is refused\n" + daemon.log_text()[-4000:]

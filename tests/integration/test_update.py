@@ -6,6 +6,7 @@ them denial chains (structural ones: signatures of the right form that validate 
 After each edit the image that was updated all along is compared with one built anew, with another seed.
 """
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import struct
 
 import pytest
 
+import disks
 import stele
 from dnswire import name_to_wire, query
 
@@ -336,16 +338,20 @@ def test_nothing_to_do(tmp_path):
     assert open(world.image, "rb").read() == before
 
 
+def load_wide(folder, serial):
+    """A zone in which each serial changes a few names, of all shards."""
+    zone = folder / "zone"
+    with open(zone, "w", encoding="ascii") as file:
+        file.write("@ 60 SOA ns hostmaster %d 60 60 60 60\n@ 60 NS ns\nns 60 A 192.0.2.1\n" % serial)
+        for i in range(25000):
+            file.write('h%d 60 TXT "%s %d"\n' % (i, "x" * 200, serial if i % 997 == 0 else 0))
+    stele.run("import", "--store", folder / "store", "--zone", "one.test", zone)
+
+
 def test_compacting_is_put_off(tmp_path):
     """An update that somebody waits for leaves the garbage, `compact` takes it away, and answers stay."""
-    store, image, zone = (str(tmp_path / name) for name in ("store", "image", "zone"))
-
-    def load(serial):
-        with open(zone, "w", encoding="ascii") as file:
-            file.write("@ 60 SOA ns hostmaster %d 60 60 60 60\n@ 60 NS ns\nns 60 A 192.0.2.1\n" % serial)
-            for i in range(25000):
-                file.write('h%d 60 TXT "%s %d"\n' % (i, "x" * 200, serial if i % 997 == 0 else 0))
-        stele.run("import", "--store", store, "--zone", "one.test", zone)
+    store, image = (str(tmp_path / name) for name in ("store", "image"))
+    load = functools.partial(load_wide, tmp_path)
 
     def update(*options):
         return json.loads(stele.run("update", "--store", store, "--json", *options, image).stdout)
@@ -371,6 +377,33 @@ def test_compacting_is_put_off(tmp_path):
     assert results in ("appended", "compacted") and os.path.getsize(image) < before
     missing = stele.run("compact", str(tmp_path / "none"), check=False)
     assert missing.returncode == 1 and "none" in missing.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_no_room_for_a_copy(tmp_path):
+    """The change is in the image, so the update has not failed, whatever becomes of the garbage."""
+    store, load = str(tmp_path / "store"), functools.partial(load_wide, tmp_path)
+    with disks.small_disk(200) as folder:
+        image, filler = (os.path.join(folder, name) for name in ("image", "filler"))
+        load(1)
+        stele.run("build", "--store", store, "-o", image)
+        for serial in range(2, 8):
+            load(serial)
+            done = stele.run("update", "--store", store, "--json", "--no-compact", image)
+        appended = json.loads(done.stdout)["appended_bytes"]
+        load(8)
+        disks.fill(filler)
+        os.truncate(filler, os.path.getsize(filler) - appended * 3 // 2)
+        done = stele.run("update", "--store", store, "--json", image)
+        result = json.loads(done.stdout)
+        assert result["result"] == "appended" and "No space left" in result["reason"]
+        assert done.stderr.startswith("stele-compile: warning: %s: its garbage stays: " % image)
+        assert sorted(os.listdir(folder)) == ["filler", "image"]
+        assert " 8 60 60 60 60" in stele.run("dump", image).stdout
+        os.unlink(filler)
+        load(9)
+        done = stele.run("update", "--store", store, "--json", image)
+        assert json.loads(done.stdout)["result"] == "compacted" and done.stderr == ""
 
 
 def test_no_sync_makes_the_same_file(tmp_path):

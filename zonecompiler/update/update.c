@@ -296,10 +296,14 @@ int stele_update(struct stele_store *store, const char *path,
 		rc = build_anew(store, path, options->jobs, &stats, &error);
 	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && !options->no_compact &&
 	    is_compaction_due(&size)) {
-		rc = stele_compact_locked(path, &size, &error);
-		stats.kind = STELE_UPDATE_COMPACTED;
-		stats.image_sz = size.file_sz;
-		stats.sync_s += size.sync_s;
+		/* The image is up to date. That there is no room for a copy is no reason to say otherwise. */
+		if (stele_compact_locked(path, &size, &error) == 0) {
+			stats.kind = STELE_UPDATE_COMPACTED;
+			stats.image_sz = size.file_sz;
+			stats.sync_s += size.sync_s;
+		} else {
+			snprintf(stats.reason, sizeof(stats.reason), "%s", error.text);
+		}
 	}
 	stats.work_s = stele_clock_s() - begin - stats.sync_s;
 	close(fd);

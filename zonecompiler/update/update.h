@@ -13,7 +13,7 @@
  *
  * Where that does not pay or cannot be done, the image is built anew from the store with the seed it
  * has; where too much of the file is no longer reached, what is reached is copied into a new file.
- * Both replace the file under its name.
+ * Both replace the file under its name. A copy that fails leaves what was appended.
  */
 
 #include "lib/base/error.h"
@@ -37,9 +37,9 @@ struct stele_update_stats {
 	uint64_t shard_cnt;   /* shards made again */
 	uint64_t appended_sz; /* bytes */
 	uint64_t image_sz;
-	char reason[256]; /* for building anew */
-	double work_s;    /* with the image locked, without sync_s */
-	double sync_s;    /* waiting until the disk has it */
+	char reason[STELE_ERROR_MAX]; /* for building anew, or for not copying what is due; "": none */
+	double work_s;                /* with the image locked, without sync_s */
+	double sync_s;                /* waiting until the disk has it */
 };
 
 struct stele_update_options {
