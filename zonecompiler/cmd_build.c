@@ -117,14 +117,6 @@ static int parse(int argc, char **argv, struct arguments *a)
 	return -1;
 }
 
-static void show_progress(void *user, const char *phase, uint64_t done, uint64_t total)
-{
-	struct stele_progress *progress = user;
-	progress->what = phase;
-	progress->total = total;
-	stele_progress_show(progress, done);
-}
-
 static void print_json(const struct arguments *a, const struct stele_build_stats *stats,
 		       double seconds)
 {
@@ -173,7 +165,7 @@ static int build(struct arguments *a)
 	struct stele_progress progress;
 	stele_progress_begin(&progress, "carving", "names", 0);
 	a->build.takes_lock = true;
-	a->build.progress = show_progress;
+	a->build.progress = stele_progress_part;
 	a->build.user = &progress;
 
 	struct stele_store *store = NULL;

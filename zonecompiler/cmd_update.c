@@ -91,7 +91,7 @@ int stele_cmd_update(int argc, char **argv)
 {
 	const char *store_dir = NULL, *value;
 	struct stele_update_options update = {0};
-	struct stele_progress clock;
+	struct stele_progress progress;
 	bool json = false;
 	uint64_t jobs = stele_cpu_usable_cnt(JOBS_MAX);
 	int id, status = 0;
@@ -114,7 +114,9 @@ int stele_cmd_update(int argc, char **argv)
 	const char *image = argv[optind];
 	update.jobs = (unsigned)jobs;
 
-	stele_progress_begin(&clock, "updating", "names", 0);
+	stele_progress_begin(&progress, "updating", "names", 0);
+	update.progress = stele_progress_part;
+	update.user = &progress;
 	struct stele_error err;
 	struct stele_store *store = NULL;
 	struct stele_update_stats stats = {0};
@@ -123,14 +125,14 @@ int stele_cmd_update(int argc, char **argv)
 		rc = stele_update(store, image, &update, &stats, &err);
 		stele_store_close(store);
 	}
-	double seconds = stele_progress_end(&clock);
+	double seconds = stele_progress_end(&progress);
 	if (rc < 0)
 		return stele_cmd_fail(rc, &err);
-	if (json)
-		print_json(image, &stats, seconds);
 	if (stats.kind == STELE_UPDATE_APPENDED && stats.reason[0] != '\0')
 		fprintf(stderr, "stele-compile: warning: %s: its garbage stays: %s\n", image,
 			stats.reason);
+	if (json)
+		print_json(image, &stats, seconds);
 	else
 		print_summary(image, &stats, seconds);
 	return stele_cmd_close_output(0);

@@ -200,6 +200,14 @@ void stele_progress_show(struct stele_progress *progress, uint64_t done)
 	fflush(stderr);
 }
 
+void stele_progress_part(void *progress, const char *what, uint64_t done, uint64_t total)
+{
+	struct stele_progress *p = progress;
+	p->what = what;
+	p->total = total;
+	stele_progress_show(p, done);
+}
+
 double stele_progress_end(struct stele_progress *progress)
 {
 	if (progress->terminal)

@@ -87,6 +87,9 @@ void stele_progress_begin(struct stele_progress *progress, const char *what, con
 /* So much is done. Costs one reading of the clock; call it once for each thousand records or so. */
 void stele_progress_show(struct stele_progress *progress, uint64_t done);
 
+/* The same of work in several parts, each with a total of its own; `progress` is a struct stele_progress. */
+void stele_progress_part(void *progress, const char *what, uint64_t done, uint64_t total);
+
 /* Wipes the line. Needed before anything else is printed, errors too. Returns seconds so far. */
 double stele_progress_end(struct stele_progress *progress);
 

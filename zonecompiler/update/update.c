@@ -220,8 +220,9 @@ static int list_apexes(const struct stele_view *view, struct zone_names *ret_nam
 	return 0;
 }
 
-static int build_anew(struct stele_store *store, const char *path, unsigned jobs,
-		      struct stele_update_stats *stats, struct stele_error *reterr)
+static int build_anew(struct stele_store *store, const char *path,
+		      const struct stele_update_options *with, struct stele_update_stats *stats,
+		      struct stele_error *reterr)
 {
 	struct stele_view view;
 	int rc = stele_view_open_file(path, &view, reterr);
@@ -230,7 +231,9 @@ static int build_anew(struct stele_store *store, const char *path, unsigned jobs
 	const struct stele_superblock *sb = (const void *)view.bytes;
 	struct stele_build_options options = {
 		.image = path,
-		.jobs = jobs,
+		.jobs = with->jobs,
+		.progress = with->progress,
+		.user = with->user,
 		.seed = {stele_le64(sb->seed[0]), stele_le64(sb->seed[1])},
 	};
 	struct zone_names only = {0};
@@ -293,7 +296,7 @@ int stele_update(struct stele_store *store, const char *path,
 	struct stele_image_size size = update->size;
 	free_update(update);
 	if (rc == UPDATE_REBUILD)
-		rc = build_anew(store, path, options->jobs, &stats, &error);
+		rc = build_anew(store, path, options, &stats, &error);
 	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && !options->no_compact &&
 	    is_compaction_due(&size)) {
 		/* The image is up to date. That there is no room for a copy is no reason to say otherwise. */

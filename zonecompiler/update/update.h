@@ -52,6 +52,10 @@ struct stele_update_options {
 	 * crashes before somebody has synced it. An image that is copied or built anew is always synced.
 	 */
 	bool no_sync;
+
+	/* Called now and then while the image is built anew, as of stele_build(). May be NULL. */
+	void (*progress)(void *user, const char *phase, uint64_t done, uint64_t total);
+	void *user;
 };
 
 /*
