@@ -292,8 +292,8 @@ void stele_daemon_read_catalogs(struct stele_daemon *daemon)
 		if (status == 0)
 			continue;
 		stele_zone_set_error(zone, "%s", err.text);
-		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_ZONE(zone->name),
-				STELE_LOG_REASON(err.text));
+		stele_log_some(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_ZONE(zone->name),
+			       STELE_LOG_REASON(err.text));
 		/* It may be long until it changes again: the tick comes back to it. */
 		if (status == STELE_E_SYSTEM)
 			zone->catalog_failed = daemon->catalogs_failed = true;
@@ -320,7 +320,7 @@ void stele_daemon_write_catalogs(struct stele_daemon *daemon)
 	struct stele_error err;
 	/* The tick comes back to it. */
 	if (stele_catalog_produce(daemon, &err) < 0)
-		stele_log_event(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_REASON(err.text));
+		stele_log_some(STELE_LOG_ERROR, "catalog-failed", STELE_LOG_REASON(err.text));
 }
 
 void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation)
@@ -341,7 +341,7 @@ void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation
 	}
 	if (status < 0) {
 		/* The tick comes back to it. */
-		stele_log_event(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err.text));
+		stele_log_some(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err.text));
 		return;
 	}
 	if (daemon->publisher != NULL && !daemon->holds)
@@ -372,8 +372,8 @@ static void tell_secondaries(struct stele_daemon *daemon, struct stele_managed_z
 	int status = stele_notify_out(daemon, zone, &err);
 	if (status == 0)
 		return;
-	stele_log_event(STELE_LOG_ERROR, "notify-failed", STELE_LOG_ZONE(zone->name),
-			STELE_LOG_REASON(err.text));
+	stele_log_some(STELE_LOG_ERROR, "notify-failed", STELE_LOG_ZONE(zone->name),
+		       STELE_LOG_REASON(err.text));
 	if (status != STELE_E_SYSTEM)
 		return;
 	/* It may be long until something else of the zone is served: the tick comes back to it. */

@@ -206,7 +206,7 @@ static void look_at_store(struct stele_daemon *daemon)
 	struct stele_store_read *read;
 	struct stele_error err;
 	if (stele_store_read_begin(daemon->store, &read, &err) < 0) {
-		stele_log_event(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err.text));
+		stele_log_some(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err.text));
 		return;
 	}
 	uint64_t generation = stele_store_generation(read);
@@ -227,7 +227,7 @@ static void on_tick(evutil_socket_t fd, short events, void *user)
 	stele_daemon_write_catalogs(daemon);
 	stele_daemon_notify_again(daemon);
 	if (stele_zone_states_write(daemon->states, &err) < 0)
-		stele_log_event(STELE_LOG_ERROR, "state-failed", STELE_LOG_REASON(err.text));
+		stele_log_some(STELE_LOG_ERROR, "state-failed", STELE_LOG_REASON(err.text));
 	stele_notify("WATCHDOG=1");
 }
 

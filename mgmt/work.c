@@ -80,8 +80,8 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 	(void)generation;
 	stele_daemon_release(work->daemon);
 	if (status < 0)
-		stele_log_event(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err->text),
-				STELE_LOG_NUMBER("zones", work->cnt));
+		stele_log_some(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err->text),
+			       STELE_LOG_NUMBER("zones", work->cnt));
 	if (status < 0) {
 		work->next_failed = work->daemon->failed_work;
 		work->daemon->failed_work = work;

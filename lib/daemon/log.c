@@ -268,6 +268,38 @@ void stele_log_fields(enum stele_log_level level, const char *event,
 		put_fields(level, event, fields);
 }
 
+/* True if a line may be written now. At the change of a minute a few more may be: that does no harm. */
+static bool take_turn(struct stele_log_limit *limit)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	long long minute = now.tv_sec / 60;
+	if (atomic_exchange(&limit->minute, minute) != minute)
+		atomic_store(&limit->written_cnt, 0);
+	if (atomic_fetch_add(&limit->written_cnt, 1) < STELE_LOG_A_MINUTE)
+		return true;
+	atomic_fetch_add(&limit->left_out_cnt, 1);
+	return false;
+}
+
+void stele_log_limited(struct stele_log_limit *limit, enum stele_log_level level, const char *event,
+		       const struct stele_log_field *fields)
+{
+	struct stele_log_field all[16];
+	unsigned cnt = 0;
+
+	if (is_left_out(level) || !take_turn(limit))
+		return;
+	for (; fields[cnt].key && cnt < 14; cnt++)
+		all[cnt] = fields[cnt];
+	unsigned left_out = atomic_exchange(&limit->left_out_cnt, 0);
+	if (left_out > 0)
+		all[cnt++] = STELE_LOG_NUMBER("left_out", left_out);
+	all[cnt] = (struct stele_log_field){.key = NULL};
+	put_fields(level, event, all);
+}
+
 void stele_log_audit(const struct stele_log_audit *audit)
 {
 	struct stele_log_field fields[8];

@@ -15,6 +15,7 @@
  * serves. Only programs use this: libraries return their errors.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -72,6 +73,30 @@ void stele_log_fields(enum stele_log_level level, const char *event,
  * at least one field. */
 #define stele_log_event(level, event, ...)                                                         \
 	stele_log_fields(level, event, (const struct stele_log_field[]){__VA_ARGS__, {.key = NULL}})
+
+/*
+ * What comes again and again for one cause, a full disk say, fills the log and says nothing new: so many lines a
+ * minute at most from one place in the code. The next one that is written says how many were left out.
+ */
+#define STELE_LOG_A_MINUTE 5
+
+/* All zeros: nothing was written yet. */
+struct stele_log_limit {
+	atomic_llong minute;
+	atomic_uint written_cnt, left_out_cnt;
+};
+
+/* As stele_log_fields(), within a limit; at most 14 fields. Any thread. */
+void stele_log_limited(struct stele_log_limit *limit, enum stele_log_level level, const char *event,
+		       const struct stele_log_field *fields);
+
+/* As stele_log_event(), within a limit of this place. */
+#define stele_log_some(level, event, ...)                                                          \
+	do {                                                                                       \
+		static struct stele_log_limit limit_of_place;                                      \
+		stele_log_limited(&limit_of_place, level, event,                                   \
+				  (const struct stele_log_field[]){__VA_ARGS__, {.key = NULL}});   \
+	} while (0)
 
 /*
  * The audit: one line for each change of what is served, whoever made it. Event "audit", left out where there

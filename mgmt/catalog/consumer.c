@@ -67,8 +67,8 @@ static void add_problem(struct stele_managed_zone *catalog,
 {
 	char name[STELE_NAME_TEXT_MAX];
 	stele_name_to_text(member->apex, name);
-	stele_log_event(STELE_LOG_WARNING, "catalog-member-refused", STELE_LOG_ZONE(name),
-			STELE_LOG_TEXT("catalog", catalog->name), STELE_LOG_REASON(reason));
+	stele_log_some(STELE_LOG_WARNING, "catalog-member-refused", STELE_LOG_ZONE(name),
+		       STELE_LOG_TEXT("catalog", catalog->name), STELE_LOG_REASON(reason));
 	keep_problem(catalog->catalog_state, name, reason);
 }
 

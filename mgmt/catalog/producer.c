@@ -258,14 +258,14 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 	/* Zones may have come meanwhile; and what failed is tried again with the tick. */
 	job->daemon->catalogs_version = 0;
 	if (status != 0) {
-		stele_log_event(STELE_LOG_ERROR, "catalog-failed",
-				STELE_LOG_ZONE(catalog != NULL ? catalog->name : NULL),
-				STELE_LOG_REASON(err->text));
+		stele_log_some(STELE_LOG_ERROR, "catalog-failed",
+			       STELE_LOG_ZONE(catalog != NULL ? catalog->name : NULL),
+			       STELE_LOG_REASON(err->text));
 	} else {
 		struct stele_error again;
 		if (stele_catalog_produce(job->daemon, &again) < 0)
-			stele_log_event(STELE_LOG_ERROR, "catalog-failed",
-					STELE_LOG_REASON(again.text));
+			stele_log_some(STELE_LOG_ERROR, "catalog-failed",
+				       STELE_LOG_REASON(again.text));
 	}
 	job_free(job);
 }

@@ -52,10 +52,9 @@ static void flag_done(struct stele_commit *commit, int status, uint64_t generati
 		refresh->flag = NULL;
 	if (status < 0) {
 		if (refresh == NULL || !refresh->flag_failed)
-			stele_log_event(STELE_LOG_ERROR, "zone-flag-failed",
-					STELE_LOG_ZONE(refresh != NULL ? refresh->zone->name :
-									 NULL),
-					STELE_LOG_REASON(err->text));
+			stele_log_some(STELE_LOG_ERROR, "zone-flag-failed",
+				       STELE_LOG_ZONE(refresh != NULL ? refresh->zone->name : NULL),
+				       STELE_LOG_REASON(err->text));
 		if (refresh != NULL) {
 			struct timeval wait = {1, 0};
 			refresh->flag_failed = true;

@@ -126,8 +126,8 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 	if (status != 0) {
 		job->rcode = STELE_RCODE_SERVFAIL;
 		job->reason = err->text;
-		stele_log_event(STELE_LOG_ERROR, "update-failed", STELE_LOG_ZONE(job->zone),
-				STELE_LOG_PEER(job->peer), STELE_LOG_REASON(err->text));
+		stele_log_some(STELE_LOG_ERROR, "update-failed", STELE_LOG_ZONE(job->zone),
+			       STELE_LOG_PEER(job->peer), STELE_LOG_REASON(err->text));
 	}
 	if (job->rcode == STELE_RCODE_NOERROR) {
 		stele_count(&counters->update_in);

@@ -88,6 +88,34 @@ static void test_long(void **state)
 	free(text);
 }
 
+static void fail_often(unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		stele_log_some(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON("disk full"));
+}
+
+/* What comes again and again does not fill the log. */
+static void test_limit(void **state)
+{
+	(void)state;
+	begin(STELE_LOG_INFO, false);
+	fail_often(100);
+	unsigned cnt = 0;
+	for (const char *at = end(); (at = strchr(at, '\n')) != NULL; at++)
+		cnt++;
+	/* Twice as many where a minute ends meanwhile. */
+	assert_in_range(cnt, STELE_LOG_A_MINUTE, 2 * STELE_LOG_A_MINUTE);
+
+	struct stele_log_limit limit = {.minute = -1, .left_out_cnt = 95};
+	const struct stele_log_field fields[] = {STELE_LOG_SERIAL(7), {.key = NULL}};
+	begin(STELE_LOG_INFO, false);
+	stele_log_limited(&limit, STELE_LOG_DEBUG, "left-out", fields);
+	stele_log_limited(&limit, STELE_LOG_INFO, "again", fields);
+	stele_log_limited(&limit, STELE_LOG_INFO, "again", fields);
+	assert_string_equal(end(), "stele-test: again serial=7 left_out=95\n"
+				   "stele-test: again serial=7\n");
+}
+
 static json_t *parse(const char *line)
 {
 	json_error_t error;
@@ -225,7 +253,7 @@ int main(void)
 		cmocka_unit_test(test_text),    cmocka_unit_test(test_hostile_text),
 		cmocka_unit_test(test_long),    cmocka_unit_test(test_json),
 		cmocka_unit_test(test_audit),   cmocka_unit_test(test_journal),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_threads), cmocka_unit_test(test_limit),
 	};
 	unsetenv("JOURNAL_STREAM");
 	real_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
