@@ -263,6 +263,9 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 			       STELE_LOG_REASON(err->text));
 	} else {
 		struct stele_error again;
+		stele_log_event(STELE_LOG_INFO, "catalog-written",
+				STELE_LOG_ZONE(catalog != NULL ? catalog->name : NULL),
+				STELE_LOG_NUMBER("records", job->entry_cnt));
 		if (stele_catalog_produce(job->daemon, &again) < 0)
 			stele_log_some(STELE_LOG_ERROR, "catalog-failed",
 				       STELE_LOG_REASON(again.text));
@@ -291,8 +294,6 @@ static int produce(struct stele_daemon *daemon, struct stele_store_read *read,
 	job->commit.done = done;
 	job->commit.home = daemon->main;
 	job->commit.large = true;
-	stele_log_event(STELE_LOG_INFO, "catalog-written", STELE_LOG_ZONE(catalog->name),
-			STELE_LOG_NUMBER("records", job->entry_cnt));
 	stele_committer_submit(daemon->committer, &job->commit);
 	return 0;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Catalog zones (RFC 9432): one daemon writes a catalog and another one reads it, and catalogs by hand."""
+import os
 import shutil
 import signal
 
@@ -9,6 +10,7 @@ import dns.update
 import pytest
 
 import contents
+import disks
 import mgmtd
 
 ZONE = """$TTL 300
@@ -254,3 +256,25 @@ def test_state_is_lost_and_the_zone_is_ours(hand):
     hand.secondary.reload(zones=before["zones"])
     assert set(hand.problems("one.invalid")) == {"a.test", "b.test"}
     assert members(hand.secondary, "one.invalid") == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_log_says_written_when_it_is():
+    """Not each time that it is tried."""
+    with disks.small_disk(8) as folder:
+        config = {**primary_config("a.test"), "store": os.path.join(folder, "store")}
+        filler = os.path.join(folder, "filler")
+        with mgmtd.Daemon(config) as daemon:
+            def written():
+                return daemon.log_text().count("catalog-written")
+
+            daemon.wait("cat.invalid", 1)
+            before = written()
+            assert before > 0
+            disks.fill(filler)
+            many = ["z%d.test" % i for i in range(2000)]
+            daemon.reload(zones=primary_config("a.test", *many)["zones"])
+            daemon.wait_for(lambda: "catalog-failed" in daemon.log_text())
+            assert written() == before
+            os.unlink(filler)
+            daemon.wait_for(lambda: written() > before)
