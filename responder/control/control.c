@@ -83,7 +83,9 @@ static void look_at_workers(struct stele_responder *responder)
 		uint64_t now = stele_worker_quiescent(responder->workers[i]);
 		bool stuck = now == responder->quiescent[i];
 		if (stuck != responder->stuck[i])
-			stele_log(stuck ? STELE_LOG_ERROR : STELE_LOG_NOTICE, "worker %u %s", i,
+			stele_log(stuck ? STELE_LOG_ERROR : STELE_LOG_NOTICE,
+				  "worker %u on core %u %s", i,
+				  stele_worker_core(responder->workers[i]),
 				  stuck ? "stands still" : "goes on");
 		responder->quiescent[i] = now;
 		responder->stuck[i] = stuck;

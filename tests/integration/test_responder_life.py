@@ -2,6 +2,7 @@
 """The responder's life: wrong configurations, start, swaps under load, what it counts and tells."""
 import json
 import os
+import re
 import shutil
 import socket
 import struct
@@ -414,6 +415,9 @@ def still_is_named(images, node):
         assert not node.request("reload")["ok"]
         response = node.request("rollback")
         assert not response["ok"]
+        core = node.request("status")["cores"][0]
+        assert core["state"] == "stuck"
+        assert re.search(r"worker 0 on core %d stands still$" % core["core"], node.log_text(), re.M)
     assert address(node.ask([QUERY])[0]) == "198.51.100.1"
     assert node.load(images[1])["ok"] and node.request("reload")["ok"]
     assert address(node.ask([QUERY])[0]) == "198.51.100.2"

@@ -10,7 +10,7 @@ PROVOKED = {
     "full disk": re.compile(r"[Nn]o space left|MDB_MAP_FULL|ENOSPC|not enough (room|space)|[Dd]isk full"),
     "killed": re.compile(r"signal 9|[Kk]illed|SIGKILL|closed without an answer|Connection refused|Connection reset|"
                          r"nobody listens there"),
-    "starved": re.compile(r"worker \d+ stands still"),
+    "starved": re.compile(r"worker \d+ on core \d+ stands still"),
 }
 
 
