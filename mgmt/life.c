@@ -309,8 +309,8 @@ int stele_daemon_start(struct stele_daemon *daemon, const struct stele_mgmtd_con
 void stele_daemon_run(struct stele_daemon *daemon)
 {
 	stele_notify("READY=1\nSTATUS=answering");
-	stele_log(STELE_LOG_NOTICE, "ready: %zu zones; control socket %s",
-		  stele_zones_cnt(daemon->zones), daemon->config->control);
+	stele_log(STELE_LOG_NOTICE, "ready: version %s, %zu zones; control socket %s",
+		  STELE_VERSION, stele_zones_cnt(daemon->zones), daemon->config->control);
 	stele_loop_run(daemon->main);
 	stele_notify("STOPPING=1");
 }

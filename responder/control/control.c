@@ -172,7 +172,8 @@ int stele_control_run(struct stele_responder *responder, struct stele_error *ret
 	if (signal_fd < 0)
 		return stele_fail_errno(reterr, errno, "signals");
 	stele_notify("READY=1\nSTATUS=answering");
-	stele_log(STELE_LOG_NOTICE, "ready; control socket %s", responder->config->control);
+	stele_log(STELE_LOG_NOTICE, "ready: version %s; control socket %s", STELE_VERSION,
+		  responder->config->control);
 	run(responder, responder->server, signal_fd);
 	stele_notify("STOPPING=1");
 	close(signal_fd);

@@ -42,6 +42,13 @@ def test_usage():
         assert done.returncode == 2 and done.stdout == "" and done.stderr, wrong
 
 
+def test_log_says_which_version():
+    """Behind an upgrade, say, that has not reached every node."""
+    version = mgmtd.run("--version").stdout.split()[1]
+    with mgmtd.Daemon() as daemon:
+        daemon.wait_for(lambda: "ready: version %s, 0 zones; control socket" % version in daemon.log_text())
+
+
 def test_check(tmp_path):
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text("listen: [{address: 127.0.0.1}]\n")

@@ -150,6 +150,11 @@ def test_a_core_that_rests_does_not_stand_still(images):
 
 
 @needs_namespaces
+def test_log_says_which_version(node):
+    assert "ready: version %s; control socket" % node.request("ping")["version"] in node.log_text()
+
+
+@needs_namespaces
 def test_a_second_responder_with_the_same_control_socket(node):
     done = subprocess.run(node.wire.command(responder.binary(), "-c", node.write_config()), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -410,14 +415,14 @@ def still_is_named(images, node):
     with standstill.stopped(thread):
         response = node.load(images[1])
         assert not response["ok"] and "worker 0 on core" in response["error"], response
+        core = node.request("status")["cores"][0]
+        assert core["state"] == "stuck"
+        assert re.search(r"worker 0 on core %d stands still$" % core["core"], node.log_text(), re.M)
         assert node.request("status")["image"]["generation"] == 1
         assert node.request("reload")["ok"]          # taken, and seen when it goes on
         assert not node.request("reload")["ok"]
         response = node.request("rollback")
         assert not response["ok"]
-        core = node.request("status")["cores"][0]
-        assert core["state"] == "stuck"
-        assert re.search(r"worker 0 on core %d stands still$" % core["core"], node.log_text(), re.M)
     assert address(node.ask([QUERY])[0]) == "198.51.100.1"
     assert node.load(images[1])["ok"] and node.request("reload")["ok"]
     assert address(node.ask([QUERY])[0]) == "198.51.100.2"
