@@ -172,16 +172,18 @@ static int op_wait(void *user, struct stele_ctl_call *call, struct stele_error *
 	if (apex_len < 0)
 		return stele_fail(reterr, STELE_E_USAGE, "'%s' is not a name", zone);
 	stele_name_lower(apex, apex, (size_t)apex_len);
+	char text[STELE_NAME_TEXT_MAX];
+	stele_name_to_text(apex, text);
 	call->deadline_ns = stele_ctl_deadline_ns(call, timeout_ms);
 	if (is_served(responder, apex, (size_t)apex_len, (uint32_t)serial, &now_serial)) {
-		json_object_set_new(call->response, "zone", stele_ctl_text(zone));
+		json_object_set_new(call->response, "zone", stele_ctl_text(text));
 		json_object_set_new(call->response, "serial", json_integer(now_serial));
 		return 0;
 	}
 	if (stele_clock_ns() < call->deadline_ns)
 		return STELE_CTL_AGAIN;
 	return stele_fail(reterr, STELE_E_NOTFOUND,
-			  "%s is not served with serial %u on every core after %lld ms", zone,
+			  "%s is not served with serial %u on every core after %lld ms", text,
 			  (unsigned)serial, (long long)timeout_ms);
 }
 

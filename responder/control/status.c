@@ -68,7 +68,7 @@ static json_t *addresses_json(const struct stele_responder *responder)
 	return addresses;
 }
 
-static json_t *port_json(const struct stele_port *port)
+static json_t *port_json(const struct stele_port *port, const struct stele_exception *exception)
 {
 	struct rte_eth_link link = {0};
 	char mac[18];
@@ -81,13 +81,13 @@ static json_t *port_json(const struct stele_port *port)
 	for (size_t i = 0; i < port->config->addresses.cnt; i++)
 		json_array_append_new(addresses, address_json(&port->config->addresses.items[i]));
 	bool known_speed = link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN;
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:o, s:s, s:I, s:I}", "name",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:o, s:s?, s:I, s:I}", "name",
 			 port->config->name, "device", port->config->device, "mac", mac, "link",
 			 link.link_status == RTE_ETH_LINK_UP ? "up" : "down", "speed_mbps",
 			 known_speed ? (json_int_t)link.link_speed : 0, "mtu",
 			 (int)port->config->mtu, "addresses", addresses, "interface",
-			 port->config->exception.interface, "missed", (json_int_t)port->missed,
-			 "errors", (json_int_t)port->errors);
+			 exception ? port->config->exception.interface : NULL, "missed",
+			 (json_int_t)port->missed, "errors", (json_int_t)port->errors);
 }
 
 static json_t *cores_json(const struct stele_responder *responder)
@@ -134,7 +134,8 @@ int operations_status(void *user, struct stele_ctl_call *call, struct stele_erro
 	}
 	stele_images_status(responder->images, &status);
 	for (unsigned i = 0; i < responder->port_cnt; i++)
-		json_array_append_new(ports, port_json(&responder->ports[i]));
+		json_array_append_new(ports,
+				      port_json(&responder->ports[i], responder->exceptions[i]));
 	part = json_pack("{s:s, s:I, s:I, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 			 "version", STELE_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
 			 (json_int_t)((stele_clock_ns() - responder->started_ns) / 1000000000),
