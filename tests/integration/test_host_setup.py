@@ -289,6 +289,7 @@ def test_what_is_not_there(machine, words, says):
 @pytest.mark.parametrize("words", [
     ["--nonsense"], ["--apply"], ["--nic"], ["--nic", "eth0"], ["--huge-pages", "4K=1"],
     ["--huge-pages", "2M"], ["--huge-pages", "2M=-1"], ["--cores", "a"], ["--cores", "5-2"],
+    ["--cores", "2,5-4"],
     ["--undo", "--cores", "1"],
 ])
 def test_usage(machine, words):
