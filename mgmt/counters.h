@@ -16,8 +16,8 @@
 	X(ixfr_in, "changes that came of a zone")                                                  \
 	X(transfer_in_failed, "transfers in that failed")                                          \
 	X(zones_expired, "zones that expired")                                                     \
-	X(axfr_out, "zones sent as a whole")                                                       \
-	X(ixfr_out, "changes sent of a zone")                                                      \
+	X(axfr_out, "transfers of a whole zone that were begun")                                   \
+	X(ixfr_out, "transfers of the changes of a zone that were begun")                          \
 	X(soa_out, "requests for changes that a SOA answered")                                     \
 	X(transfer_out_refused, "transfers out that were refused: not allowed")                    \
 	X(transfer_out_failed, "transfers out that did not reach their end")                       \
