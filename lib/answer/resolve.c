@@ -82,6 +82,13 @@ static void referral(struct work *w, const uint8_t *cut, unsigned depth)
 	stele_tail(w);
 }
 
+/* The RRset of w->record stands in the answer section already, under the name that it would have now. What a wildcard
+ * makes has a name of its own. */
+static bool is_written(const struct work *w, const struct stele_rrset *rrset)
+{
+	return w->lo == 0xff && stele_alias_is_written(w, rrset);
+}
+
 static void write_all(struct work *w, const struct stele_name_parts *name, bool sigs_only)
 {
 	struct owner owner = stele_compose_owner(w, name);
@@ -91,7 +98,7 @@ static void write_all(struct work *w, const struct stele_name_parts *name, bool 
 		if (sigs_only && rrset->sig_cnt == 0)
 			continue;
 		/* Without DO, the signatures of a DNAME do not stand with it. */
-		if (stele_alias_is_written(w, rrset) && (!sigs_only || w->edns.dnssec_ok)) {
+		if (is_written(w, rrset) && (!sigs_only || w->edns.dnssec_ok)) {
 			if (first_only)
 				break;
 			continue;
@@ -143,7 +150,7 @@ static void answer(struct work *w)
 			nodata(w);
 		return;
 	}
-	if (stele_alias_is_written(w, rrset)) {
+	if (is_written(w, rrset)) {
 		stele_tail(w); /* the end of a chain that began here */
 		return;
 	}
