@@ -35,6 +35,23 @@ def test_signatures_at_the_end_of_chains(variant, tmp_path, peers_installed):
     differ.run(worlds.stage(str(tmp_path), variant, only=["dname.test."]), qtypes=["RRSIG"])
 
 
+SMALL = "$TTL 300\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\n"
+BETWEEN = {"cut": "mid NS ns.mid\nns.mid A 192.0.2.2\n", "secure cut": "mid NS ns\nmid DS 1 13 2 %064x\n" % 1,
+           "nothing": "", "wildcard": "*.mid TXT x\n"}
+
+
+@pytest.mark.parametrize("variant", ["plain", "nsec", "optout"])
+@pytest.mark.parametrize("between", BETWEEN)
+def test_ds_at_a_distance(variant, between, tmp_path, peers_installed):
+    """DS at an apex, where the zone above that is served is not the parent: it answers as for any name of its own."""
+    served = []
+    for name, text in [("up.test.", SMALL + BETWEEN[between]), ("far.mid.up.test.", SMALL)]:
+        path = tmp_path / (name + "zone")
+        path.write_text(text)
+        served.append((name, worlds.sign(name, str(path), str(tmp_path), worlds.VARIANTS[variant])))
+    differ.run(served, qtypes=["DS", "A", "NS"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", list(worlds.VARIANTS))
 def test_every_question(variant, tmp_path, peers_installed):
