@@ -6,17 +6,19 @@
 #include "lib/store/store.h"
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct stele_cmd_option options[] = {
 	{"store", 's', "DIR", "the store"},
+	{"json", 'j', NULL, "print a summary as JSON"},
 	{NULL, 0, NULL, NULL},
 };
 
 static const struct stele_cmd_spec spec = {
 	.name = "remove",
-	.synopsis = "--store DIR ZONE...",
+	.synopsis = "--store DIR [--json] ZONE...",
 	.about =
 		"Removes zones from the store with all that belongs to them, in one commit: all, or none if\n"
 		"one is not there. A daemon stops serving them, but for what its configuration names: that\n"
@@ -34,7 +36,8 @@ static int remove_zone(struct stele_store_write *write, const char *text, struct
 	return stele_store_zone_remove(write, apex, err);
 }
 
-static int remove_zones(const char *dir, char **names, int cnt, struct stele_error *err)
+static int remove_zones(const char *dir, char **names, int cnt, uint64_t *ret_generation,
+			struct stele_error *err)
 {
 	struct stele_store *store;
 	struct stele_store_write *write;
@@ -54,31 +57,57 @@ static int remove_zones(const char *dir, char **names, int cnt, struct stele_err
 	for (int i = 0; i < cnt && status == 0; i++)
 		status = remove_zone(write, names[i], err);
 	if (status == 0)
-		status = stele_store_commit(write, NULL, err);
+		status = stele_store_commit(write, ret_generation, err);
 	else
 		stele_store_abort(write);
 	stele_store_close(store);
 	return status;
 }
 
+static void print_json(char **names, int cnt, uint64_t generation)
+{
+	json_t *zones = json_array();
+	for (int i = 0; i < cnt; i++) {
+		uint8_t apex[STELE_NAME_MAX];
+		char text[STELE_NAME_TEXT_MAX];
+		int len = stele_name_from_text(names[i], strlen(names[i]), apex);
+		stele_name_lower(apex, apex, (size_t)len);
+		stele_name_to_text(apex, text);
+		json_array_append_new(zones, json_string(text));
+	}
+	json_t *json =
+		json_pack("{s:o, s:I}", "zones", zones, "generation", (json_int_t)generation);
+	json_dumpf(json, stdout, JSON_INDENT(1));
+	putchar('\n');
+	json_decref(json);
+}
+
 int stele_cmd_remove(int argc, char **argv)
 {
 	const char *dir = NULL, *value;
+	uint64_t generation = 0;
+	bool json = false;
 	int exit_status, id;
 	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &exit_status)) !=
 	       STELE_CMD_END) {
 		if (id == STELE_CMD_EXIT)
 			return exit_status;
-		dir = value;
+		if (id == 's')
+			dir = value;
+		else
+			json = true;
 	}
 	if (dir == NULL)
 		return stele_cmd_usage(spec.name, "--store is missing");
 	if (argc == optind)
 		return stele_cmd_usage(spec.name, "at least one zone is needed");
 	struct stele_error err;
-	int status = remove_zones(dir, argv + optind, argc - optind, &err);
+	int status = remove_zones(dir, argv + optind, argc - optind, &generation, &err);
 	if (status != 0)
 		return stele_cmd_fail(status, &err);
-	printf("removed %d zone%s\n", argc - optind, argc - optind == 1 ? "" : "s");
+	if (json)
+		print_json(argv + optind, argc - optind, generation);
+	else
+		printf("removed %d zone%s\n", argc - optind, argc - optind == 1 ? "" : "s");
 	return stele_cmd_close_output(0);
 }

@@ -327,6 +327,18 @@ def test_errors_of_several_new_zones(tmp_path, store):
         assert stores_nothing(store)
 
 
+def test_remove(tmp_path, store):
+    """All or none; with --json what scripts want to know of it."""
+    for name in "one", "two", "three":
+        importing("--store", store, "--zone", name + ".test", write(tmp_path, HEAD))
+    done = stele.run("remove", "--store", store, "one.test", "none.test", check=False)
+    assert done.returncode == 1 and "none.test" in done.stderr
+    assert stele.run("remove", "--store", store, "one.test").stdout == "removed 1 zone\n"
+    told = json.loads(stele.run("remove", "--store", store, "--json", "Two.test").stdout)
+    left, = json.loads(stele.run("zones", "--store", store, "--json").stdout)
+    assert left["zone"] == "three.test." and told == {"zones": ["two.test."], "generation": 5}
+
+
 def test_several_files(tmp_path, store):
     """Without --zone each is a zone of its own; with it they are one."""
     first = write(tmp_path, "$ORIGIN one.\n" + HEAD, "1")
