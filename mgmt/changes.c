@@ -76,7 +76,7 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 	zone->transferred = (info->flags & STELE_STORE_ZONE_TRANSFERRED) != 0;
 	zone->serial = info->serial;
 	zone->generation = info->generation;
-	zone->rr_cnt = info->rr_cnt;
+	zone->rr_cnt = zone->loaded ? info->rr_cnt : 0; /* a stub's are made up */
 	if (zone->loaded)
 		read_timers(read, info->id, &zone->soa);
 	else

@@ -250,8 +250,9 @@ exec {binary} "$@"
 def test_reload_keeps_what_is_right():
     with mgmtd.Daemon({"zones": zones("a.test")}, keys=KEY) as daemon:
         # A zone that is new has its place in the store a moment later.
-        daemon.wait_for(lambda: daemon.zones()["a.test"]["records"] > 0)
+        daemon.wait_for(lambda: daemon.json("status")["store_generation"] > 0)
         before = daemon.zones()
+        assert before["a.test"]["records"] == 0 and not before["a.test"]["loaded"]
         for broken in ({"zones": zones("b.test", template="none")},
                        {"zones": zones("b.test"), "acls": [{"id": "x", "keys": ["no.test"]}]},
                        {"zones": zones("b.test"), "acls": [], "keys": "/nonexistent"}):
