@@ -78,7 +78,8 @@ struct stele_root {
 	struct stele_le64 rr_cnt;        /*  88 */
 	struct stele_le64 apex_depths[2]; /* 96 bit d: some apex has d labels */
 	uint8_t identity[STELE_IDENTITY_SZ]; /* 112 of the superblock: lib/image/identity.h */
-	uint8_t reserved[128];           /* 128 */
+	struct stele_le64 store_mark;    /* 128 of that generation of the store; 0: unknown */
+	uint8_t reserved[120];           /* 136 */
 };
 _Static_assert(sizeof(struct stele_root) == 256, "docs/image-format.md");
 

@@ -3,10 +3,14 @@
 #include "lib/store/internal.h"
 
 #include <errno.h>
+#include <sys/random.h>
 
 #define CHANGES_MAX_SZ ((uint64_t)64 << 20)
 /* What a chunk costs beside its bytes, so that very many small generations are bounded too. */
 #define CHUNK_COST 32
+/* Of an entry that is no change: the generation's mark, of zone 0. No enum stele_change_kind has this value. */
+#define KIND_MARK 0xff
+#define MARK_SZ sizeof(uint64_t)
 
 static MDB_val change_key(uint8_t bytes[STORE_CHANGE_KEY_SZ], uint64_t generation, uint32_t chunk)
 {
@@ -20,18 +24,36 @@ static size_t entry_sz(const uint8_t *entry)
 	return STORE_CHANGE_HEAD_SZ + (size_t)stele_get_le16(entry + 5);
 }
 
-bool store_change_put(struct store_buffer *run, enum stele_change_kind kind, uint32_t zone_id,
-		      const uint8_t *key, size_t key_len)
+static bool put(struct store_buffer *run, uint8_t kind, uint32_t zone_id, const uint8_t *key,
+		size_t key_len)
 {
 	uint8_t *p = store_buffer_take(run, STORE_CHANGE_HEAD_SZ + key_len);
 	if (p == NULL)
 		return false;
 	stele_put_le32(p, zone_id);
-	p[4] = (uint8_t)kind;
+	p[4] = kind;
 	stele_put_le16(p + 5, (uint16_t)key_len);
 	if (key_len > 0)
 		memcpy(p + STORE_CHANGE_HEAD_SZ, key, key_len);
 	return true;
+}
+
+bool store_change_put(struct store_buffer *run, enum stele_change_kind kind, uint32_t zone_id,
+		      const uint8_t *key, size_t key_len)
+{
+	return put(run, (uint8_t)kind, zone_id, key, key_len);
+}
+
+int store_changes_begin(struct stele_store_write *write, struct stele_error *reterr)
+{
+	uint8_t mark[MARK_SZ];
+	do {
+		if (getrandom(mark, sizeof(mark), 0) != sizeof(mark))
+			return store_fail(write->store, reterr, errno, "cannot mark a generation");
+	} while (stele_get_le64(mark) == 0);
+	if (!put(&write->changes, KIND_MARK, 0, mark, sizeof(mark)))
+		return store_fail(write->store, reterr, ENOMEM, "cannot mark a generation");
+	return 0;
 }
 
 static int flush(struct stele_store_write *write, struct stele_error *reterr)
@@ -98,6 +120,25 @@ int store_changes_finish(struct stele_store_write *write, struct stele_error *re
 	return status;
 }
 
+int stele_store_mark(struct stele_store_read *read, uint64_t generation, uint64_t *ret_mark,
+		     struct stele_error *reterr)
+{
+	const struct stele_store *store = read->store;
+	uint8_t bytes[STORE_CHANGE_KEY_SZ];
+	MDB_val key = change_key(bytes, generation, 0), value;
+	*ret_mark = 0;
+	int rc = mdb_get(read->txn, store->dbs[STORE_DB_CHANGES], &key, &value);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return store_fail(store, reterr, rc, "cannot read the list of changes");
+	const uint8_t *p = value.mv_data;
+	if (value.mv_size >= STORE_CHANGE_HEAD_SZ + MARK_SZ && p[4] == KIND_MARK &&
+	    entry_sz(p) == STORE_CHANGE_HEAD_SZ + MARK_SZ)
+		*ret_mark = stele_get_le64(p + STORE_CHANGE_HEAD_SZ);
+	return 0;
+}
+
 int stele_store_changes(struct stele_store_read *read, uint64_t since,
 			int (*each)(void *user, const struct stele_change *change), void *user,
 			struct stele_error *reterr)
@@ -137,7 +178,8 @@ int stele_store_changes(struct stele_store_read *read, uint64_t since,
 				.key_len = stele_get_le16(p + 5),
 			};
 			p += entry_sz(p);
-			answer = each(user, &change);
+			if (change.kind != KIND_MARK)
+				answer = each(user, &change);
 		}
 		if (rc == 0 && answer == 0)
 			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);

@@ -10,7 +10,8 @@
  *   zones    0 | sort key of the apex                 → struct store_zone_record
  *   nodes    be32 zone | sort key of the owner        → node
  *   nsec3    be32 zone | hash                         → node
- *   changes  be64 generation | be32 chunk             → le32 zone | kind | le16 key_len | key, repeated
+ *   changes  be64 generation | be32 chunk             → le32 zone | kind | le16 key_len | key, repeated;
+ *                                                       the first entry of a generation is its mark
  *   journal  be32 zone | be64 step | be32 chunk       → struct store_step_head | removed | added
  *
  * A zone key has its leading 0 because LMDB knows no empty key and the root's sort key is empty.
@@ -162,6 +163,9 @@ int store_changes_add(struct stele_store_write *write, const struct store_buffer
 		      struct stele_error *reterr);
 bool store_change_put(struct store_buffer *run, enum stele_change_kind kind, uint32_t zone_id,
 		      const uint8_t *key, size_t key_len);
+
+/* Marks the generation that is to be. */
+int store_changes_begin(struct stele_store_write *write, struct stele_error *reterr);
 
 /* Writes what is left and forgets the oldest generations. At commit. */
 int store_changes_finish(struct stele_store_write *write, struct stele_error *reterr);

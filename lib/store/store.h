@@ -158,6 +158,14 @@ struct stele_change {
 };
 
 /*
+ * The mark of a generation: a number that its commit drew, so that a store which was put back from a copy, and
+ * whose generations count on from there, does not pass for the one that it was. 0 if the list of changes does not
+ * have that generation.
+ */
+int stele_store_mark(struct stele_store_read *read, uint64_t generation, uint64_t *ret_mark,
+		     struct stele_error *reterr);
+
+/*
  * Calls `each` for what changed in generations after `since`, in the order of generations; the same
  * owner may come several times. `each` returns 0 to go on; another value ends the walk and is
  * returned. STELE_E_STALE if the list no longer reaches back to `since`, or if `since` is a generation

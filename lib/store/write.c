@@ -47,6 +47,11 @@ int stele_store_write_begin(struct stele_store *store, struct stele_store_write 
 	write->generation = generation + 1;
 	write->next_zone_id = (uint32_t)next_zone_id;
 	write->view = (struct stele_store_read){store, write->txn, generation};
+	status = store_changes_begin(write, reterr);
+	if (status != 0) {
+		stele_store_abort(write);
+		return status;
+	}
 	*ret_write = write;
 	return 0;
 }

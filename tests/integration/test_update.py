@@ -441,6 +441,28 @@ def test_other_store_means_a_full_build(tmp_path):
     assert world.results == ["rebuilt"]
 
 
+@pytest.mark.parametrize("commits", [1, 2])
+def test_store_put_back_from_a_copy(tmp_path, commits):
+    """Its generations count on from there: those that were lost are not those that come after, of the same numbers."""
+    world = World(str(tmp_path), "back", [30], ("nsec3",))
+    copy = str(tmp_path / "copy")
+    shutil.copytree(world.store, copy)
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    stele.run("update", "--store", world.store, world.image)
+    shutil.rmtree(world.store)
+    shutil.move(copy, world.store)
+    for _ in range(commits):
+        world.zones[0].edit()
+        world.load(world.zones[0])
+    done = json.loads(stele.run("update", "--store", world.store, "--json", world.image).stdout)
+    lost = done["from_generation"]
+    assert done["result"] == "rebuilt" and done["generation"] == lost - 1 + commits
+    assert "generation %d of the store is not the one that the image is of" % lost in done["reason"]
+    world.compare()
+    assert "nothing to do" in stele.run("update", "--store", world.store, world.image).stdout
+
+
 def test_chosen_zones_stay_the_only_ones(tmp_path):
     world = World(str(tmp_path), "only", [30, 30], ("plain",))
     stele.run("build", "--store", world.store, "-o", world.image, "--only", "one.test")

@@ -169,6 +169,9 @@ static int plan(struct build *build, struct stele_store_read *read, uint64_t cou
 				  "%" PRIu64 " names (an image has at most %d)", build->node_total,
 				  STELE_IMAGE_NAMES_MAX);
 	build->generation = stele_store_generation(read);
+	rc = stele_store_mark(read, build->generation, &build->store_mark, reterr);
+	if (rc < 0)
+		return rc;
 	build->name_bits =
 		bits_for(counted > 0 ? counted : build->node_total, STELE_SHARD_NAMES_TARGET);
 	build->zone_bits = bits_for(build->zone_cnt, STELE_SHARD_ZONES_TARGET);
@@ -304,6 +307,7 @@ static struct stele_root make_root(const struct build *build, struct stele_build
 {
 	struct stele_root root = {
 		.generation = stele_to_le64(build->generation),
+		.store_mark = stele_to_le64(build->store_mark),
 		.name_first = stele_to_le32(0),
 		.zone_first = stele_to_le32(build->zone_first),
 		.name_bits = (uint8_t)build->name_bits,

@@ -65,7 +65,7 @@ struct build {
 	struct stele_hash_seed seed;
 	struct stele_zone_info *infos;
 	size_t zone_cnt;
-	uint64_t node_total, generation;
+	uint64_t node_total, generation, store_mark;
 	unsigned name_bits, zone_bits;
 	uint32_t zone_first, chain_first; /* shards: names, then zones, then chains */
 

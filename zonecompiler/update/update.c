@@ -101,7 +101,25 @@ static int do_zones(struct update *update)
 	return 0;
 }
 
-static struct stele_root new_root(const struct update *update)
+/*
+ * A store that was put back from a copy counts its generations on from there: the image may be of one that was lost, of the
+ * same number.
+ */
+static int check_mark(struct update *update)
+{
+	const struct stele_root *root = (const void *)(update->view.bytes + update->view.root_off);
+	uint64_t mark;
+	int rc = stele_store_mark(update->read, update->view.generation, &mark, update->reterr);
+	if (rc < 0 || mark == stele_le64(root->store_mark))
+		return rc;
+	return update_rebuild(update,
+			      "generation %" PRIu64
+			      " of the store is not the one that the image is of, or is "
+			      "forgotten",
+			      update->view.generation);
+}
+
+static struct stele_root new_root(const struct update *update, uint64_t store_mark)
 {
 	const struct stele_view *view = &update->view;
 	struct stele_root root;
@@ -116,6 +134,7 @@ static struct stele_root new_root(const struct update *update)
 		if (update->depth_cnts[d] > 0)
 			depths[d / 64] |= UINT64_C(1) << d % 64;
 	root.generation = stele_to_le64(stele_store_generation(update->read));
+	root.store_mark = stele_to_le64(store_mark);
 	root.zone_cnt = stele_to_le32((uint32_t)(view->zone_cnt + update->zone_delta));
 	root.name_cnt = stele_to_le64(view->name_cnt + (uint64_t)names);
 	root.rr_cnt = stele_to_le64(view->rr_cnt + (uint64_t)rrs);
@@ -137,8 +156,9 @@ static int by_shards(struct update *update, const char *path, int fd)
 	update->stats->image_sz = update->view.bytes_sz;
 	if (stele_le64(sb->store_id) != identity_of(update->store))
 		return update_rebuild(update, "the image is of another store");
-	if (update->view.generation == update->stats->generation)
-		return 0;
+	rc = check_mark(update);
+	if (rc != 0 || update->view.generation == update->stats->generation)
+		return rc;
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (own < 0)
 		return stele_fail_errno(update->reterr, errno, "%s", path);
@@ -156,7 +176,11 @@ static int by_shards(struct update *update, const char *path, int fd)
 	update->stats->name_cnt = update->names.cnt;
 	if (rc != 0)
 		return rc;
-	struct stele_root root = new_root(update);
+	uint64_t store_mark;
+	rc = stele_store_mark(update->read, update->stats->generation, &store_mark, update->reterr);
+	if (rc < 0)
+		return rc;
+	struct stele_root root = new_root(update, store_mark);
 	rc = stele_image_finish(&update->file, &root, &update->size, update->reterr);
 	update->stats->image_sz = update->size.file_sz;
 	update->stats->sync_s = update->size.sync_s;

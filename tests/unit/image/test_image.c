@@ -55,6 +55,7 @@ static const struct field fields[] = {
 	FIELD(stele_root, rr_cnt),
 	FIELD(stele_root, apex_depths),
 	FIELD(stele_root, identity),
+	FIELD(stele_root, store_mark),
 	FIELD(stele_root, reserved),
 	FIELD(stele_dir_entry, page_off),
 	FIELD(stele_dir_entry, page_crc),
