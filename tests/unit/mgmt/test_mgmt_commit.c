@@ -12,6 +12,7 @@
 #include "lib/dns/rrtype.h"
 #include "mgmt/commit/commit.h"
 #include "tests/unit/store/own_mounts.h"
+#include "tests/unit/store/store_dir.h"
 #include "tests/unit/store/store_model.h"
 
 #include <pthread.h>
@@ -39,13 +40,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"data.mdb", "lock.mdb"};
-	for (unsigned i = 0; i < 2; i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		unlink(path);
-	}
-	rmdir(dir);
+	store_dir_remove(dir);
 	return 0;
 }
 

@@ -1,85 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/store/store_case.h"
 
-#include "lib/dns/rrtype.h"
-
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 const uint8_t apex[13] = "\7example\3com";
 const uint8_t other_apex[5] = "\3net";
 const uint8_t root[1] = "";
-
-void ok(const struct fixture *f, int status)
-{
-	if (status < 0)
-		fail_msg("%s", f->err.text);
-}
-
-static void remove_dir(const char *dir)
-{
-	static const char *const names[] = {"data.mdb", "lock.mdb"};
-	for (unsigned i = 0; i < 2; i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		unlink(path);
-	}
-	rmdir(dir);
-}
-
-int setup(void **state)
-{
-	static struct fixture f;
-	f = (struct fixture){.dir = "/tmp/stele-test-store-XXXXXX"};
-	if (mkdtemp(f.dir) == NULL)
-		return -1;
-	*state = &f;
-	ok(&f, stele_store_open(f.dir, STELE_STORE_CREATE, &f.store, &f.err));
-	return 0;
-}
-
-int teardown(void **state)
-{
-	struct fixture *f = *state;
-	stele_store_close(f->store);
-	remove_dir(f->dir);
-	return 0;
-}
-
-void put(struct model *model, const char *rel, size_t rel_len, uint16_t type, uint32_t ttl,
-	 const char *const *rdatas, unsigned cnt, unsigned sig_cnt)
-{
-	uint8_t key[STELE_SORT_KEY_MAX];
-	size_t key_len = stele_sort_key((const uint8_t *)rel, rel_len, key);
-	uint8_t *node = NULL;
-	size_t node_sz = 0;
-	node_add(&node, &node_sz, type, ttl, rdatas, cnt, sig_cnt);
-	model_put(model, STELE_STORE_NODES, key, key_len, node, node_sz);
-}
-
-void put_text(struct model *model, const char *rel, const char *text)
-{
-	put(model, rel, strlen(rel), STELE_TYPE_TXT, 60, &text, 1, 0);
-}
-
-void put_soa(struct model *model, uint32_t serial)
-{
-	uint8_t *node = NULL;
-	size_t node_sz = 0;
-	node_add_soa(&node, &node_sz, serial);
-	model_put(model, STELE_STORE_NODES, (const uint8_t *)"", 0, node, node_sz);
-}
-
-void put_nsec3(struct model *model, uint8_t first, const char *text)
-{
-	uint8_t hash[STELE_NSEC3_HASH_SZ] = {first, 1, 2, 3};
-	uint8_t *node = NULL;
-	size_t node_sz = 0;
-	node_add(&node, &node_sz, STELE_TYPE_NSEC3, 60, &text, 1, 0);
-	model_put(model, STELE_STORE_NSEC3, hash, sizeof(hash), node, node_sz);
-}
 
 uint64_t store_model(struct fixture *f, const uint8_t *zone, const struct model *model,
 		     struct stele_zone_info *ret_info)

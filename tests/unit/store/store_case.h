@@ -3,36 +3,16 @@
 #define STELE_TESTS_UNIT_STORE_STORE_CASE_H
 
 /*
- * What the parts of test_store share: a store in a folder of its own, zones that are put into it,
- * and what is expected of its contents, its changes and its journals. Functions fail the test.
+ * What the parts of test_store share: zones that are put into a store, and what is expected of its
+ * contents, its changes and its journals. Functions fail the test.
  */
 #include "tests/unit/store/journal.h"
+#include "tests/unit/store/store_fixture.h"
 #include "tests/unit/store/store_model.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 
 extern const uint8_t apex[13];      /* example.com. */
 extern const uint8_t other_apex[5]; /* net. */
 extern const uint8_t root[1];
-
-struct fixture {
-	char dir[64];
-	struct stele_store *store;
-	struct stele_error err;
-};
-
-/* Fails the test with the text of the error. */
-void ok(const struct fixture *f, int status);
-
-/* Put a node, in place of the one that is there. `rel` is in wire format without a root label. */
-void put(struct model *model, const char *rel, size_t rel_len, uint16_t type, uint32_t ttl,
-	 const char *const *rdatas, unsigned cnt, unsigned sig_cnt);
-void put_text(struct model *model, const char *rel, const char *text);
-void put_soa(struct model *model, uint32_t serial);
-void put_nsec3(struct model *model, uint8_t first, const char *text);
 
 /* Replaces the zone by the model in a transaction of its own; the new generation. */
 uint64_t store_model(struct fixture *f, const uint8_t *zone, const struct model *model,
@@ -54,10 +34,6 @@ void expect_steps(struct fixture *f, uint32_t zone_id, uint32_t from, const char
 /* The journal leads from `old` to `new`, and says how long it is. */
 void expect_journal(struct fixture *f, uint32_t zone_id, uint32_t from, const struct model *old,
 		    const struct model *new);
-
-int setup(void **state);
-int teardown(void **state);
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 /* The groups of the other files; 0 if nothing failed. */
 int test_store_changes(void);

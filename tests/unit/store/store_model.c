@@ -165,6 +165,39 @@ void node_add_soa(uint8_t **node, size_t *node_sz, uint32_t serial)
 	stele_put_be32(p + 4, serial);
 }
 
+void model_put_rrset(struct model *model, const char *rel, size_t rel_len, uint16_t type,
+		     uint32_t ttl, const char *const *rdatas, unsigned cnt, unsigned sig_cnt)
+{
+	uint8_t key[STELE_SORT_KEY_MAX];
+	size_t key_len = stele_sort_key((const uint8_t *)rel, rel_len, key);
+	uint8_t *node = NULL;
+	size_t node_sz = 0;
+	node_add(&node, &node_sz, type, ttl, rdatas, cnt, sig_cnt);
+	model_put(model, STELE_STORE_NODES, key, key_len, node, node_sz);
+}
+
+void model_put_text(struct model *model, const char *rel, const char *text)
+{
+	model_put_rrset(model, rel, strlen(rel), STELE_TYPE_TXT, 60, &text, 1, 0);
+}
+
+void model_put_soa(struct model *model, uint32_t serial)
+{
+	uint8_t *node = NULL;
+	size_t node_sz = 0;
+	node_add_soa(&node, &node_sz, serial);
+	model_put(model, STELE_STORE_NODES, (const uint8_t *)"", 0, node, node_sz);
+}
+
+void model_put_nsec3(struct model *model, uint8_t first, const char *text)
+{
+	uint8_t hash[STELE_NSEC3_HASH_SZ] = {first, 1, 2, 3};
+	uint8_t *node = NULL;
+	size_t node_sz = 0;
+	node_add(&node, &node_sz, STELE_TYPE_NSEC3, 60, &text, 1, 0);
+	model_put(model, STELE_STORE_NSEC3, hash, sizeof(hash), node, node_sz);
+}
+
 /* ---- large zones ---- */
 
 /* A source of a zone with `cnt` owners beside the apex, which all hold the serial as text. */

@@ -33,6 +33,17 @@ void model_remove(struct model *model, size_t index);
 const struct model_entry *model_find(const struct model *model, enum stele_store_table table,
 				     const uint8_t *key, size_t key_len);
 
+/* Puts a node with one RRset, of what node_add() takes. `rel` is the owner relative to the apex, in wire format
+ * without a root label. */
+void model_put_rrset(struct model *model, const char *rel, size_t rel_len, uint16_t type,
+		     uint32_t ttl, const char *const *rdatas, unsigned cnt, unsigned sig_cnt);
+/* A TXT; `rel` ends at its first NUL. */
+void model_put_text(struct model *model, const char *rel, const char *text);
+/* The apex, with nothing else. */
+void model_put_soa(struct model *model, uint32_t serial);
+/* The hash is `first`, then 1, 2, 3 and zeros. */
+void model_put_nsec3(struct model *model, uint8_t first, const char *text);
+
 /* Replaces the zone by the model within `write`. */
 int model_replace(struct stele_store_write *write, const uint8_t *apex, const struct model *model,
 		  struct stele_zone_info *ret_info, struct stele_error *reterr);

@@ -21,11 +21,11 @@ static void test_canonical_order(void **state)
 	};
 	struct model model = {0};
 	for (size_t i = sizeof(names) / sizeof(names[0]); i-- > 1;)
-		put(&model, names[i].rel, names[i].len, STELE_TYPE_TXT, 60,
-		    (const char *const[]){"x"}, 1, 0);
-	put_soa(&model, 1);
-	put_nsec3(&model, 9, "b");
-	put_nsec3(&model, 1, "a");
+		model_put_rrset(&model, names[i].rel, names[i].len, STELE_TYPE_TXT, 60,
+				(const char *const[]){"x"}, 1, 0);
+	model_put_soa(&model, 1);
+	model_put_nsec3(&model, 9, "b");
+	model_put_nsec3(&model, 1, "a");
 	struct stele_zone_info info;
 	assert_int_equal(store_model(f, apex, &model, &info), 1);
 	assert_int_equal(info.label_max, 4);
@@ -63,8 +63,8 @@ static void test_node_by_key(void **state)
 {
 	struct fixture *f = *state;
 	struct model model = {0};
-	put_soa(&model, 1);
-	put_text(&model, "\3www", "x");
+	model_put_soa(&model, 1);
+	model_put_text(&model, "\3www", "x");
 	struct stele_zone_info info;
 	store_model(f, apex, &model, &info);
 	struct stele_store_read *read;
@@ -94,13 +94,15 @@ static void test_longest_keys(void **state)
 	rel[0] = rel[64] = rel[128] = 63;
 	rel[192] = 61;
 	struct model model = {0};
-	put_soa(&model, 1);
-	put(&model, rel, sizeof(rel), STELE_TYPE_TXT, 60, (const char *const[]){"x"}, 1, 0);
+	model_put_soa(&model, 1);
+	model_put_rrset(&model, rel, sizeof(rel), STELE_TYPE_TXT, 60, (const char *const[]){"x"}, 1,
+			0);
 	assert_int_equal(model.entries[1].key_len, 504);
 	char deep[252];
 	for (size_t i = 0; i < sizeof(deep); i++)
 		deep[i] = i % 2 == 0 ? 1 : 'a';
-	put(&model, deep, sizeof(deep), STELE_TYPE_TXT, 60, (const char *const[]){"x"}, 1, 0);
+	model_put_rrset(&model, deep, sizeof(deep), STELE_TYPE_TXT, 60, (const char *const[]){"x"},
+			1, 0);
 	struct stele_zone_info info;
 	store_model(f, root, &model, &info);
 	assert_int_equal(info.apex_len, 1);
@@ -109,7 +111,7 @@ static void test_longest_keys(void **state)
 	/* Changes and journal of such owners. */
 	model_remove(&model, 1);
 	model_remove(&model, 1);
-	put_soa(&model, 2);
+	model_put_soa(&model, 2);
 	store_model(f, root, &model, &info);
 	assert_int_equal(info.label_max, 126);
 	check_zone(f, root, &model);
@@ -120,8 +122,8 @@ static void test_zones(void **state)
 {
 	struct fixture *f = *state;
 	struct model model = {0};
-	put_soa(&model, 1);
-	put_text(&model, "\1a", "x");
+	model_put_soa(&model, 1);
+	model_put_text(&model, "\1a", "x");
 	struct stele_zone_info info, *infos;
 	store_model(f, apex, &model, &info);
 	store_model(f, other_apex, &model, &info);
@@ -168,12 +170,12 @@ static void test_abort(void **state)
 {
 	struct fixture *f = *state;
 	struct model model = {0}, changed;
-	put_soa(&model, 1);
-	put_text(&model, "\1a", "x");
+	model_put_soa(&model, 1);
+	model_put_text(&model, "\1a", "x");
 	struct stele_zone_info info;
 	store_model(f, apex, &model, &info);
 	changed = model_clone(&model);
-	put_soa(&changed, 2);
+	model_put_soa(&changed, 2);
 	struct stele_store_write *write;
 	ok(f, stele_store_write_begin(f->store, &write, &f->err));
 	ok(f, model_replace(write, apex, &changed, NULL, &f->err));
@@ -256,9 +258,9 @@ static void test_zones_behind_a_bad_one(void **state)
 {
 	struct fixture *f = *state;
 	struct model model = {0};
-	put_soa(&model, 1);
-	put_text(&model, "\1a", "x");
-	put_nsec3(&model, 7, "y");
+	model_put_soa(&model, 1);
+	model_put_text(&model, "\1a", "x");
+	model_put_nsec3(&model, 7, "y");
 	uint8_t *soa = NULL, *text = NULL;
 	size_t soa_sz = 0, text_sz = 0;
 	node_add_soa(&soa, &soa_sz, 1);

@@ -14,27 +14,27 @@ static void test_large_nodes(void **state)
 {
 	struct fixture *f = *state;
 	struct model model = {0}, old;
-	put_soa(&model, 1);
+	model_put_soa(&model, 1);
 	char *text = malloc(65536);
 	memset(text, 'x', 65535);
 	text[65535] = '\0';
 	const char *many[40];
 	for (unsigned i = 0; i < 40; i++)
 		many[i] = text + i;
-	put(&model, "\3one", 4, STELE_TYPE_TXT, 60, many, 1, 0);
-	put(&model, "\4many", 5, STELE_TYPE_TXT, 60, many, 39, 10);
+	model_put_rrset(&model, "\3one", 4, STELE_TYPE_TXT, 60, many, 1, 0);
+	model_put_rrset(&model, "\4many", 5, STELE_TYPE_TXT, 60, many, 39, 10);
 	struct stele_zone_info info;
 	store_model(f, apex, &model, &info);
 	check_zone(f, apex, &model);
 	old = model_clone(&model);
 	/* Two records and two signatures of many differ: a step of several chunks holds just these. */
-	put(&model, "\4many", 5, STELE_TYPE_TXT, 60, many + 1, 39, 10);
-	put_soa(&model, 2);
+	model_put_rrset(&model, "\4many", 5, STELE_TYPE_TXT, 60, many + 1, 39, 10);
+	model_put_soa(&model, 2);
 	store_model(f, apex, &model, &info);
 	check_zone(f, apex, &model);
 	expect_journal(f, info.id, 1, &old, &model);
-	put(&model, "\3one", 4, STELE_TYPE_TXT, 60, many, 40, 0);
-	put_soa(&model, 3);
+	model_put_rrset(&model, "\3one", 4, STELE_TYPE_TXT, 60, many, 40, 0);
+	model_put_soa(&model, 3);
 	store_model(f, apex, &model, &info);
 	check_zone(f, apex, &model);
 	model_free(&old);
@@ -46,11 +46,11 @@ static void test_differences(void **state)
 {
 	struct fixture *f = *state;
 	struct model model = {0};
-	put_soa(&model, 10);
-	put_text(&model, "\1a", "1");
-	put_text(&model, "\1b", "1");
-	put_text(&model, "\1c", "1");
-	put_nsec3(&model, 'x', "1");
+	model_put_soa(&model, 10);
+	model_put_text(&model, "\1a", "1");
+	model_put_text(&model, "\1b", "1");
+	model_put_text(&model, "\1c", "1");
+	model_put_nsec3(&model, 'x', "1");
 	struct stele_zone_info info;
 	assert_int_equal(store_model(f, apex, &model, &info), 1);
 	assert_int_equal(info.id, 1);
@@ -59,12 +59,12 @@ static void test_differences(void **state)
 	expect_steps(f, info.id, 9, NULL);
 	struct model first = model_clone(&model);
 
-	put_soa(&model, 11);
-	put_text(&model, "\1a", "2");  /* changed */
-	model_remove(&model, 2);       /* b removed */
-	put_text(&model, "\2bb", "1"); /* added */
-	put_text(&model, "\1d", "1");  /* added at the end */
-	put_nsec3(&model, 'y', "1");
+	model_put_soa(&model, 11);
+	model_put_text(&model, "\1a", "2");  /* changed */
+	model_remove(&model, 2);             /* b removed */
+	model_put_text(&model, "\2bb", "1"); /* added */
+	model_put_text(&model, "\1d", "1");  /* added at the end */
+	model_put_nsec3(&model, 'y', "1");
 	assert_int_equal(store_model(f, apex, &model, &info), 2);
 	assert_int_equal(info.serial, 11);
 	check_zone(f, apex, &model);
@@ -79,7 +79,7 @@ static void test_differences(void **state)
 	expect_changes(f, 2, "");
 
 	struct model second = model_clone(&model);
-	put_soa(&model, 12);
+	model_put_soa(&model, 12);
 	model_remove(&model, model.cnt - 1);
 	store_model(f, apex, &model, &info);
 	expect_changes(f, 2, "node 1 \nnsec3 1 y123................\n");
@@ -121,9 +121,9 @@ static void test_differences_within_a_node(void **state)
 	struct model model = {0}, before = {0};
 	struct stele_zone_info info;
 	for (uint32_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
-		put_soa(&model, i);
-		put(&model, "\1a", 2, STELE_TYPE_TXT, versions[i].ttl, versions[i].rdatas,
-		    versions[i].cnt, versions[i].sig_cnt);
+		model_put_soa(&model, i);
+		model_put_rrset(&model, "\1a", 2, STELE_TYPE_TXT, versions[i].ttl,
+				versions[i].rdatas, versions[i].cnt, versions[i].sig_cnt);
 		store_model(f, apex, &model, &info);
 		check_zone(f, apex, &model);
 		if (i > 0) {
@@ -169,8 +169,8 @@ static void test_serials(void **state)
 	for (unsigned i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
 		char text[16];
 		snprintf(text, sizeof(text), "%u", i);
-		put_soa(&model, versions[i].serial);
-		put_text(&model, "\1a", text);
+		model_put_soa(&model, versions[i].serial);
+		model_put_text(&model, "\1a", text);
 		store_model(f, apex, &model, &info);
 		if (i > 0)
 			expect_steps(f, info.id, last, versions[i].chain);
@@ -238,9 +238,9 @@ static void test_journal_loses_its_oldest(void **state)
 	struct model model = {0}, before = {0};
 	struct stele_zone_info info;
 	for (uint32_t i = 1; i <= 30; i++) {
-		put_soa(&model, i);
+		model_put_soa(&model, i);
 		text[0] = (char)('a' + i % 26);
-		put_text(&model, "\1a", text);
+		model_put_text(&model, "\1a", text);
 		store_model(f, apex, &model, &info);
 		if (i == 22)
 			before = model_clone(&model);

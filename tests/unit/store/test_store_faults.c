@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What happens to the store from outside: other processes, sudden death, a full disk, little address
- * space, files that are something else. Children open the store themselves, because what LMDB has open
- * does not survive a fork.
- */
+/* What the system does to the store: a full disk, little address space, files that are something else. */
+#include "tests/unit/store/faults_case.h"
 #include "tests/unit/store/own_mounts.h"
-#include "tests/unit/store/store_model.h"
-
-#include "lib/dns/rrtype.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -37,272 +21,6 @@
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
-
-static const uint8_t apex[] = "\7example\3com";
-
-/* Works in a child and in the test itself: prints and ends the process. */
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__,            \
-				#condition, err.text);                                             \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
-
-static char dir[64];
-
-static int setup(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/stele-test-faults-XXXXXX");
-	return mkdtemp(dir) == NULL ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	char path[128];
-	snprintf(path, sizeof(path), "%s/data.mdb", dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/lock.mdb", dir);
-	unlink(path);
-	rmdir(dir);
-	return 0;
-}
-
-static struct stele_store *open_store(enum stele_store_mode mode)
-{
-	struct stele_store *store = NULL;
-	struct stele_error err = {""};
-	CHECK(stele_store_open(dir, mode, &store, &err) == 0);
-	return store;
-}
-
-static void commit_bulk(struct stele_store *store, uint32_t serial, uint32_t cnt)
-{
-	struct stele_store_write *write;
-	struct stele_error err = {""};
-	CHECK(stele_store_write_begin(store, &write, &err) == 0);
-	CHECK(bulk_replace(write, apex, serial, cnt, false, NULL, &err) == 0);
-	CHECK(stele_store_commit(write, NULL, &err) == 0);
-}
-
-/* Every owner holds the serial as its text. Returns the serial. */
-static uint32_t check_bulk(struct stele_store_read *read)
-{
-	struct stele_error err = {""};
-	struct stele_zone_info info;
-	CHECK(stele_store_zone_find(read, apex, &info, &err) == 0);
-	char text[16];
-	size_t text_len = (size_t)snprintf(text, sizeof(text), "%u", info.serial);
-	struct stele_store_cursor *cursor;
-	struct stele_store_item item;
-	CHECK(stele_store_cursor_open(read, STELE_STORE_NODES, info.id, NULL, 0, NULL, 0, &cursor,
-				      &err) == 0);
-	uint64_t cnt = 0;
-	while (stele_store_cursor_next(cursor, &item, &err) == 1) {
-		struct stele_node_rrset rrset;
-		if (cnt++ == 0)
-			continue;
-		CHECK(stele_node_find(item.node, item.node_sz, STELE_TYPE_TXT, &rrset));
-		CHECK(rrset.data_sz == 2 + text_len);
-		CHECK(memcmp(rrset.data + 2, text, text_len) == 0);
-	}
-	CHECK(cnt == info.node_cnt);
-	stele_store_cursor_close(cursor);
-	return info.serial;
-}
-
-static uint32_t check_store(struct stele_store *store)
-{
-	struct stele_store_read *read;
-	struct stele_error err = {""};
-	CHECK(stele_store_read_begin(store, &read, &err) == 0);
-	uint32_t serial = check_bulk(read);
-	stele_store_read_end(read);
-	return serial;
-}
-
-/* Runs `body` in a child. */
-static pid_t start(void (*body)(int fd), int fd)
-{
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		body(fd);
-		_exit(0);
-	}
-	assert_true(pid > 0);
-	return pid;
-}
-
-static void expect_done(pid_t pid)
-{
-	int status;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-static void kill_child(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-/* ---- several processes ---- */
-
-enum { COMMITS = 60 };
-
-static void read_along(int fd)
-{
-	(void)fd;
-	struct stele_store *store = open_store(STELE_STORE_READ);
-	struct stele_error err = {""};
-	uint32_t serial = 0;
-	while (serial < COMMITS) {
-		struct stele_store_read *first, *second;
-		CHECK(stele_store_read_begin(store, &first, &err) == 0);
-		uint32_t now = check_bulk(first);
-		CHECK(now >= serial);
-		/* A second read of the same thread may see more; the first still sees the same. */
-		CHECK(stele_store_read_begin(store, &second, &err) == 0);
-		CHECK(stele_store_generation(second) >= stele_store_generation(first));
-		CHECK(check_bulk(second) >= now);
-		CHECK(check_bulk(first) == now);
-		stele_store_read_end(second);
-		stele_store_read_end(first);
-		serial = now;
-	}
-	stele_store_close(store);
-}
-
-static void test_readers_beside_a_writer(void **state)
-{
-	(void)state;
-	struct stele_store *store = open_store(STELE_STORE_CREATE);
-	commit_bulk(store, 1, 500);
-	stele_store_close(store);
-	pid_t readers[2] = {start(read_along, -1), start(read_along, -1)};
-	store = open_store(STELE_STORE_CREATE);
-	for (uint32_t serial = 2; serial <= COMMITS; serial++)
-		commit_bulk(store, serial, 300 + serial * 7 % 400);
-	expect_done(readers[0]);
-	expect_done(readers[1]);
-	assert_int_equal(check_store(store), COMMITS);
-	stele_store_close(store);
-}
-
-static void write_and_wait(int fd)
-{
-	struct stele_store *store = open_store(STELE_STORE_CREATE);
-	struct stele_store_write *write;
-	struct stele_error err = {""};
-	CHECK(stele_store_write_begin(store, &write, &err) == 0);
-	CHECK(bulk_replace(write, apex, 2, 50000, false, NULL, &err) == 0);
-	CHECK(bulk_replace(write, (const uint8_t *)"\3net", 2, 50000, false, NULL, &err) == 0);
-	CHECK(dprintf(fd, "x") == 1);
-	for (;;)
-		pause();
-}
-
-static void write_on(int fd)
-{
-	struct stele_store *store = open_store(STELE_STORE_CREATE);
-	struct stele_error err = {""};
-	for (uint32_t serial = check_store(store);;) {
-		commit_bulk(store, ++serial, 2000);
-		CHECK(write(fd, &serial, sizeof(serial)) == sizeof(serial));
-	}
-}
-
-static void test_writer_killed_within_a_write(void **state)
-{
-	(void)state;
-	struct stele_store *store = open_store(STELE_STORE_CREATE);
-	commit_bulk(store, 1, 3000);
-	stele_store_close(store);
-	int fds[2];
-	assert_int_equal(pipe(fds), 0);
-	pid_t writer = start(write_and_wait, fds[1]);
-	char c;
-	assert_int_equal(read(fds[0], &c, 1), 1);
-	store = open_store(STELE_STORE_CREATE);
-	assert_int_equal(check_store(store), 1); /* beside the writer */
-	kill_child(writer);
-	assert_int_equal(check_store(store), 1);
-	commit_bulk(store, 2, 10); /* its lock is free */
-	assert_int_equal(check_store(store), 2);
-	stele_store_close(store);
-	close(fds[0]);
-	close(fds[1]);
-}
-
-static void test_writer_killed_at_any_time(void **state)
-{
-	(void)state;
-	struct stele_store *store = open_store(STELE_STORE_CREATE);
-	commit_bulk(store, 1, 2000);
-	stele_store_close(store);
-	for (int i = 0; i < 15; i++) {
-		int fds[2];
-		assert_int_equal(pipe(fds), 0);
-		pid_t writer = start(write_on, fds[1]);
-		close(fds[1]);
-		uint32_t told = 0, last = 0;
-		assert_int_equal(read(fds[0], &last, sizeof(last)), sizeof(last));
-		nanosleep(&(struct timespec){.tv_nsec = 1000000L * (1 + i * 7 % 20)}, NULL);
-		kill_child(writer);
-		while (read(fds[0], &told, sizeof(told)) == sizeof(told))
-			last = told;
-		close(fds[0]);
-		store = open_store(STELE_STORE_CREATE);
-		/* What was committed is there; one more may have been, before it could be told. */
-		uint32_t serial = check_store(store);
-		assert_in_range(serial, last, last + 1);
-		stele_store_close(store);
-	}
-}
-
-static void read_and_wait(int fd)
-{
-	struct stele_store *store = open_store(STELE_STORE_READ);
-	struct stele_store_read *read;
-	struct stele_error err = {""};
-	CHECK(stele_store_read_begin(store, &read, &err) == 0);
-	CHECK(dprintf(fd, "x") == 1);
-	for (;;)
-		pause();
-}
-
-/* A dead reader must not keep the file growing. */
-static void test_dead_reader(void **state)
-{
-	(void)state;
-	struct stele_store *store = open_store(STELE_STORE_CREATE);
-	commit_bulk(store, 1, 1000);
-	stele_store_close(store);
-	int fds[2];
-	assert_int_equal(pipe(fds), 0);
-	pid_t reader = start(read_and_wait, fds[1]);
-	char c;
-	assert_int_equal(read(fds[0], &c, 1), 1);
-	store = open_store(STELE_STORE_CREATE);
-	kill_child(reader);
-	for (uint32_t serial = 2; serial < 200; serial++)
-		commit_bulk(store, serial, 1000);
-	char path[128];
-	struct stat st;
-	snprintf(path, sizeof(path), "%s/data.mdb", dir);
-	assert_int_equal(stat(path, &st), 0);
-	/* The list of changes holds 200,000 entries of 13 bytes; a copy of the zone a commit 24 MB. */
-	assert_in_range(st.st_size, 0, 12 << 20);
-	stele_store_close(store);
-	close(fds[0]);
-	close(fds[1]);
-}
 
 /* ---- the system says no ---- */
 
@@ -574,22 +292,14 @@ static void test_release_pages(void **state)
 	stele_store_close(store);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_readers_beside_a_writer),
-		TEST(test_writer_killed_within_a_write),
-		TEST(test_writer_killed_at_any_time),
-		TEST(test_dead_reader),
-		TEST(test_full_disk),
-		TEST(test_little_address_space),
-		TEST(test_no_store),
-		TEST(test_open_twice),
-		TEST(test_another_file),
-		TEST(test_unknown_version),
+		TEST(test_full_disk),     TEST(test_little_address_space),
+		TEST(test_no_store),      TEST(test_open_twice),
+		TEST(test_another_file),  TEST(test_unknown_version),
 		TEST(test_release_pages),
 	};
-	return cmocka_run_group_tests_name("store faults", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("store-faults", tests, NULL, NULL) +
+	       test_store_processes();
 }

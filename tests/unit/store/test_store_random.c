@@ -96,13 +96,13 @@ static void test_random_edits(void **state)
 	random_state = seed != NULL ? (uint32_t)strtoul(seed, NULL, 10) : 20201;
 	struct model versions[ROUNDS] = {{0}};
 	struct stele_zone_info info;
-	put_soa(&versions[0], 0);
+	model_put_soa(&versions[0], 0);
 	store_model(f, apex, &versions[0], &info);
 	for (uint32_t i = 1; i < ROUNDS; i++) {
 		versions[i] = model_clone(&versions[i - 1]);
 		for (uint32_t edits = draw(30); edits > 0; edits--)
 			edit(&versions[i]);
-		put_soa(&versions[i], i);
+		model_put_soa(&versions[i], i);
 		if (draw(4) == 0) { /* a write that comes to nothing, in between */
 			struct stele_store_write *write;
 			ok(f, stele_store_write_begin(f->store, &write, &f->err));

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/store/two_stores.h"
 
+#include "tests/unit/store/store_dir.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -37,14 +37,8 @@ int two_stores_teardown(void **state)
 	struct two_stores *f = *state;
 	stele_store_close(f->store);
 	stele_store_close(f->twin);
-	static const char *const names[] = {"data.mdb", "lock.mdb"};
-	for (unsigned i = 0; i < 4; i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "%s/%s", f->dir[i / 2], names[i % 2]);
-		unlink(path);
-	}
-	rmdir(f->dir[0]);
-	rmdir(f->dir[1]);
+	store_dir_remove(f->dir[0]);
+	store_dir_remove(f->dir[1]);
 	return 0;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/transfer/handler_host.h"
 
+#include "tests/unit/store/store_dir.h"
+
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -41,19 +41,13 @@ void handler_host_begin(struct handler_host *host, const char *config_text)
 
 void handler_host_end(struct handler_host *host)
 {
-	static const char *const names[] = {"data.mdb", "lock.mdb"};
 	struct stele_daemon *daemon = &host->daemon;
 	stele_loop_free(daemon->main);
 	stele_zones_free(daemon->zones);
 	stele_store_close(daemon->store);
 	stele_tsig_keys_unref(daemon->keys);
 	stele_mgmtd_config_release(daemon->config);
-	for (unsigned i = 0; i < 2; i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "%s/%s", host->dir, names[i]);
-		unlink(path);
-	}
-	rmdir(host->dir);
+	store_dir_remove(host->dir);
 }
 
 bool handler_host_run(struct handler_host *host, const bool *until, unsigned ms)

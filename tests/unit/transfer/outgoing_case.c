@@ -6,53 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 const uint8_t apex[13] = "\7example\3com";
 
-void ok(const struct fixture *f, int status)
-{
-	if (status < 0)
-		fail_msg("%s", f->err.text);
-}
-
-int setup(void **state)
-{
-	static struct fixture f;
-	f = (struct fixture){.dir = "/tmp/stele-test-outgoing-XXXXXX"};
-	if (mkdtemp(f.dir) == NULL)
-		return -1;
-	*state = &f;
-	ok(&f, stele_store_open(f.dir, STELE_STORE_CREATE, &f.store, &f.err));
-	return 0;
-}
-
-int teardown(void **state)
-{
-	struct fixture *f = *state;
-	static const char *const names[] = {"data.mdb", "lock.mdb"};
-	stele_store_close(f->store);
-	for (unsigned i = 0; i < 2; i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "%s/%s", f->dir, names[i]);
-		unlink(path);
-	}
-	rmdir(f->dir);
-	return 0;
-}
-
 /* ---- zones ---- */
-
-void put(struct model *model, const char *rel, uint16_t type, uint32_t ttl,
-	 const char *const *rdatas, unsigned cnt, unsigned sig_cnt)
-{
-	uint8_t key[STELE_SORT_KEY_MAX];
-	size_t key_len = stele_sort_key((const uint8_t *)rel, strlen(rel), key);
-	uint8_t *node = NULL;
-	size_t node_sz = 0;
-	node_add(&node, &node_sz, type, ttl, rdatas, cnt, sig_cnt);
-	model_put(model, STELE_STORE_NODES, key, key_len, node, node_sz);
-}
 
 void put_soa(struct model *model, uint32_t serial)
 {
@@ -74,18 +31,13 @@ void put_nsec3(struct model *model, uint8_t first, const char *text)
 	model_put(model, STELE_STORE_NSEC3, hash, sizeof(hash), node, node_sz);
 }
 
-void put_text(struct model *model, const char *rel, const char *text)
-{
-	put(model, rel, STELE_TYPE_TXT, 60, &text, 1, 0);
-}
-
 struct model small_zone(uint32_t serial)
 {
 	static const char *const addresses[] = {"1111", "2222", "a signature", "another one"};
 	struct model model = {0};
 	put_soa(&model, serial);
-	put(&model, "\3www", STELE_TYPE_A, 300, addresses, 4, 2);
-	put_text(&model, "\1a\1b", "text");
+	model_put_rrset(&model, "\3www", 4, STELE_TYPE_A, 300, addresses, 4, 2);
+	model_put_text(&model, "\1a\1b", "text");
 	put_nsec3(&model, 7, "nsec3");
 	put_nsec3(&model, 200, "last nsec3");
 	return model;
@@ -136,7 +88,7 @@ static void receive_record(struct client *client, const struct stele_reader *rea
 	static uint8_t rdata[STELE_MESSAGE_MAX];
 	uint8_t owner[STELE_NAME_MAX];
 	int len = rr->rdlen;
-	if (rr->type == STELE_TYPE_RRSIG) /* mere texts, see put() */
+	if (rr->type == STELE_TYPE_RRSIG) /* mere texts, see node_add() */
 		memcpy(rdata, reader->msg + rr->rdata_off, rr->rdlen);
 	else
 		len = stele_reader_rdata(reader, rr, rdata, sizeof(rdata));

@@ -3,38 +3,22 @@
 #define STELE_TESTS_UNIT_TRANSFER_OUTGOING_CASE_H
 
 /*
- * What the parts of test_outgoing share: a store with versions of one zone, and a client as plain
+ * What the parts of test_outgoing share: versions of one zone in a store, and a client as plain
  * as possible that reads the messages: what it holds afterwards must be what the store held.
  * Functions fail the test.
  */
+#include "tests/unit/store/store_fixture.h"
 #include "tests/unit/store/store_model.h"
 
 #include "lib/dns/reader.h"
 #include "lib/dns/rrtype.h"
 #include "mgmt/transfer/outgoing.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
 extern const uint8_t apex[13]; /* example.com. */
 
-struct fixture {
-	char dir[64];
-	struct stele_store *store;
-	struct stele_error err;
-};
-
-/* Fails the test with the text of the error. */
-void ok(const struct fixture *f, int status);
-
-/* Put a node, in place of the one that is there. `rel` is in wire format without a root label. */
-void put(struct model *model, const char *rel, uint16_t type, uint32_t ttl,
-	 const char *const *rdatas, unsigned cnt, unsigned sig_cnt);
+/* Put the apex, with a signature beside it, or an owner that is a hash, with its signature. */
 void put_soa(struct model *model, uint32_t serial);
 void put_nsec3(struct model *model, uint8_t first, const char *text);
-void put_text(struct model *model, const char *rel, const char *text);
 struct model small_zone(uint32_t serial);
 /* Replaces the zone in the store. */
 void store_model(struct fixture *f, const struct model *model);
@@ -72,10 +56,6 @@ void expect_soa(const struct client *client);
  */
 void expect_steps(const struct client *client, const struct model *versions, unsigned from,
 		  unsigned to);
-
-int setup(void **state);
-int teardown(void **state);
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 /* The groups of the other files; 0 if nothing failed. */
 int test_outgoing_ixfr(void);

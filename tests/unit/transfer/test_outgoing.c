@@ -47,9 +47,9 @@ static void test_large_records(void **state)
 	memset(text, 'x', STELE_MESSAGE_MAX);
 	text[65480] = '\0';
 	put_soa(&model, 1);
-	put_text(&model, "\1a", "before");
-	put_text(&model, "\1b", text);
-	put_text(&model, "\1c", "behind");
+	model_put_text(&model, "\1a", "before");
+	model_put_text(&model, "\1b", text);
+	model_put_text(&model, "\1c", "behind");
 	store_model(f, &model);
 	struct client client = transfer(f, STELE_TYPE_AXFR, 0, STELE_MESSAGE_MAX);
 	expect_whole(&client, &model);
@@ -59,7 +59,7 @@ static void test_large_records(void **state)
 	/* With its owner this one is longer than any message. */
 	text[65480] = 'x';
 	text[65530] = '\0';
-	put_text(&model, "\1b", text);
+	model_put_text(&model, "\1b", text);
 	store_model(f, &model);
 	static const struct stele_outgoing_options options = {.ixfr = true};
 	struct stele_transfer_request request = request_of(STELE_TYPE_AXFR, 0);
@@ -82,7 +82,7 @@ static void test_pinned(void **state)
 {
 	struct fixture *f = *state;
 	struct model model = small_zone(1), other = small_zone(2);
-	put_text(&other, "\1a\1b", "other");
+	model_put_text(&other, "\1a\1b", "other");
 	store_model(f, &model);
 	static const struct stele_outgoing_options options = {.ixfr = true};
 	struct stele_transfer_request request = request_of(STELE_TYPE_AXFR, 0);

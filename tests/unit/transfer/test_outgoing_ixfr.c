@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define VERSION_CNT 24
 
@@ -16,7 +17,7 @@ static void make_versions(struct model versions[VERSION_CNT], unsigned seed, uin
 	for (unsigned i = 0; i < 200; i++) {
 		char rel[16];
 		snprintf(rel, sizeof(rel), "\4n%03u", i);
-		put_text(&versions[0], rel, "the first text");
+		model_put_text(&versions[0], rel, "the first text");
 	}
 	srand(seed);
 	for (unsigned v = 1; v < VERSION_CNT; v++) {
@@ -28,8 +29,9 @@ static void make_versions(struct model versions[VERSION_CNT], unsigned seed, uin
 			snprintf(rel, sizeof(rel), "\4n%03d", rand() % 300);
 			snprintf(text, sizeof(text), "text %d", rand() % 4);
 			const char *texts[] = {text, "second", "signature"};
-			put(model, rel, STELE_TYPE_TXT, 60 + (uint32_t)(rand() % 2), texts,
-			    1 + (unsigned)(rand() % 3), (unsigned)(rand() % 2));
+			model_put_rrset(model, rel, strlen(rel), STELE_TYPE_TXT,
+					60 + (uint32_t)(rand() % 2), texts,
+					1 + (unsigned)(rand() % 3), (unsigned)(rand() % 2));
 		}
 		if (rand() % 3 == 0)
 			put_nsec3(model, (uint8_t)(rand() % 256), "more");
@@ -96,8 +98,8 @@ static void test_fallback(void **state)
 	for (uint32_t serial = 4; serial < 10; serial++) {
 		model_free(&last);
 		last = small_zone(serial);
-		put_text(&last, "\1x",
-			 serial % 2 == 0 ? "a rather long text, longer than others" : "text");
+		model_put_text(&last, "\1x",
+			       serial % 2 == 0 ? "a rather long text, longer than others" : "text");
 		store_model(f, &last);
 	}
 	client = transfer(f, STELE_TYPE_IXFR, 1, STELE_MESSAGE_MAX);

@@ -5,6 +5,7 @@
 #include "lib/dns/rrtype.h"
 #include "lib/zone/rdata.h"
 #include "lib/zone/zone.h"
+#include "tests/unit/store/store_dir.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -270,7 +271,7 @@ static int write_zone(struct stele_store *store, struct stele_zone_data *data,
 static void test_transfer(void **state)
 {
 	(void)state;
-	char dir[] = "/tmp/stele-test-zone-XXXXXX", path[64];
+	char dir[] = "/tmp/stele-test-zone-XXXXXX";
 	assert_non_null(mkdtemp(dir));
 	struct stele_store *store;
 	assert_int_equal(stele_store_open(dir, STELE_STORE_CREATE, &store, &err), 0);
@@ -305,11 +306,7 @@ static void test_transfer(void **state)
 			    "(expected names at or below e.)\n");
 	stele_zone_data_free(&data);
 	stele_store_close(store);
-	snprintf(path, sizeof(path), "%s/data.mdb", dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/lock.mdb", dir);
-	unlink(path);
-	rmdir(dir);
+	store_dir_remove(dir);
 }
 
 int main(void)
