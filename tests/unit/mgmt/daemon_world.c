@@ -2,6 +2,7 @@
 #include "tests/unit/mgmt/daemon_world.h"
 
 #include "lib/config/config.h"
+#include "tests/unit/store/store_model.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -22,14 +23,16 @@ static char dir[64], path[128];
 static struct stele_store_read *reads[READERS_MAX];
 static unsigned read_cnt;
 
-int daemon_world_begin(void)
+int daemon_world_begin(void **state)
 {
+	(void)state;
 	snprintf(dir, sizeof(dir), "/tmp/stele-test-daemon-XXXXXX");
 	return mkdtemp(dir) != NULL ? 0 : -1;
 }
 
-int daemon_world_end(void)
+int daemon_world_end(void **state)
 {
+	(void)state;
 	char command[128];
 	snprintf(command, sizeof(command), "rm -r '%s'", dir);
 	return system(command) == 0 ? 0 : -1;
@@ -61,6 +64,28 @@ unsigned daemon_world_port(void)
 		if (free_too)
 			return ntohs(address.sin_port);
 	}
+}
+
+void daemon_world_put_zone(const uint8_t *apex)
+{
+	struct stele_store *store;
+	struct stele_store_write *write;
+	struct stele_error err;
+	assert_int_equal(
+		stele_store_open(daemon_world_path("store"), STELE_STORE_CREATE, &store, &err), 0);
+	assert_int_equal(stele_store_write_begin(store, &write, &err), 0);
+	assert_int_equal(bulk_replace(write, apex, 1, 3, false, NULL, &err), 0);
+	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
+	stele_store_close(store);
+}
+
+void daemon_world_import(const char *compiler, const char *zone)
+{
+	char command[512];
+	snprintf(command, sizeof(command),
+		 "'%s' import --store %s/store --zone %s %s/zone >/dev/null", compiler, dir, zone,
+		 dir);
+	assert_int_equal(system(command), 0);
 }
 
 /* Its path stands in `path` afterwards. */

@@ -9,10 +9,11 @@
 
 #include "mgmt/daemon.h"
 
-/* Makes the directory; -1 if that fails. */
-int daemon_world_begin(void);
-/* Removes it; -1 if that fails. */
-int daemon_world_end(void);
+/* Of cmocka: make the directory, and remove it. `*state` is not used. */
+int daemon_world_begin(void **state);
+int daemon_world_end(void **state);
+#define TEST(function)                                                                             \
+	cmocka_unit_test_setup_teardown(function, daemon_world_begin, daemon_world_end)
 
 /* Its path, and of something in it; good until the next call. */
 const char *daemon_world_dir(void);
@@ -20,6 +21,11 @@ const char *daemon_world_path(const char *name);
 
 /* A port of 127.0.0.1 that is free for UDP and for TCP. */
 unsigned daemon_world_port(void);
+
+/* Puts a zone with three owners beside the apex, and serial 1, into the store. No daemon must run. */
+void daemon_world_put_zone(const uint8_t *apex);
+/* The zone in the file `zone` of the directory goes into the store, by a `compiler` in a process of its own. */
+void daemon_world_import(const char *compiler, const char *zone);
 
 /* Starts a daemon with these options of the configuration, each line of them with a comma behind it. There is
  * a remote `p`, at whose address nobody answers. */

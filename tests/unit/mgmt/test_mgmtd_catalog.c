@@ -11,7 +11,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -25,7 +24,6 @@ static struct stele_managed_zone *one, *two;
 /* A catalog with `cnt` members; their nodes begin with `label`, and hand them over to `coo` unless that is NULL. */
 static void import(const char *name, unsigned serial, unsigned cnt, char label, const char *coo)
 {
-	char command[512];
 	FILE *file = fopen(daemon_world_path("zone"), "we");
 	assert_non_null(file);
 	fprintf(file,
@@ -38,10 +36,7 @@ static void import(const char *name, unsigned serial, unsigned cnt, char label, 
 			fprintf(file, "coo.%c%u.zones 0 PTR %s.\n", label, i, coo);
 	}
 	fclose(file);
-	snprintf(command, sizeof(command),
-		 "'%s' import --store %s/store --zone %s %s/zone >/dev/null", compiler,
-		 daemon_world_dir(), name, daemon_world_dir());
-	assert_int_equal(system(command), 0);
+	daemon_world_import(compiler, name);
 }
 
 static void read_catalog(struct stele_managed_zone *catalog)
@@ -194,8 +189,7 @@ static int begin_many(void **state)
 {
 	char options[256 + CATALOG_CNT * 40];
 	size_t len = 0;
-	(void)state;
-	if (daemon_world_begin() < 0)
+	if (daemon_world_begin(state) < 0)
 		return -1;
 	len += (size_t)sprintf(options, "templates: [{id: member}, {id: cat, catalog: consumer,"
 					" catalog_template: member}], zones: [");
@@ -282,8 +276,7 @@ static void run_until_listed(size_t cnt)
 
 static int begin_producer(void **state)
 {
-	(void)state;
-	if (daemon_world_begin() < 0)
+	if (daemon_world_begin(state) < 0)
 		return -1;
 	daemon_world_start(
 		&daemon_of_all,
@@ -352,8 +345,7 @@ static void test_removed_when_it_is_made_no_more(void **state)
 
 static int begin(void **state)
 {
-	(void)state;
-	if (daemon_world_begin() < 0)
+	if (daemon_world_begin(state) < 0)
 		return -1;
 	daemon_world_start(
 		&daemon_of_all,
@@ -367,9 +359,8 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	(void)state;
 	stele_daemon_stop(&daemon_of_all);
-	return daemon_world_end();
+	return daemon_world_end(state);
 }
 
 int main(int argc, char **argv)

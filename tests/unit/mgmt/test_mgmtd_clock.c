@@ -3,7 +3,6 @@
  * once. */
 #include "mgmt/transfer/refresh_internal.h"
 #include "tests/unit/mgmt/daemon_world.h"
-#include "tests/unit/store/store_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,17 +15,15 @@ enum { DAY = 86400, YEAR = 365 * DAY };
 static const uint8_t apex[] = "\4zone\4test";
 static struct stele_daemon daemon_;
 
-static void put_zone(void)
+static const struct stele_managed_zone *start(void)
 {
-	struct stele_store *store;
-	struct stele_store_write *write;
-	struct stele_error err;
-	assert_int_equal(
-		stele_store_open(daemon_world_path("store"), STELE_STORE_CREATE, &store, &err), 0);
-	assert_int_equal(stele_store_write_begin(store, &write, &err), 0);
-	assert_int_equal(bulk_replace(write, apex, 1, 3, false, NULL, &err), 0);
-	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
-	stele_store_close(store);
+	daemon_world_put_zone(apex);
+	daemon_world_start(&daemon_, "templates: [{id: t, primaries: [p]}],"
+				     " zones: [{name: zone.test, template: t}],");
+	const struct stele_managed_zone *zone = stele_zones_find(daemon_.zones, apex);
+	assert_non_null(zone);
+	assert_non_null(zone->refresh);
+	return zone;
 }
 
 /* Its timer sleeps for an hour at most. */
@@ -39,12 +36,7 @@ static void let_it_look(const struct stele_managed_zone *zone)
 static void test_set_back(void **state)
 {
 	(void)state;
-	put_zone();
-	daemon_world_start(&daemon_, "templates: [{id: t, primaries: [p]}],"
-				     " zones: [{name: zone.test, template: t}],");
-	const struct stele_managed_zone *zone = stele_zones_find(daemon_.zones, apex);
-	assert_non_null(zone);
-	assert_non_null(zone->refresh);
+	const struct stele_managed_zone *zone = start();
 	stele_refresh_shift_clock(&daemon_, -YEAR);
 	assert_true(zone->next_refresh_at > refresh_clock(&daemon_) + YEAR - DAY);
 	let_it_look(zone);
@@ -66,12 +58,7 @@ static void await_flag(const struct stele_managed_zone *zone)
 static void test_expires_on_a_full_disk(void **state)
 {
 	(void)state;
-	put_zone();
-	daemon_world_start(&daemon_, "templates: [{id: t, primaries: [p]}],"
-				     " zones: [{name: zone.test, template: t}],");
-	const struct stele_managed_zone *zone = stele_zones_find(daemon_.zones, apex);
-	assert_non_null(zone);
-	assert_non_null(zone->refresh);
+	const struct stele_managed_zone *zone = start();
 	stele_refresh_shift_clock(&daemon_, YEAR);
 	daemon_world_fill_disk();
 	for (unsigned i = 0; i < 3; i++)
@@ -85,23 +72,11 @@ static void test_expires_on_a_full_disk(void **state)
 	stele_daemon_stop(&daemon_);
 }
 
-static int begin(void **state)
-{
-	(void)state;
-	return daemon_world_begin();
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return daemon_world_end();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_set_back, begin, end),
-		cmocka_unit_test_setup_teardown(test_expires_on_a_full_disk, begin, end),
+		TEST(test_set_back),
+		TEST(test_expires_on_a_full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,17 +33,13 @@ static const char *compiler;
 /* A catalog with one member, by another process. */
 static void import_catalog(void)
 {
-	char command[512];
 	FILE *file = fopen(daemon_world_path("zone"), "we");
 	assert_non_null(file);
 	fputs("@ 0 SOA invalid. invalid. 1 3600 600 2147483646 0\n@ 0 NS invalid.\n"
 	      "version 0 TXT \"2\"\nm1.zones 0 PTR member.test.\n",
 	      file);
 	fclose(file);
-	snprintf(command, sizeof(command),
-		 "'%s' import --store %s/store --zone cat.test %s/zone >/dev/null", compiler,
-		 daemon_world_dir(), daemon_world_dir());
-	assert_int_equal(system(command), 0);
+	daemon_world_import(compiler, "cat.test");
 }
 
 static int apply(struct stele_commit *commit, struct stele_store_write *write,
@@ -321,26 +316,14 @@ static void test_a_scrape_that_comes_last(void **state)
 		scrape_and_stop();
 }
 
-static int begin(void **state)
-{
-	(void)state;
-	return daemon_world_begin();
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return daemon_world_end();
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_a_catalog_that_comes_last, begin, end),
-		cmocka_unit_test_setup_teardown(test_a_transfer_that_comes_last, begin, end),
-		cmocka_unit_test_setup_teardown(test_a_first_transfer_that_comes_last, begin, end),
-		cmocka_unit_test_setup_teardown(test_a_catalog_that_is_written_last, begin, end),
-		cmocka_unit_test_setup_teardown(test_a_scrape_that_comes_last, begin, end),
+		TEST(test_a_catalog_that_comes_last),
+		TEST(test_a_transfer_that_comes_last),
+		TEST(test_a_first_transfer_that_comes_last),
+		TEST(test_a_catalog_that_is_written_last),
+		TEST(test_a_scrape_that_comes_last),
 	};
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_mgmtd_end STELE_COMPILE\n");

@@ -20,14 +20,7 @@ static struct stele_error err;
 static void make_zone(void)
 {
 	char command[512];
-	struct stele_store *store;
-	struct stele_store_write *write;
-	assert_int_equal(
-		stele_store_open(daemon_world_path("store"), STELE_STORE_CREATE, &store, &err), 0);
-	assert_int_equal(stele_store_write_begin(store, &write, &err), 0);
-	assert_int_equal(bulk_replace(write, apex, 1, 3, false, NULL, &err), 0);
-	assert_int_equal(stele_store_commit(write, NULL, &err), 0);
-	stele_store_close(store);
+	daemon_world_put_zone(apex);
 	snprintf(command, sizeof(command), "'%s' build --store %s/store -o %s/image >/dev/null",
 		 compiler, daemon_world_dir(), daemon_world_dir());
 	assert_int_equal(system(command), 0);
@@ -129,26 +122,13 @@ static void test_served_before_they_are_told_again(void **state)
 	stele_daemon_stop(&daemon_);
 }
 
-static int begin(void **state)
-{
-	(void)state;
-	return daemon_world_begin();
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return daemon_world_end();
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_no_readers_left, begin, end),
-		cmocka_unit_test_setup_teardown(test_changed_before_they_are_told_again, begin,
-						end),
-		cmocka_unit_test_setup_teardown(test_changed_before_it_was_served, begin, end),
-		cmocka_unit_test_setup_teardown(test_served_before_they_are_told_again, begin, end),
+		TEST(test_no_readers_left),
+		TEST(test_changed_before_they_are_told_again),
+		TEST(test_changed_before_it_was_served),
+		TEST(test_served_before_they_are_told_again),
 	};
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_mgmtd_notify STELE_COMPILE\n");

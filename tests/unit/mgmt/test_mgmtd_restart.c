@@ -221,20 +221,6 @@ static void test_left_and_met_again(void **state)
 	assert_int_equal(daemon_world_rows().cnt, 0);
 }
 
-static int begin(void **state)
-{
-	(void)state;
-	return daemon_world_begin();
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return daemon_world_end();
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
