@@ -50,3 +50,9 @@ def verdict(value, limit, at_most, spreads=(), other="", worst=None):
     if widest > SPREAD_MAX:
         return NONE, f"spread {widest:.0%}"
     return (REACHED if (value <= limit if at_most else value >= limit) else MISSED), ""
+
+
+def verdict_text(*arguments, **named):
+    """What verdict() says of the same, in one piece: "reached", or "no verdict (spread 30%)"."""
+    word, why = verdict(*arguments, **named)
+    return f"{word} ({why})" if why else word

@@ -7,7 +7,7 @@ import pathlib
 import statistics
 
 from measuring import engines, noise, tables
-from measuring.stats import NONE, percentile, ratios, spread, verdict
+from measuring.stats import percentile, ratios, spread, verdict_text
 
 
 class Missing(Exception):
@@ -265,10 +265,9 @@ def evaluate(results, targets=None):
             rows.append({**row, "measured": "", "verdict": "not measured"})
             continue
         worst = None if results.quick else measured.high if target.at_most else measured.low
-        word, why = verdict(measured.value, target.limit, target.at_most, measured.spreads,
-                            results.fault(target.case), worst)
         rows.append({**row, "measured": f"{measured.value:,.{target.digits}f}",
-                     "verdict": f"{word} ({why})" if word == NONE else word})
+                     "verdict": verdict_text(measured.value, target.limit, target.at_most, measured.spreads,
+                                             results.fault(target.case), worst)})
     return rows
 
 
