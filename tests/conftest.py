@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared by all Python tests: where the support code is, the slow tier, the check for peers."""
+"""Shared by all Python tests: where the support code is, the slow tier, what a test needs or is skipped."""
 import os
 import sys
 
@@ -31,6 +31,30 @@ def need(*programs):
     missing = [name for name in programs if not peers.find(name)]
     if missing:
         pytest.skip("not installed: " + ", ".join(missing))
+
+
+@pytest.fixture(scope="session")
+def namespaces():
+    """Skips, and says why, where network namespaces cannot be made. A test that has a responder needs them."""
+    import netns
+    reason = netns.why_not()
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def images(namespaces, tmp_path_factory):
+    """stele.two_images(), for a responder. All tests share them: who would change one copies it first."""
+    import stele
+    return stele.two_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture
+def node(images):
+    """A responder that serves the first of them."""
+    import responder
+    with responder.Node(images[0]) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import pytest
 
 import dnswire
 import frames
-import netns
 import responder
 import stele
 from frames import ether, ipv4, ipv6, udp
@@ -18,7 +17,7 @@ EXAMPLE = os.path.join(responder.ROOT, "config/examples/example.zone")
 QUERY = dnswire.query("www.example.", "A")
 US4, US6, THEM4, THEM6 = responder.V4, responder.V6, responder.CLIENT4, responder.CLIENT6
 
-pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 def over4(payload=None, source=THEM4, to=US4, link={}, **fields):

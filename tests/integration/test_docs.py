@@ -15,7 +15,6 @@ import pytest
 
 import documents
 import mgmtd
-import netns
 import peers
 import responder
 import stele
@@ -211,10 +210,8 @@ def without_a_card(text):
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(namespaces, tmp_path):
     """Returns a function that runs a script there, and gives its status and output."""
-    if netns.why_not():
-        pytest.skip(netns.why_not())
     if not os.path.exists(BUILD + "/build.ninja"):
         pytest.skip("there is no build directory to install from")
     probe = subprocess.run(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt && cd /mnt && mkdir a b c && "

@@ -2,14 +2,10 @@
 """docs/control-protocol.md names all that the two servers say over their control sockets."""
 import re
 
-import pytest
-
 import dnswire
 import documents
 import mgmtd
-import netns
 import responder
-import stele
 
 PAGE = "docs/control-protocol.md"
 # Numbers by the names of the metrics, as the page says; "ok" is of all responses.
@@ -44,18 +40,15 @@ def undocumented(server, operation, response):
     return sorted(members(response) - documented(server, operation) - set(OF_ALL))
 
 
-@pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
-def test_responder(tmp_path):
-    images = stele.two_images(tmp_path)
-    with responder.Node(images[0]) as node:
-        said = {operation: node.request(operation) for operation in
-                ("ping", "status", "zones", "reload", "drain", "undrain", "stats")}
-        said["zone"] = node.request("zone", zone="example")
-        said["load"] = node.load(images[1])
-        said["rollback"] = node.request("rollback")
-        said["wait"] = node.request("wait", zone="Example", serial=1, timeout_ms=60000)
-        said["trace"] = node.request("trace", query=dnswire.query("www.example.", "A").hex(), client="192.0.2.1",
-                                     tcp=False)
+def test_responder(images, node):
+    said = {operation: node.request(operation) for operation in
+            ("ping", "status", "zones", "reload", "drain", "undrain", "stats")}
+    said["zone"] = node.request("zone", zone="example")
+    said["load"] = node.load(images[1])
+    said["rollback"] = node.request("rollback")
+    said["wait"] = node.request("wait", zone="Example", serial=1, timeout_ms=60000)
+    said["trace"] = node.request("trace", query=dnswire.query("www.example.", "A").hex(), client="192.0.2.1",
+                                 tcp=False)
     for operation, response in said.items():
         assert response["ok"], response
         assert undocumented("responder", operation, response) == [], operation
@@ -64,9 +57,8 @@ def test_responder(tmp_path):
     assert said["zone"]["zone"] == said["wait"]["zone"] == "example."
 
 
-@pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
-def test_no_way_to_the_kernel(tmp_path):
-    with responder.Node(stele.two_images(tmp_path)[0], exception=False) as node:
+def test_no_way_to_the_kernel(images):
+    with responder.Node(images[0], exception=False) as node:
         assert node.request("status")["ports"][0]["interface"] is None
 
 

@@ -31,7 +31,6 @@ ZONE = "faults.test"
 TEXT = "$TTL 60\n@ SOA ns hostmaster 1 2 1 86400 60\n@ NS ns\nns A 192.0.2.1\n" + "".join(
     "h%d A 198.51.100.%d\n" % (i, i % 250) for i in range(3000))
 SETTLE_S = 60
-NO_RESPONDER = netns.why_not()
 
 
 class Updates(threading.Thread):
@@ -241,14 +240,13 @@ def test_sudden_deaths():
     live_through("a few", 6, False)
 
 
-@pytest.mark.skipif(NO_RESPONDER is not None, reason=str(NO_RESPONDER))
-def test_sudden_deaths_with_a_responder():
+def test_sudden_deaths_with_a_responder(namespaces):
     live_through("a few with a responder", 4, True)
 
 
 @pytest.mark.slow
 def test_a_hundred_sudden_deaths():
-    live_through("a hundred", 100, NO_RESPONDER is None)
+    live_through("a hundred", 100, netns.why_not() is None)
 
 
 # ---- a full disk ----

@@ -83,8 +83,7 @@ def test_no_start(change, words):
         daemon.stop()
 
 
-@pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
-def test_address_that_the_responder_brings():
+def test_address_that_the_responder_brings(namespaces):
     """The addresses are those of its exception interface, so they go when it dies, and come with it."""
     namespace, address = netns.Namespace("late"), "192.0.2.53"
     try:

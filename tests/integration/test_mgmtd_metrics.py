@@ -15,14 +15,12 @@ import dns.update
 import pytest
 
 import mgmtd
-import netns
 import peers
 import stele
 
 RULES = os.path.join(stele.ROOT, "config/alerts.example.yaml")
 ZONE = "metrics.test"
 TEXT = "$TTL 60\n@ SOA ns hostmaster 7 3600 600 86400 60\n@ NS ns\nns A 192.0.2.1\n"
-NO_RESPONDER = netns.why_not()
 
 SAMPLE = re.compile(r'([a-z_]+)(\{[a-z]+="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z]+="(?:[^"\\\n]|\\[\\"n])*")*\})?'
                     r' (-?[0-9.]+(?:e[-+][0-9]+)?)\n')
@@ -202,8 +200,7 @@ def test_rules_as_prometheus_reads_them():
     subprocess.run(["promtool", "check", "rules", RULES], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.skipif(bool(NO_RESPONDER), reason=str(NO_RESPONDER))
-def test_a_responder():
+def test_a_responder(namespaces):
     import responder
 
     with mgmtd.Daemon(data={ZONE: TEXT}) as first:

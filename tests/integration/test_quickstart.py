@@ -26,7 +26,7 @@ def as_from_a_terminal():
     peers.end_with_parent()
 
 
-pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 class Quickstart:

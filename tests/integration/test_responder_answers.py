@@ -3,13 +3,12 @@
 and NSD elsewhere, asked over a port by IPv4 and IPv6."""
 import pytest
 
-import netns
 import questions
 import responder
 import stele
 import worlds
 
-pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 def compare(node, zones, asks, host, client):

@@ -14,7 +14,7 @@ import stele
 EXAMPLE = os.path.join(responder.ROOT, "config/examples/example.zone")
 PORTS = ["tap", "af_packet", "af_xdp"]
 
-pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 @pytest.fixture(scope="module")

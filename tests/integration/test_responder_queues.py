@@ -12,7 +12,6 @@ import pytest
 
 import dnswire
 import frames
-import netns
 import responder
 import standstill
 import stele
@@ -26,12 +25,11 @@ www A 198.51.100.%(serial)d
 CORES = sorted(os.sched_getaffinity(0))[:2]
 QUERY = dnswire.query("www.example.", "A")
 
-needs_namespaces = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
 needs_cores = pytest.mark.skipif(len(CORES) < 2, reason="needs two processors")
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory):
+def images(namespaces, tmp_path_factory):
     return stele.images_of_serials(tmp_path_factory.mktemp("queues"), ZONE, (1, 2))
 
 
@@ -59,7 +57,6 @@ def ask_from_many_ports(node, cnt=40):
 
 # ---- two queues ----
 
-@needs_namespaces
 @needs_cores
 def test_both_workers_answer_and_each_packet_counts_once(node):
     replies = list(ask_from_many_ports(node))
@@ -73,7 +70,6 @@ def test_both_workers_answer_and_each_packet_counts_once(node):
     assert node.counters()["balance"] == 0
 
 
-@needs_namespaces
 @needs_cores
 def test_a_swap_under_load_is_seen_by_both(images, node):
     """Whatever is asked after the load has returned gets the new image, of either worker."""
@@ -100,7 +96,6 @@ def test_a_swap_under_load_is_seen_by_both(images, node):
     assert all(core["answered"] > 0 for core in cores(node)) and node.counters()["balance"] == 0
 
 
-@needs_namespaces
 @needs_cores
 @pytest.mark.parametrize("number", [1, 2])
 def test_loads_and_waits_need_both(images, number):
@@ -223,7 +218,6 @@ TAG = (frames.VLAN, 53)
 HOSTS = [(frames.IPV4, responder.V4, responder.CLIENT4), (frames.IPV6, responder.V6, responder.CLIENT6)]
 
 
-@needs_namespaces
 @pytest.mark.parametrize("kind, host, client", HOSTS)
 def test_a_tagged_query_gets_a_tagged_reply(tagged, kind, host, client):
     wire = Wire(tagged)
@@ -238,7 +232,6 @@ def test_a_tagged_query_gets_a_tagged_reply(tagged, kind, host, client):
     assert reply[14:16] == bytes.fromhex("a035")
 
 
-@needs_namespaces
 def test_frames_of_other_vlans_are_not_ours(tagged):
     wire = Wire(tagged)
     query = query_to(responder.V4, responder.CLIENT4)
@@ -254,7 +247,6 @@ def test_frames_of_other_vlans_are_not_ours(tagged):
     assert after["answered"] == before["answered"] and after["balance"] == 0
 
 
-@needs_namespaces
 def test_other_vlans_tell_the_kernel_nothing(tagged):
     """A neighbour's new address, from VLAN 54, from VLAN 0 and without a tag; then from the port's own VLAN."""
     def learned():
@@ -283,7 +275,6 @@ def test_other_vlans_tell_the_kernel_nothing(tagged):
     assert after["drop_vlan"] - before["drop_vlan"] >= 3 and after["balance"] == 0
 
 
-@needs_namespaces
 def test_arp_in_a_vlan(tagged):
     wire = Wire(tagged)
     request = bytes.fromhex("0001080006040001") + frames.CLIENT + frames.address(responder.CLIENT4) + \
@@ -293,7 +284,6 @@ def test_arp_in_a_vlan(tagged):
     assert reply[18 + 8:18 + 14] == wire.mac
 
 
-@needs_namespaces
 def test_the_kernel_sees_no_tag_and_its_frames_get_one(tagged):
     """TCP to a closed port, over the exception path, and the kernel's refusal."""
     tagged.node.ip("neigh", "replace", responder.CLIENT4, "lladdr", ":".join("%02x" % b for b in frames.CLIENT),
@@ -311,7 +301,6 @@ def test_the_kernel_sees_no_tag_and_its_frames_get_one(tagged):
     assert reply[18 + 20 + 13] & 0x04    # RST
 
 
-@needs_namespaces
 def test_a_priority_tag_is_no_vlan(images):
     """VLAN 0 carries a priority only (802.1Q): a port without a VLAN takes it, and sends it back."""
     with responder.Node(images[0], port="af_packet") as node:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Minutes of queries, swaps, floods and damaged frames at once: nothing is lost from the count, no memory grows.
 
-STELE_SOAK_S says how long (60 seconds), STELE_RESPONDER which responder, best one with AddressSanitizer. The whole system
-is soaked by scripts/soak; here it is images of other kinds: damaged, rolled back, of changing sizes.
+STELE_SOAK_S says how long (60 seconds), STELE_RESPONDER which responder, best one with AddressSanitizer. The whole
+system is soaked by scripts/soak; here it is images of other kinds: damaged, rolled back, of changing sizes.
 """
 import os
 import random
@@ -14,7 +14,6 @@ import pytest
 
 import dnswire
 import frames
-import netns
 import responder
 import stele
 import test_frames
@@ -24,8 +23,7 @@ QUERY = dnswire.query("www.example.", "A")
 # What an allocator may still take after the first tenth of the run; a leak of one buffer a swap is far more.
 GROWTH_KB = 16 << 10
 
-pytestmark = [pytest.mark.slow,
-              pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("namespaces")]
 
 
 def resident_kb(pid):

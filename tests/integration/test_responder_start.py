@@ -9,7 +9,6 @@ import time
 import pytest
 
 import dnswire
-import netns
 import responder
 import stele
 
@@ -18,16 +17,7 @@ UNCHANGED, COMPARED, IN_FULL = ("mapped, verified before and unchanged since",
                                 "mapped, verified before and compared with its digests",
                                 "mapped and verified in full")
 
-pytestmark = pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))
-
-
-def address(reply):
-    return ".".join(map(str, reply[-4:]))
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    return stele.two_images(tmp_path_factory.mktemp("images"))
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 class Started:
@@ -74,7 +64,7 @@ class Started:
         self.node.request("rollback")
 
     def ask(self):
-        return address(self.node.ask([QUERY])[0])
+        return dnswire.last_address(self.node.ask([QUERY])[0])
 
     def restart(self, change=None):
         self.node.end()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The responder as docs/operation.md has it installed, on a machine with network cards, IOMMU and systemd: see guest.py.
 
-What no namespace can show: cards by their PCI address through vfio, RSS and checksums of a card, the way to the kernel over
-vhost-net, units and their hardening at work, and a boot after which nobody touches anything.
+What no namespace can show: cards by their PCI address through vfio, RSS and checksums of a card, the way to the
+kernel over vhost-net, units and their hardening at work, and a boot after which nobody touches anything.
 """
 import json
 import os
@@ -23,8 +23,7 @@ from conftest import need
 import asking
 import guest as machines
 
-pytestmark = [pytest.mark.slow,
-              pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("namespaces")]
 
 CONFIG = """image: /var/lib/stele/current.image
 memory: { image_arena: 1G }

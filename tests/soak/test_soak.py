@@ -7,13 +7,11 @@ import sys
 
 import pytest
 
-import netns
 from conftest import need
 
 SOAK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "soak.py")
 
-pytestmark = [pytest.mark.slow,
-              pytest.mark.skipif(netns.why_not() is not None, reason=str(netns.why_not()))]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("namespaces")]
 
 
 def soak(path, *arguments):

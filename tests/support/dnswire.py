@@ -248,6 +248,11 @@ def _parse(msg, strict):
                  *sections, opt, len(msg))
 
 
+def last_address(msg):
+    """The IPv4 address that a message ends with: the reply to a question for one, without EDNS."""
+    return ".".join(map(str, msg[-4:]))
+
+
 def show(msg):
     """A message as text, for a person who reads a failed test."""
     if msg is None:

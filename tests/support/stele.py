@@ -57,6 +57,12 @@ def images_of_serials(folder, zone, serials):
     return paths
 
 
+def two_images(folder):
+    """Of the zone example. with serial 1, and with 2: www.example. has the address 198.51.100.1, then 198.51.100.2."""
+    return images_of_serials(folder, "$TTL 60\n@ SOA ns h %(serial)d 60 60 60 60\n@ NS ns\n"
+                             "ns A 192.0.2.1\nwww A 198.51.100.%(serial)d\n", (1, 2))
+
+
 class Answerer:
     """A running `stele-compile answer`. ask() gives the replies in order, None where none is sent."""
 
@@ -150,16 +156,3 @@ class Stele:
 
     def __exit__(self, kind, value, trace):
         self.stop()
-
-
-def two_images(folder):
-    """Two images of one zone: serial 1 and 198.51.100.1, serial 2 and 198.51.100.2. Their paths."""
-    made = []
-    for serial in 1, 2:
-        zone = folder / ("zone%d" % serial)
-        zone.write_text("$ORIGIN example.\n$TTL 60\n@ SOA ns h %d 60 60 60 60\n@ NS ns\n"
-                        "ns A 192.0.2.1\nwww A 198.51.100.%d\n" % (serial, serial))
-        run("import", "--store", folder / "store", "--zone", "example.", zone)
-        made.append(folder / ("image%d" % serial))
-        run("build", "--store", folder / "store", "-o", made[-1])
-    return made
