@@ -109,8 +109,8 @@ def rings(results):
     busy = collect(together, lambda row: row["case"], lambda row: row["server"], lambda row: row["busy_ns"])
     rates = collect(together, lambda row: row["case"], lambda row: row["server"], lambda row: row["qps"] / 1e6)
     servers = list(dict.fromkeys(row["server"] for row in together))
-    lines += ["", "Generator and worker in one thread, which no other disturbs, and in which the generator counts: millions of "
-              "queries a second, and nanoseconds of the worker's for a query.", "",
+    lines += ["", "Generator and worker in one thread, which no other disturbs, and in which the generator counts: "
+              "millions of queries a second, and nanoseconds of the worker's for a query.", "",
               *pivot("case", servers, rates, "{:.2f}"), "", *pivot("case", servers, busy, "{:.1f}")]
     swaps = [row for row in results.rows("rings") if row["swapping"] == "yes"]
     if swaps:
@@ -220,8 +220,8 @@ def load(results, name):
     plots.bars(path, f"From zone files to answers: {of_what}", "", {
         "seconds to the first answer": {server: by["wall s"] for server, by in shown.items()},
         "MiB when served": {server: by["served MiB"] for server, by in shown.items()}}, one_scale=False)
-    return [f"{rows[0]['records']:,} records. Stele: `import` and `build`, its image as memory; the others: from start to "
-            "first answer, their processes' memory.", *lines,
+    return [f"{rows[0]['records']:,} records. Stele: `import` and `build`, its image as memory; the others: from "
+            "start to first answer, their processes' memory.", *lines,
             *pivot("server", list(next(iter(shown.values()))), shown, "{:,.2f}")]
 
 
@@ -271,9 +271,9 @@ def update_to_served(results):
     lines = served_table(results, "update-to-served", "From an UPDATE until it is served")
     if results.has("update-to-served-flood"):
         row, = results.rows("update-to-served-flood")
-        lines += ["", f"{row['rate']} UPDATEs a second for {row['seconds']} s: of {row['sent']:,} {row['stored']:,} are stored, "
-                  f"{row['journal']:,} in the journal; what is served was {row['behind_median_ms']:.0f} ms behind "
-                  f"(median), {row['behind_most_ms']:.0f} ms at most."]
+        lines += ["", f"{row['rate']} UPDATEs a second for {row['seconds']} s: of {row['sent']:,} "
+                  f"{row['stored']:,} are stored, {row['journal']:,} in the journal; what is served was "
+                  f"{row['behind_median_ms']:.0f} ms behind (median), {row['behind_most_ms']:.0f} ms at most."]
     return lines
 
 

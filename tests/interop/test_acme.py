@@ -108,7 +108,8 @@ def test_lego(both):
     where = "127.0.0.1:%d" % daemon.port
     run(daemon, pebble, [
         "lego", "--server", pebble.url(), "--email", "test@example.org", "--accept-tos", "--dns", "rfc2136",
-        "--dns.resolvers", where, "--dns.disable-cp", "--path", pebble.path("lego"), "-d", "example.org", "-d", "*.example.org", "run"],
+        "--dns.resolvers", where, "--dns.disable-cp", "--path", pebble.path("lego"), "-d", "example.org",
+        "-d", "*.example.org", "run"],
         LEGO_CA_CERTIFICATES=pebble.ca, RFC2136_NAMESERVER=where, RFC2136_TSIG_KEY="lego.",
         RFC2136_TSIG_SECRET=mgmtd.SECRET, RFC2136_TSIG_ALGORITHM="hmac-sha256.",
         RFC2136_PROPAGATION_TIMEOUT="60", RFC2136_POLLING_INTERVAL="1", RFC2136_DNS_TIMEOUT="10s",

@@ -66,7 +66,8 @@ class Pair:
         self.daemon = mgmtd.Daemon({}, keys, start=False)
         try:
             self.primary = (cls or primaries.ALL[kind])(
-                ZONE, text, [(key, keys[key], mgmtd.SECRET) for key in keys], [self.daemon.port], tls and tls["certificate"])
+                ZONE, text, [(key, keys[key], mgmtd.SECRET) for key in keys], [self.daemon.port],
+                tls and tls["certificate"])
         except BaseException:
             self.daemon.stop()
             raise

@@ -2,8 +2,8 @@
 """A whole machine for a test: Debian 12 in QEMU, with systemd, an IOMMU, and two network cards for the responder.
 
 The disk is made by mmdebstrap from Debian's packages, with what `meson install` puts in place and the libraries that
-those programs need: nothing is compiled inside. QEMU emulates the processor where the host has no use of another way, so
-a boot takes a minute or two. It runs in a network namespace of its own, the other ends of its cards' cables being there too.
+those programs need: nothing is compiled inside. Where the host cannot virtualize, QEMU emulates the processor, and a
+boot takes a minute or two. It runs in a network namespace of its own, with the other ends of its cards' cables.
 
     namespace:  wire0 -- 0000:00:05.0, virtio-net, two queues, RSS
                 wire1 -- 0000:00:06.0, e1000e

@@ -81,7 +81,8 @@ class Checker(threading.Thread):
                 fault = history.check_serial(self.way, floor, rrset[0].serial)
                 if fault:
                     return fault
-        found = {rrset.rdtype if rrset.rdtype != dns.rdatatype.RRSIG else (rrset.covers,): rrset for rrset in reply.answer}
+        found = {rrset.rdtype if rrset.rdtype != dns.rdatatype.RRSIG else (rrset.covers,): rrset
+                 for rrset in reply.answer}
         if label == "@":
             if dns.rdatatype.SOA not in found:
                 return "%s over %s: no SOA: %s" % (what, self.way, reply)

@@ -212,7 +212,8 @@ def leftovers(world):
                 (links if LINK.match(path) else found).append(
                     "%s, %d bytes" % (path, os.stat(os.path.join(folder, name)).st_size))
     found += links[LINKS_MAX:]
-    sockets = set(os.listdir(world.node.folder)) - {"config.yaml", "control", "log", "state", "control.stats", "control.lock"}
+    sockets = set(os.listdir(world.node.folder)) - {
+        "config.yaml", "control", "log", "state", "control.stats", "control.lock"}
     found += ["%s beside the responder's socket" % name for name in sorted(sockets)]
     stats = os.path.basename(world.stats_path)
     found += ["/dev/shm/" + name for name in os.listdir("/dev/shm") if name.startswith(stats) and name != stats]

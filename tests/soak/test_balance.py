@@ -144,7 +144,8 @@ def test_growth():
 
 def test_logs(tmp_path):
     log = tmp_path / "log"
-    log.write_text('<6>fine\n<4>{"event":"zone-left"}\n<3>{"event":"publish-failed","error":"No space left on device"}\n'
+    log.write_text('<6>fine\n<4>{"event":"zone-left"}\n'
+                   '<3>{"event":"publish-failed","error":"No space left on device"}\n'
                    '<3>the sky falls\n==1==ERROR: AddressSanitizer: heap-use-after-free\n')
     found, counted = logs.judge({"d": log}, {"full disk"})
     assert found == ["d: the sky falls", "d: ==1==ERROR: AddressSanitizer: heap-use-after-free"]

@@ -57,7 +57,8 @@ class Watch(threading.Thread):
                     continue
                 # One that is dying has no memory any more.
                 with contextlib.suppress(OSError, KeyError, ValueError):
-                    self.lives.setdefault((name, process.pid), []).append({**sample(process.pid), "at": time.monotonic()})
+                    seen = {**sample(process.pid), "at": time.monotonic()}
+                    self.lives.setdefault((name, process.pid), []).append(seen)
                 self.look_for_starvation(process.pid)
             self.look_for_starvation(os.getpid())
             for name in self.largest:

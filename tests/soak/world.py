@@ -44,7 +44,8 @@ UPDATED, SIGNED, IMPORTED, RECEIVED, RECEIVED_SIGNED = (
 CATALOG = "catalog.test."
 MEMBERS = ["member%d.test" % number for number in range(6)]
 MEMBER_TEXT = "@ 60 IN SOA ns host 1 2 1 86400 60\n@ 60 IN NS ns\nns 60 IN A 192.0.2.1\n"
-assert bytes.fromhex(MAC.replace(":", "")) == frames.OURS and bytes.fromhex(CLIENT_MAC.replace(":", "")) == frames.CLIENT
+assert bytes.fromhex(MAC.replace(":", "")) == frames.OURS
+assert bytes.fromhex(CLIENT_MAC.replace(":", "")) == frames.CLIENT
 
 
 def enter(namespace):

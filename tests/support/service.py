@@ -24,8 +24,9 @@ KEYS = {   # algorithm: (id, secret)
 def start(config, log=None):
     """The running process, which listens already; RuntimeError with what it says if it does not start."""
     with tempfile.TemporaryFile("w+") as own:
-        process = subprocess.Popen([stele.built("tests/integration/service_host"), config], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=log or own, text=True, preexec_fn=peers.end_with_parent)
+        process = subprocess.Popen([stele.built("tests/integration/service_host"), config], text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log or own,
+                                   preexec_fn=peers.end_with_parent)
         if process.stdout.readline() == "ready\n":
             return process
         process.communicate()
