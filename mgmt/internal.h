@@ -12,8 +12,8 @@ void stele_daemon_read_catalogs(struct stele_daemon *daemon);
 /* And those that could not be read when they were, for want of memory or of a reader. */
 void stele_daemon_catalogs_again(struct stele_daemon *daemon);
 
-/* Writes those that are made here, where they are not what they ought to be; does nothing if no zone has come, gone or got
- * another template since, and all went well. */
+/* Writes those that are made here, where they are not what they ought to be; does nothing if no zone has
+ * come, gone or got another template since, and all went well. */
 void stele_daemon_write_catalogs(struct stele_daemon *daemon);
 
 /* All parts are there now: stubs for zones that the store has not, and primaries are asked. */

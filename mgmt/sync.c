@@ -75,8 +75,8 @@ void stele_daemon_zone_remove(struct stele_daemon *daemon, struct stele_managed_
 	/* Of one that was made here, perhaps with other options. */
 	stele_catalog_free(zone);
 	stele_daemon_forget_unserved(daemon, zone);
-	/* With data it is forgotten once that is gone: if we die before, the next start finds what is remembered of it and
-	 * knows that it is not ours. */
+	/* With data it is forgotten once that is gone: if we die before, the next start finds what is
+	 * remembered of it and knows that it is not ours. */
 	if (with_data)
 		stele_daemon_work(daemon, STELE_WORK_REMOVE, zone->apex);
 	else

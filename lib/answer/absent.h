@@ -137,7 +137,8 @@ ABSENT_INLINE enum absent_way absent_name(struct absent *all, struct work *w)
 	return absent_search(all, w, zone, NULL, NULL);
 }
 
-/* Begins the searches of number `from` up to `to`: for what covers the next closer names of those that are not there. */
+/* Begins the searches of number `from` up to `to`: for what covers the next closer names of those that are
+ * not there. */
 ABSENT_INLINE void absent_begin_names(struct absent *all, unsigned from, unsigned to)
 {
 	struct stele_nsec3_job jobs[STELE_BATCH_MAX];

@@ -89,10 +89,10 @@ struct stele_reply {
 };
 
 /*
- * Where rate limits and client policy plug in: called once per batch, before replies are sent, when class
- * and cookie are known. Says of each reply whose verdict is STELE_VERDICT_REPLY what becomes of it: `ret_verdicts`
- * comes with PASS for all `cnt`, and is looked at if this returns true. Must be quick and must not block. `policy` in the
- * settings may be NULL.
+ * Where rate limits and client policy plug in: called once per batch, before replies are sent, when class and
+ * cookie are known. Says of each reply whose verdict is STELE_VERDICT_REPLY what becomes of it:
+ * `ret_verdicts` comes with PASS for all `cnt`, and is looked at if this returns true. Must be quick and must
+ * not block. `policy` in the settings may be NULL.
  */
 enum stele_policy_verdict {
 	STELE_POLICY_PASS,

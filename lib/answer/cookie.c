@@ -58,8 +58,8 @@ uint64_t stele_cookie_mac(const uint8_t secret[16], uint64_t client_cookie, uint
 /* ---- What becomes of a cookie ---- */
 
 /*
- * True if a server cookie that came with a query is valid; `mac` is what it has if the first secret made it. Unless that
- * did so lately, one that is made now takes its place.
+ * True if a server cookie that came with a query is valid; `mac` is what it has if the first secret made it.
+ * Unless that did so lately, one that is made now takes its place.
  */
 static __attribute__((noinline)) bool check(struct work *w, uint64_t mac)
 {

@@ -105,8 +105,8 @@ static inline void stele_cookie_write(const struct work *w)
 void stele_cookie_settle(struct work **works, unsigned cnt);
 
 /*
- * The MACs of `cnt` cookies that were put aside, a multiple of COOKIE_LANES, of clients of one family; with the first secret.
- * The same code for any processor, for AVX2, and for AVX-512.
+ * The MACs of `cnt` cookies that were put aside, a multiple of COOKIE_LANES, of clients of one family; with
+ * the first secret. The same code for any processor, for AVX2, and for AVX-512.
  */
 void stele_cookie_macs_portable(struct work *const *works, unsigned cnt, uint64_t *ret_macs);
 #if defined(__x86_64__)

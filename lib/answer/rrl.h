@@ -53,13 +53,14 @@ struct stele_rrl_prefix {
 };
 
 struct stele_rrl_settings {
-	/* By enum stele_reply_class, for all workers together; stele_rrl_rate_max(). Too low hurts resolvers with many users behind
-	 * one address, too high lets more through to a victim; see stele_rrl_settings_default(). */
+	/* By enum stele_reply_class, for all workers together; stele_rrl_rate_max(). Too low hurts resolvers
+	 * with many users behind one address, too high lets more through to a victim; see
+	 * stele_rrl_settings_default(). */
 	struct stele_rrl_rate rates[STELE_REPLY_CLASS_CNT];
 	uint8_t narrow4, wide4; /* prefix lengths, 1 … 32, narrow4 >= wide4 */
 	uint8_t narrow6, wide6; /* 1 … 128 */
-	/* How far ahead of its rate a prefix may get, STELE_RRL_BURST_MS_MIN … _MAX. Too short limits a resolver that starts with
-	 * an empty cache, too long is what a victim gets at once. */
+	/* How far ahead of its rate a prefix may get, STELE_RRL_BURST_MS_MIN … _MAX. Too short limits a
+	 * resolver that starts with an empty cache, too long is what a victim gets at once. */
 	uint32_t burst_ms;
 	/* Of the replies that are limited, each slip-th is sent empty with TC set, so that an honest client
 	 * in the prefix comes by TCP. 1: all of them (nothing is amplified), 0: none. */

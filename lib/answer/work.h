@@ -329,9 +329,9 @@ static inline uint16_t sname_suffix_at(const struct work *w, unsigned depth)
 }
 
 /*
- * Reads the query into `w` (shared, query and reply are set already; the rest is unset). Everything that the reply needs of the query is copied, since the reply may overwrite it:
- * header and question are already in place in reply->buf when this returns true, and w->pos stands
- * behind them.
+ * Reads the query into `w` (shared, query and reply are set already; the rest is unset). Everything that the
+ * reply needs of the query is copied, since the reply may overwrite it: header and question are already in
+ * place in reply->buf when this returns true, and w->pos stands behind them.
  *
  * True: the query is to be looked up. False: it is decided: either reply->verdict says drop or punt, or
  * w->rcode (FORMERR, NOTIMP, BADVERS, REFUSED …, or a CHAOS answer written in place) is to be sent

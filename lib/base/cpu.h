@@ -3,8 +3,9 @@
 #define STELE_LIB_BASE_CPU_H
 
 /*
- * What the processors can do, and how many there are for us. Some loops are built twice, for any processor of the architecture and with
- * __attribute__((target("avx2,bmi,bmi2,…"))); which one runs is decided once, by this.
+ * What the processors can do, and how many there are for us. Some loops are built twice, for any processor of
+ * the architecture and with __attribute__((target("avx2,bmi,bmi2,…"))); which one runs is decided once, by
+ * this.
  */
 
 #include <sched.h>

@@ -112,9 +112,10 @@ enum stele_config_flag {
 /*
  * One option. A table is an array of these that ends with one without a name.
  *
- * `check` looks at one value (of a list: at each element) that has passed all else: a pointer to the
- * field in, 0 or a negative status with the text of the fault in `reterr` out. The caller puts place
- * and name of the option in front of that text, so that it reads "device is …". Not called for `word`. Called once per value, defaults included.
+ * `check` looks at one value (of a list: at each element) that has passed all else: a pointer to the field
+ * in, 0 or a negative status with the text of the fault in `reterr` out. The caller puts place and name of
+ * the option in front of that text, so that it reads "device is …". Not called for `word`. Called once per
+ * value, defaults included.
  */
 struct stele_config_option {
 	const char *name;

@@ -17,8 +17,9 @@ struct stele_private_text {
 };
 
 /*
- * Reads all of it. STELE_E_INPUT with `FILE: ...` if it is not there or no regular file, if others may read or write it, or if it
- * has more than `max` bytes; STELE_E_SYSTEM if it cannot be read, or changes meanwhile. Never waits for a writer.
+ * Reads all of it. STELE_E_INPUT with `FILE: ...` if it is not there or no regular file, if others may read
+ * or write it, or if it has more than `max` bytes; STELE_E_SYSTEM if it cannot be read, or changes meanwhile.
+ * Never waits for a writer.
  */
 int stele_private_read(const char *path, size_t max, struct stele_private_text *ret_text,
 		       struct stele_error *reterr);

@@ -5,10 +5,11 @@
 /*
  * Where names stand in an rdata, and the tag of a key.
  *
- * An rdata with names that matter is: some fixed bytes, some character strings, some names, and a tail.
- * One table of that serves who expands names of a message that came in (RFC 3597 section 4), who
- * compresses those that go out, and who lowers them for the canonical form (RFC 4034 section 6.2, without NSEC and HINFO as RFC 6840 section
- * 5.1 has it): both lists name the same types. A6, a third shape that nobody serves, is left out.
+ * An rdata with names that matter is: some fixed bytes, some character strings, some names, and a tail. One
+ * table of that serves who expands names of a message that came in (RFC 3597 section 4), who compresses those
+ * that go out, and who lowers them for the canonical form (RFC 4034 section 6.2, without NSEC and HINFO as
+ * RFC 6840 section 5.1 has it): both lists name the same types. A6, a third shape that nobody serves, is left
+ * out.
  *
  * All functions are pure and thread safe.
  */

@@ -326,8 +326,9 @@ struct stele_nsec3_line {
 _Static_assert(sizeof(struct stele_nsec3_line) == 64, "docs/image-format.md");
 
 /*
- * An NSEC3 RRset with its signatures; its bytes follow. Its body is as in struct stele_rrset, with the NSEC3 owner (hash label and apex) as owner name: the reply writes
- * that name out in place of the first owner pointer.
+ * An NSEC3 RRset with its signatures; its bytes follow. Its body is as in struct stele_rrset, with the NSEC3
+ * owner (hash label and apex) as owner name: the reply writes that name out in place of the first owner
+ * pointer.
  */
 struct stele_nsec3_entry {
 	uint8_t hash[20];

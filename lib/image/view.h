@@ -77,9 +77,10 @@ struct stele_view {
 };
 
 /*
- * A view over shards that may lie anywhere: the bytes of shard `i` are at `bases[i]` (absent shards:
- * not looked at), as many as its reference says and STELE_VIEW_SLACK more, and stay until the view is
- * closed. Takes the references out of `directory` when it is done. STELE_E_INPUT: the head of a shard does not fit its size.
+ * A view over shards that may lie anywhere: the bytes of shard `i` are at `bases[i]` (absent shards: not
+ * looked at), as many as its reference says and STELE_VIEW_SLACK more, and stay until the view is closed.
+ * Takes the references out of `directory` when it is done. STELE_E_INPUT: the head of a shard does not fit
+ * its size.
  */
 int stele_view_assemble(struct stele_directory *directory, const uint8_t *const *bases,
 			struct stele_view *ret_view, struct stele_error *reterr);

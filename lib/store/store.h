@@ -259,12 +259,13 @@ typedef int (*stele_node_source)(void *user, struct stele_store_item *ret_item,
 				 struct stele_error *reterr);
 
 /*
- * Makes the zone with this apex hold exactly what the sources give (`nsec3` may be NULL: none). A
- * new zone is appended in one run. An existing one is compared node by node: only differences are
- * written, listed as changes, and journalled from the old serial to the new one. A node with no
- * record, a malformed one, and an apex without SOA are STELE_E_INPUT. A zone that was expired or a stub
- * no longer is; one that was transferred still is. On failure the write, or the nest, must be aborted; a commit of it fails. Until then other
- * zones can be replaced, to see what is wrong with them. `ret_info` (may be NULL) gets the zone's new state.
+ * Makes the zone with this apex hold exactly what the sources give (`nsec3` may be NULL: none). A new zone is
+ * appended in one run. An existing one is compared node by node: only differences are written, listed as
+ * changes, and journalled from the old serial to the new one. A node with no record, a malformed one, and an
+ * apex without SOA are STELE_E_INPUT. A zone that was expired or a stub no longer is; one that was
+ * transferred still is. On failure the write, or the nest, must be aborted; a commit of it fails. Until then
+ * other zones can be replaced, to see what is wrong with them. `ret_info` (may be NULL) gets the zone's new
+ * state.
  */
 int stele_store_zone_replace(struct stele_store_write *write, const uint8_t *apex,
 			     stele_node_source nodes, void *nodes_user, stele_node_source nsec3,
@@ -281,11 +282,11 @@ struct stele_store_edit {
 };
 
 /*
- * Changes some owners of a zone and leaves all others as they are. `edits` stand in ascending order of
- * table and key, each owner once; the key of the apex may be NULL. Everything else is as in stele_store_zone_replace(), with the same
- * result: owners that already hold what they are to hold do not count, changes are listed and journalled
- * from the old serial to the new one. Each edit makes a step of its own, several of them within one
- * write too. Costs as much as the edits, whatever the size of the zone.
+ * Changes some owners of a zone and leaves all others as they are. `edits` stand in ascending order of table
+ * and key, each owner once; the key of the apex may be NULL. Everything else is as in
+ * stele_store_zone_replace(), with the same result: owners that already hold what they are to hold do not
+ * count, changes are listed and journalled from the old serial to the new one. Each edit makes a step of its
+ * own, several of them within one write too. Costs as much as the edits, whatever the size of the zone.
  *
  * STELE_E_NOTFOUND if there is no such zone (the write stays sound), STELE_E_INPUT, STELE_E_SYSTEM.
  */

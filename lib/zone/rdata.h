@@ -7,10 +7,10 @@
  * how data comes out of a message.
  *
  * A type is described by a string of letters, one a field; one loop over it checks wire bytes, and another
- * one in import parses text. That covers the types of which zones are full, those that ldns may not
- * know, and those of which it would take a slip of the pen for something else: a number modulo 2^8 or 2^16,
- * half a byte of a hash, a gateway below the root instead of the origin. All others go through ldns, which costs microseconds. All functions are pure and
- * thread safe.
+ * one in import parses text. That covers the types of which zones are full, those that ldns may not know, and
+ * those of which it would take a slip of the pen for something else: a number modulo 2^8 or 2^16, half a byte
+ * of a hash, a gateway below the root instead of the origin. All others go through ldns, which costs
+ * microseconds. All functions are pure and thread safe.
  */
 
 #include <stdbool.h>

@@ -22,7 +22,8 @@ int stele_refresh_begin(struct stele_daemon *daemon, struct stele_managed_zone *
 /* Ends it, a transfer under way too. No refresh is fine. */
 void stele_refresh_end(struct stele_daemon *daemon, struct stele_managed_zone *zone);
 
-/* Asks soon: a NOTIFY came (from this address first, if it is a primary's), say. `force`: transfer whatever the serial. */
+/* Asks soon: a NOTIFY came (from this address first, if it is a primary's), say. `force`: transfer whatever
+ * the serial. */
 void stele_refresh_now(struct stele_daemon *daemon, struct stele_managed_zone *zone,
 		       const struct stele_config_address *from, bool force);
 /* The same for an operator, who may know that a primary is back: none is left alone. */

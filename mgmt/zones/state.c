@@ -133,7 +133,8 @@ static size_t put_row(const struct stele_managed_zone *zone, uint8_t to[ROW_MAX]
 	row.primary_serial = stele_to_le32(zone->primary_serial);
 	row.expire_s = stele_to_le32(zone->expire_s);
 	row.refreshed_at = stele_to_le64((uint64_t)zone->refreshed_at);
-	/* What has expired stays so, whatever the clock says by then; what is in its place by then has a time of its own. */
+	/* What has expired stays so, whatever the clock says by then; what is in its place by then has a time
+	 * of its own. */
 	row.expires_at = stele_to_le64(zone->expired ? 0 : (uint64_t)zone->expires_at);
 	row.next_refresh_at = stele_to_le64((uint64_t)zone->next_refresh_at);
 	uint8_t *at = to;

@@ -315,8 +315,8 @@ size_t stele_zones_cnt(const struct stele_zones *zones)
 
 struct stele_managed_zone *stele_zones_at(const struct stele_zones *zones, size_t index)
 {
-	/* Nobody but the main loop looks at this order. Gaps behind are left: who goes from the end to the beginning and
-	 * removes some does not have them closed for each. */
+	/* Nobody but the main loop looks at this order. Gaps behind are left: who goes from the end to the
+	 * beginning and removes some does not have them closed for each. */
 	if (!zones->in_order || index >= zones->first_gap)
 		put_in_order((struct stele_zones *)zones);
 	return &zones->all[index]->zone;

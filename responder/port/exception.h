@@ -9,11 +9,11 @@
  *     worker --ring--> exception thread --> interface of the kernel
  *     worker of queue 0 <--ring-- exception thread <--
  *
- * The kernel sees an interface with the port's MAC and service addresses, so that TCP, BGP and SSH
- * work on it as if it were the port. A worker never waits: a full ring is a drop that it counts.
- * The thread sleeps while nothing comes; a worker that finds it asleep wakes it. What the port
- * cannot take stays in the kernel's queue, which counts what it drops. An interface that somebody removes takes the path
- * with it until the next start; the log says so.
+ * The kernel sees an interface with the port's MAC and service addresses, so that TCP, BGP and SSH work on it
+ * as if it were the port. A worker never waits: a full ring is a drop that it counts. The thread sleeps while
+ * nothing comes; a worker that finds it asleep wakes it. What the port cannot take stays in the kernel's
+ * queue, which counts what it drops. An interface that somebody removes takes the path with it until the next
+ * start; the log says so.
  *
  * Frames of a port with a VLAN reach the kernel without the tag and get it back when they leave, but for those of
  * the link itself, which have none. Of other VLANs nothing comes here (frame/frame.h).

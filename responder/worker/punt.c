@@ -15,8 +15,8 @@ enum {
 	BFD_HOP_LIMIT = 255,
 };
 
-/* What a group of the link is told (224.0.0.0/24, ff02::/16), which no router passes on: routing protocols, VRRP, router
- * advertisements, group membership. Not what hosts talk over UDP there. */
+/* What a group of the link is told (224.0.0.0/24, ff02::/16), which no router passes on: routing protocols,
+ * VRRP, router advertisements, group membership. Not what hosts talk over UDP there. */
 static bool is_for_link_group(const uint8_t *ip)
 {
 	if (ip[0] >> 4 == 6)

@@ -64,8 +64,8 @@ void stele_worker_free(struct stele_worker *worker); /* not running; NULL is fin
  * rte_eal_remote_launch(): `worker` is the struct; returns 0. */
 int stele_worker_run(void *worker);
 
-/* One turn of that loop: what is there now, if anything is; true if there was. For who has turns of its own to take; a reader of
- * images (stele_serve_reader_begin()) as long as it does. */
+/* One turn of that loop: what is there now, if anything is; true if there was. For who has turns of its own
+ * to take; a reader of images (stele_serve_reader_begin()) as long as it does. */
 bool stele_worker_turn(struct stele_worker *worker);
 
 /* Any thread. */

@@ -14,8 +14,9 @@
 #define ZONES_TASK_NODES 4096u
 /* When a commit comes between the threads' beginnings, all begin again. */
 #define AGAIN_MAX 10
-/* Names without records are counted by carving alone. Where shards were so many times as full as they are meant to be
- * for them, all is carved again, once, for as many shards as it takes: an update judges a shard by all that is in it. */
+/* Names without records are counted by carving alone. Where shards were so many times as full as they are
+ * meant to be for them, all is carved again, once, for as many shards as it takes: an update judges a shard
+ * by all that is in it. */
 #define CROWDED_FACTOR 2
 
 /* ---- planning ---- */
