@@ -10,7 +10,6 @@ import sys
 import tempfile
 
 import dns.dnssec
-import dns.name
 import dns.rdataclass
 import dns.rdatatype
 import dns.zone

@@ -12,8 +12,6 @@ import random
 import re
 import socket
 
-import pytest
-
 import documents
 import mgmtd
 import responder

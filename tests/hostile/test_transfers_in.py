@@ -6,7 +6,6 @@ import time
 import dns.flags
 import dns.name
 import dns.rcode
-import dns.tsig
 import dns.tsigkeyring
 import pytest
 

@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 
+import dns.query
 import dns.update
 import pytest
 

@@ -13,7 +13,6 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.tsig
-import dns.tsigkeyring
 import dns.update
 import dns.zone
 import pytest

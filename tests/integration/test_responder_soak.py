@@ -13,7 +13,6 @@ import time
 import pytest
 
 import dnswire
-import frames
 import responder
 import stele
 import test_frames

@@ -6,7 +6,6 @@ import struct
 import time
 
 import dns.edns
-import dns.name
 import dns.rcode
 import dns.zone
 import pytest

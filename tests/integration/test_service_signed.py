@@ -8,10 +8,7 @@ import time
 import dns.flags
 import dns.message
 import dns.opcode
-import dns.query
 import dns.rcode
-import dns.rdatatype
-import dns.tsig
 import dns.tsigkeyring
 import pytest
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """stele-mgmtd as a secondary of Knot, NSD, BIND and PowerDNS: the same zone at each serial."""
 import random
-import time
 
 import dns.rdatatype
 import dns.zone
@@ -12,7 +11,6 @@ import primaries
 import stele
 from certificates import Authority
 from conftest import need
-from fake_primary import canonical
 
 ZONE = "zone.test."
 KEY_ID = "transfer.test."

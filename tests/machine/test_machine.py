@@ -13,7 +13,6 @@ import time
 
 import pytest
 
-import dnswire
 import netns
 import questions
 import stele

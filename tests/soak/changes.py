@@ -11,7 +11,6 @@ import threading
 import time
 
 import dns.exception
-import dns.name
 import dns.query
 import dns.rcode
 import dns.rdata

@@ -7,7 +7,6 @@ import time
 
 import dns.exception
 import dns.message
-import dns.name
 import dns.query
 import dns.rcode
 import dns.rdatatype

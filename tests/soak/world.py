@@ -12,15 +12,12 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
 import time
 
-import dns.message
 import dns.query
-import dns.rcode
 
 import certificates
 import frames

@@ -7,7 +7,6 @@ import dns.message
 import dns.query
 import dns.rdatatype
 import dns.tsig
-import dns.xfr
 
 
 def transfer(port, zone, key=None, timeout=60):

@@ -16,11 +16,7 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.name
-import dns.opcode
-import dns.rcode
-import dns.rdataclass
 import dns.rdatatype
-import dns.renderer
 import dns.rrset
 import dns.tsig
 

@@ -17,10 +17,10 @@ import subprocess
 import tempfile
 import time
 
+import dns.exception
 import dns.message
 import dns.query
 import dns.tsig
-import dns.tsigkeyring
 
 import peers
 import stele

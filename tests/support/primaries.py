@@ -13,12 +13,10 @@ import signal
 import subprocess
 import time
 
+import dns.exception
 import dns.query
-import dns.tsig
 import dns.tsigkeyring
-import dns.zone
 
-import asking
 import dnswire
 import peers
 from fake_primary import canonical

@@ -8,11 +8,9 @@ import subprocess
 import tempfile
 import time
 
-import dns.name
 import dns.zone
 
 import stele
-from fake_primary import canonical
 from peers import end_with_parent
 
 
