@@ -217,6 +217,13 @@ static bool is_wanted(const char *name, const char *only)
 	return *only == '=' ? strcmp(name, only + 1) == 0 : strstr(name, only) != NULL;
 }
 
+struct options {
+	const char *image, *only; /* only: NULL: all cases */
+	size_t query_cnt;         /* of a random case, a multiple of `batch` */
+	unsigned rounds, batch;
+	bool huge, csv, limits, list;
+};
+
 static void usage(FILE *to)
 {
 	fputs("usage: bench_engine [options] IMAGE\n"
@@ -231,7 +238,7 @@ static void usage(FILE *to)
 	      to);
 }
 
-int main(int argc, char **argv)
+static void parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {
 		{"queries", required_argument, NULL, 'q'}, {"rounds", required_argument, NULL, 'r'},
@@ -240,128 +247,116 @@ int main(int argc, char **argv)
 		{"small-pages", no_argument, NULL, 's'},   {"csv", no_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
 	};
-	size_t query_cnt = 1000000;
-	unsigned rounds = 7, batch = STELE_BATCH_MAX;
-	const char *only = NULL;
-	bool huge = true, csv = false, limits = true, list = false;
-	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		switch (o) {
+	*o = (struct options){
+		.query_cnt = 1000000,
+		.rounds = 7,
+		.batch = STELE_BATCH_MAX,
+		.huge = true,
+		.limits = true,
+	};
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		switch (c) {
 		case 'q':
-			query_cnt = strtoul(optarg, NULL, 10);
+			o->query_cnt = strtoul(optarg, NULL, 10);
 			break;
 		case 'r':
-			rounds = (unsigned)strtoul(optarg, NULL, 10);
+			o->rounds = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'b':
-			batch = (unsigned)strtoul(optarg, NULL, 10);
+			o->batch = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'o':
-			only = optarg;
+			o->only = optarg;
 			break;
 		case 's':
-			huge = false;
+			o->huge = false;
 			break;
 		case 'c':
-			csv = true;
+			o->csv = true;
 			break;
 		case 'n':
-			limits = false;
+			o->limits = false;
 			break;
 		case 'l':
-			list = true;
+			o->list = true;
 			break;
 		case 'h':
 			usage(stdout);
-			return 0;
+			exit(0);
 		default:
 			usage(stderr);
-			return 2;
+			exit(2);
 		}
 	}
-	if (optind + 1 != argc || query_cnt < STELE_BATCH_MAX || rounds < 1 ||
-	    rounds > ROUNDS_MAX || batch < 1 || batch > STELE_BATCH_MAX) {
+	if (optind + 1 != argc || o->query_cnt < STELE_BATCH_MAX || o->rounds < 1 ||
+	    o->rounds > ROUNDS_MAX || o->batch < 1 || o->batch > STELE_BATCH_MAX) {
 		usage(stderr);
-		return 2;
+		exit(2);
 	}
-	if (list) /* as few as tell whether there are any: a small image is drawn from for long */
-		query_cnt = STELE_BATCH_MAX;
-	query_cnt -= query_cnt % batch;
-	ns_per_tick = measure_ns_per_tick();
+	o->image = argv[optind];
+	if (o->list) /* as few as tell whether there are any: a small image is drawn from for long */
+		o->query_cnt = STELE_BATCH_MAX;
+	o->query_cnt -= o->query_cnt % o->batch;
+}
 
-	size_t sz;
-	uint8_t *memory = load(argv[optind], huge, &sz);
-	struct stele_view view;
-	struct stele_error err;
-	if (stele_view_open(memory, sz, &view, &err) < 0) {
-		fprintf(stderr, "bench_engine: %s\n", err.text);
-		return 1;
-	}
-	struct stele_view no_zones = view;
-	no_zones.apex_depths[0] = no_zones.apex_depths[1] = 0;
-	struct stele_answerer *answerer = stele_answerer_new();
-	uint8_t *buffers = aligned_alloc(64, STELE_BATCH_MAX * BUFFER_SZ);
-	double *batch_ticks = malloc((query_cnt + 1) * sizeof(*batch_ticks));
-	if (answerer == NULL || buffers == NULL || batch_ticks == NULL)
-		abort();
-
-	struct bench_case cases[4 * SAMPLE_KIND_CNT + 2];
-	unsigned case_cnt = 0;
-	memset(cases, 0, sizeof(cases));
+/* Those that are wanted and that the image has names for; how many. */
+static unsigned draw_cases(struct bench_case *cases, const struct stele_view *view,
+			   const struct options *o)
+{
+	unsigned cnt = 0;
 	for (unsigned kind = 0; kind < SAMPLE_KIND_CNT; kind++) {
 		for (unsigned variant = 0; variant < 4; variant++) {
 			bool hot = (variant & 1) == 0, dnssec_ok = (variant & 2) != 0;
-			struct bench_case *c = &cases[case_cnt];
-			snprintf(c->name, sizeof(c->name), "%s %s%s", hot ? "hot" : "random",
+			struct bench_case c = {.lookups = true};
+			snprintf(c.name, sizeof(c.name), "%s %s%s", hot ? "hot" : "random",
 				 sample_kind_names[kind], dnssec_ok ? " DO" : "");
-			if (only != NULL && !is_wanted(c->name, only))
+			if (o->only != NULL && !is_wanted(c.name, o->only))
 				continue;
-			c->lookups = true;
-			c->query_cnt = hot && !list ? HOT_CNT : query_cnt;
-			c->queries = malloc(c->query_cnt * sizeof(*c->queries));
-			if (c->queries == NULL)
+			c.query_cnt = hot && !o->list ? HOT_CNT : o->query_cnt;
+			c.queries = malloc(c.query_cnt * sizeof(*c.queries));
+			if (c.queries == NULL)
 				abort();
-			if (sample_queries(&view, kind, dnssec_ok, 1 + kind, c->queries,
-					   c->query_cnt))
-				case_cnt++;
+			if (sample_queries(view, kind, dnssec_ok, 1 + kind, c.queries, c.query_cnt))
+				cases[cnt++] = c;
 			else
-				free(c->queries);
+				free(c.queries);
 		}
 	}
-	if (case_cnt == 0) {
-		fprintf(stderr, "bench_engine: the image has no names for any of these cases\n");
-		return 1;
-	}
-	if (list) {
-		for (unsigned i = 0; i < case_cnt; i++)
-			puts(cases[i].name);
-		return 0;
-	}
-	/* The loop alone, with the queries of the first case. */
-	unsigned lookup_cnt = case_cnt;
-	struct bench_case *loop = &cases[case_cnt];
-	case_cnt += limits;
-	/* A case that the image has no names for has left something there. */
-	memset(loop, 0, sizeof(*loop));
-	snprintf(loop->name, sizeof(loop->name), "loop without lookups");
-	loop->queries = cases[0].queries;
-	loop->query_cnt = HOT_CNT < cases[0].query_cnt ? HOT_CNT : cases[0].query_cnt;
+	return cnt;
+}
 
+/* All cases in turn; `ret_reads` gets the rounds of the random reads, if limits are wanted. */
+static void run_rounds(struct bench_case *cases, unsigned case_cnt, const struct stele_view *view,
+		       const uint8_t *memory, size_t sz, const struct options *o, double *ret_reads)
+{
+	struct stele_view no_zones = *view;
+	no_zones.apex_depths[0] = no_zones.apex_depths[1] = 0;
+	struct stele_answerer *answerer = stele_answerer_new();
+	uint8_t *buffers = aligned_alloc(64, STELE_BATCH_MAX * BUFFER_SZ);
+	double *batch_ticks = malloc((o->query_cnt + 1) * sizeof(*batch_ticks));
+	if (answerer == NULL || buffers == NULL || batch_ticks == NULL)
+		abort();
 	for (unsigned i = 0; i < case_cnt; i++) {
-		cases[i].slices = calloc((query_cnt / batch / SLICE_BATCHES + 1) * rounds,
+		cases[i].slices = calloc((o->query_cnt / o->batch / SLICE_BATCHES + 1) * o->rounds,
 					 sizeof(*cases[i].slices));
 		if (cases[i].slices == NULL)
 			abort();
 	}
-	double reads[ROUNDS_MAX] = {0};
-	for (unsigned round = 0; round < rounds; round++) {
+	for (unsigned round = 0; round < o->rounds; round++) {
 		for (unsigned i = 0; i < case_cnt; i++)
-			run_case(&cases[i], round, answerer, cases[i].lookups ? &view : &no_zones,
-				 batch, query_cnt, buffers, batch_ticks);
-		if (limits)
-			reads[round] = random_reads(memory, sz, query_cnt, batch_ticks);
+			run_case(&cases[i], round, answerer, cases[i].lookups ? view : &no_zones,
+				 o->batch, o->query_cnt, buffers, batch_ticks);
+		if (o->limits)
+			ret_reads[round] = random_reads(memory, sz, o->query_cnt, batch_ticks);
 	}
+	free(batch_ticks);
+	free(buffers);
+	stele_answerer_free(answerer);
+}
 
-	if (csv)
+static void report_head(const struct stele_view *view, size_t sz, const struct options *o)
+{
+	if (o->csv)
 		printf("case,ns,cycles,spread_percent,reply_bytes,clear_ns,clear_percent\n");
 	else
 		printf("%" PRIu64 " names, %" PRIu32
@@ -371,25 +366,61 @@ int main(int argc, char **argv)
 		       "|\n"
 		       "|------------------------------|--------:|--------:|--------:|---------:|------:|-------:"
 		       "|\n",
-		       view.name_cnt, view.zone_cnt, sz, huge ? "huge" : "4 KiB", 1 / ns_per_tick,
-		       batch, rounds, query_cnt);
+		       view->name_cnt, view->zone_cnt, sz, o->huge ? "huge" : "4 KiB",
+		       1 / ns_per_tick, o->batch, o->rounds, o->query_cnt);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	parse_options(argc, argv, &o);
+	ns_per_tick = measure_ns_per_tick();
+
+	size_t sz;
+	uint8_t *memory = load(o.image, o.huge, &sz);
+	struct stele_view view;
+	struct stele_error err;
+	if (stele_view_open(memory, sz, &view, &err) < 0) {
+		fprintf(stderr, "bench_engine: %s\n", err.text);
+		return 1;
+	}
+	struct bench_case cases[4 * SAMPLE_KIND_CNT + 1];
+	unsigned lookup_cnt = draw_cases(cases, &view, &o), case_cnt = lookup_cnt;
+	if (lookup_cnt == 0) {
+		fprintf(stderr, "bench_engine: the image has no names for any of these cases\n");
+		return 1;
+	}
+	if (o.list) {
+		for (unsigned i = 0; i < lookup_cnt; i++)
+			puts(cases[i].name);
+		return 0;
+	}
+	/* The loop alone, with the queries of the first case. */
+	if (o.limits)
+		cases[case_cnt++] = (struct bench_case){
+			.name = "loop without lookups",
+			.queries = cases[0].queries,
+			.query_cnt = HOT_CNT < cases[0].query_cnt ? HOT_CNT : cases[0].query_cnt,
+		};
+
+	double reads[ROUNDS_MAX] = {0};
+	run_rounds(cases, case_cnt, &view, memory, sz, &o, reads);
+
+	report_head(&view, sz, &o);
 	double fastest = fastest_probe(cases, case_cnt);
 	for (unsigned i = 0; i < case_cnt; i++) {
-		struct figures figures = {.ns = cases[i].ns, .rounds = rounds};
+		struct figures figures = {.ns = cases[i].ns, .rounds = o.rounds};
 		figures.clear_ns = clear_slices(&cases[i], fastest, &figures.clear_share);
-		figures.bytes = (double)cases[i].reply_bytes / (double)query_cnt;
-		report(cases[i].name, &figures, csv);
+		figures.bytes = (double)cases[i].reply_bytes / (double)o.query_cnt;
+		report(cases[i].name, &figures, o.csv);
 	}
-	if (limits)
+	if (o.limits)
 		report("random reads, same memory",
-		       &(struct figures){.ns = reads, .rounds = rounds}, csv);
+		       &(struct figures){.ns = reads, .rounds = o.rounds}, o.csv);
 	for (unsigned i = 0; i < lookup_cnt; i++)
 		free(cases[i].queries);
 	for (unsigned i = 0; i < case_cnt; i++)
 		free(cases[i].slices);
-	free(batch_ticks);
-	free(buffers);
-	stele_answerer_free(answerer);
 	stele_view_close(&view);
 	return 0;
 }
