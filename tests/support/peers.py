@@ -52,6 +52,7 @@ class PeerError(RuntimeError):
 class Peer:
     """A server process; subclasses write the configuration and name the command."""
     program = ""
+    own_log = None    # name of a file that it logs to
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="stele-peer-")
@@ -81,8 +82,13 @@ class Peer:
                     self.program, dnswire.show(probe), text[-6000:]))
 
     def log_text(self):
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        """What it printed, and what it wrote into a log of its own."""
+        text = ""
+        for path in self.log, self.own_log and self.path(self.own_log):
+            if path and os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    text += file.read()
+        return text
 
     def ask(self, queries, tcp=False):
         return asking.ask_tcp(self.port, queries) if tcp else asking.ask_udp(self.port, queries)
@@ -108,25 +114,8 @@ def soa_probes(zones):
     return [dnswire.query(name, "SOA") for name, _ in zones]
 
 
-class Knot(Peer):
-    """knotd, authoritative for [(name, file), ...]."""
-    program = "knotd"
-
-    def __init__(self, zones):
-        super().__init__()
-        text = """
-server:
-  rundir: {0}
-  pidfile: {0}/knot.pid
-  listen: 127.0.0.1@{1}
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
-  udp-max-payload: 1232
-  tcp-idle-timeout: 20
-  automatic-acl: off
-  version: ""
-  identity: ""
+# What every knotd of a test begins with; {0} is its folder, {1} its port. More of the section `server` may follow.
+KNOT_SERVER = """
 control:
   listen: {0}/control
 log:
@@ -134,6 +123,28 @@ log:
     any: info
 database:
   storage: {0}/db
+server:
+  rundir: {0}
+  pidfile: {0}/knot.pid
+  listen: 127.0.0.1@{1}
+  udp-workers: 1
+  tcp-workers: 1
+  background-workers: 1
+"""
+
+
+class Knot(Peer):
+    """knotd, authoritative for [(name, file), ...]."""
+    program = "knotd"
+
+    def __init__(self, zones):
+        super().__init__()
+        text = (KNOT_SERVER + """\
+  udp-max-payload: 1232
+  tcp-idle-timeout: 20
+  automatic-acl: off
+  version: ""
+  identity: ""
 template:
   - id: default
     semantic-checks: off
@@ -141,7 +152,7 @@ template:
     zonefile-load: whole
     journal-content: none
 zone:
-""".format(self.folder, self.port)
+""").format(self.folder, self.port)
         for name, path in zones:
             text += '  - domain: "%s"\n    file: "%s"\n' % (name.replace("\\", "\\\\"), path)
         os.mkdir(self.path("db"))
@@ -174,6 +185,7 @@ class Nsd(Peer):
     zone, as Knot does.
     """
     program = "nsd"
+    own_log = "nsd.log"
 
     def __init__(self, zones, minimal=True):
         super().__init__()
@@ -196,13 +208,6 @@ remote-control:
         for name, path in zones:
             text += 'zone:\n  name: "%s"\n  zonefile: "%s"\n' % (name, path)
         self.start(["-d", "-c", self.write("nsd.conf", text)], soa_probes(zones))
-
-    def log_text(self):
-        try:
-            with open(self.path("nsd.log"), encoding="utf-8", errors="replace") as file:
-                return super().log_text() + file.read()
-        except OSError:
-            return super().log_text()
 
 
 class Unbound(Peer):

@@ -108,22 +108,9 @@ class Knot(Primary):
 
     def configure(self):
         key = "    key: [%s]\n" % ", ".join(key[0] for key in self.keys) if self.keys else ""
-        text = """
-server:
-  rundir: {0}
-  listen: 127.0.0.1@{1}
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
+        text = (peers.KNOT_SERVER + """\
   tcp-io-timeout: 60000
-control:
-  listen: {0}/control
-log:
-  - target: stderr
-    any: info
-database:
-  storage: {0}/db
-""".format(self.folder, self.port)
+""").format(self.folder, self.port)
         if self.keys:
             text += "key:\n" + "".join(
                 "  - id: %s\n    algorithm: %s\n    secret: %s\n" % key for key in self.keys)
@@ -176,6 +163,7 @@ class KnotSigning(Knot):
 class Nsd(Primary):
     """Its TLS knows no ALPN, so it is not what RFC 9103 section 7.1 wants."""
     program = "nsd"
+    own_log = "nsd.log"
 
     def configure(self):
         text = (peers.NSD_SERVER + """\
@@ -192,13 +180,6 @@ class Nsd(Primary):
         text += "".join("  provide-xfr: 127.0.0.1 %s\n" % key[0] for key in self.keys or [["NOKEY"]])
         text += "".join("  notify: 127.0.0.1@%d NOKEY\n" % port for port in self.notify)
         self.begin(["-d", "-c", self.write("nsd.conf", text)])
-
-    def log_text(self):
-        try:
-            with open(self.path("nsd.log"), encoding="utf-8", errors="replace") as file:
-                return super().log_text() + file.read()
-        except OSError:
-            return super().log_text()
 
 
 class Bind(Primary):

@@ -61,24 +61,10 @@ class Knot(peers.Peer):
 
     def __init__(self, zones, keys=(), server="", extra="", probes=()):
         super().__init__()
-        text = """
-server:
-  rundir: {0}
-  pidfile: {0}/knot.pid
-  listen: 127.0.0.1@{1}
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
+        text = (peers.KNOT_SERVER + """\
   automatic-acl: off
 {2}
-control:
-  listen: {0}/control
-log:
-  - target: stderr
-    any: info
-database:
-  storage: {0}/db
-""".format(self.folder, self.port, server)
+""").format(self.folder, self.port, server)
         if keys:
             text += "key:\n" + "".join(
                 '  - id: "%s"\n    algorithm: %s\n    secret: %s\n' % (name, algorithm, mgmtd.SECRET)
@@ -98,6 +84,7 @@ database:
 class Nsd(peers.Peer):
     """nsd. A zone's text is lines such as "request-xfr: ..."."""
     program = "nsd"
+    own_log = "nsd.log"
 
     def __init__(self, zones, keys=(), server="", probes=(), extra=""):
         super().__init__()
@@ -116,13 +103,6 @@ remote-control:
             text += 'zone:\n  name: "%s"\n' % name
             text += "".join("  %s\n" % line.strip() for line in zone.strip().splitlines())
         self.start(["-d", "-c", self.write("nsd.conf", text)], probes)
-
-    def log_text(self):
-        try:
-            with open(self.path("nsd.log"), encoding="utf-8", errors="replace") as file:
-                return super().log_text() + file.read()
-        except OSError:
-            return super().log_text()
 
 
 class Pdns(peers.Peer):
