@@ -254,6 +254,37 @@ static void test_journal_loses_its_oldest(void **state)
 	free(text);
 }
 
+static uint64_t mark_of(struct fixture *f, uint64_t generation)
+{
+	struct stele_store_read *read;
+	uint64_t mark = 1;
+	ok(f, stele_store_read_begin(f->store, &read, &f->err));
+	ok(f, stele_store_mark(read, generation, &mark, &f->err));
+	stele_store_read_end(read);
+	return mark;
+}
+
+/* Each commit draws its own, which stays; a store without commits has none. */
+static void test_marks(void **state)
+{
+	struct fixture *f = *state;
+	struct model model = {0};
+	struct stele_zone_info info;
+	assert_int_equal(mark_of(f, 0), 0);
+	assert_int_equal(mark_of(f, 1), 0);
+	model_put_soa(&model, 1);
+	store_model(f, apex, &model, &info);
+	uint64_t first = mark_of(f, 1);
+	assert_int_not_equal(first, 0);
+	assert_int_equal(mark_of(f, 2), 0);
+	model_put_soa(&model, 2);
+	store_model(f, apex, &model, &info);
+	assert_int_equal(mark_of(f, 1), first);
+	assert_int_not_equal(mark_of(f, 2), 0);
+	assert_int_not_equal(mark_of(f, 2), first);
+	model_free(&model);
+}
+
 int test_store_changes(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +294,7 @@ int test_store_changes(void)
 		TEST(test_serials),
 		TEST(test_bounds),
 		TEST(test_journal_loses_its_oldest),
+		TEST(test_marks),
 	};
 	return cmocka_run_group_tests_name("changes", tests, NULL, NULL);
 }
