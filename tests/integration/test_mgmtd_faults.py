@@ -263,6 +263,8 @@ def test_full_disk():
         updates = Updates(daemon)
         updates.start()
         try:
+            # No image is made while the disk is full.
+            daemon.wait_for(lambda: daemon.query(ZONE, "SOA").answer)
             filler, began = os.path.join(folder, "filler"), time.monotonic()
             for _ in range(3):
                 updates.wait_for_more(10)
