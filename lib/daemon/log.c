@@ -286,12 +286,12 @@ static bool take_turn(struct stele_log_limit *limit)
 void stele_log_limited(struct stele_log_limit *limit, enum stele_log_level level, const char *event,
 		       const struct stele_log_field *fields)
 {
-	struct stele_log_field all[16];
+	struct stele_log_field all[STELE_LOG_LIMITED_MAX + 2]; /* `left_out` and the end */
 	unsigned cnt = 0;
 
 	if (is_left_out(level) || !take_turn(limit))
 		return;
-	for (; fields[cnt].key && cnt < 14; cnt++)
+	for (; cnt < STELE_LOG_LIMITED_MAX && fields[cnt].key; cnt++)
 		all[cnt] = fields[cnt];
 	unsigned left_out = atomic_exchange(&limit->left_out_cnt, 0);
 	if (left_out > 0)

@@ -79,6 +79,7 @@ void stele_log_fields(enum stele_log_level level, const char *event,
  * minute at most from one place in the code. The next one that is written says how many were left out.
  */
 #define STELE_LOG_A_MINUTE 5
+#define STELE_LOG_LIMITED_MAX 14 /* fields of such a line */
 
 /* All zeros: nothing was written yet. */
 struct stele_log_limit {
@@ -86,7 +87,7 @@ struct stele_log_limit {
 	atomic_uint written_cnt, left_out_cnt;
 };
 
-/* As stele_log_fields(), within a limit; at most 14 fields. Any thread. */
+/* As stele_log_fields(), within a limit; at most STELE_LOG_LIMITED_MAX fields. Any thread. */
 void stele_log_limited(struct stele_log_limit *limit, enum stele_log_level level, const char *event,
 		       const struct stele_log_field *fields);
 
