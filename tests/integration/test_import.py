@@ -428,7 +428,7 @@ def carved(store, image):
     stele.run("build", "--store", store, "-o", image, "--seed", SEED, "--jobs", 1)
     data = image.read_bytes()
     root = bytearray(data[-ROOT_SZ:])
-    for begin, end in [(8, 12), (32, 40), (112, 128)]:   # checksum, generation, identity
+    for begin, end in [(8, 12), (32, 40), (112, 136)]:   # checksum, generation, identity and mark
         root[begin:end] = bytes(end - begin)
     return data[64:-ROOT_SZ] + bytes(root)
 
