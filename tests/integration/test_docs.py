@@ -90,13 +90,18 @@ install -m 600 /etc/stele/keys.yaml /tmp/primary.d/keys.yaml
 nsenter --net=/mnt/client ip link set lo up
 nsenter --net=/mnt/client ip addr add 203.0.113.1/32 dev lo
 nsenter --net=/mnt/client stele-mgmtd -c /tmp/primary.d/mgmtd.yaml >/tmp/primary.d/log 2>&1 </dev/null &
+primary=$!
 {
 	while sleep 0.2; do
 		cmp -s /etc/stele/keys.yaml /tmp/primary.d/keys.yaml && continue
 		install -m 600 /etc/stele/keys.yaml /tmp/primary.d/keys.yaml
-		kill -HUP $!
+		kill -HUP $primary
 	done
 } >/dev/null 2>&1 </dev/null &
+until stelectl --socket /tmp/primary.d/mgmtd.sock status >/dev/null 2>&1; do
+	kill -0 $primary || { cat /tmp/primary.d/log; exit 1; }
+	sleep 0.1
+done
 stelectl --socket /tmp/primary.d/mgmtd.sock wait listed.example 1 --timeout 60 || cat /tmp/primary.d/log
 """
 

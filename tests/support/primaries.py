@@ -16,6 +16,7 @@ import time
 import dns.exception
 import dns.query
 import dns.tsigkeyring
+import dns.xfr
 
 import dnswire
 import peers
@@ -80,11 +81,14 @@ class Primary(peers.Peer):
             time.sleep(0.02)
 
     def canonical(self):
-        """What it holds, by a transfer with dnspython. A server that has just loaded a zone may cut a connection."""
+        """
+        What it holds, by a transfer with dnspython. A server that has just loaded a zone may cut a connection, and that
+        of NSD may be with the process before, which has no such zone.
+        """
         for _ in range(4):
             try:
                 return self._transferred()
-            except (ConnectionError, EOFError):
+            except (ConnectionError, EOFError, dns.xfr.TransferError):
                 time.sleep(0.5)
         return self._transferred()
 
