@@ -276,9 +276,10 @@ def test_full_disk():
                 # It answers all the while.
                 assert daemon.query(ZONE, "SOA").answer
                 os.unlink(filler)
-            # What is one and the same has not filled the log: five lines a minute.
+            # What is one and the same has not filled the log: five lines a minute. The log is on that disk too, and may
+            # lack all of them.
             minutes = (time.monotonic() - began) // 60 + 2
-            assert 0 < daemon.log_text().count("update-failed") <= 5 * minutes
+            assert daemon.log_text().count("update-failed") <= 5 * minutes
             updates.wait_for_more(10)
             updates.pause()
             daemon.wait(ZONE, stored_serial(daemon), SETTLE_S)
