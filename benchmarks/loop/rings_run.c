@@ -23,8 +23,8 @@ void rings_check(int rc, const struct stele_error *error)
 /* ---- cores ---- */
 
 /*
- * What a core runs. DPDK's libraries order what it has done before what follows the wait for it, but ThreadSanitizer, which
- * does not look into them, knows of that by `ended` alone.
+ * What a core runs. DPDK's libraries order what it has done before what follows the wait for it, but
+ * ThreadSanitizer, which does not look into them, knows of that by `ended` alone.
  */
 static struct task {
 	lcore_function_t *function;

@@ -82,8 +82,8 @@ static void referral(struct work *w, const uint8_t *cut, unsigned depth)
 	stele_tail(w);
 }
 
-/* The RRset of w->record stands in the answer section already, under the name that it would have now. What a wildcard
- * makes has a name of its own. */
+/* The RRset of w->record stands in the answer section already, under the name that it would have now. What a
+ * wildcard makes has a name of its own. */
 static bool is_written(const struct work *w, const struct stele_rrset *rrset)
 {
 	return w->lo == 0xff && stele_alias_is_written(w, rrset);

@@ -28,7 +28,8 @@ struct stele_notify_request {
 uint16_t stele_notify_parse(const uint8_t *msg, size_t len,
 			    struct stele_notify_request *ret_request);
 
-/* The answer to it: header and question, and an OPT if it has one (RFC 6891 section 7). Returns its length; `max` of 512 is enough. */
+/* The answer to it: header and question, and an OPT if it has one (RFC 6891 section 7). Returns its length;
+ * `max` of 512 is enough. */
 size_t stele_notify_reply(const struct stele_notify_request *request, uint8_t *buf, size_t max);
 
 /* A NOTIFY for the zone, with its SOA in the answer section where that fits. Returns its length, 0 if `max` is

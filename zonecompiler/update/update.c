@@ -102,8 +102,8 @@ static int do_zones(struct update *update)
 }
 
 /*
- * A store that was put back from a copy counts its generations on from there: the image may be of one that was lost, of the
- * same number.
+ * A store that was put back from a copy counts its generations on from there: the image may be of one that was
+ * lost, of the same number.
  */
 static int check_mark(struct update *update)
 {
