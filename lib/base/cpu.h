@@ -33,6 +33,22 @@ static inline bool stele_cpu_has_avx512(void)
 #endif
 }
 
+/*
+ * The SHA instructions, and SSE up to 4.2. Asks the processor itself, since GCC 12's __builtin_cpu_supports() does not
+ * know them; a hypervisor answers that in its own time, so whoever asks often keeps the answer.
+ */
+static inline bool stele_cpu_has_sha(void)
+{
+#if defined(__x86_64__)
+	unsigned a, b, c, d;
+	__asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
+	return (b >> 29 & 1) != 0 && __builtin_cpu_supports("ssse3") &&
+	       __builtin_cpu_supports("sse4.2");
+#else
+	return false;
+#endif
+}
+
 /* Processors that the calling thread may run on, but at most `max`; at least 1. */
 static inline unsigned stele_cpu_usable_cnt(unsigned max)
 {

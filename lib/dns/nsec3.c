@@ -2,6 +2,7 @@
 #include "lib/dns/nsec3.h"
 
 #include "lib/base/bytes.h"
+#include "lib/base/cpu.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -191,12 +192,7 @@ static bool have_sha_ni;
 
 __attribute__((constructor)) static void detect(void)
 {
-#if defined(__x86_64__)
-	/* CPUID leaf 7, EBX bit 29; GCC 12's __builtin_cpu_supports does not know "sha". */
-	unsigned a, b, c, d;
-	__asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
-	have_sha_ni = (b >> 29 & 1) != 0 && __builtin_cpu_supports("sse4.1");
-#endif
+	have_sha_ni = stele_cpu_has_sha();
 }
 
 static void compress(uint32_t h[5], const uint8_t *p, size_t block_cnt)

@@ -230,8 +230,7 @@ static bool take_record(const struct reader *r, struct verify_zone *zone, uint64
 	    !stele_verify_relative(zone->apex, head->apex_len - 1u, 1, &labels) ||
 	    labels != zone->labels)
 		return false;
-	zone->apex_hash = stele_verify_hash(view->seed, view->seed.start, zone->apex,
-					    head->apex_len - 1u, NULL);
+	zone->apex_hash = stele_verify_apex_hash(view, zone->apex, head->apex_len);
 	return true;
 }
 

@@ -2,11 +2,10 @@
 /* The order of the passes, digests, totals, what is kept; and what all passes use. */
 #include "lib/image/verify.h"
 
-#include "lib/base/crc32c.h"
+#include "lib/image/digests.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,26 @@ void stele_verify_write_fault(struct verify *v, const void *at, const char *form
 
 /* ---- names and keys ---- */
 
+/* Whether there is an upper-case letter among eight bytes: of each the seven low bits are compared with 'A' and 'Z' by
+ * whether a sum carries into the eighth. */
+static bool has_upper_8(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = 0x80 * ones;
+	uint64_t low = bytes & ~high;
+	uint64_t from_a = low + (0x80 - 'A') * ones, behind_z = low + (0x7f - 'Z') * ones;
+	return ((from_a ^ behind_z) & ~bytes & high) != 0;
+}
+
+static bool has_upper(const uint8_t *p, size_t len)
+{
+	for (; len >= 8; p += 8, len -= 8)
+		if (has_upper_8(stele_get_le64(p)))
+			return true;
+	uint64_t rest = 0;
+	memcpy(&rest, p, len);
+	return has_upper_8(rest);
+}
+
 bool stele_verify_relative(const uint8_t *rel, size_t rel_len, size_t apex_len,
 			   unsigned *ret_label_cnt)
 {
@@ -37,41 +56,49 @@ bool stele_verify_relative(const uint8_t *rel, size_t rel_len, size_t apex_len,
 		size_t label_len = rel[at];
 		if (label_len == 0 || label_len > STELE_LABEL_MAX || label_len >= rel_len - at)
 			return false;
-		for (size_t i = 1; i <= label_len; i++)
-			if (rel[at + i] >= 'A' && rel[at + i] <= 'Z')
-				return false;
 		at += label_len + 1;
 	}
 	*ret_label_cnt = cnt;
-	return true;
+	/* Lengths are no letters. */
+	return !has_upper(rel, rel_len);
 }
 
-uint64_t stele_verify_hash(struct stele_hash_seed seed, uint64_t suffix, const uint8_t *rel,
-			   size_t rel_len, uint64_t *ret_parent)
+/* The hash of a checked relative name below the name with hash `suffix`. Reads up to STELE_HASH_SLACK bytes behind
+ * it. */
+static uint64_t hash_labels(struct stele_hash_seed seed, uint64_t suffix, const uint8_t *rel,
+			    size_t rel_len)
 {
-	uint8_t copy[STELE_NAME_MAX + STELE_HASH_SLACK];
 	uint8_t starts[STELE_LABELS_MAX + 1];
 	unsigned cnt = 0;
-	memcpy(copy, rel, rel_len);
-	memset(copy + rel_len, 0, STELE_HASH_SLACK);
-	for (size_t at = 0; at < rel_len; at += copy[at] + 1u)
+	for (size_t at = 0; at < rel_len; at += rel[at] + 1u)
 		starts[cnt++] = (uint8_t)at;
-	uint64_t hash = suffix, parent = suffix;
-	while (cnt > 0) {
-		parent = hash;
-		hash = stele_hash_label(seed, hash, copy + starts[--cnt]);
-	}
-	if (ret_parent != NULL)
-		*ret_parent = parent;
+	uint64_t hash = suffix;
+	while (cnt > 0)
+		hash = stele_hash_label(seed, hash, rel + starts[--cnt]);
 	return hash;
+}
+
+uint64_t stele_verify_apex_hash(const struct stele_view *view, const uint8_t *apex, size_t apex_len)
+{
+	uint8_t copy[STELE_NAME_MAX + STELE_HASH_SLACK];
+	memcpy(copy, apex, apex_len);
+	return hash_labels(view->seed, view->seed.start, copy, apex_len - 1);
 }
 
 uint64_t stele_verify_key(const struct stele_view *view, const struct verify_zone *zone,
 			  const uint8_t *rel, size_t rel_len)
 {
 	struct stele_hash_seed seed = view->seed;
-	uint64_t name = stele_verify_hash(seed, zone->apex_hash, rel, rel_len, NULL);
+	uint64_t name = hash_labels(seed, zone->apex_hash, rel, rel_len);
 	return stele_key_name(seed, name, zone->apex_hash);
+}
+
+uint64_t stele_verify_key_copied(const struct stele_view *view, const struct verify_zone *zone,
+				 const uint8_t *rel, size_t rel_len)
+{
+	uint8_t copy[STELE_NAME_MAX + STELE_HASH_SLACK];
+	memcpy(copy, rel, rel_len);
+	return stele_verify_key(view, zone, copy, rel_len);
 }
 
 const struct stele_name *stele_verify_find(const struct stele_view *view,
@@ -98,23 +125,39 @@ const struct stele_name *stele_verify_find(const struct stele_view *view,
 
 /* ---- digests ---- */
 
-static int check_digest(struct verify *v, uint64_t i)
+/* Whether the shard has bytes that nobody has compared yet. */
+static bool has_digest(struct verify *v, uint64_t i)
 {
-	uint32_t index = (uint32_t)i;
-	const struct stele_shard_ref *ref = stele_view_ref(v->view, index);
-	if (ref->kind == STELE_SHARD_NONE || !stele_verify_is_new(v->run, index))
-		return 0;
-	v->shard = index;
-	const uint8_t *base = v->view->shards[index].base;
-	size_t size = stele_le64(ref->size);
-	if (stele_crc32c(0, base, size) != stele_le32(ref->crc))
-		return stele_verify_fault(v, base, "wrong checksum");
-	uint8_t sha256[32];
-	if (EVP_Digest(base, size, sha256, NULL, EVP_sha256(), NULL) != 1)
-		return stele_fail(v->reterr, STELE_E_SYSTEM, "libcrypto: SHA-256 failed");
-	if (memcmp(sha256, ref->digest, sizeof(sha256)) != 0)
-		return stele_verify_fault(v, base, "wrong digest");
-	return 0;
+	return i < v->view->shard_cnt &&
+	       stele_view_ref(v->view, (uint32_t)i)->kind != STELE_SHARD_NONE &&
+	       stele_verify_is_new(v->run, (uint32_t)i);
+}
+
+/* Shards from STELE_DIGESTS_LANES * `group` on, as many. */
+static int check_digests(struct verify *v, uint64_t group)
+{
+	struct stele_digests_job jobs[STELE_DIGESTS_LANES];
+	uint32_t indices[STELE_DIGESTS_LANES];
+	unsigned cnt = 0;
+	for (uint64_t i = group * STELE_DIGESTS_LANES; i < (group + 1) * STELE_DIGESTS_LANES; i++) {
+		if (!has_digest(v, i))
+			continue;
+		indices[cnt] = (uint32_t)i;
+		jobs[cnt++] = (struct stele_digests_job){
+			.bytes = v->view->shards[i].base,
+			.sz = stele_le64(stele_view_ref(v->view, (uint32_t)i)->size),
+		};
+	}
+	int rc = stele_digests(jobs, cnt, v->reterr);
+	for (unsigned k = 0; rc == 0 && k < cnt; k++) {
+		const struct stele_shard_ref *ref = stele_view_ref(v->view, indices[k]);
+		v->shard = indices[k];
+		if (jobs[k].crc != stele_le32(ref->crc))
+			rc = stele_verify_fault(v, jobs[k].bytes, "wrong checksum");
+		else if (memcmp(jobs[k].sha256, ref->digest, sizeof(jobs[k].sha256)) != 0)
+			rc = stele_verify_fault(v, jobs[k].bytes, "wrong digest");
+	}
+	return rc;
 }
 
 /* ---- totals ---- */
@@ -217,7 +260,11 @@ static int run_passes(struct verify_run *run, bool digests)
 {
 	int rc = 0;
 	if (digests)
-		rc = stele_verify_spread(run, run->view->shard_cnt, false, check_digest);
+		rc = stele_verify_spread(
+			run,
+			(run->view->shard_cnt + STELE_DIGESTS_LANES - UINT64_C(1)) /
+				STELE_DIGESTS_LANES,
+			false, check_digests);
 	if (rc == 0)
 		rc = stele_verify_zones(run);
 	if (rc == 0)

@@ -5,7 +5,7 @@
 /*
  * What the files of the verification share (lib/image/verified.h).
  *
- *   verify.c         the order of the passes; digests, totals, what is kept
+ *   verify.c         the order of the passes; totals, what is kept; digests with digests.c
  *   verify_run.c     workers: the threads of a pass, the fault that counts, tallies
  *   verify_block.c   hash shards: blocks, and that keys lead to their records
  *   verify_zone.c    zone shards and the table of zones
@@ -24,6 +24,7 @@
  */
 
 #include "lib/dns/name.h"
+#include "lib/dns/nsec3.h"
 #include "lib/image/verified.h"
 
 /* How much of a zone there is. Added and taken back modulo 2^64, but for the last two, which only
@@ -110,6 +111,26 @@ struct verify_bond {
 	uint32_t shard, slot;
 };
 
+/* NSEC3 hashes under way at once: two share the processor's instructions for them. */
+enum { VERIFY_HASHES = 8 };
+
+/* A hash that a record holds, and the name that it must be of. */
+struct verify_hash {
+	const uint8_t *stored;
+	const char *what;                                         /* for messages */
+	uint8_t name[2 + STELE_NAME_MAX + STELE_NSEC3_JOB_SLACK]; /* whole, lower case */
+	uint8_t hash[STELE_NSEC3_HASH_SZ];
+};
+
+/* A parent that was found, and what is not in its counts yet: that of a large zone's apex would go from one
+ * worker's cache to the other's with each of its children. */
+struct verify_parent {
+	struct verify_bond bond;
+	uint32_t child_cnt;
+	bool has_wildcard;
+};
+enum { VERIFY_PARENTS = 64 };
+
 /* Lookups under way at once: fewer leave the latency of memory uncovered, more push one another out of
  * the first-level cache. */
 enum { VERIFY_BONDS = 32 };
@@ -125,11 +146,14 @@ struct verify {
 	struct verify_zone *zones;
 	size_t zone_cnt, zone_cap;
 
-	struct verify_tally *tallies;        /* by zone: to be added to what was seen */
-	const struct verify_zone *last_zone; /* found last by its id */
-	struct verify_bond last_bond;
-	struct verify_bond bonds[VERIFY_BONDS]; /* to be counted */
+	struct verify_tally *tallies;                 /* by zone: to be added to what was seen */
+	const struct verify_zone *last_zone;          /* found last by its id */
+	struct verify_parent parents[VERIFY_PARENTS]; /* found last, by parent_place() */
+	struct verify_bond bonds[VERIFY_BONDS];       /* to be counted */
 	unsigned bond_cnt;
+	struct verify_hash hashes[VERIFY_HASHES]; /* to be compared */
+	struct stele_nsec3_job hash_jobs[VERIFY_HASHES];
+	unsigned hash_cnt;
 	struct verify_removed *removed;
 	size_t removed_cnt, removed_cap;
 
@@ -195,16 +219,16 @@ const struct verify_zone *stele_verify_zone_by_id(struct verify *v, uint32_t zon
 bool stele_verify_relative(const uint8_t *rel, size_t rel_len, size_t apex_len,
 			   unsigned *ret_label_cnt);
 
-/*
- * The hash of a checked relative name below the name with hash `suffix`. `ret_parent` (may be NULL)
- * gets the hash without the first label.
- */
-uint64_t stele_verify_hash(struct stele_hash_seed seed, uint64_t suffix, const uint8_t *rel,
-			   size_t rel_len, uint64_t *ret_parent);
+/* The hash of a checked apex. */
+uint64_t stele_verify_apex_hash(const struct stele_view *view, const uint8_t *apex,
+				size_t apex_len);
 
-/* Key of the name with relative owner `rel` in `zone`. */
+/* Key of the name with relative owner `rel` in `zone`. The first reads up to STELE_HASH_SLACK bytes behind it, which
+ * the end of a shard may not have. */
 uint64_t stele_verify_key(const struct stele_view *view, const struct verify_zone *zone,
 			  const uint8_t *rel, size_t rel_len);
+uint64_t stele_verify_key_copied(const struct stele_view *view, const struct verify_zone *zone,
+				 const uint8_t *rel, size_t rel_len);
 
 /*
  * The record of this owner, or NULL. Only once all name shards of `view` have passed. `ret_shard` and

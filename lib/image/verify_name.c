@@ -5,7 +5,6 @@
  */
 #include "lib/image/verify.h"
 
-#include "lib/dns/nsec3.h"
 #include "lib/dns/rrtype.h"
 
 #include <errno.h>
@@ -21,7 +20,7 @@ struct record {
 	unsigned rrset_cnt;
 	unsigned label_cnt; /* of the whole owner */
 	uint64_t bodies_off;
-	uint8_t owner[STELE_NAME_MAX]; /* whole */
+	uint8_t owner[STELE_NAME_MAX + STELE_HASH_SLACK]; /* whole */
 	uint8_t owner_len;
 };
 
@@ -89,34 +88,59 @@ static int check_kind(struct verify *v, const struct record *r)
 	return 0;
 }
 
+/* Compares the hashes that wait. */
+static int compare_hashes(struct verify *v)
+{
+	unsigned cnt = v->hash_cnt;
+	v->hash_cnt = 0;
+	stele_nsec3_hash_jobs(v->hash_jobs, cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		const struct verify_hash *h = &v->hashes[i];
+		if (memcmp(h->hash, h->stored, sizeof(h->hash)) != 0)
+			return stele_verify_fault(v, h->stored, "name: wrong NSEC3 hash%s",
+						  h->what);
+	}
+	return 0;
+}
+
+/* The hash at `stored` is to be that of the labels `front` and the owner. */
+static int await_hash(struct verify *v, const struct record *r, const uint8_t *stored,
+		      const char *front, const char *what)
+{
+	struct verify_hash *h = &v->hashes[v->hash_cnt];
+	size_t front_len = strlen(front);
+	if (front_len + r->owner_len > STELE_NAME_MAX)
+		return stele_verify_fault(v, stored, "name: hash of a name that is too long");
+	h->stored = stored;
+	h->what = what;
+	memcpy(h->name, front, front_len);
+	memcpy(h->name + front_len, r->owner, r->owner_len);
+	v->hash_jobs[v->hash_cnt] = (struct stele_nsec3_job){
+		.name = h->name,
+		.salt = r->zone->salt,
+		.hash = h->hash,
+		.name_len = (uint8_t)(front_len + r->owner_len),
+		.salt_len = r->zone->head->salt_len,
+		.iterations = stele_le16(r->zone->head->iterations),
+	};
+	return ++v->hash_cnt == VERIFY_HASHES ? compare_hashes(v) : 0;
+}
+
 /* `*size` is that of the record without its hashes, and then with them. */
 static int check_hashes(struct verify *v, const struct record *r, uint64_t left, uint64_t *size)
 {
-	const struct verify_zone *zone = r->zone;
 	const uint8_t *stored = (const uint8_t *)r->head + *size;
 	*size += stele_name_hashes_sz(r->head);
 	if (*size > left)
 		return stele_verify_fault(v, r->head, "name: record reaches over the shard");
-	uint8_t hash[STELE_NSEC3_HASH_SZ];
-	uint8_t wildcard[2 + STELE_NAME_MAX];
+	int rc = 0;
 	if (has(r, STELE_NAME_HAS_HASH)) {
-		stele_nsec3_hash(r->owner, r->owner_len, zone->salt, zone->head->salt_len,
-				 stele_le16(zone->head->iterations), hash);
-		if (memcmp(hash, stored, sizeof(hash)) != 0)
-			return stele_verify_fault(v, stored, "name: wrong NSEC3 hash");
-		stored += sizeof(hash);
+		rc = await_hash(v, r, stored, "", "");
+		stored += STELE_NSEC3_HASH_SZ;
 	}
-	if (has(r, STELE_NAME_HAS_WILDCARD_HASH)) {
-		wildcard[0] = 1;
-		wildcard[1] = '*';
-		memcpy(wildcard + 2, r->owner, r->owner_len);
-		stele_nsec3_hash(wildcard, r->owner_len + 2u, zone->salt, zone->head->salt_len,
-				 stele_le16(zone->head->iterations), hash);
-		if (memcmp(hash, stored, sizeof(hash)) != 0)
-			return stele_verify_fault(v, stored,
-						  "name: wrong NSEC3 hash of its wildcard");
-	}
-	return 0;
+	if (rc == 0 && has(r, STELE_NAME_HAS_WILDCARD_HASH))
+		rc = await_hash(v, r, stored, "\1*", " of its wildcard");
+	return rc;
 }
 
 /* Which of the types that matter to lookups the owner has. */
@@ -240,7 +264,7 @@ static int check_name(struct verify *v, const uint8_t *bytes, uint64_t left, uin
 	tally->name_cnt++;
 	if (r.label_cnt > tally->label_max)
 		tally->label_max = (uint8_t)r.label_cnt;
-	uint64_t key = stele_verify_key(v->view, r.zone, r.rel, r.head->rel_len);
+	uint64_t key = stele_verify_key(v->view, r.zone, r.owner, r.head->rel_len);
 	if (stele_key_shard(key, v->view->name_bits) != v->shard - v->view->name_first)
 		return stele_verify_fault(v, bytes, "name: belongs into another shard");
 	*ret_key = key;
@@ -255,7 +279,7 @@ const uint8_t *stele_verify_counterpart(struct verify *v, const uint8_t *record,
 	const struct stele_name *head = (const void *)record;
 	const struct verify_zone *zone = stele_verify_zone_by_id(v, stele_le32(head->zone_id));
 	const uint8_t *rel = record + sizeof(*head);
-	uint64_t key = stele_verify_key(v->view, zone, rel, head->rel_len);
+	uint64_t key = stele_verify_key_copied(v->view, zone, rel, head->rel_len);
 	uint32_t slot;
 	const uint8_t *found = stele_view_find_slot(other, key, &slot);
 	if (found == NULL)
@@ -334,6 +358,8 @@ static int check_shard(struct verify *v, uint64_t i)
 	int rc = 0;
 	if (v->view->shards[index].base != NULL)
 		rc = stele_verify_hash_shard(v, index, check_name);
+	if (rc == 0)
+		rc = compare_hashes(v);
 	if (rc == 0 && v->run->base != NULL)
 		rc = take_back(v, index);
 	return rc;

@@ -106,7 +106,7 @@ static uint64_t number(const struct block *b, const struct entry *entry)
 /* The entry leads to a name of this zone that owns an NSEC RRset. */
 static int check_owner(struct verify *v, const struct verify_zone *zone, const struct entry *entry)
 {
-	uint8_t rel[STELE_NAME_MAX];
+	uint8_t rel[STELE_NAME_MAX + STELE_HASH_SLACK];
 	unsigned label_cnt;
 	int rel_len = stele_sort_key_to_name(entry->key, entry->key_len, rel);
 	if (rel_len < 0 ||

@@ -130,58 +130,76 @@ static struct verify_bond bond_of(struct verify *v, const struct stele_view *vie
 	};
 }
 
-/* In a large zone most names have the apex for a parent: the last one is tried first. */
-static bool is_last(const struct verify *v, struct verify_bond *bond)
+static struct verify_parent *parent_place(struct verify *v, const struct verify_bond *bond)
 {
-	const struct verify_bond *last = &v->last_bond;
-	if (last->view != bond->view ||
-	    !is_name(last->parent, bond->zone, bond->rel, bond->rel_len))
-		return false;
-	bond->parent = last->parent;
-	bond->key = last->key;
-	bond->shard = last->shard;
-	bond->slot = last->slot;
-	return true;
+	unsigned mixed = bond->zone->id + 31u * (unsigned)bond->rel_len;
+	return v->parents + (mixed + (bond->rel_len > 0 ? bond->rel[1] : 0u)) % VERIFY_PARENTS;
+}
+
+/* In a large zone most names have the apex for a parent: those found last are tried first. NULL: it is none of
+ * them. */
+static struct verify_parent *known_parent(struct verify *v, const struct verify_bond *bond)
+{
+	struct verify_parent *place = parent_place(v, bond);
+	bool known = place->bond.view == bond->view &&
+		     is_name(place->bond.parent, bond->zone, bond->rel, bond->rel_len);
+	return known ? place : NULL;
 }
 
 static void find_key(struct verify_bond *bond)
 {
-	bond->key = stele_verify_key(bond->view, bond->zone, bond->rel, bond->rel_len);
+	bond->key = stele_verify_key_copied(bond->view, bond->zone, bond->rel, bond->rel_len);
 }
 
-static void find_parent(struct verify *v, struct verify_bond *bond)
+/* Adds what one parent's counts lack. Other workers do so too, for the same parents. */
+static int add_children(struct verify *v, struct verify_parent *parent)
 {
-	bond->parent = stele_verify_find(bond->view, bond->zone, bond->key, bond->rel,
-					 bond->rel_len, &bond->shard, &bond->slot);
-	v->last_bond = *bond;
-}
-
-static bool is_wildcard(const struct stele_name_parts *name)
-{
-	return (name->head->flags & STELE_NAME_IS_WILDCARD) != 0;
-}
-
-/* Counts a bond of the view. Other workers count too, at the same parents. */
-static int count_bond(struct verify *v, const struct verify_bond *bond)
-{
-	struct stele_name_parts child = stele_name_parts(bond->child);
-	if (bond->parent == NULL)
-		return stele_verify_fault(v, bond->child, "name: its parent does not exist");
-	int rc = check_bond(v, &child, bond->parent, bond->key);
-	struct verify_counts **counts = v->run->out->counts + bond->shard;
-	if (rc == 0 && v->run->base != NULL)
-		rc = own_counts(v, counts);
-	if (rc != 0)
-		return rc;
-	uint32_t *slot = (*counts)->slots + bond->slot;
-	if (v->run->base == NULL && v->run->worker_cnt > 1) {
-		__atomic_fetch_add(slot, 1, __ATOMIC_RELAXED);
-		if (is_wildcard(&child))
-			__atomic_fetch_or(slot, VERIFY_HAS_WILDCARD, __ATOMIC_RELAXED);
+	uint32_t cnt = parent->child_cnt;
+	uint32_t wildcard = parent->has_wildcard ? VERIFY_HAS_WILDCARD : 0;
+	if (cnt == 0)
 		return 0;
+	parent->child_cnt = 0;
+	parent->has_wildcard = false;
+	struct verify_counts **counts = v->run->out->counts + parent->bond.shard;
+	if (v->run->base != NULL) {
+		int rc = own_counts(v, counts);
+		if (rc != 0)
+			return rc;
 	}
-	*slot = (*slot + 1) | VERIFY_TOUCHED | (is_wildcard(&child) ? VERIFY_HAS_WILDCARD : 0);
+	uint32_t *slot = (*counts)->slots + parent->bond.slot;
+	if (v->run->base == NULL && v->run->worker_cnt > 1) {
+		__atomic_fetch_add(slot, cnt, __ATOMIC_RELAXED);
+		if (wildcard != 0)
+			__atomic_fetch_or(slot, wildcard, __ATOMIC_RELAXED);
+	} else {
+		*slot = (*slot + cnt) | VERIFY_TOUCHED | wildcard;
+	}
 	return 0;
+}
+
+/* Finds the parent, which takes the place of one that was found before. It need not exist. */
+static int find_parent(struct verify *v, const struct verify_bond *bond,
+		       struct verify_parent **ret_parent)
+{
+	struct verify_parent *place = parent_place(v, bond);
+	int rc = add_children(v, place);
+	place->bond = *bond;
+	place->bond.parent = stele_verify_find(bond->view, bond->zone, bond->key, bond->rel,
+					       bond->rel_len, &place->bond.shard,
+					       &place->bond.slot);
+	*ret_parent = place;
+	return rc;
+}
+
+/* Counts a name of the view as a child of its parent. */
+static int count_child(struct verify *v, struct verify_parent *parent, const uint8_t *record)
+{
+	struct stele_name_parts child = stele_name_parts(record);
+	if (parent->bond.parent == NULL)
+		return stele_verify_fault(v, record, "name: its parent does not exist");
+	parent->child_cnt++;
+	parent->has_wildcard |= (child.head->flags & STELE_NAME_IS_WILDCARD) != 0;
+	return check_bond(v, &child, parent->bond.parent, parent->bond.key);
 }
 
 /* Takes a bond of the base off the counts that the base left. */
@@ -191,16 +209,20 @@ static int drop_bond(struct verify *v, struct verify_counts **counts, const uint
 	if (child.head->rel_len == 0)
 		return 0;
 	struct verify_bond bond = bond_of(v, v->run->base, record);
-	if (!is_last(v, &bond)) {
+	struct verify_parent *parent = known_parent(v, &bond);
+	int rc = 0;
+	if (parent == NULL) {
 		find_key(&bond);
-		find_parent(v, &bond);
+		rc = find_parent(v, &bond, &parent);
 	}
-	int rc = own_counts(v, counts + bond.shard);
+	uint32_t shard = parent->bond.shard;
+	if (rc == 0)
+		rc = own_counts(v, counts + shard);
 	if (rc != 0)
 		return rc;
-	uint32_t *slot = counts[bond.shard]->slots + bond.slot;
+	uint32_t *slot = counts[shard]->slots + parent->bond.slot;
 	*slot = (*slot - 1) | VERIFY_TOUCHED;
-	if (is_wildcard(&child))
+	if ((child.head->flags & STELE_NAME_IS_WILDCARD) != 0)
 		*slot &= ~VERIFY_HAS_WILDCARD;
 	return 0;
 }
@@ -243,8 +265,10 @@ static int count_waiting(struct verify *v)
 	prefetch_records(v);
 	int rc = 0;
 	for (unsigned i = 0; rc == 0 && i < v->bond_cnt; i++) {
-		find_parent(v, v->bonds + i);
-		rc = count_bond(v, v->bonds + i);
+		struct verify_parent *parent;
+		rc = find_parent(v, v->bonds + i, &parent);
+		if (rc == 0)
+			rc = count_child(v, parent, v->bonds[i].child);
 	}
 	v->bond_cnt = 0;
 	return rc;
@@ -255,8 +279,9 @@ static int add_bond(struct verify *v, const uint8_t *record)
 	if (((const struct stele_name *)record)->rel_len == 0)
 		return 0;
 	struct verify_bond bond = bond_of(v, v->view, record);
-	if (is_last(v, &bond))
-		return count_bond(v, &bond);
+	struct verify_parent *parent = known_parent(v, &bond);
+	if (parent != NULL)
+		return count_child(v, parent, record);
 	find_key(&bond);
 	v->bonds[v->bond_cnt++] = bond;
 	return v->bond_cnt == VERIFY_BONDS ? count_waiting(v) : 0;
@@ -335,7 +360,10 @@ static int count_bonds(struct verify *v, uint64_t i)
 		if (rc != 0)
 			return rc;
 	}
-	return count_waiting(v);
+	int rc = count_waiting(v);
+	for (unsigned k = 0; rc == 0 && k < VERIFY_PARENTS; k++)
+		rc = add_children(v, v->parents + k);
+	return rc;
 }
 
 static int check_flags(struct verify *v, const uint8_t *record, uint32_t count)

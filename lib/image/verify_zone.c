@@ -171,8 +171,7 @@ static int check_zone(struct verify *v, const uint8_t *record, uint64_t left, ui
 		return stele_verify_fault(v, record, "zone: malformed apex");
 	if ((head->flags & ~(STELE_ZONE_OPT_OUT | STELE_ZONE_EXPIRED)) != 0)
 		return stele_verify_fault(v, record, "zone: unknown flags %#x", head->flags);
-	zone->apex_hash = stele_verify_hash(v->view->seed, v->view->seed.start, zone->apex,
-					    head->apex_len - 1u, NULL);
+	zone->apex_hash = stele_verify_apex_hash(v->view, zone->apex, head->apex_len);
 
 	uint64_t soa_end = 0;
 	int rc = check_soa(v, zone, sizeof(*head) + head->apex_len + head->salt_len, &soa_end);

@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
+#include "lib/image/digests.h"
 #include "lib/image/identity.h"
 #include "zonecompiler/image/lock.h"
 
@@ -10,7 +11,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,16 +231,19 @@ int stele_image_put(struct stele_image_file *file, uint32_t shard, enum stele_sh
 		    uint32_t item_cnt, uint64_t off, const uint8_t *bytes, uint64_t size,
 		    struct stele_error *reterr)
 {
+	struct stele_digests_job digests = {.bytes = bytes, .sz = size};
+	int rc = stele_digests(&digests, 1, reterr);
+	if (rc < 0)
+		return rc;
 	struct stele_shard_ref ref = {
 		.off = stele_to_le64(off),
 		.size = stele_to_le64(size),
-		.crc = stele_to_le32(stele_crc32c(0, bytes, size)),
+		.crc = stele_to_le32(digests.crc),
 		.item_cnt = stele_to_le32(item_cnt),
 		.kind = (uint8_t)kind,
 	};
-	if (EVP_Digest(bytes, size, ref.digest, NULL, EVP_sha256(), NULL) != 1)
-		return stele_fail(reterr, STELE_E_SYSTEM, "libcrypto: SHA-256 failed");
-	int rc = write_at(file, off, bytes, size, reterr);
+	memcpy(ref.digest, digests.sha256, sizeof(ref.digest));
+	rc = write_at(file, off, bytes, size, reterr);
 	if (rc < 0)
 		return rc;
 	file->refs[shard] = ref;
