@@ -5,8 +5,6 @@
 #include "mgmt/config/config.h"
 #include "mgmt/daemon.h"
 
-#include <stdio.h>
-
 static const char usage[] =
 	"usage: stele-mgmtd -c FILE [--check] [--verbose]\n"
 	"\n"
@@ -66,12 +64,12 @@ int main(int argc, char **argv)
 	if (status < 0)
 		return stele_exit_status(status);
 	if (options.check) {
-		puts("stele-mgmtd: the configuration is right");
+		exit_status = stele_daemon_say_right("stele-mgmtd");
 	} else {
 		stele_log_open("stele-mgmtd", level, config->log.format == STELE_LOG_FORMAT_JSON);
 		stele_log_set_audit(config->log.audit);
-		status = serve(config, options.config);
+		exit_status = stele_exit_status(serve(config, options.config));
 	}
 	stele_mgmtd_config_release(config);
-	return stele_exit_status(status);
+	return exit_status;
 }

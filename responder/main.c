@@ -7,9 +7,6 @@
 #include "lib/daemon/notify.h"
 #include "responder/responder.h"
 
-#include <stdio.h>
-#include <string.h>
-
 static const char usage[] =
 	"usage: stele-responder -c FILE [--check] [--verbose]\n"
 	"\n"
@@ -70,9 +67,9 @@ int main(int argc, char **argv)
 	if (rc)
 		return stele_exit_status(rc);
 	if (options.check)
-		puts("stele-responder: the configuration is right");
+		status = stele_daemon_say_right("stele-responder");
 	else
-		rc = serve(config, options.config);
+		status = stele_exit_status(serve(config, options.config));
 	stele_responder_config_free(config);
-	return stele_exit_status(rc);
+	return status;
 }

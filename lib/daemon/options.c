@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/daemon/options.h"
 
+#include "lib/command/command.h"
 #include "lib/daemon/log.h"
 
 #include <getopt.h>
@@ -45,10 +46,10 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 			break;
 		case 'h':
 			fputs(usage, stdout);
-			return 0;
+			return stele_cmd_close_output(0);
 		case OPTION_VERSION:
 			printf("%s %s\n", program, STELE_VERSION);
-			return 0;
+			return stele_cmd_close_output(0);
 		default:
 			return 2;
 		}
@@ -63,6 +64,12 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 	}
 	*ret_options = options;
 	return -1;
+}
+
+int stele_daemon_say_right(const char *program)
+{
+	printf("%s: the configuration is right\n", program);
+	return stele_cmd_close_output(0);
 }
 
 void stele_daemon_log_faults(const struct stele_config_faults *faults,

@@ -21,6 +21,9 @@ struct stele_daemon_options {
 int stele_daemon_options_read(const char *program, const char *usage, int argc, char **argv,
 			      struct stele_daemon_options *ret_options);
 
+/* The end of --check where nothing is wrong: says so; the exit status. */
+int stele_daemon_say_right(const char *program);
+
 /*
  * Logs why a configuration was not loaded: all of `faults`, which must have been empty before it was read, or `error`
  * if there are none.
