@@ -41,7 +41,9 @@ const char *show_when(const json_t *object, const char *member, char text[SHOW_T
 		snprintf(text, SHOW_TEXT_MAX + 8, "-");
 		return text;
 	}
-	if (seconds >= 0)
+	if (seconds == 0)
+		snprintf(text, SHOW_TEXT_MAX + 8, "now"); /* it is, or just was: one second does not tell */
+	else if (seconds > 0)
 		snprintf(text, SHOW_TEXT_MAX + 8, "in %s", show_duration(seconds, amount));
 	else
 		snprintf(text, SHOW_TEXT_MAX + 8, "%s ago", show_duration(-seconds, amount));

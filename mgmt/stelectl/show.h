@@ -15,8 +15,8 @@ const char *show_time(json_int_t seconds, char text[SHOW_TEXT_MAX]);
 /* "3 min 20 s". Returns `text`. */
 const char *show_duration(json_int_t seconds, char text[SHOW_TEXT_MAX]);
 
-/* How long until, or since, a member with seconds since 1970: "in 3 min 20 s", "2 h 1 min ago", or "-" if
- * it is null. Returns `text`. */
+/* How long until, or since, a member with seconds since 1970: "in 3 min 20 s", "2 h 1 min ago", "now" for
+ * this second, or "-" if it is null. Returns `text`. */
 const char *show_when(const json_t *object, const char *member, char text[SHOW_TEXT_MAX + 8]);
 
 /* A member as the next cell; "-" if it is null. */

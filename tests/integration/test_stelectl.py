@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`stelectl` against a server that answers what tests/integration/fake_responder.c says."""
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
+import time
 
 import pytest
 
@@ -295,3 +300,40 @@ def test_closed_output(server):
             done = subprocess.run([STELECTL, "--socket", server.socket, *command], stdout=full,
                                   stderr=subprocess.PIPE, text=True)
             assert done.returncode == 3 and "standard output" in done.stderr, command
+
+
+# ---- a daemon that says what a test wants ----
+
+@contextlib.contextmanager
+def saying(*responses):
+    """The path of a socket: each connection has one request answered, in turn; None closes it without an answer."""
+    with tempfile.TemporaryDirectory(prefix="stele-test-") as folder, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        path = os.path.join(folder, "socket")
+        listener.bind(path)
+        listener.listen()
+
+        def serve():
+            for response in responses:
+                with listener.accept()[0] as connection:
+                    connection.recv(65536)
+                    if response is not None:
+                        connection.send(json.dumps(response).encode())
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield path
+        thread.join()
+
+
+def test_what_has_just_happened():
+    """The second that it is shown in is that of the failure, or one after it: never one to come."""
+    now = int(time.time())
+    zone = {"ok": True, "zone": "example.", "role": "secondary", "template": "default", "loaded": True,
+            "last_error": "no primary answers", "last_error_at": now,
+            "notified": [{"remote": "far", "serial": 1, "state": "failed", "at": now, "error": "no answer"}]}
+    with saying(zone) as path:
+        done = ctl("--socket", path, "zone", "example.")
+    assert done.returncode == 0, done
+    assert re.search(r"^failed      \S+ \S+ \((now|\d+ s ago)\)$", done.stdout, re.M), done.stdout
+    assert re.search(r"^notified    far: serial 1 failed (now|\d+ s ago): no answer$", done.stdout, re.M), done.stdout
