@@ -38,6 +38,7 @@ static void print_help(void)
 
 int main(int argc, char **argv)
 {
+	stele_cmd_begin();
 	if (argc < 2) {
 		fputs("stele-compile: a command is missing (see stele-compile --help)\n", stderr);
 		return 2;

@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -14,6 +15,13 @@
 
 #define OPTIONS_MAX 30
 #define SHOW_EVERY_NS 100000000u
+
+void stele_cmd_begin(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0) /* it is the lowest that is free, so open() takes it */
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
 
 int stele_cmd_fail(int status, const struct stele_error *err)
 {

@@ -14,6 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * First in main(): a standard stream that is closed becomes one on which every reading and writing fails. Else the next
+ * file that is opened, of a store say, would have its number, and what is printed would stand in that.
+ */
+void stele_cmd_begin(void);
+
 /* ---- errors ---- */
 
 /*

@@ -30,6 +30,7 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 	};
 	struct stele_daemon_options options = {0};
 
+	stele_cmd_begin();
 	for (int option; (option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1;) {
 		if ((option == 'c' && options.config != NULL) ||
 		    (option == 'v' && options.verbose) || (option == OPTION_CHECK && options.check))

@@ -158,6 +158,7 @@ static int find_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	stele_cmd_begin();
 	int at = find_command(argc, argv);
 	if (at == 0) {
 		bool help = argc > 1 &&

@@ -28,3 +28,27 @@ def test_full_disk_behind_standard_output(name, words):
     with open("/dev/full", "w", encoding="ascii") as full:
         done = subprocess.run([find(), *words], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (SYSTEM, name + ": standard output: No space left on device\n")
+
+
+@pytest.fixture(scope="module", name="folder")
+def has_a_store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("programs")
+    (path / "zone").write_text("@ 60 SOA ns h 1 1 1 1 1\n@ 60 NS ns\nns 60 A 192.0.2.1\n")
+    (path / "bad").write_text("@ 60 SOA ns h 1 1 1 1 1\n@ 60 NS ns\nns 60 A 192.0.2.256\n")
+    stele.run("import", "--store", path / "store", "--zone", "example", path / "zone")
+    return path
+
+
+@pytest.mark.parametrize("closed, words, status", [
+    (1, ("export", "--store", "store", "example"), SYSTEM),
+    (2, ("import", "--store", "store", "--zone", "example", "bad"), 1),
+    (0, ("import", "--store", "store", "--zone", "example", "-"), 1)], ids=("output", "error", "input"))
+def test_a_standard_stream_is_closed(closed, words, status, folder):
+    """Its number goes to no file that is opened: what is printed would stand in the store."""
+    done = subprocess.run([stele.binary(), *words], cwd=folder, preexec_fn=lambda: os.close(closed), text=True,
+                          **{name: subprocess.PIPE for i, name in enumerate(("stdin", "stdout", "stderr")) if i != closed})
+    assert done.returncode == status, done
+    for name in ("data.mdb", "lock.mdb"):
+        held = (folder / "store" / name).read_bytes()
+        assert b"stele-compile" not in held and b"\tIN\t" not in held and b" IN " not in held, name
+    assert stele.run("zones", "--store", folder / "store").stdout.splitlines()[1].startswith("example.")
