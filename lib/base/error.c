@@ -23,10 +23,12 @@ __attribute__((format(printf, 3, 0))) static void
 write_errno(struct stele_error *err, int error_number, const char *format, va_list args)
 {
 	char detail[128];
-	int n = vsnprintf(err->text, sizeof(err->text), format, args);
-	if (n >= 0 && (size_t)n < sizeof(err->text))
-		snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %s",
-			 strerror_r(error_number, detail, sizeof(detail)));
+	const char *reason = strerror_r(error_number, detail, sizeof(detail));
+	/* A path may be longer than all of the text: of the two, the reason is what must be told. */
+	size_t room = sizeof(err->text) - strnlen(reason, sizeof(detail)) - strlen(": ");
+	vsnprintf(err->text, room, format, args);
+	size_t len = strlen(err->text);
+	snprintf(err->text + len, sizeof(err->text) - len, ": %s", reason);
 }
 
 int(stele_fail_errno)(struct stele_error *err, int error_number, const char *format, ...)

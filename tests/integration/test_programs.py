@@ -52,3 +52,11 @@ def test_a_standard_stream_is_closed(closed, words, status, folder):
         held = (folder / "store" / name).read_bytes()
         assert b"stele-compile" not in held and b"\tIN\t" not in held and b" IN " not in held, name
     assert stele.run("zones", "--store", folder / "store").stdout.splitlines()[1].startswith("example.")
+
+
+def test_path_that_is_too_long(folder):
+    """The reason is told, however much of the path is not."""
+    for words in (("verify", 5000 * "a"), ("build", "--store", "store", "-o", 5000 * "a")):
+        done = subprocess.run([stele.binary(), *words], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1 and done.stderr.endswith(": File name too long\n"), done.stderr[-100:]
