@@ -6,6 +6,7 @@
 #include "lib/dns/name.h"
 #include "lib/store/store.h"
 #include "zonecompiler/build/build.h"
+#include "zonecompiler/image_json.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -121,7 +122,7 @@ static void print_json(const struct arguments *a, const struct stele_build_stats
 		       double seconds)
 {
 	json_t *json = json_object();
-	json_object_set_new(json, "image", json_string(a->build.image));
+	stele_image_json_set(json, a->build.image);
 	json_object_set_new(json, "generation", json_integer((json_int_t)stats->generation));
 	json_object_set_new(json, "zones", json_integer((json_int_t)stats->zone_cnt));
 	json_object_set_new(json, "names", json_integer((json_int_t)stats->name_cnt));

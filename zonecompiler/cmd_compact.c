@@ -3,6 +3,7 @@
 #include "zonecompiler/command.h"
 
 #include "zonecompiler/image/compact.h"
+#include "zonecompiler/image_json.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -47,12 +48,16 @@ int stele_cmd_compact(int argc, char **argv)
 	if (rc < 0)
 		return stele_cmd_fail(rc, &err);
 	if (json) {
-		json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:I, s:f, s:f}", "image", image,
-					   "compacted", stats.done, "generation",
-					   (json_int_t)stats.generation, "bytes_before",
-					   (json_int_t)stats.before_sz, "bytes",
-					   (json_int_t)stats.image_sz, "locked_seconds",
-					   stats.locked_s, "seconds", seconds);
+		json_t *object = json_object();
+		stele_image_json_set(object, image);
+		json_object_set_new(object, "compacted", json_boolean(stats.done));
+		json_object_set_new(object, "generation",
+				    json_integer((json_int_t)stats.generation));
+		json_object_set_new(object, "bytes_before",
+				    json_integer((json_int_t)stats.before_sz));
+		json_object_set_new(object, "bytes", json_integer((json_int_t)stats.image_sz));
+		json_object_set_new(object, "locked_seconds", json_real(stats.locked_s));
+		json_object_set_new(object, "seconds", json_real(seconds));
 		json_dumpf(object, stdout, JSON_INDENT(1));
 		putchar('\n');
 		json_decref(object);

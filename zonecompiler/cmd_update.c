@@ -4,6 +4,7 @@
 
 #include "lib/base/cpu.h"
 #include "lib/store/store.h"
+#include "zonecompiler/image_json.h"
 #include "zonecompiler/update/update.h"
 
 #include <getopt.h>
@@ -44,7 +45,7 @@ static const char *const kinds[] = {
 static void print_json(const char *image, const struct stele_update_stats *stats, double seconds)
 {
 	json_t *json = json_object();
-	json_object_set_new(json, "image", json_string(image));
+	stele_image_json_set(json, image);
 	json_object_set_new(json, "result", json_string(kinds[stats->kind]));
 	if (stats->reason[0] != '\0')
 		json_object_set_new(json, "reason", json_string(stats->reason));

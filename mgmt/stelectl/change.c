@@ -80,10 +80,14 @@ int stelectl_load(int argc, char **argv)
 	int status = open_image(path, &fd, &err);
 	if (status == 0) {
 		char *whole = realpath(path, NULL);
-		json_t *request = json_pack("{s:s, s:o}", "op", "load", "path",
-					    stele_ctl_text(whole != NULL ? whole : path));
+		json_t *name = json_string(whole != NULL ? whole : path);
 		free(whole);
-		status = stelectl_ask(&common, request, fd, LOAD_TIMEOUT_MS, &response, &err);
+		if (name != NULL)
+			status = stelectl_ask(&common,
+					      json_pack("{s:s, s:o}", "op", "load", "path", name),
+					      fd, LOAD_TIMEOUT_MS, &response, &err);
+		else /* by another name, a start of the server would look for another file */
+			status = stele_fail(&err, STELE_E_INPUT, "%s: the path is not UTF-8", path);
 		close(fd);
 	}
 	if (status == 0)

@@ -42,7 +42,8 @@ const char *show_when(const json_t *object, const char *member, char text[SHOW_T
 		return text;
 	}
 	if (seconds == 0)
-		snprintf(text, SHOW_TEXT_MAX + 8, "now"); /* it is, or just was: one second does not tell */
+		snprintf(text, SHOW_TEXT_MAX + 8,
+			 "now"); /* it is, or just was: one second does not tell */
 	else if (seconds > 0)
 		snprintf(text, SHOW_TEXT_MAX + 8, "in %s", show_duration(seconds, amount));
 	else

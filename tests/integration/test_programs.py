@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is the same of all programs: what they print is written, or they fail."""
+import json
 import os
 import subprocess
 
@@ -60,3 +61,25 @@ def test_path_that_is_too_long(folder):
         done = subprocess.run([stele.binary(), *words], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
         assert done.returncode == 1 and done.stderr.endswith(": File name too long\n"), done.stderr[-100:]
+
+
+def test_json_of_a_path_that_is_not_utf8(folder):
+    """A member for people, and one that says which bytes it is: two paths that look alike can be told apart."""
+    path = b"im\xff\xc3\xa9\xc3a"
+    for words in ((b"build", b"--store", b"store", b"-o", path), (b"update", b"--store", b"store", path),
+                  (b"compact", path)):
+        done = subprocess.run([stele.binary(), *words, b"--json"], cwd=folder, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, check=True)
+        told = json.loads(done.stdout.decode("utf-8"))
+        assert (told["image"], told["image_hex"]) == ("im\ufffd\u00e9\ufffda", path.hex()), words
+    for name in ("image", "im\u00e9"):
+        told = json.loads(stele.run("build", "--store", folder / "store", "-o", folder / name, "--json").stdout)
+        assert told["image"] == str(folder / name) and "image_hex" not in told
+
+
+def test_load_of_a_path_that_is_not_utf8(folder):
+    """The server would be told another name, and look for that when it starts again."""
+    (folder / os.fsdecode(b"\xff.image")).touch()
+    done = subprocess.run([mgmtd.program("stelectl", "STELECTL"), "--socket", "none", "load", b"\xff.image"], cwd=folder,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and b"not UTF-8" in done.stderr, done
