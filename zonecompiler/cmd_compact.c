@@ -26,24 +26,25 @@ static const struct stele_cmd_spec spec = {
 
 int stele_cmd_compact(int argc, char **argv)
 {
-	struct stele_compact_stats stats;
 	struct stele_progress clock;
+	struct stele_compact_options with = {.progress = stele_progress_part, .user = &clock};
+	struct stele_compact_stats stats;
 	struct stele_error err;
 	const char *value;
-	bool json = false, no_sync = false;
+	bool json = false;
 	int id, status = 0;
 	while ((id = stele_cmd_next_option(&spec, argc, argv, &value, &status)) != STELE_CMD_END) {
 		if (id == STELE_CMD_EXIT)
 			return status;
 		json |= id == 'j';
-		no_sync |= id == 'y';
+		with.no_sync |= id == 'y';
 	}
 	if (argc - optind != 1)
 		return stele_cmd_usage(spec.name, "expected one image");
 	const char *image = argv[optind];
 
-	stele_progress_begin(&clock, "compacting", "names", 0);
-	int rc = stele_compact(image, no_sync, &stats, &err);
+	stele_progress_begin(&clock, "compacting", "bytes", 0);
+	int rc = stele_compact(image, &with, &stats, &err);
 	double seconds = stele_progress_end(&clock);
 	if (rc < 0)
 		return stele_cmd_fail(rc, &err);

@@ -52,6 +52,7 @@ static int export_zone(const char *dir, const uint8_t *apex, struct stele_error 
 		puts("; expired: the zone is answered with SERVFAIL");
 	struct stele_progress progress;
 	stele_progress_begin(&progress, "exporting", "owners", zone.node_cnt + zone.nsec3_cnt);
+	stele_progress_beside_output(&progress);
 	status = stele_export_zone(store, read, &zone, stdout, show_progress, &progress, err);
 	stele_progress_end(&progress);
 end_read:

@@ -178,6 +178,7 @@ void stele_progress_begin(struct stele_progress *progress, const char *what, con
 		.unit = unit,
 		.total = total,
 		.begin_ns = now,
+		.part_ns = now,
 		.shown_ns = now,
 		.terminal = isatty(STDERR_FILENO) == 1,
 	};
@@ -191,7 +192,7 @@ void stele_progress_show(struct stele_progress *progress, uint64_t done)
 	if (now - progress->shown_ns < SHOW_EVERY_NS)
 		return;
 	progress->shown_ns = now;
-	double seconds = (double)(now - progress->begin_ns) / 1e9;
+	double seconds = (double)(now - progress->part_ns) / 1e9;
 	double rate = (double)done / seconds;
 	char done_text[16], rate_text[16];
 	stele_cmd_round((double)done, done_text);
@@ -211,9 +212,19 @@ void stele_progress_show(struct stele_progress *progress, uint64_t done)
 void stele_progress_part(void *progress, const char *what, uint64_t done, uint64_t total)
 {
 	struct stele_progress *p = progress;
+	if (p->terminal && strcmp(p->what, what) != 0)
+		p->part_ns = p->shown_ns = stele_clock_ns();
 	p->what = what;
 	p->total = total;
 	stele_progress_show(p, done);
+}
+
+void stele_progress_beside_output(struct stele_progress *progress)
+{
+	if (!progress->terminal || isatty(STDOUT_FILENO) != 1)
+		return;
+	fputs("\r\033[K", stderr);
+	progress->terminal = false;
 }
 
 double stele_progress_end(struct stele_progress *progress)

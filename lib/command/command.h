@@ -83,7 +83,7 @@ struct stele_progress {
 	const char *what; /* "importing" */
 	const char *unit; /* "RRs" */
 	uint64_t total;   /* 0 if it is not known */
-	uint64_t begin_ns, shown_ns;
+	uint64_t begin_ns, part_ns, shown_ns;
 	bool terminal;
 };
 
@@ -93,8 +93,12 @@ void stele_progress_begin(struct stele_progress *progress, const char *what, con
 /* So much is done. Costs one reading of the clock; call it once for each thousand records or so. */
 void stele_progress_show(struct stele_progress *progress, uint64_t done);
 
-/* The same of work in several parts, each with a total of its own; `progress` is a struct stele_progress. */
+/* The same of work in several parts, each with a total, a rate and a time left of its own; `progress` is a struct
+ * stele_progress. */
 void stele_progress_part(void *progress, const char *what, uint64_t done, uint64_t total);
+
+/* From now on the work prints: nothing is shown if that goes to a terminal too, where both would be mixed. */
+void stele_progress_beside_output(struct stele_progress *progress);
 
 /* Wipes the line. Needed before anything else is printed, errors too. Returns seconds so far. */
 double stele_progress_end(struct stele_progress *progress);

@@ -33,6 +33,10 @@ struct stele_verify_options {
 	/* Looked at between shards: becomes true if nobody wants the verdict any more, which another thread may
 	 * do at any time. NULL: nobody does. */
 	const bool *given_up;
+	/* Called between shards, by the caller's thread alone: how many of the part of the work that `part` names
+	 * have been taken up. Each part is called for at least once. NULL: nobody watches. */
+	void (*progress)(void *user, const char *part, uint64_t done, uint64_t total);
+	void *user;
 };
 
 /*

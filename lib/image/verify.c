@@ -259,6 +259,7 @@ static void keep_zones(struct verify_run *run)
 static int run_passes(struct verify_run *run, bool digests)
 {
 	int rc = 0;
+	run->part = "comparing digests";
 	if (digests)
 		rc = stele_verify_spread(
 			run,
@@ -269,10 +270,13 @@ static int run_passes(struct verify_run *run, bool digests)
 		rc = stele_verify_zones(run);
 	if (rc == 0)
 		rc = stele_verify_share(run);
+	run->part = "verifying names";
 	if (rc == 0)
 		rc = stele_verify_names(run);
+	run->part = "verifying parents";
 	if (rc == 0)
 		rc = stele_verify_tree(run);
+	run->part = "verifying chains";
 	if (rc == 0)
 		rc = stele_verify_chains(run);
 	if (rc == 0)
@@ -286,7 +290,7 @@ static int verify_once(const struct stele_view *view, const struct stele_verify_
 		       bool use_base, struct stele_verified **ret_verified,
 		       struct stele_error *reterr)
 {
-	struct verify_run run = {.view = view, .given_up = options->given_up};
+	struct verify_run run = {.view = view, .given_up = options->given_up, .options = options};
 	if (use_base) {
 		run.base = options->base;
 		run.old = options->base_verified;

@@ -170,6 +170,8 @@ struct verify_run {
 	const bool *given_up;       /* as in the options */
 	struct verify **workers;
 	unsigned worker_cnt;
+	const struct stele_verify_options *options;
+	const char *part; /* of the work, for who watches; set between passes */
 };
 
 /* Allocates workers and what they share. After stele_verify_end() only `out` is left. */

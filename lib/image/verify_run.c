@@ -123,6 +123,7 @@ bool stele_verify_is_new(const struct verify_run *run, uint32_t index)
 
 struct spread {
 	int (*work)(struct verify *v, uint64_t i);
+	uint64_t cnt;   /* of all */
 	uint64_t next;  /* to be taken */
 	uint64_t fault; /* the lowest number with a fault so far; the count of all: none */
 	pthread_mutex_t lock;
@@ -153,12 +154,21 @@ static bool is_given_up(const struct verify_run *run)
 	return run->given_up != NULL && __atomic_load_n(run->given_up, __ATOMIC_RELAXED);
 }
 
+static void show_progress(const struct verify_run *run, uint64_t done, uint64_t total)
+{
+	const struct stele_verify_options *options = run->options;
+	if (options->progress != NULL)
+		options->progress(options->user, run->part, done < total ? done : total, total);
+}
+
 static void *work(void *arg)
 {
 	struct thread *thread = arg;
 	struct spread *s = thread->spread;
 	for (;;) {
 		uint64_t i = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED);
+		if (thread->v == thread->v->run->workers[0])
+			show_progress(thread->v->run, i, s->cnt);
 		if (i >= __atomic_load_n(&s->fault, __ATOMIC_RELAXED))
 			return NULL;
 		int rc = is_given_up(thread->v->run) ?
@@ -177,6 +187,7 @@ int stele_verify_spread(struct verify_run *run, uint64_t cnt, bool alone,
 	struct stele_error error = {{0}};
 	struct spread spread = {
 		.work = one,
+		.cnt = cnt,
 		.fault = cnt,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.error = &error,

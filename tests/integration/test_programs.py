@@ -2,6 +2,8 @@
 """What is the same of all programs: what they print is written, or they fail."""
 import json
 import os
+import pty
+import re
 import subprocess
 
 import pytest
@@ -83,3 +85,47 @@ def test_load_of_a_path_that_is_not_utf8(folder):
     done = subprocess.run([mgmtd.program("stelectl", "STELECTL"), "--socket", "none", "load", b"\xff.image"], cwd=folder,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 1 and b"not UTF-8" in done.stderr, done
+
+
+def shown(folder, words, output):
+    """What a command writes to a terminal behind standard error, on a clock that makes its work long."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "LD_PRELOAD": stele.built("tests/integration/libfast_clock.so")}
+    process = subprocess.Popen([stele.binary(), *words], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                               stdout=theirs if output is None else output, stderr=theirs)
+    os.close(theirs)
+    text = b""
+    try:
+        while part := os.read(ours, 65536):
+            text += part
+    except OSError:   # the end, of a terminal
+        pass
+    os.close(ours)
+    assert process.wait() == 0, text
+    return text.decode()
+
+
+@pytest.mark.skipif(stele.is_sanitized(), reason="a sanitizer's runtime has to be loaded before all others")
+@pytest.mark.parametrize("command, part", [("verify", "verifying names"), ("stats", "verifying names"),
+                                           ("dump", "verifying names"), ("compact", "compacting")])
+def test_progress(command, part, folder):
+    stele.run("build", "--store", folder / "store", "-o", folder / "watched")
+    text = shown(folder, (command, "watched"), subprocess.DEVNULL)
+    assert re.search(r"\r\x1b\[K%s: \d+%%, \S+ \w+, \S+/s, \d+:\d\d left" % part, text), text
+    assert text.endswith("\r\x1b[K")
+    quiet = stele.run(command, folder / "watched")
+    assert quiet.stderr == ""
+
+
+@pytest.mark.skipif(stele.is_sanitized(), reason="a sanitizer's runtime has to be loaded before all others")
+@pytest.mark.parametrize("words", [("dump", "many.image"), ("export", "--store", "many.store", "example")],
+                         ids=lambda words: words[0])
+def test_progress_is_not_mixed_with_output(words, folder):
+    """Both go to one terminal: behind the first record stands nothing of it."""
+    names = "".join("n%d 60 A 192.0.2.1\n" % i for i in range(70000))
+    (folder / "many").write_text((folder / "zone").read_text() + names)
+    stele.run("import", "--store", folder / "many.store", "--zone", "example", folder / "many")
+    stele.run("build", "--store", folder / "many.store", "-o", folder / "many.image")
+    text = shown(folder, words, None)
+    mixed = "\x1b" in text[text.index("SOA"):].removesuffix("\r\x1b[K")
+    assert not mixed, text[:2000]

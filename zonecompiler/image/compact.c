@@ -31,13 +31,18 @@ static int copy_shard(struct stele_image_file *file, const struct stele_view *vi
 				view->bytes + stele_le64(ref->off), reterr);
 }
 
-/* All shards of the view that the file does not have yet. */
+/* All shards of the view that the file does not have yet. `options` may be NULL: nobody watches. */
 static int copy_shards(struct stele_image_file *file, const struct stele_view *view,
-		       struct stele_error *reterr)
+		       const struct stele_compact_options *options, struct stele_error *reterr)
 {
 	int rc = stele_image_resize(file, view->shard_cnt, reterr);
-	for (uint32_t i = 0; rc == 0 && i < view->shard_cnt; i++)
+	uint64_t done = 0;
+	for (uint32_t i = 0; rc == 0 && i < view->shard_cnt; i++) {
 		rc = copy_shard(file, view, i, reterr);
+		done += stele_le64(stele_view_ref(view, i)->size);
+		if (options != NULL && options->progress != NULL)
+			options->progress(options->user, "compacting", done, view->live_sz);
+	}
 	return rc;
 }
 
@@ -52,7 +57,7 @@ static int finish(struct stele_image_file *file, const struct stele_view *view,
 {
 	struct stele_root root;
 	memcpy(&root, view->bytes + view->root_off, sizeof(root));
-	int rc = copy_shards(file, view, reterr);
+	int rc = copy_shards(file, view, NULL, reterr);
 	if (rc == 0)
 		rc = stele_image_finish(file, &root, ret_size, reterr);
 	else
@@ -77,9 +82,9 @@ int stele_compact_locked(const char *path, struct stele_image_size *ret_size,
 
 /* The part without the lock. The new file is on disk afterwards, so that not much is left to wait for. */
 static int copy_ahead(struct stele_image_file *file, const struct stele_view *view,
-		      struct stele_error *reterr)
+		      const struct stele_compact_options *options, struct stele_error *reterr)
 {
-	int rc = copy_shards(file, view, reterr);
+	int rc = copy_shards(file, view, options, reterr);
 	if (rc == 0 && fdatasync(file->fd) != 0)
 		rc = stele_fail_errno(reterr, errno, "%s", file->path);
 	if (rc < 0)
@@ -131,8 +136,8 @@ static int with_lock(struct stele_image_file *file, const char *path, const stru
 	return rc;
 }
 
-int stele_compact(const char *path, bool no_sync, struct stele_compact_stats *ret_stats,
-		  struct stele_error *reterr)
+int stele_compact(const char *path, const struct stele_compact_options *options,
+		  struct stele_compact_stats *ret_stats, struct stele_error *reterr)
 {
 	struct stele_compact_stats stats = {0};
 	struct stat before;
@@ -146,8 +151,8 @@ int stele_compact(const char *path, bool no_sync, struct stele_compact_stats *re
 	struct stele_image_file file;
 	rc = stele_image_create(&file, path, superblock(&view), reterr);
 	if (rc == 0)
-		rc = copy_ahead(&file, &view, reterr);
-	file.no_sync = no_sync;
+		rc = copy_ahead(&file, &view, options, reterr);
+	file.no_sync = options->no_sync;
 	if (rc == 0)
 		rc = with_lock(&file, path, &before, &stats, reterr);
 	/* Not before: while it is mapped, no other file gets its inode. */

@@ -12,6 +12,13 @@
 
 #include "zonecompiler/image/file.h"
 
+struct stele_compact_options {
+	bool no_sync;
+	/* Called between shards, with bytes that are copied and bytes of all; NULL: nobody watches. */
+	void (*progress)(void *user, const char *part, uint64_t done, uint64_t total);
+	void *user;
+};
+
 struct stele_compact_stats {
 	uint64_t generation;
 	uint64_t before_sz, image_sz; /* bytes of the file */
@@ -25,8 +32,8 @@ struct stele_compact_stats {
  * Updates may go on meanwhile; the image is locked at the end alone, for as long as it takes to copy what they
  * added. With `no_sync` nothing is synced during that, as of an update. STELE_E_INPUT, STELE_E_SYSTEM.
  */
-int stele_compact(const char *path, bool no_sync, struct stele_compact_stats *ret_stats,
-		  struct stele_error *reterr);
+int stele_compact(const char *path, const struct stele_compact_options *options,
+		  struct stele_compact_stats *ret_stats, struct stele_error *reterr);
 
 /*
  * The same for whoever has locked the image and waits: all is copied now, and synced. STELE_E_INPUT,

@@ -29,6 +29,9 @@ static const struct stele_cmd_spec spec = {
 	.options = options,
 };
 
+/* Names between two looks at the clock. */
+#define SHOW_EACH 1024
+
 /* A name to print. Most comparisons are decided by the first 8 bytes of the sort key. */
 struct listed {
 	uint32_t rank; /* of its zone */
@@ -37,6 +40,7 @@ struct listed {
 };
 
 struct dump {
+	struct stele_progress progress;
 	const struct stele_view *view;
 	struct stele_inspect_zones zones;
 	const struct stele_inspect_zone *only; /* NULL: all */
@@ -200,17 +204,23 @@ static int print_all(struct dump *dump, struct stele_error *err)
 	dump->rdata_text = malloc(STELE_RDATA_TEXT_MAX);
 	if (dump->listed == NULL || dump->rdata_text == NULL)
 		return stele_fail_errno(err, ENOMEM, "list of %" PRIu64 " names", name_cnt);
-	stele_inspect_names(dump->view, list_name, dump);
+	stele_inspect_names(dump->view, &dump->progress, "listing", list_name, dump);
 	qsort(dump->listed, dump->listed_cnt, sizeof(*dump->listed), compare_listed);
 
+	dump->progress.unit = "names";
+	stele_progress_beside_output(&dump->progress);
 	size_t at = 0;
 	for (uint32_t rank = 0; rank < dump->zones.cnt; rank++) {
 		const struct stele_inspect_zone *zone = dump->zones.by_rank + rank;
 		if (only != NULL && only != zone)
 			continue;
 		print_zone_head(zone);
-		for (; at < dump->listed_cnt && dump->listed[at].rank == rank; at++)
+		for (; at < dump->listed_cnt && dump->listed[at].rank == rank; at++) {
+			if (at % SHOW_EACH == 0)
+				stele_progress_part(&dump->progress, "printing", at,
+						    dump->listed_cnt);
 			print_name(dump, zone, &dump->listed[at].name);
+		}
 		print_nsec3(dump, zone);
 	}
 	return 0;
@@ -239,14 +249,13 @@ static int find_zone(struct dump *dump, const char *text, struct stele_error *er
 static int dump_image(const char *path, const char *zone_text, struct stele_error *err)
 {
 	struct stele_view view;
-	int status = stele_inspect_open(path, &view, err);
-	if (status != 0)
-		return status;
 	struct dump *dump = calloc(1, sizeof(*dump));
-	if (dump == NULL) {
-		status = stele_fail_errno(err, ENOMEM, "dump");
-		goto close_view;
-	}
+	if (dump == NULL)
+		return stele_fail_errno(err, ENOMEM, "dump");
+	stele_progress_begin(&dump->progress, "verifying", "shards", 0);
+	int status = stele_inspect_open(path, &dump->progress, &view, err);
+	if (status != 0)
+		goto free_dump;
 	dump->view = &view;
 	status = stele_inspect_zones_load(&view, &dump->zones, err);
 	if (status == 0 && zone_text != NULL)
@@ -256,9 +265,10 @@ static int dump_image(const char *path, const char *zone_text, struct stele_erro
 	stele_inspect_zones_free(&dump->zones);
 	free(dump->listed);
 	free(dump->rdata_text);
-	free(dump);
-close_view:
 	stele_view_close(&view);
+free_dump:
+	stele_progress_end(&dump->progress);
+	free(dump);
 	return status;
 }
 

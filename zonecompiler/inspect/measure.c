@@ -160,7 +160,8 @@ static void measure_frame(struct measuring *m)
 }
 
 int stele_measure_image(const struct stele_view *view, const struct stele_inspect_zones *zones,
-			struct stele_measure *ret_measure, struct stele_error *reterr)
+			struct stele_progress *progress, struct stele_measure *ret_measure,
+			struct stele_error *reterr)
 {
 	struct stele_measure measure = {
 		.zones = calloc(zones->cnt + 1u, sizeof(*measure.zones)),
@@ -168,7 +169,7 @@ int stele_measure_image(const struct stele_view *view, const struct stele_inspec
 	if (measure.zones == NULL)
 		return stele_fail_errno(reterr, ENOMEM, "measures of %u zones", zones->cnt);
 	struct measuring m = {view, zones, &measure};
-	stele_inspect_names(view, measure_name, &m);
+	stele_inspect_names(view, progress, "measuring", measure_name, &m);
 	for (uint32_t i = 0; i < zones->cnt; i++)
 		measure_zone(&m, zones->by_rank + i);
 	measure_frame(&m);

@@ -51,7 +51,8 @@ struct stele_measure {
 
 /* Looks at every record once. STELE_E_SYSTEM: no memory. */
 int stele_measure_image(const struct stele_view *view, const struct stele_inspect_zones *zones,
-			struct stele_measure *ret_measure, struct stele_error *reterr);
+			struct stele_progress *progress, struct stele_measure *ret_measure,
+			struct stele_error *reterr);
 void stele_measure_free(struct stele_measure *measure);
 
 #endif

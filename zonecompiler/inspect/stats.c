@@ -197,12 +197,18 @@ int stele_cmd_stats(int argc, char **argv)
 	if (argc - optind != 1)
 		return stele_cmd_usage(spec.name, "one image is needed");
 	struct stele_error err;
-	int status = stele_inspect_open(argv[optind], &stats.view, &err);
-	if (status != 0)
+	struct stele_progress progress;
+	stele_progress_begin(&progress, "verifying", "shards", 0);
+	int status = stele_inspect_open(argv[optind], &progress, &stats.view, &err);
+	if (status != 0) {
+		stele_progress_end(&progress);
 		return stele_cmd_fail(status, &err);
+	}
 	status = stele_inspect_zones_load(&stats.view, &stats.zones, &err);
 	if (status == 0)
-		status = stele_measure_image(&stats.view, &stats.zones, &stats.measure, &err);
+		status = stele_measure_image(&stats.view, &stats.zones, &progress, &stats.measure,
+					     &err);
+	stele_progress_end(&progress);
 	if (status == 0 && json)
 		print_json(&stats);
 	else if (status == 0)

@@ -81,10 +81,14 @@ static int write_findings(const struct stele_view *view, const struct stele_veri
 }
 
 /* The image at `path`, verified; its findings, unless `dir` is NULL. */
-static int open_verified(const char *path, const char *dir, struct stele_view *ret_view,
-			 struct stele_error *reterr)
+static int open_verified(const char *path, const char *dir, struct stele_progress *progress,
+			 struct stele_view *ret_view, struct stele_error *reterr)
 {
-	const struct stele_verify_options with = {.threads = stele_cpu_usable_cnt(THREADS_MAX)};
+	const struct stele_verify_options with = {
+		.threads = stele_cpu_usable_cnt(THREADS_MAX),
+		.progress = stele_progress_part,
+		.user = progress,
+	};
 	struct stele_verified *verified = NULL;
 	struct stele_error detail;
 	struct stele_view view;
@@ -123,7 +127,10 @@ int stele_cmd_verify(int argc, char **argv)
 		return stele_cmd_usage(spec.name, "one image is needed");
 	struct stele_view view;
 	struct stele_error err;
-	int status = open_verified(argv[optind], findings, &view, &err);
+	struct stele_progress progress;
+	stele_progress_begin(&progress, "verifying", "shards", 0);
+	int status = open_verified(argv[optind], findings, &progress, &view, &err);
+	stele_progress_end(&progress);
 	if (status != 0)
 		return stele_cmd_fail(status, &err);
 	if (json)

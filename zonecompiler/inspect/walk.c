@@ -4,19 +4,23 @@
 #include "lib/dns/message.h"
 #include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
+#include "lib/image/verified.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int stele_inspect_open(const char *path, struct stele_view *ret_view, struct stele_error *reterr)
+int stele_inspect_open(const char *path, struct stele_progress *progress,
+		       struct stele_view *ret_view, struct stele_error *reterr)
 {
+	const struct stele_verify_options with = {.progress = stele_progress_part,
+						  .user = progress};
 	struct stele_view view;
 	int rc = stele_view_open_file(path, &view, reterr);
 	if (rc != 0)
 		return rc;
 	struct stele_error detail;
-	rc = stele_view_verify(&view, &detail);
+	rc = stele_view_verify_with(&view, &with, NULL, NULL, &detail);
 	if (rc != 0) {
 		stele_view_close(&view);
 		return stele_fail(reterr, rc, "%s: %s", path, detail.text);
@@ -25,12 +29,15 @@ int stele_inspect_open(const char *path, struct stele_view *ret_view, struct ste
 	return 0;
 }
 
-/* Calls `visit` for every record of `shard_cnt` hash shards. */
+/* Calls `visit` for every record of `shard_cnt` hash shards. `part` is NULL if nobody watches. */
 static void walk_records(const struct stele_view *view, uint32_t first, uint64_t shard_cnt,
+			 struct stele_progress *progress, const char *part,
 			 void (*visit)(void *user, const uint8_t *record), void *user)
 {
 	for (uint64_t s = 0; s < shard_cnt; s++) {
 		const struct stele_view_shard *shard = view->shards + first + s;
+		if (part != NULL)
+			stele_progress_part(progress, part, s, shard_cnt);
 		for (uint32_t i = 0; i < stele_view_slot_cnt(shard); i++) {
 			const uint8_t *record = stele_view_slot_record(shard, i);
 			if (record != NULL)
@@ -79,7 +86,8 @@ int stele_inspect_zones_load(const struct stele_view *view, struct stele_inspect
 		stele_inspect_zones_free(&zones);
 		return stele_fail_errno(reterr, ENOMEM, "list of %u zones", view->zone_cnt);
 	}
-	walk_records(view, view->zone_first, UINT64_C(1) << view->zone_bits, add_zone, &zones);
+	walk_records(view, view->zone_first, UINT64_C(1) << view->zone_bits, NULL, NULL, add_zone,
+		     &zones);
 	qsort(zones.by_rank, zones.cnt, sizeof(*zones.by_rank), compare_apex);
 	for (uint32_t i = 0; i < zones.cnt; i++)
 		zones.by_rank[i].rank = zones.rank_by_id[i] = i;
@@ -123,11 +131,13 @@ static void visit_name(void *user, const uint8_t *record)
 	names->visit(names->user, &parts);
 }
 
-void stele_inspect_names(const struct stele_view *view,
+void stele_inspect_names(const struct stele_view *view, struct stele_progress *progress,
+			 const char *part,
 			 void (*visit)(void *user, const struct stele_name_parts *name), void *user)
 {
 	struct name_visit names = {visit, user};
-	walk_records(view, view->name_first, UINT64_C(1) << view->name_bits, visit_name, &names);
+	walk_records(view, view->name_first, UINT64_C(1) << view->name_bits, progress, part,
+		     visit_name, &names);
 }
 
 /* ---- chains ---- */

@@ -8,10 +8,12 @@
  */
 
 #include "lib/dns/name.h"
+#include "lib/command/command.h"
 #include "lib/image/view.h"
 
-/* Opens the image at `path` and verifies it. Close it with stele_view_close(). */
-int stele_inspect_open(const char *path, struct stele_view *ret_view, struct stele_error *reterr);
+/* Opens the image at `path` and verifies it, in parts of `progress`. Close it with stele_view_close(). */
+int stele_inspect_open(const char *path, struct stele_progress *progress,
+		       struct stele_view *ret_view, struct stele_error *reterr);
 
 struct stele_inspect_zone {
 	const struct stele_zone *head;
@@ -35,8 +37,9 @@ void stele_inspect_zones_free(struct stele_inspect_zones *zones);
 const struct stele_inspect_zone *stele_inspect_zone_by_id(const struct stele_inspect_zones *zones,
 							  uint32_t zone_id);
 
-/* Calls `visit` for every record of the name shards, in the order in which they are stored. */
-void stele_inspect_names(const struct stele_view *view,
+/* Calls `visit` for every record of the name shards, in the order in which they are stored: `part` of `progress`. */
+void stele_inspect_names(const struct stele_view *view, struct stele_progress *progress,
+			 const char *part,
 			 void (*visit)(void *user, const struct stele_name_parts *name),
 			 void *user);
 

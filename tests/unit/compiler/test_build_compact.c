@@ -49,7 +49,7 @@ static void test_compaction_by_itself(void **state)
 	}
 	assert_true(stats.image_sz >= built.image_sz + (20 << 20));
 	struct stele_compact_stats compact;
-	OK(stele_compact(p->image, false, &compact, &err));
+	OK(stele_compact(p->image, &(struct stele_compact_options){0}, &compact, &err));
 	assert_true(compact.done);
 	assert_int_equal(compact.before_sz, stats.image_sz);
 	assert_true(compact.image_sz < built.image_sz + (1 << 20));
@@ -58,8 +58,12 @@ static void test_compaction_by_itself(void **state)
 	set_zone(p->store, "base.test.", 100000 + i, 1);
 	assert_int_equal(update(p).kind, STELE_UPDATE_APPENDED);
 	check_like_new(p);
-	assert_int_equal(stele_compact("/tmp/no/such/image", false, &compact, &err), STELE_E_INPUT);
-	assert_int_equal(stele_compact("/dev/null", false, &compact, &err), STELE_E_INPUT);
+	assert_int_equal(stele_compact("/tmp/no/such/image", &(struct stele_compact_options){0},
+				       &compact, &err),
+			 STELE_E_INPUT);
+	assert_int_equal(stele_compact("/dev/null", &(struct stele_compact_options){0}, &compact,
+				       &err),
+			 STELE_E_INPUT);
 }
 
 struct compacter {
@@ -73,7 +77,8 @@ static void *compact_ten_times(void *user)
 {
 	struct compacter *c = user;
 	for (unsigned i = 0; i < 10 && c->status == 0; i++)
-		c->status = stele_compact(c->place->image, false, &c->stats, &c->err);
+		c->status = stele_compact(c->place->image, &(struct stele_compact_options){0},
+					  &c->stats, &c->err);
 	return NULL;
 }
 
