@@ -21,7 +21,8 @@ PROGRAMS = {
                     ("-c", os.path.join(EXAMPLES, "mgmtd.example.yaml"), "--check")),
     "stele-responder": (responder.binary, ("-c", os.path.join(EXAMPLES, "responder.example.yaml"), "--check")),
 }
-CALLS = [(name, words) for name, (_, check) in PROGRAMS.items() for words in (("--help",), ("--version",), check) if words]
+CALLS = [(name, words) for name, (_, check) in PROGRAMS.items() for words in (("--help",), ("--version",), check)
+         if words]
 
 
 @pytest.mark.parametrize("name, words", CALLS, ids=lambda value: value if isinstance(value, str) else value[-1])
@@ -29,7 +30,8 @@ def test_full_disk_behind_standard_output(name, words):
     """Nobody has read it: a script that goes on, or a check before a start, must not take it for done."""
     find, _ = PROGRAMS[name]
     with open("/dev/full", "w", encoding="ascii") as full:
-        done = subprocess.run([find(), *words], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([find(), *words], stdin=subprocess.DEVNULL, stdout=full,
+                              stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (SYSTEM, name + ": standard output: No space left on device\n")
 
 
@@ -49,7 +51,8 @@ def has_a_store(tmp_path_factory):
 def test_a_standard_stream_is_closed(closed, words, status, folder):
     """Its number goes to no file that is opened: what is printed would stand in the store."""
     done = subprocess.run([stele.binary(), *words], cwd=folder, preexec_fn=lambda: os.close(closed), text=True,
-                          **{name: subprocess.PIPE for i, name in enumerate(("stdin", "stdout", "stderr")) if i != closed})
+                          **{name: subprocess.PIPE for i, name in enumerate(("stdin", "stdout", "stderr"))
+                             if i != closed})
     assert done.returncode == status, done
     for name in ("data.mdb", "lock.mdb"):
         held = (folder / "store" / name).read_bytes()
@@ -82,13 +85,15 @@ def test_json_of_a_path_that_is_not_utf8(folder):
 def test_load_of_a_path_that_is_not_utf8(folder):
     """The server would be told another name, and look for that when it starts again."""
     (folder / os.fsdecode(b"\xff.image")).touch()
-    done = subprocess.run([mgmtd.program("stelectl", "STELECTL"), "--socket", "none", "load", b"\xff.image"], cwd=folder,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run([mgmtd.program("stelectl", "STELECTL"), "--socket", "none", "load", b"\xff.image"],
+                          cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 1 and b"not UTF-8" in done.stderr, done
 
 
 def shown(folder, words, output):
     """What a command writes to a terminal behind standard error, on a clock that makes its work long."""
+    if stele.is_sanitized():
+        pytest.skip("a sanitizer's runtime has to be loaded before all others")
     ours, theirs = pty.openpty()
     environment = {**os.environ, "LD_PRELOAD": stele.built("tests/integration/libfast_clock.so")}
     process = subprocess.Popen([stele.binary(), *words], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
@@ -105,7 +110,6 @@ def shown(folder, words, output):
     return text.decode()
 
 
-@pytest.mark.skipif(stele.is_sanitized(), reason="a sanitizer's runtime has to be loaded before all others")
 @pytest.mark.parametrize("command, part", [("verify", "verifying names"), ("stats", "verifying names"),
                                            ("dump", "verifying names"), ("compact", "compacting")])
 def test_progress(command, part, folder):
@@ -117,7 +121,6 @@ def test_progress(command, part, folder):
     assert quiet.stderr == ""
 
 
-@pytest.mark.skipif(stele.is_sanitized(), reason="a sanitizer's runtime has to be loaded before all others")
 @pytest.mark.parametrize("words", [("dump", "many.image"), ("export", "--store", "many.store", "example")],
                          ids=lambda words: words[0])
 def test_progress_is_not_mixed_with_output(words, folder):
