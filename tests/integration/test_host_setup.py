@@ -286,6 +286,21 @@ def test_what_is_not_there(machine, words, says):
     assert status == 1 and says in text and machine.snapshot() == before
 
 
+@pytest.mark.parametrize("words", [("--huge-pages", "1G=1", "--huge-pages", "1G=2"), ("--cores", "1", "--cores", "1"),
+                                   ("--huge-pages", "2M=1@0", "--huge-pages", "2M=1@0")], ids=" ".join)
+def test_given_twice(machine, words):
+    """Nobody can tell which is meant."""
+    status, text = machine.run(*words)
+    assert status == 2 and "twice" in text
+
+
+def test_root_that_is_not_there(tmp_path):
+    """No report of a machine that has nothing."""
+    done = subprocess.run([os.path.join(ROOT, "scripts/host-setup"), "--root", tmp_path / "none"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "none/sys" in done.stderr and done.stdout == ""
+
+
 @pytest.mark.parametrize("words", [
     ["--nonsense"], ["--apply"], ["--nic"], ["--nic", "eth0"], ["--huge-pages", "4K=1"],
     ["--huge-pages", "2M"], ["--huge-pages", "2M=-1"], ["--cores", "a"], ["--cores", "5-2"],

@@ -292,7 +292,7 @@ def test_a_failed_check_fails_it(quickstart, tmp_path):
 
 
 @pytest.mark.parametrize("words", [["--nonsense"], ["--name", "Upper"], ["--name", "a" * 15], ["--name", ""],
-                                   ["--build-dir", ""]])
+                                   ["--build-dir", ""], ["--once", "--stop"], ["--stop", "--detach"]])
 def test_usage(words):
     done = subprocess.run([SCRIPT, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2 and done.stderr.startswith("quickstart: ")
