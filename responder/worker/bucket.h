@@ -30,8 +30,13 @@ static inline bool stele_bucket_take(struct stele_bucket *bucket, uint64_t now)
 {
 	uint64_t from = bucket->paid_at > now ? bucket->paid_at : now;
 
-	if (from - now > bucket->ahead)
-		return false;
+	if (from - now > bucket->ahead) {
+		/* Twice of what can be ahead, and the counter has gone back: after a sleep of the machine, or a
+		 * move of a virtual one. Else nothing would be let through until it is where it was. */
+		if (from - now <= 2 * (bucket->ahead + bucket->interval))
+			return false;
+		from = now;
+	}
 	bucket->paid_at = from + bucket->interval;
 	return true;
 }

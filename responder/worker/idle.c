@@ -35,15 +35,16 @@ void stele_idle_init(struct stele_idle *idle, const struct stele_idle_config *co
 
 static void pause_until(const struct stele_idle *idle, uint64_t cycles)
 {
-	uint64_t until = rte_rdtsc() + cycles;
+	uint64_t began = rte_rdtsc();
 
 	if (idle->can_wait) {
 		/* Wakes by itself: the processor waits for the time in a state that takes less
 		 * power. */
-		rte_power_pause(until);
+		rte_power_pause(began + cycles);
 		return;
 	}
-	while (rte_rdtsc() < until)
+	/* A counter that goes back ends it: see bucket.h. */
+	while (rte_rdtsc() - began < cycles)
 		rte_pause();
 }
 
