@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/serve/state.h"
 
+#include "lib/base/state_file.h"
 #include "lib/image/format.h"
 
 #include <dirent.h>
@@ -16,7 +17,6 @@
 #include <unistd.h>
 
 #define MEMORY_NAME "last-image.json"
-#define MEMORY_TEMPORARY "last-image.json.new"
 #define LINK_PREFIX "image."
 
 /* Names that are tried for a link. Three are in use at most; more are left by programs that were killed, and
@@ -81,27 +81,21 @@ static int read_memory(int dir_fd, const char *dir, struct memory *m, struct ste
 				 MEMORY_NAME);
 }
 
-static int write_memory(int dir_fd, const struct memory *m)
+static int write_memory(const char *dir, const struct memory *m, struct stele_error *reterr)
 {
 	json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "path", m->path, "link",
 				   m->link, "device", (json_int_t)m->dev, "inode",
 				   (json_int_t)m->ino, "end", (json_int_t)m->end, "exact",
 				   (int)m->exact);
+	char *text = object != NULL ? json_dumps(object, JSON_INDENT(2)) : NULL;
 	/* Paths need not be UTF-8, JSON does. */
-	if (object == NULL)
-		return EILSEQ;
-	int fd = openat(dir_fd, MEMORY_TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int error_number = fd < 0 ? errno : 0;
-	if (fd >= 0 && (json_dumpfd(object, fd, JSON_INDENT(2)) != 0 || fsync(fd) != 0))
-		error_number = errno != 0 ? errno : EIO;
-	if (fd >= 0)
-		close(fd);
+	int rc = text != NULL ?
+			 stele_state_file_write(dir, MEMORY_NAME, (const uint8_t *)text,
+						strlen(text), reterr) :
+			 stele_fail_errno(reterr, EILSEQ, "%s: remembering %s", dir, m->path);
+	free(text);
 	json_decref(object);
-	if (error_number == 0 && renameat(dir_fd, MEMORY_TEMPORARY, dir_fd, MEMORY_NAME) != 0)
-		error_number = errno;
-	if (error_number == 0 && fsync(dir_fd) != 0)
-		error_number = errno;
-	return error_number;
+	return rc;
 }
 
 /* ---- links ---- */
@@ -182,26 +176,24 @@ int stele_state_remember(const char *dir, int fd, const char *path, uint64_t roo
 	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return stele_fail_errno(reterr, errno, "%s", dir);
-	int error_number = fstat(fd, &file) != 0 ? errno : 0;
+	int rc = fstat(fd, &file) != 0 ? stele_fail_errno(reterr, errno, "%s", path) : 0;
 	if (realpath(path, m.path) == NULL)
 		snprintf(m.path, sizeof(m.path), "%s", path);
-	if (error_number == 0) {
+	if (rc == 0) {
 		m.dev = (uint64_t)file.st_dev;
 		m.ino = (uint64_t)file.st_ino;
 		make_link(dir_fd, fd, m.path, &file, m.link);
 		/* Another one has its name: a start would take that for what was served last. */
 		if (exact && !has_name(&m, &file))
-			error_number = ENOENT;
+			rc = stele_fail_errno(reterr, ENOENT, "%s: remembering %s", dir, path);
 		else
-			error_number = write_memory(dir_fd, &m);
+			rc = write_memory(dir, &m, reterr);
 	}
-	if (error_number == 0)
+	if (rc == 0)
 		remove_links(dir_fd, m.link,
 			     kept_fd >= 0 && fstat(kept_fd, &kept) == 0 ? &kept : NULL);
 	close(dir_fd);
-	if (error_number != 0)
-		return stele_fail_errno(reterr, error_number, "%s: remembering %s", dir, path);
-	return 0;
+	return rc;
 }
 
 /* ---- at start ---- */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -279,6 +280,39 @@ static void test_no_directory(void **state)
 	assert_string_equal(err.text, "");
 }
 
+/* A disk without room for it leaves what was remembered, and nothing of its own; and what somebody else left where it
+ * is written first is in nobody's way. */
+static void test_no_room(void **state)
+{
+	(void)state;
+	const char *why;
+	struct stele_error err;
+	struct rlimit before, none = {.rlim_cur = 10};
+	char temporary[100];
+	struct stat st;
+	struct place place = make_place();
+	snprintf(temporary, sizeof(temporary), "%s/last-image.json.new", place.dir);
+	put(place.image, small.bytes, small.size);
+	remember(&place, place.image, first_end, true);
+	int fd = open(place.image, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	int rc = stele_state_remember(place.dir, fd, place.image,
+				      small.size - sizeof(struct stele_root), true, -1, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(rc, STELE_E_SYSTEM);
+	assert_non_null(strstr(err.text, strerror(EFBIG)));
+	assert_int_not_equal(lstat(temporary, &st), 0);
+	assert_int_equal(restore(&place, place.image, &why), first_generation);
+	assert_int_equal(symlink("/nowhere/at/all", temporary), 0);
+	remember(&place, place.image, small.size, true);
+	assert_int_equal(restore(&place, place.image, &why), small_generation);
+	close(fd);
+	remove_place(&place);
+}
+
 /* Remembers one image and the other in turn, as the configured file is replaced, until it is killed. */
 static void remember_on(const struct place *place)
 {
@@ -350,7 +384,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_exact),        cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_other_path),   cmocka_unit_test(test_damaged_memory),
 		cmocka_unit_test(test_no_directory), cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_rolled_back),
+		cmocka_unit_test(test_rolled_back),  cmocka_unit_test(test_no_room),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	free(small.bytes);
