@@ -6,7 +6,10 @@
 #include "responder/config/check.h"
 #include "responder/frame/frame.h"
 
+#include <ctype.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #define US UINT64_C(1000)
 #define MS (1000 * US)
@@ -457,6 +460,19 @@ void stele_responder_config_free(const struct stele_responder_config *config)
 {
 	if (config != NULL)
 		stele_config_free(config->owner);
+}
+
+void stele_responder_device_name(const struct stele_responder_config *config, unsigned index,
+				 char *ret)
+{
+	const struct stele_port_config *port = &config->ports.items[index];
+	size_t len = strlen(port->device);
+
+	/* Devices of one driver are told apart by a number; the user need not give it. */
+	if (port->kind == STELE_PORT_PCI || isdigit((unsigned char)port->device[len - 1]))
+		snprintf(ret, STELE_DEVICE_NAME_MAX, "%s", port->device);
+	else
+		snprintf(ret, STELE_DEVICE_NAME_MAX, "%s%u", port->device, index);
 }
 
 unsigned stele_responder_worker_cnt(const struct stele_responder_config *config)

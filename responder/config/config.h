@@ -21,6 +21,7 @@
 #define STELE_PORT_CORES_MAX 64
 #define STELE_PORT_ADDRESSES_MAX 64
 #define STELE_CORE_MAX 1023 /* highest number of a core */
+#define STELE_DEVICE_NAME_MAX 64
 
 enum stele_huge_pages {
 	STELE_HUGE_PAGES_AUTO, /* the largest there are, plain pages if there are none */
@@ -131,6 +132,10 @@ extern const struct stele_config_schema stele_responder_schema;
 int stele_responder_config_load(const char *path, const struct stele_responder_config **ret_config,
 				struct stele_config_faults *faults, struct stele_error *reterr);
 void stele_responder_config_free(const struct stele_responder_config *config); /* NULL is fine */
+
+/* The name by which DPDK knows the device of port `index`. `ret` has STELE_DEVICE_NAME_MAX bytes. */
+void stele_responder_device_name(const struct stele_responder_config *config, unsigned index,
+				 char *ret);
 
 /* Queues of all ports together: one worker for each. */
 unsigned stele_responder_worker_cnt(const struct stele_responder_config *config);

@@ -241,17 +241,29 @@ static void check_cores(struct stele_config *config, const struct stele_port_con
 		}
 }
 
-/* `port` stands behind `other`. */
-static void check_pair(struct stele_config *config, const struct stele_port_config *port,
-		       const struct stele_port_config *other)
+/* Of what is no PCI address, DPDK is told the name with a number, which may be that of another. */
+static bool is_same_device(const struct stele_responder_config *root, unsigned a, unsigned b)
 {
-	if (strcasecmp(port->device, other->device) == 0)
-		stele_config_fault(config, &port->device,
-				   "device %s is that of port '%s' on line %u (expected another "
-				   "one%s)",
-				   port->device, other->name,
-				   stele_config_line(config, &other->device),
-				   port->kind == STELE_PORT_PCI ? "" : ", with a number behind it");
+	char name[STELE_DEVICE_NAME_MAX], other[STELE_DEVICE_NAME_MAX];
+	stele_responder_device_name(root, a, name);
+	stele_responder_device_name(root, b, other);
+	return strcasecmp(name, other) == 0 ||
+	       strcasecmp(root->ports.items[a].device, root->ports.items[b].device) == 0;
+}
+
+/* Port `i` stands behind port `j`. */
+static void check_pair(struct stele_config *config, const struct stele_responder_config *root,
+		       unsigned i, unsigned j)
+{
+	const struct stele_port_config *port = &root->ports.items[i],
+				       *other = &root->ports.items[j];
+	if (is_same_device(root, i, j))
+		stele_config_fault(
+			config, &port->device,
+			"device %s is that of port '%s' on line %u (expected another "
+			"one%s)",
+			port->device, other->name, stele_config_line(config, &other->device),
+			port->kind == STELE_PORT_PCI ? "" : ", with a number behind each");
 	if (strcmp(port->name, other->name) == 0)
 		stele_config_fault(config, &port->name,
 				   "the name '%s' is that of the port on line %u (expected another "
@@ -286,11 +298,11 @@ void config_check_whole(struct stele_config *config, void *config_root)
 			return;
 	}
 	choose_mbufs(root);
-	for (size_t i = 0; i < root->ports.cnt; i++) {
+	for (unsigned i = 0; i < root->ports.cnt; i++) {
 		check_port(config, root, &ports[i]);
 		check_interfaces(config, &ports[i], &ports[i]);
-		for (size_t j = 0; j < i; j++)
-			check_pair(config, &ports[i], &ports[j]);
+		for (unsigned j = 0; j < i; j++)
+			check_pair(config, root, i, j);
 	}
 	check_main_core(config, root);
 	unsigned queue_cnt = stele_responder_worker_cnt(root);

@@ -3,7 +3,6 @@
 
 #include "lib/base/crc32c.h"
 
-#include <ctype.h>
 #include <rte_config.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -228,18 +227,6 @@ static int put_memory(const struct stele_responder_config *config,
 	return 0;
 }
 
-void stele_eal_device_name(const struct stele_responder_config *config, unsigned index, char *ret)
-{
-	const struct stele_port_config *port = &config->ports.items[index];
-	size_t len = strlen(port->device);
-
-	/* Devices of one driver are told apart by a number; the user need not give it. */
-	if (port->kind == STELE_PORT_PCI || isdigit((unsigned char)port->device[len - 1]))
-		snprintf(ret, STELE_DEVICE_NAME_MAX, "%s", port->device);
-	else
-		snprintf(ret, STELE_DEVICE_NAME_MAX, "%s%u", port->device, index);
-}
-
 bool stele_eal_uses_virtio(const struct stele_port_config *port,
 			   const struct stele_machine *machine)
 {
@@ -264,7 +251,7 @@ static void put_device(const struct stele_responder_config *config, unsigned ind
 	const struct stele_port_config *port = &config->ports.items[index];
 	char name[STELE_DEVICE_NAME_MAX];
 
-	stele_eal_device_name(config, index, name);
+	stele_responder_device_name(config, index, name);
 	put(args, true, port->kind == STELE_PORT_PCI ? "--allow=%s" : "--vdev=%s", name);
 	for (size_t i = 0; i < port->args.cnt; i++)
 		put(args, false, ",%s=%s", port->args.items[i].key, port->args.items[i].value);

@@ -19,7 +19,6 @@
 
 #define STELE_EAL_ARGS_MAX 256
 #define STELE_EAL_TEXT_MAX (64u << 10)
-#define STELE_DEVICE_NAME_MAX 64
 
 /* What of the machine matters. */
 struct stele_machine {
@@ -48,10 +47,6 @@ void stele_machine_look(struct stele_machine *ret_machine);
 int stele_eal_args_make(const struct stele_responder_config *config,
 			const struct stele_machine *machine, struct stele_eal_args *ret_args,
 			struct stele_error *reterr);
-
-/* The name by which the EAL knows the device of port `index`. `ret` has STELE_DEVICE_NAME_MAX
- * bytes. */
-void stele_eal_device_name(const struct stele_responder_config *config, unsigned index, char *ret);
 
 /* Bytes of one packet buffer of a port: room for a frame of its MTU and for a reply of any size
  * that may be sent, with the headroom of DPDK. */

@@ -25,7 +25,7 @@ static int find_device(const struct stele_responder_config *config, unsigned ind
 {
 	char name[STELE_DEVICE_NAME_MAX];
 
-	stele_eal_device_name(config, index, name);
+	stele_responder_device_name(config, index, name);
 	if (rte_eth_dev_get_port_by_name(name, ret_id) == 0)
 		return 0;
 	/* Drivers may call the ports of a PCI device otherwise than the device. */
