@@ -188,7 +188,7 @@ static int receive_response(struct stele_ctl_client *client, uint64_t deadline_n
 	if (packet.fd >= 0)
 		close(packet.fd);
 	json_t *response = NULL;
-	if (!packet.too_long && !packet.too_many)
+	if (!packet.too_long && !packet.too_many && !packet.lost)
 		response = json_loadb(client->message, packet.len, JSON_REJECT_DUPLICATES, NULL);
 	if (response == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "%s: a response without sense",

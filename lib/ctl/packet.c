@@ -31,7 +31,9 @@ static void take_fds(struct msghdr *msg, struct stele_ctl_packet *packet)
 				close(fd);
 		}
 	}
-	packet->too_many = cnt > 1 || (msg->msg_flags & MSG_CTRUNC) != 0;
+	bool cut = (msg->msg_flags & MSG_CTRUNC) != 0;
+	packet->lost = cnt == 0 && cut;
+	packet->too_many = cnt > 1 || (cnt == 1 && cut);
 	if (packet->too_many && packet->fd >= 0) {
 		close(packet->fd);
 		packet->fd = -1;

@@ -12,6 +12,7 @@ struct stele_ctl_packet {
 	int fd;        /* -1: none; else the caller's, close-on-exec */
 	bool too_long; /* it did not fit; what came is no use */
 	bool too_many; /* descriptors; all of them are closed */
+	bool lost;     /* a descriptor: this process has as many as it may */
 };
 
 /* 1 with a packet, 0 if the other side has closed (or sent an empty one), -errno. Does not block. */

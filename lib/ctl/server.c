@@ -246,6 +246,16 @@ static void go_on(struct stele_ctl_server *server, struct connection *c, char *r
 	send_response(server, c, now);
 }
 
+/* What is wrong with how a request came; NULL: nothing. */
+static const char *fault_of(const struct stele_ctl_packet *packet)
+{
+	if (packet->too_long)
+		return "the request is too long";
+	if (packet->too_many)
+		return "more than one descriptor";
+	return packet->lost ? "no descriptor is free for the one that came with the request" : NULL;
+}
+
 static void receive_request(struct stele_ctl_server *server, struct connection *c, uint64_t now)
 {
 	struct stele_ctl_packet packet;
@@ -259,12 +269,11 @@ static void receive_request(struct stele_ctl_server *server, struct connection *
 	server->request_cnt++;
 	c->active_ns = now;
 	char *response;
-	if (packet.too_long || packet.too_many) {
+	const char *fault = fault_of(&packet);
+	if (fault != NULL) {
 		if (packet.fd >= 0)
 			close(packet.fd);
-		response = stele_ctl_refusal(STELE_E_USAGE, packet.too_long ?
-								    "the request is too long" :
-								    "more than one descriptor");
+		response = stele_ctl_refusal(packet.lost ? STELE_E_SYSTEM : STELE_E_USAGE, fault);
 		go_on(server, c, response, now);
 		return;
 	}

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -52,6 +53,38 @@ static void test_descriptor_flood(void **state)
 	ctl_assert_fd_cnt(before - 2);
 	close(fds[0]);
 	ctl_assert_alive();
+}
+
+/* A descriptor that comes when none is free is lost, and nobody is told that it was sent too many. */
+static void test_no_descriptor_free(void **state)
+{
+	(void)state;
+	static const char ping[] = "{\"op\":\"ping\"}", inode[] = "{\"op\":\"inode\"}";
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int sock = ctl_raw_connect();
+	json_decref(ctl_raw_ask(sock, ping, strlen(ping)));
+	struct rlimit before, none;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	int lowest = dup(fd);
+	assert_true(lowest >= 0);
+	close(lowest);
+	none = (struct rlimit){.rlim_cur = (rlim_t)lowest, .rlim_max = before.rlim_max};
+	char answer[512] = "";
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int sent = ctl_send_fds(sock, inode, &fd, 1);
+	ssize_t got = recv(sock, answer, sizeof(answer) - 1, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(sent, 0);
+	assert_true(got > 0);
+	assert_non_null(strstr(answer, "\"kind\":\"system\""));
+	assert_non_null(strstr(answer, "no descriptor is free"));
+	/* The same again, when one is. */
+	assert_int_equal(ctl_send_fds(sock, inode, &fd, 1), 0);
+	memset(answer, 0, sizeof(answer));
+	assert_true(recv(sock, answer, sizeof(answer) - 1, 0) > 0);
+	assert_non_null(strstr(answer, "\"ok\":true"));
+	close(sock);
+	close(fd);
 }
 
 static void test_garbage(void **state)
@@ -275,6 +308,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_descriptor_flood, ctl_start, ctl_end),
+		cmocka_unit_test_setup_teardown(test_no_descriptor_free, ctl_start, ctl_end),
 		cmocka_unit_test_setup_teardown(test_garbage, ctl_start, ctl_end),
 		cmocka_unit_test_setup_teardown(test_slow_reader, ctl_start, ctl_end),
 		cmocka_unit_test_setup_teardown(test_many_connections, ctl_start, ctl_end),
