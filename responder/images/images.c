@@ -6,6 +6,7 @@
 #include "lib/image/findings_file.h"
 #include "responder/serve/state.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -232,6 +233,7 @@ void stele_images_save_findings(struct stele_images *images)
 	images->unsaved_sz = 0;
 }
 
+/* Takes the descriptor. */
 static void hold_file(struct stele_images *images, int fd, const char *path, bool replaces)
 {
 	struct images_file *gone = replaces ? &images->current : &images->previous;
@@ -240,7 +242,7 @@ static void hold_file(struct stele_images *images, int fd, const char *path, boo
 		close(gone->fd);
 	if (!replaces)
 		images->previous = images->current;
-	images->current.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	images->current.fd = fd;
 	snprintf(images->current.path, sizeof(images->current.path), "%s", path);
 }
 
@@ -333,7 +335,10 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 	if (rc && images_in_mapping(images))
 		return rc;
 	images_note_workers(images);
-	rc = prepare(images, fd, end, name, next, reterr);
+	/* To be had before anything is published: without it, the image would not be remembered, nor moved. */
+	int held_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	rc = held_fd < 0 ? stele_fail_errno(reterr, errno, "%s: cannot be kept open", name) :
+			   prepare(images, fd, end, name, next, reterr);
 	if (!rc && is_mixed(images, next)) {
 		for (unsigned i = 0; i < images->node_cnt; i++)
 			stele_serve_map_first(images->serves[i], false);
@@ -342,6 +347,8 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 	}
 	if (rc) {
 		images_discard(images, next);
+		if (held_fd >= 0)
+			close(held_fd);
 		stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS_REFUSED, 1);
 		return images_refuse(images, rc, reterr);
 	}
@@ -352,7 +359,7 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 	else
 		rc = images_publish(images, next, reterr);
 	info.grace_ns = stele_clock_ns() - begin;
-	hold_file(images, fd, name, info.unchanged);
+	hold_file(images, held_fd, name, info.unchanged);
 	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS, 1);
 	if (!info.unchanged)
 		note_unsaved(images, &info);
