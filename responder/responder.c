@@ -12,6 +12,7 @@
 #include "lib/serving/settings.h"
 #include "responder/eal/telemetry.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -29,6 +30,9 @@
 /* How long the end waits for workers, as a load does: one that drains its queue is done after a second. */
 #define END_SECONDS 10
 #define END_PAUSE_MS 2
+
+/* How often a start that restores an image looks whether it is to end. */
+#define RESTORE_LOOK_MS 50
 
 /* Worker i runs on logical core 1 + i (eal/args.h). */
 static unsigned lcore_of(unsigned worker)
@@ -187,6 +191,51 @@ static void tidy(void *images)
 	stele_images_tidy(images);
 }
 
+struct restore {
+	struct stele_images *images;
+	struct stele_error *reterr;
+	int rc;
+};
+
+static void *restore(void *arg)
+{
+	struct restore *work = arg;
+
+	work->rc = stele_images_restore(work->images, work->reterr);
+	return NULL;
+}
+
+/*
+ * By a thread of its own, while this one looks whether it is to end: to verify a large image takes minutes, and who
+ * ends a program does not wait so long.
+ */
+static int restore_unless_told_to_end(struct stele_responder *responder, struct stele_error *reterr)
+{
+	struct restore work = {.images = responder->images, .reterr = reterr};
+	struct timespec until;
+	bool is_told = false;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, restore, &work) != 0) {
+		restore(&work);
+		return work.rc;
+	}
+	do {
+		if (!is_told && stele_control_is_told_to_end()) {
+			is_told = true;
+			stele_images_end(responder->images);
+			stele_log(STELE_LOG_NOTICE, "told to end: no image is restored");
+		}
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += RESTORE_LOOK_MS * 1000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+	} while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+	return work.rc;
+}
+
 /*
  * DPDK has bound this thread to one core, and threads get the cores of the one that makes them. As long as
  * there is no worker, all cores are for the image.
@@ -197,7 +246,7 @@ static int restore_on_all_cores(struct stele_responder *responder, struct stele_
 	bool widened = pthread_getaffinity_np(pthread_self(), sizeof(own), &own) == 0 &&
 		       pthread_setaffinity_np(pthread_self(), sizeof(responder->cores),
 					      &responder->cores) == 0;
-	int rc = stele_images_restore(responder->images, reterr);
+	int rc = restore_unless_told_to_end(responder, reterr);
 
 	if (widened)
 		pthread_setaffinity_np(pthread_self(), sizeof(own), &own);

@@ -38,6 +38,14 @@ void stele_control_block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+bool stele_control_is_told_to_end(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 &&
+	       (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
+}
+
 static gid_t group_of(const char *user)
 {
 	const struct passwd *entry = user ? getpwnam(user) : NULL;

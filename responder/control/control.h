@@ -22,4 +22,7 @@ int stele_control_run(struct stele_responder *responder, struct stele_error *ret
 /* Blocks the signals that stele_control_run() takes. */
 void stele_control_block_signals(void);
 
+/* Whether one of them waits that will end stele_control_run() at once. */
+bool stele_control_is_told_to_end(void);
+
 #endif

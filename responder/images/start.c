@@ -53,13 +53,18 @@ static const char *way_of(const struct stele_serve_load_info *info)
 				"mapped and verified in full";
 }
 
+static bool is_ending(const struct stele_images *images)
+{
+	return __atomic_load_n(&images->ending, __ATOMIC_RELAXED);
+}
+
 /* The first of the candidates that can be served. */
 static int try_all(struct stele_images *images, const struct stele_state_candidates *candidates,
 		   struct stele_error *reterr)
 {
-	int rc = STELE_E_NOTFOUND;
+	int rc = stele_fail(reterr, STELE_E_NOTFOUND, "the program ends");
 
-	for (unsigned i = 0; i < candidates->cnt && rc; i++) {
+	for (unsigned i = 0; i < candidates->cnt && rc && !is_ending(images); i++) {
 		const struct stele_state_candidate *candidate = &candidates->all[i];
 		struct stele_serve_load_info info = {0};
 		rc = images_load_until(images, candidate->fd, candidate->end, candidate->name,
@@ -217,7 +222,7 @@ int stele_images_move(struct stele_images *images, struct stele_error *reterr)
 	if (rc) {
 		images_discard(images, next);
 		/* A worker that stands still says nothing against the image: again, before the next load. */
-		if (rc == STELE_E_STALE || __atomic_load_n(&images->ending, __ATOMIC_RELAXED))
+		if (rc == STELE_E_STALE || is_ending(images))
 			return images_refuse(images, rc, reterr);
 		return withdraw(images, reterr);
 	}

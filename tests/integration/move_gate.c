@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded into a responder (tests/integration/test_responder_start.py): the thread that moves an image into the arena
- * reads nothing as long as the file $STELE_MOVE_GATE is there. All other reads are left alone.
+ * reads nothing as long as the file $STELE_MOVE_GATE is there, and all others nothing of a file "image" as long as
+ * $STELE_START_GATE is.
  */
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -12,16 +14,27 @@
 
 typedef ssize_t (*reader)(int fd, void *to, size_t size, off_t off);
 
-static void wait_at_gate(void)
+/* Of the file that a start reads. */
+static int is_image(int fd)
+{
+	char link[64], path[4096];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t len = readlink(link, path, sizeof(path) - 1);
+	path[len < 0 ? 0 : len] = '\0';
+	return strcmp(strrchr(path, '/') != NULL ? strrchr(path, '/') : "", "/image") == 0;
+}
+
+static void wait_at_gate(int fd)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
-	const char *gate = getenv("STELE_MOVE_GATE");
 	char name[16] = "";
 
 	prctl(PR_GET_NAME, name, 0, 0, 0);
-	if (gate == NULL || strcmp(name, "stele-move") != 0)
-		return;
-	while (access(gate, F_OK) == 0)
+	const char *gate = strcmp(name, "stele-move") == 0 ? getenv("STELE_MOVE_GATE") :
+			   is_image(fd)                    ? getenv("STELE_START_GATE") :
+							     NULL;
+	while (gate != NULL && access(gate, F_OK) == 0)
 		nanosleep(&pause, NULL);
 }
 
@@ -31,7 +44,7 @@ ssize_t pread(int fd, void *to, size_t size, off_t off)
 	reader next;
 
 	*(void **)&next = dlsym(RTLD_NEXT, "pread");
-	wait_at_gate();
+	wait_at_gate(fd);
 	return next(fd, to, size, off);
 }
 
@@ -40,6 +53,6 @@ ssize_t pread64(int fd, void *to, size_t size, off_t off)
 	reader next;
 
 	*(void **)&next = dlsym(RTLD_NEXT, "pread64");
-	wait_at_gate();
+	wait_at_gate(fd);
 	return next(fd, to, size, off);
 }

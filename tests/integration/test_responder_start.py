@@ -2,6 +2,7 @@
 """A start serves from the mapping of the image's file, and moves the image into the arena behind that."""
 import contextlib
 import os
+import pathlib
 import shutil
 import threading
 import time
@@ -27,7 +28,7 @@ class Started:
         self.image = str(folder / "image")
         shutil.copy(image, self.image)
         rest(self.image)
-        self.gate = str(folder / "gate")
+        self.gate, self.start_gate = str(folder / "gate"), str(folder / "start-gate")
         self.node = responder.Node(self.image, start=False)
         self.state = self.node.config["state_dir"]
 
@@ -40,6 +41,7 @@ class Started:
                                "tests/integration/libmove_gate.so")
         before = dict(os.environ)
         os.environ.update(LD_PRELOAD=library, STELE_MOVE_GATE=self.gate,
+                          STELE_START_GATE=self.start_gate,
                           ASAN_OPTIONS="verify_asan_link_order=0:" + before.get("ASAN_OPTIONS", ""))
         try:
             self.node.start()
@@ -227,6 +229,33 @@ def test_it_ends_while_it_is_moved(started):
     assert started.node.end() == 0
     ending.join()
     assert "withdrawn" not in started.node.log_text()
+
+
+def test_it_ends_while_it_starts(started):
+    """What takes long then, reading and verifying an image, is given up for it."""
+    gate = pathlib.Path(started.start_gate)
+    gate.touch()
+    pathlib.Path(started.node.log).touch()
+    starting = threading.Thread(target=start_quietly, args=(started,))
+    starting.start()
+    try:
+        # It is about to read.
+        wait_until(lambda: "images are kept in" in started.node.log_text())
+        started.node.process.terminate()
+        wait_until(lambda: "told to end" in started.node.log_text())
+    finally:
+        gate.unlink()
+        starting.join()
+    assert started.node.process.wait(60) == 0
+    started.open_gate()
+    assert "given up" in started.node.log_text() and IN_FULL not in started.node.log_text()
+    assert IN_FULL in started.start() and started.ask() == "198.51.100.1"
+
+
+def start_quietly(started):
+    """It may end before or behind its word that it is ready, and takes the interface with it."""
+    with contextlib.suppress(Exception):
+        started.start(closed=True)
 
 
 def test_a_file_that_is_replaced_while_it_is_moved(images, started, tmp_path):
