@@ -152,6 +152,9 @@ static void *run(void *arg)
 		if (moved == 0)
 			wait_for_work(exception, full);
 	}
+	/* Workers have counted it as the kernel's. */
+	while (move_to_kernel(exception) > 0)
+		;
 	return NULL;
 }
 

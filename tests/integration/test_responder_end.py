@@ -81,6 +81,30 @@ def test_it_ends_in_the_middle_of_its_work(images):
         assert answered == list(range(len(answered))) and 300 <= len(answered) <= sent < 65536
 
 
+def test_what_the_kernel_is_given_before_the_end_gets_there(images):
+    """What workers have handed over and counted is on its way when they end."""
+    cnt = 100
+    with responder.Node(images[0]) as node, \
+            node.node.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM) as listener, \
+            node.client.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        listener.settimeout(20)
+        listener.bind((responder.V4, 5300))
+        sock.sendto(b"first", (responder.V4, 5300))
+        assert listener.recv(100) == b"first"
+        path = node.request("stats")["path"]
+        with standstill.stopped(standstill.named(node.process.pid, "stele-kernel")):
+            punted = node.counters()["punt_udp_port"] + cnt
+            for number in range(cnt):
+                sock.sendto(b"%d" % number, (responder.V4, 5300))
+            responder.wait_until(lambda: node.counters()["punt_udp_port"] == punted)
+            node.process.terminate()
+            # Next is the exception path, whose thread cannot go before it goes on.
+            responder.wait_until(lambda: not os.path.exists(path))
+            time.sleep(0.1)
+        assert node.process.wait(60) == 0
+        assert [int(listener.recv(100)) for _ in range(cnt)] == list(range(cnt))
+
+
 def test_what_the_service_manager_is_told(images):
     """Each start waits for READY=1; here is the rest of sd_notify(3)."""
     def heard(line):

@@ -9,7 +9,6 @@ import resource
 import signal
 import socket
 import threading
-import time
 
 import pytest
 
@@ -141,7 +140,7 @@ def test_reloads_during_loads(images, tmp_path):
 
 def test_drained_while_images_change(images, node):
     """Nothing but its own end ends a drain."""
-    wait_until(lambda: node.request("status")["healthy"])
+    responder.wait_until(lambda: node.request("status")["healthy"])
     assert node.request("drain")["drained"]
     for step in (lambda: node.load(images[1]), lambda: node.request("rollback"),
                  lambda: node.request("reload"), lambda: node.load(images[1])):
@@ -152,13 +151,6 @@ def test_drained_while_images_change(images, node):
     assert not node.request("undrain")["drained"]
     assert node.request("status")["healthy"]
     assert dnswire.last_address(node.ask([QUERY])[0]) == "198.51.100.2"
-
-
-def wait_until(true):
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("port", ["tap", "af_packet"])
@@ -172,7 +164,7 @@ def test_all_is_counted_at_an_end_under_load(images, port, tmp_path):
         try:
             with repeated(lambda i: quietly(lambda: node.load(images[(i + 1) % 2]))) as loads, \
                     repeated(lambda i: quietly(lambda: node.ask([QUERY] * 500, tries_max=1))):
-                wait_until(lambda: len(loads) > 3)
+                responder.wait_until(lambda: len(loads) > 3)
                 node.process.send_signal(signal.SIGHUP)
                 node.process.terminate()
                 assert node.process.wait(60) == 0, node.log_text()

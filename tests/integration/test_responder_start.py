@@ -62,7 +62,7 @@ class Started:
 
     def wait_moved(self):
         """Until it is moved, and what the next start needs is saved: requests of the loader wait for that."""
-        wait_until(lambda: self.served_from() == "arena")
+        responder.wait_until(lambda: self.served_from() == "arena")
         self.node.request("rollback")
 
     def ask(self):
@@ -77,13 +77,6 @@ class Started:
     def stop(self):
         self.open_gate()
         self.node.stop()
-
-
-def wait_until(true):
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def rest(path):
@@ -240,9 +233,9 @@ def test_it_ends_while_it_starts(started):
     starting.start()
     try:
         # It is about to read.
-        wait_until(lambda: "images are kept in" in started.node.log_text())
+        responder.wait_until(lambda: "images are kept in" in started.node.log_text())
         started.node.process.terminate()
-        wait_until(lambda: "told to end" in started.node.log_text())
+        responder.wait_until(lambda: "told to end" in started.node.log_text())
     finally:
         gate.unlink()
         starting.join()
@@ -281,8 +274,8 @@ def test_a_copy_that_is_wrong_is_withdrawn(started, known):
     assert started.ask() == "198.51.100.1"
     change_byte(started.image, DATA, WRONG)
     started.open_gate()
-    wait_until(lambda: started.node.request("status")["withdrawn"])
-    wait_until(lambda: started.served_from() is None)
+    responder.wait_until(lambda: started.node.request("status")["withdrawn"])
+    responder.wait_until(lambda: started.served_from() is None)
     status = started.node.request("status")
     assert status["image"] is None and not status["healthy"]
     assert started.node.ask([QUERY], tries_max=1) == [None]
@@ -305,8 +298,8 @@ def test_the_image_before_is_served_when_the_last_is_withdrawn(images, started, 
     assert started.ask() == "198.51.100.2"
     change_byte(other, bytes([198, 51, 100, 2]), WRONG)
     started.open_gate()
-    wait_until(lambda: started.node.request("status")["withdrawn"])
-    wait_until(lambda: started.served_from() == "arena")
+    responder.wait_until(lambda: started.node.request("status")["withdrawn"])
+    responder.wait_until(lambda: started.served_from() == "arena")
     assert started.ask() == "198.51.100.1"
 
 

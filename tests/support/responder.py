@@ -55,6 +55,13 @@ def last_core():
     return max(os.sched_getaffinity(0))
 
 
+def wait_until(true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def yaml(value):
     """Flow style, with plain scalars: a size in quotes would be no size."""
     if isinstance(value, dict):

@@ -14,11 +14,16 @@ LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 
 def worker(pid, number=1):
     """The thread of a worker, counted from 1."""
+    return named(pid, "worker-%d" % number)
+
+
+def named(pid, name):
+    """The thread that has this in its name."""
     for thread in os.listdir("/proc/%d/task" % pid):
         with open("/proc/%d/task/%s/comm" % (pid, thread), encoding="ascii") as comm:
-            if "worker-%d" % number in comm.read():
+            if name in comm.read():
                 return int(thread)
-    raise AssertionError("no worker")
+    raise AssertionError("no thread " + name)
 
 
 def trace(request, thread):
