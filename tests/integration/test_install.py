@@ -109,6 +109,15 @@ def test_the_responder_may_take_its_time_to_start():
     assert sections("stele-responder.service")["Service"]["TimeoutStartSec"] == ["infinity"]
 
 
+def test_the_responder_sees_its_devices():
+    """Any DeviceAllow= closes all that it does not name: /dev/vfio, /dev/net/tun, /dev/vhost-net. Some settings imply it,
+    ProtectClock= among them where systemd is older than 252.7."""
+    said = sections("stele-responder.service")["Service"]
+    assert not said.keys() & {"DeviceAllow", "DevicePolicy", "PrivateDevices", "ProtectClock"}
+    # Which is what it would take away.
+    assert "CAP_SYS_TIME" not in said["CapabilityBoundingSet"][0].split()
+
+
 def test_files_of_dpdk_have_a_place():
     """/run is read-only to the unit but for what it names; the telemetry socket has to be where others see it."""
     said = sections("stele-responder.service")["Service"]
