@@ -18,6 +18,7 @@ struct stele_daemon_work {
 	struct stele_commit commit; /* first */
 	struct stele_daemon *daemon;
 	struct stele_daemon_work *next_failed;
+	uint64_t failed_at; /* what zones knew of the store by then: its generation */
 	size_t cnt, cap;
 	struct item *items;
 };
@@ -61,13 +62,18 @@ static int apply(struct stele_commit *commit, struct stele_store_write *write,
 	return 0;
 }
 
-/* What is remembered of a zone that came back meanwhile is that one's. Without anybody who wants it, it may be in the
- * table for the data that the store had until now. */
+/* Nobody wants it: it is in the table for the data that the store has, or had until now. */
+static bool is_stray(const struct stele_managed_zone *zone)
+{
+	return !zone->configured && !zone->from_catalog;
+}
+
+/* What is remembered of a zone that came back meanwhile is that one's. */
 static void removed(struct stele_daemon *daemon, const uint8_t *apex)
 {
 	const struct stele_managed_zone *zone = stele_zones_find(daemon->zones, apex);
 	char name[STELE_NAME_TEXT_MAX];
-	if (zone == NULL || (!zone->configured && !zone->from_catalog))
+	if (zone == NULL || is_stray(zone))
 		stele_zone_states_forget(daemon->states, apex);
 	stele_name_to_text(apex, name);
 	stele_log_audit(&(struct stele_log_audit){.what = "remove-zone", .zone = name});
@@ -83,6 +89,7 @@ static void done(struct stele_commit *commit, int status, uint64_t generation,
 		stele_log_some(STELE_LOG_ERROR, "store-failed", STELE_LOG_REASON(err->text),
 			       STELE_LOG_NUMBER("zones", work->cnt));
 	if (status < 0) {
+		work->failed_at = work->daemon->generation;
 		work->next_failed = work->daemon->failed_work;
 		work->daemon->failed_work = work;
 		return;
@@ -148,21 +155,33 @@ void stele_daemon_work(struct stele_daemon *daemon, enum stele_daemon_work_kind 
 }
 
 /* Zones may have come back or gone since. */
-static bool is_due(const struct stele_daemon *daemon, const struct item *item)
+static bool is_due(const struct stele_managed_zone *zone, const struct stele_daemon_work *failed,
+		   const struct item *item)
 {
-	const struct stele_managed_zone *zone = stele_zones_find(daemon->zones, item->apex);
 	switch (item->kind) {
 	case STELE_WORK_STUB:
 		return zone != NULL && zone->id == 0;
 	case STELE_WORK_REMOVE:
-		/* Or what is still to be removed has been met in the store. */
-		return zone == NULL ||
-		       (!zone->configured && !zone->from_catalog && zone->transferred);
+		/* Or what is still to be removed has been met in the store, which what somebody has imported since is
+		 * not. */
+		return zone == NULL || (is_stray(zone) && (zone->transferred ||
+							   zone->generation <= failed->failed_at));
 	case STELE_WORK_OURS:
 		return zone != NULL && !zone->options->has_primaries &&
 		       (zone->expired || zone->transferred);
 	}
 	return false;
+}
+
+static void repeat(struct stele_daemon *daemon, const struct stele_daemon_work *failed,
+		   const struct item *item)
+{
+	const struct stele_managed_zone *zone = stele_zones_find(daemon->zones, item->apex);
+	if (is_due(zone, failed, item))
+		stele_daemon_work(daemon, item->kind, item->apex);
+	else if (item->kind == STELE_WORK_REMOVE && is_stray(zone))
+		/* Else the next start would remove what is ours now. */
+		stele_zone_states_forget(daemon->states, item->apex);
 }
 
 void stele_daemon_work_again(struct stele_daemon *daemon)
@@ -172,9 +191,7 @@ void stele_daemon_work_again(struct stele_daemon *daemon)
 	while (failed != NULL) {
 		struct stele_daemon_work *next = failed->next_failed;
 		for (size_t i = 0; i < failed->cnt; i++)
-			if (is_due(daemon, &failed->items[i]))
-				stele_daemon_work(daemon, failed->items[i].kind,
-						  failed->items[i].apex);
+			repeat(daemon, failed, &failed->items[i]);
 		free_work(failed);
 		failed = next;
 	}

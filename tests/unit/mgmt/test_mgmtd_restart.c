@@ -195,6 +195,17 @@ static void test_left_and_came_back(void **state)
 	assert_int_equal(daemon_world_rows().cnt, 0);
 }
 
+/* The disk is full while what is to be removed is committed. */
+static void fail_removal(struct stele_daemon *daemon)
+{
+	daemon_world_fill_disk();
+	do {
+		stele_loop_drain(daemon->main);
+		usleep(1000);
+	} while (daemon->failed_work == NULL);
+	daemon_world_empty_disk();
+}
+
 /* It left while a transfer was being stored, so that it was met in the store once more; and its data could not be
  * removed at first. */
 static void test_left_and_met_again(void **state)
@@ -208,16 +219,47 @@ static void test_left_and_met_again(void **state)
 	assert_null(stele_zones_find(daemon.zones, apex));
 	stele_daemon_store_changed(&daemon, daemon.generation + 1);
 	assert_non_null(stele_zones_find(daemon.zones, apex));
-	daemon_world_fill_disk();
-	do {
-		stele_loop_drain(daemon.main);
-		usleep(1000);
-	} while (daemon.failed_work == NULL);
-	daemon_world_empty_disk();
+	fail_removal(&daemon);
 	/* As the tick does. */
 	stele_daemon_work_again(&daemon);
 	stele_daemon_stop(&daemon);
 	assert_int_equal(stored_flags(), -1);
+	assert_int_equal(daemon_world_rows().cnt, 0);
+}
+
+/* It is met in the store at a start, is to be removed, and the disk is full. Nothing in the store says that it was a
+ * secondary's. */
+static void start_without_it(struct stele_daemon *daemon)
+{
+	import(false);
+	start_and_stop(SECONDARY);
+	daemon_world_start(daemon, NOTHING);
+	assert_non_null(stele_zones_find(daemon->zones, apex));
+	fail_removal(daemon);
+}
+
+static void test_left_and_met_at_a_start(void **state)
+{
+	struct stele_daemon daemon;
+	(void)state;
+	start_without_it(&daemon);
+	stele_daemon_work_again(&daemon);
+	stele_daemon_stop(&daemon);
+	assert_int_equal(stored_flags(), -1);
+	assert_int_equal(daemon_world_rows().cnt, 0);
+}
+
+/* Somebody has imported it since: it is ours, now and after the next start. */
+static void test_left_and_imported_again(void **state)
+{
+	struct stele_daemon daemon;
+	(void)state;
+	start_without_it(&daemon);
+	write_zone(daemon.store, 2, false, false);
+	stele_daemon_store_changed(&daemon, daemon.generation + 1);
+	stele_daemon_work_again(&daemon);
+	stele_daemon_stop(&daemon);
+	assert_int_equal(stored_flags(), 0);
 	assert_int_equal(daemon_world_rows().cnt, 0);
 }
 
@@ -233,6 +275,8 @@ int main(void)
 		TEST(test_left_and_died),
 		TEST(test_left_and_came_back),
 		TEST(test_left_and_met_again),
+		TEST(test_left_and_met_at_a_start),
+		TEST(test_left_and_imported_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
