@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RFC 2136 section 3.2. */
+/*
+ * RFC 2136 section 3.2.
+ *
+ * A message has room for some five thousand prerequisites, and so has an RRset for records. So what a name has is looked
+ * at once for all that a message asks of it, in the order of names, types and data; which of the prerequisites is the
+ * first that does not hold is seen afterwards.
+ */
 #include "mgmt/update/perform.h"
 
 #include "lib/dns/message.h"
@@ -9,147 +15,244 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Calls `each` for every record of a type that an owner has; signatures stand with what they cover. */
-static int walk(struct stele_zone_edit *edit, const struct stele_update_rr *rr,
-		void (*each)(void *user, const struct stele_node_rr *record), void *user,
-		struct stele_error *reterr)
-{
-	struct stele_node_rrset rrset;
-	if (rr->type != STELE_TYPE_RRSIG) {
-		int status = stele_zone_edit_find(edit, rr->lower, rr->type, &rrset, reterr);
-		const uint8_t *p = status == 0 ? rrset.data : NULL;
-		for (unsigned i = 0; p != NULL && i < rrset.rr_cnt; i++) {
-			struct stele_node_rr record = stele_node_rr_next(&p);
-			each(user, &record);
-		}
-		return status == STELE_E_NOTFOUND ? 0 : status;
-	}
-	const uint8_t *node;
-	size_t node_sz, at = 0;
-	int status = stele_zone_edit_node(edit, rr->lower, &node, &node_sz, reterr);
-	while (status == 0 && stele_node_next(node, node_sz, &at, &rrset)) {
-		const uint8_t *p = rrset.data;
-		for (unsigned i = 0; i < (unsigned)rrset.rr_cnt + rrset.sig_cnt; i++) {
-			struct stele_node_rr record = stele_node_rr_next(&p);
-			if (i >= rrset.rr_cnt)
-				each(user, &record);
-		}
-	}
-	return status == STELE_E_NOTFOUND ? 0 : status;
-}
-
-static void count(void *user, const struct stele_node_rr *record)
-{
-	(void)record;
-	++*(size_t *)user;
-}
-
-static int rrset_exists(struct stele_zone_edit *edit, const struct stele_update_rr *rr,
-			bool *ret_exists, struct stele_error *reterr)
-{
-	size_t cnt = 0;
-	int status = walk(edit, rr, count, &cnt, reterr);
-	*ret_exists = cnt > 0;
-	return status;
-}
-
-/* A name is in use if it has a record; what only stands above others has none (section 2.4.4). */
-static int name_exists(struct stele_zone_edit *edit, const struct stele_update_rr *rr,
-		       bool *ret_exists, struct stele_error *reterr)
-{
-	const uint8_t *node;
-	size_t node_sz;
-	struct stele_node_rrset rrset;
-	int status = stele_zone_edit_node(edit, rr->lower, &node, &node_sz, reterr);
-	*ret_exists = status == 0;
-	if (status == STELE_E_NOTFOUND) {
-		status = stele_zone_edit_find(edit, rr->lower, STELE_TYPE_NSEC3, &rrset, reterr);
-		*ret_exists = status == 0;
-	}
-	return status == STELE_E_NOTFOUND ? 0 : status;
-}
-
-/* ---- RRsets with data ---- */
-
-static bool is_same_rrset(const struct stele_update_rr *a, const struct stele_update_rr *b)
-{
-	return a->type == b->type && a->owner_len == b->owner_len &&
-	       memcmp(a->lower, b->lower, a->owner_len) == 0;
-}
-
-struct match {
+struct look {
 	const struct stele_update *update;
-	const struct stele_update_rr *first; /* of the RRset */
-	uint8_t *seen;                       /* of each prerequisite: the zone has this record */
-	bool missing;                        /* the zone has a record that is not asked for */
+	size_t cnt;                            /* of the prerequisites that are looked at */
+	const struct stele_update_rr **sorted; /* these */
+	bool *exists;                          /* of each: its name, or its RRset */
+	bool match; /* the RRsets that are asked for with data are in the zone with just that */
+	struct stele_zone_edit *edit;
+	struct stele_error *reterr;
 };
 
-static void match_record(void *user, const struct stele_node_rr *record)
+/* ---- their order ---- */
+
+/* NSEC3 stands apart from all else that has its name. */
+static uint32_t rank(uint16_t type)
 {
-	struct match *m = user;
-	bool found = false;
-	for (size_t i = 0; i < m->update->prerequisite_cnt; i++) {
-		const struct stele_update_rr *rr = &m->update->prerequisites[i];
-		if (rr->class_ == m->update->class_ && is_same_rrset(rr, m->first) &&
-		    stele_rdata_compare(rr->type, rr->rdata, rr->rdlen, record->rdata,
-					record->rdata_len) == 0)
-			m->seen[i] = found = true;
-	}
-	m->missing = m->missing || !found;
+	return type == STELE_TYPE_NSEC3 ? 0 : type + 1u;
 }
 
-/* True if all RRsets that are asked for with data are in the zone with just that data (2.4.2). */
-static int rrsets_match(const struct stele_update *update, struct stele_zone_edit *edit,
-			bool *ret_match, struct stele_error *reterr)
+static int compare_owner(const struct stele_update_rr *a, const struct stele_update_rr *b)
 {
-	struct match m = {.update = update};
-	int status = 0;
-	m.seen = calloc(update->prerequisite_cnt + 1, 1);
-	if (m.seen == NULL)
-		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	for (size_t i = 0; status == 0 && i < update->prerequisite_cnt; i++) {
-		m.first = &update->prerequisites[i];
-		bool is_first = m.first->class_ == update->class_;
-		for (size_t k = 0; is_first && k < i; k++)
-			is_first = update->prerequisites[k].class_ != update->class_ ||
-				   !is_same_rrset(&update->prerequisites[k], m.first);
-		if (is_first)
-			status = walk(edit, m.first, match_record, &m, reterr);
+	if (a->owner_len != b->owner_len)
+		return a->owner_len < b->owner_len ? -1 : 1;
+	return memcmp(a->lower, b->lower, a->owner_len);
+}
+
+static int compare_rrset(const struct stele_update_rr *a, const struct stele_update_rr *b)
+{
+	int order = compare_owner(a, b);
+	if (order == 0 && a->type != b->type)
+		order = rank(a->type) < rank(b->type) ? -1 : 1;
+	return order;
+}
+
+static bool has_data(const struct stele_update_rr *rr)
+{
+	return rr->class_ != STELE_CLASS_ANY && rr->class_ != STELE_CLASS_NONE;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct stele_update_rr *x = *(const struct stele_update_rr *const *)a;
+	const struct stele_update_rr *y = *(const struct stele_update_rr *const *)b;
+	int order = compare_rrset(x, y);
+	if (order != 0 || has_data(x) != has_data(y))
+		return order != 0 ? order : has_data(x) - has_data(y);
+	/* Of what is no type of data, there is none in any zone. */
+	return has_data(x) && stele_rdata_type_is_data(x->type) ?
+		       stele_rdata_compare(x->type, x->rdata, x->rdlen, y->rdata, y->rdlen) :
+		       0;
+}
+
+/* ---- an RRset ---- */
+
+/* What a message asks of one RRset, or of a name: [at, data_at) whether it is there, and up to `end` for its data. */
+struct question {
+	size_t at, data_at, end;
+	size_t found_cnt;  /* records of the zone that are asked for */
+	bool exists, more; /* the zone has a record; and one that is not asked for */
+};
+
+static struct question next_question(const struct look *l, size_t at)
+{
+	struct question q = {.at = at, .end = at};
+	while (q.end < l->cnt && compare_rrset(l->sorted[at], l->sorted[q.end]) == 0)
+		q.end++;
+	q.data_at = at;
+	while (q.data_at < q.end && !has_data(l->sorted[q.data_at]))
+		q.data_at++;
+	return q;
+}
+
+/* Records of an RRset, or the signatures over it. */
+static void meet(const struct look *l, struct question *q, const struct stele_node_rrset *rrset,
+		 bool sigs)
+{
+	const uint8_t *p = rrset->data;
+	size_t first = sigs ? rrset->rr_cnt : 0, cnt = sigs ? rrset->sig_cnt : rrset->rr_cnt;
+	q->exists = q->exists || cnt > 0;
+	if (q->data_at == q->end)
+		return;
+	for (size_t i = 0; i < first + cnt && !q->more; i++) {
+		struct stele_node_rr rr = stele_node_rr_next(&p);
+		if (i < first)
+			continue;
+		struct stele_update_rr key = *l->sorted[q->data_at];
+		const struct stele_update_rr *probe = &key;
+		key.rdata = rr.rdata;
+		key.rdlen = rr.rdata_len;
+		if (bsearch(&probe, l->sorted + q->data_at, q->end - q->data_at, sizeof(probe),
+			    compare) != NULL)
+			q->found_cnt++;
+		else
+			q->more = true;
 	}
-	*ret_match = !m.missing;
-	for (size_t i = 0; i < update->prerequisite_cnt; i++)
-		if (update->prerequisites[i].class_ == update->class_ && !m.seen[i])
-			*ret_match = false;
-	free(m.seen);
+}
+
+/* How many different records are asked for. */
+static size_t count_different(const struct look *l, const struct question *q)
+{
+	size_t cnt = q->data_at < q->end;
+	for (size_t i = q->data_at + 1; i < q->end; i++)
+		cnt += compare(&l->sorted[i - 1], &l->sorted[i]) != 0;
+	return cnt;
+}
+
+static void conclude(struct look *l, const struct question *q)
+{
+	for (size_t i = q->at; i < q->data_at; i++)
+		l->exists[l->sorted[i] - l->update->prerequisites] = q->exists;
+	if (q->data_at < q->end && (q->more || q->found_cnt < count_different(l, q)))
+		l->match = false;
+}
+
+/* ---- a name ---- */
+
+/* What the zone has at a name but for NSEC3, with the place of the walk over its RRsets. */
+struct place {
+	const uint8_t *node;
+	size_t sz, at;
+	struct stele_node_rrset rrset;
+	bool is_rrset; /* `rrset` is the first one that was not passed */
+};
+
+static void step(struct place *place)
+{
+	place->is_rrset = stele_node_next(place->node, place->sz, &place->at, &place->rrset);
+}
+
+static void meet_signatures(const struct look *l, struct question *q, struct place place)
+{
+	for (place.at = 0, step(&place); place.is_rrset; step(&place))
+		meet(l, q, &place.rrset, true);
+}
+
+static void meet_type(const struct look *l, struct question *q, struct place *place, uint16_t type)
+{
+	while (place->is_rrset && place->rrset.type < type)
+		step(place);
+	if (place->is_rrset && place->rrset.type == type)
+		meet(l, q, &place->rrset, false);
+}
+
+/* `ret_rrset` stays as it is if there is none. */
+static int find_nsec3(const struct look *l, const struct stele_update_rr *rr,
+		      struct stele_node_rrset *ret_rrset)
+{
+	int status =
+		stele_zone_edit_find(l->edit, rr->lower, STELE_TYPE_NSEC3, ret_rrset, l->reterr);
+	return status == STELE_E_NOTFOUND ? 0 : status;
+}
+
+/* All that is asked of the name of the prerequisite at `*at`, which moves on to the next name. */
+static int look_at_name(struct look *l, size_t *at)
+{
+	const struct stele_update_rr *first = l->sorted[*at];
+	struct place place = {.node = NULL};
+	struct stele_node_rrset nsec3 = {.rr_cnt = 0};
+	int status = 0;
+	if (first->type == STELE_TYPE_NSEC3) {
+		struct question q = next_question(l, *at);
+		status = find_nsec3(l, first, &nsec3);
+		meet(l, &q, &nsec3, false);
+		conclude(l, &q);
+		*at = q.end;
+	}
+	if (status == 0)
+		status = stele_zone_edit_node(l->edit, first->lower, &place.node, &place.sz,
+					      l->reterr);
+	if (status == 0)
+		step(&place);
+	bool is_there = status == 0;
+	if (status == STELE_E_NOTFOUND)
+		status = 0;
+	while (status == 0 && *at < l->cnt && compare_owner(first, l->sorted[*at]) == 0) {
+		struct question q = next_question(l, *at);
+		uint16_t type = l->sorted[*at]->type;
+		if (type == STELE_TYPE_RRSIG)
+			meet_signatures(l, &q, place);
+		else if (type != STELE_TYPE_ANY)
+			meet_type(l, &q, &place, type);
+		else if (!is_there)
+			status = find_nsec3(l, first, &nsec3);
+		/* A name is in use if it has a record; what only stands above others has none (2.4.4). */
+		if (type == STELE_TYPE_ANY)
+			q.exists = is_there || nsec3.rr_cnt > 0;
+		conclude(l, &q);
+		*at = q.end;
+	}
 	return status;
+}
+
+static int look_at_all(struct look *l)
+{
+	int status = 0;
+	for (size_t i = 0; i < l->cnt; i++)
+		l->sorted[i] = &l->update->prerequisites[i];
+	qsort(l->sorted, l->cnt, sizeof(*l->sorted), compare);
+	for (size_t at = 0; status == 0 && at < l->cnt;)
+		status = look_at_name(l, &at);
+	return status;
+}
+
+/* ---- all of them ---- */
+
+/* Of the first that does not hold; those with data come after all others. */
+static uint16_t judge(const struct look *l)
+{
+	const struct stele_update *update = l->update;
+	for (size_t i = 0; i < l->cnt; i++) {
+		const struct stele_update_rr *rr = &update->prerequisites[i];
+		bool is_name = rr->type == STELE_TYPE_ANY, wanted = rr->class_ == STELE_CLASS_ANY;
+		if (has_data(rr) || l->exists[i] == wanted)
+			continue;
+		if (wanted)
+			return is_name ? STELE_RCODE_NXDOMAIN : STELE_RCODE_NXRRSET;
+		return is_name ? STELE_RCODE_YXDOMAIN : STELE_RCODE_YXRRSET;
+	}
+	if (l->cnt < update->prerequisite_cnt)
+		return update->prerequisites[l->cnt].rcode;
+	return l->match ? STELE_RCODE_NOERROR : STELE_RCODE_NXRRSET;
 }
 
 int stele_update_prerequisites(const struct stele_update *update, struct stele_zone_edit *edit,
 			       uint16_t *ret_rcode, struct stele_error *reterr)
 {
-	for (size_t i = 0; i < update->prerequisite_cnt; i++) {
-		const struct stele_update_rr *rr = &update->prerequisites[i];
-		bool exists, is_name = rr->type == STELE_TYPE_ANY;
-		*ret_rcode = rr->rcode;
-		if (rr->rcode != STELE_RCODE_NOERROR)
-			return 0;
-		if (rr->class_ == update->class_)
-			continue;
-		int status = is_name ? name_exists(edit, rr, &exists, reterr) :
-				       rrset_exists(edit, rr, &exists, reterr);
-		if (status != 0)
-			return status;
-		bool wanted = rr->class_ == STELE_CLASS_ANY;
-		if (exists == wanted)
-			continue;
-		if (wanted)
-			*ret_rcode = is_name ? STELE_RCODE_NXDOMAIN : STELE_RCODE_NXRRSET;
-		else
-			*ret_rcode = is_name ? STELE_RCODE_YXDOMAIN : STELE_RCODE_YXRRSET;
-		return 0;
-	}
-	bool match = false;
-	int status = rrsets_match(update, edit, &match, reterr);
-	*ret_rcode = match ? STELE_RCODE_NOERROR : STELE_RCODE_NXRRSET;
+	struct look l = {.update = update, .edit = edit, .reterr = reterr, .match = true};
+	/* What comes behind one that is malformed does not count. */
+	while (l.cnt < update->prerequisite_cnt &&
+	       update->prerequisites[l.cnt].rcode == STELE_RCODE_NOERROR)
+		l.cnt++;
+	l.sorted = calloc(l.cnt + 1, sizeof(*l.sorted));
+	l.exists = calloc(l.cnt + 1, sizeof(*l.exists));
+	int status = l.sorted != NULL && l.exists != NULL ?
+			     look_at_all(&l) :
+			     stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+	if (status == 0)
+		*ret_rcode = judge(&l);
+	free(l.sorted);
+	free(l.exists);
 	return status;
 }
