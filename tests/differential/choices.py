@@ -72,6 +72,12 @@ def chain_own(case):
             and types(own - knot - nsd) <= {CNAME, DNAME, RRSIG})
 
 
+def has_no_room(case, rrset, limit):
+    """An RRset of addresses, with a signature as long as the others in the reply, is too much for what Stele sent."""
+    signature = max((12 + len(rr[4]) for rr in case.stele.authority if rr[1] == RRSIG), default=0)
+    return case.stele.size + sum(12 + len(rr[4]) for rr in rrset) + signature > limit
+
+
 def glue_cut(case):
     """A referral about as large as a reply may be: all sends agree but for which addresses found room."""
     union = set(case.knot.additional) | set(case.nsd.additional)
@@ -79,10 +85,14 @@ def glue_cut(case):
     cut = {rr[0] for rr in case.stele.authority if rr[1] == NS}
     servers = {rr[4] for rr in case.stele.authority if rr[1] == NS}
     required = {rr for rr in union if any(dnswire.is_below(rr[0], owner) for owner in cut)}
+    left_out = {}
+    for rr in union - set(case.stele.additional):
+        left_out.setdefault(rr[:2], []).append(rr)
     return (case.stele.answer == case.knot.answer and case.stele.authority == case.knot.authority
             and case.stele.rcode == case.knot.rcode and cut
             and all(rr[0] in servers and rr[1] in (A, AAAA) for rr in case.stele.additional)
-            and max(case.knot.size, case.nsd.size) > limit - 60
+            and (max(case.knot.size, case.nsd.size) > limit - 60
+                 or left_out and all(has_no_room(case, left_out[key], limit) for key in left_out))
             and (required <= set(case.stele.additional) or case.stele.flags & dnswire.TC))
 
 
