@@ -15,16 +15,18 @@ static const char *const descriptions[] = {
 	[STELE_TYPE_PTR] = "N",
 	[STELE_TYPE_MX] = "2N",
 	[STELE_TYPE_TXT] = "T",
-	[17] = "NN",  /* RP */
-	[18] = "2N",  /* AFSDB */
-	[21] = "2N",  /* RT */
-	[23] = "N",   /* NSAP-PTR */
-	[26] = "2NN", /* PX */
+	[17] = "NN",   /* RP */
+	[18] = "2N",   /* AFSDB */
+	[21] = "2N",   /* RT */
+	[23] = "N",    /* NSAP-PTR */
+	[26] = "2NN",  /* PX */
+	[25] = "21AZ", /* KEY, RFC 2535 */
 	[STELE_TYPE_AAAA] = "6",
 	[29] = "G", /* LOC, RFC 1876 */
 	[STELE_TYPE_SRV] = "222N",
 	[35] = "22UUUN", /* NAPTR */
 	[36] = "2N",     /* KX */
+	[37] = "F2AZ",   /* CERT, RFC 4398 */
 	[STELE_TYPE_DNAME] = "N",
 	[STELE_TYPE_DS] = "2A1X",
 	[44] = "11X", /* SSHFP */
@@ -47,8 +49,10 @@ static const char *const descriptions[] = {
 	[66] = "RC2N", /* DSYNC, RFC 9859 */
 	[67] = "B",    /* HHIT, RFC 9886 */
 	[68] = "B",    /* BRID, RFC 9886 */
-	[105] = "24",  /* L32, RFC 6742 */
-	[107] = "2N",  /* LP, RFC 6742 */
+	[104] = "2I",  /* NID, RFC 6742 */
+	[105] = "24",  /* L32 */
+	[106] = "2I",  /* L64 */
+	[107] = "2N",  /* LP */
 };
 
 const char *stele_rdata_description(uint16_t type)
@@ -132,6 +136,7 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 			need = 1;
 			break;
 		case '2':
+		case 'F':
 		case 'R':
 			need = 2;
 			break;
@@ -139,6 +144,7 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 			need = 16;
 			break;
 		case '8':
+		case 'I':
 			need = 8;
 			break;
 		case 'Y': /* D bit and type */
@@ -181,6 +187,7 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 			return left > 0;
 		case 'O':
 		case 'Q':
+		case 'Z':
 		case 'V': /* clients judge */
 			return true;
 		default:

@@ -25,6 +25,8 @@
  *   D duration of 32 bits        E time of 32 bits           A algorithm
  *   R record type                S salt in hex, "-" if none  H base32hex behind its length
  *   C scheme of DSYNC            Y relay of AMTRELAY         U string
+ *   F type of CERT               I 64 bits in four groups of hex digits
+ *   Z base64 up to the end, which may be missing on the wire
  *   P parameter of TLSA          W tag of CAA                T strings up to the end
  *   M type bitmap up to the end  X hex up to the end         B base64 up to the end
  *   O the same, "-" if none      Q one string without a length, up to the end

@@ -210,6 +210,17 @@ static int parse_word(struct stele_cursor *c, char letter, struct stele_rdata *r
 		else if (!stele_value_number(token.p, token.len, 255, &number))
 			return bad_field(c, &token, "scheme", "NOTIFY, or 0 to 255");
 		break;
+	case 'F':
+		if (!stele_value_certificate_type(token.p, token.len, &number))
+			return bad_field(c, &token, "certificate type",
+					 "0 to 65535, or a mnemonic of RFC 4398");
+		break;
+	case 'I':
+		if (!stele_value_locator(token.p, token.len, out))
+			return bad_field(c, &token, "value",
+					 "four groups of hexadecimal digits between colons");
+		rd->len += 8;
+		return 0;
 	case 'P':
 		if (!stele_value_tlsa(token.p, token.len, (unsigned)rd->len, &number))
 			return bad_field(c, &token, "parameter",
@@ -280,6 +291,7 @@ static int parse_word(struct stele_cursor *c, char letter, struct stele_rdata *r
 		rd->len++;
 		return 0;
 	case '2':
+	case 'F':
 	case 'R':
 		stele_put_be16(out, (uint16_t)number);
 		rd->len += 2;
@@ -394,6 +406,7 @@ static int parse_described(struct stele_cursor *c, const char *letters, struct s
 		case 'X':
 			return parse_encoded(c, rd, true);
 		case 'B':
+		case 'Z':
 			return parse_encoded(c, rd, false);
 		case 'O':
 			return parse_optional(c, rd);

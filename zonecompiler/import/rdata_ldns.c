@@ -55,6 +55,16 @@ static int gather(struct stele_cursor *c, char *text, size_t room, size_t *ret_l
 	return 0;
 }
 
+/* ldns takes any number of bits of an address (RFC 3123 section 4). */
+static bool prefixes_fit(uint16_t type, const uint8_t *bytes, size_t len)
+{
+	for (size_t at = 0; type == LDNS_RR_TYPE_APL && at + 4 <= len;
+	     at += 4u + (bytes[at + 3] & 0x7f))
+		if (bytes[at + 2] > (bytes[at + 1] == 1 ? 32 : 128))
+			return false;
+	return true;
+}
+
 int stele_rdata_parse_by_ldns(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata)
 {
 	char type_text[STELE_RRTYPE_TEXT_MAX];
@@ -87,6 +97,7 @@ int stele_rdata_parse_by_ldns(struct stele_cursor *c, uint16_t type, struct stel
 		answer = ldns_rr_rdata2buffer_wire(wire, rr);
 	if (answer != LDNS_STATUS_OK || ldns_rr_get_type(rr) != type ||
 	    ldns_buffer_position(wire) > STELE_RDATA_MAX ||
+	    !prefixes_fit(type, ldns_buffer_begin(wire), ldns_buffer_position(wire)) ||
 	    !stele_rdata_valid_by_ldns(type, ldns_buffer_begin(wire), ldns_buffer_position(wire))) {
 		struct stele_token token = {(uint8_t *)text + head, len, false};
 		char shown[STELE_SHOW_MAX];

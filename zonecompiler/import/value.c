@@ -236,6 +236,48 @@ bool stele_value_algorithm(const uint8_t *p, size_t len, uint32_t *ret_algorithm
 	return false;
 }
 
+bool stele_value_certificate_type(const uint8_t *p, size_t len, uint32_t *ret_number)
+{
+	static const struct {
+		uint8_t number;
+		const char *text;
+	} mnemonics[] = {
+		{1, "PKIX"}, {2, "SPKI"},   {3, "PGP"},     {4, "IPKIX"}, {5, "ISPKI"},
+		{6, "IPGP"}, {7, "ACPKIX"}, {8, "IACPKIX"}, {253, "URI"}, {254, "OID"},
+	};
+	if (len > 0 && (uint8_t)(*p - '0') <= 9)
+		return stele_value_number(p, len, 65535, ret_number);
+	for (size_t i = 0; i < sizeof(mnemonics) / sizeof(mnemonics[0]); i++) {
+		if (strlen(mnemonics[i].text) == len &&
+		    strncasecmp(mnemonics[i].text, (const char *)p, len) == 0) {
+			*ret_number = mnemonics[i].number;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool stele_value_locator(const uint8_t *p, size_t len, uint8_t locator[8])
+{
+	unsigned group = 0, digit_cnt = 0, value = 0;
+	for (size_t i = 0; i <= len; i++) {
+		if (i == len || p[i] == ':') {
+			if (digit_cnt == 0 || group == 4)
+				return false;
+			locator[2 * group] = (uint8_t)(value >> 8);
+			locator[2 * group + 1] = (uint8_t)value;
+			group++;
+			digit_cnt = value = 0;
+			continue;
+		}
+		unsigned digit = (uint8_t)(p[i] - '0'), letter = (uint8_t)((p[i] | 0x20) - 'a');
+		if (++digit_cnt > 4 || (digit > 9 && letter > 5))
+			return false;
+		value = value << 4 | (digit <= 9 ? digit : letter + 10);
+	}
+	return group == 4;
+}
+
 bool stele_value_tlsa(const uint8_t *p, size_t len, unsigned field, uint32_t *ret_number)
 {
 	static const struct {

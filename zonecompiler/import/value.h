@@ -44,6 +44,12 @@ bool stele_value_algorithm(const uint8_t *p, size_t len, uint32_t *ret_algorithm
  */
 bool stele_value_tlsa(const uint8_t *p, size_t len, unsigned field, uint32_t *ret_number);
 
+/* The type of a CERT record: a number, or a mnemonic in any case (RFC 4398 section 2.1). */
+bool stele_value_certificate_type(const uint8_t *p, size_t len, uint32_t *ret_number);
+
+/* 64 bits as four groups of one to four hexadecimal digits between colons (RFC 6742). */
+bool stele_value_locator(const uint8_t *p, size_t len, uint8_t locator[8]);
+
 /*
  * Decoders that may be fed one word after the other. They write at most (len + 1) / 2 bytes for
  * hexadecimal digits and (len + 3) / 4 * 3 for base64 to `out` and return how many, or -1.
