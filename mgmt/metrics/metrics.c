@@ -11,18 +11,30 @@
 #include <string.h>
 
 /* Scrapers at once; one is what there is. More would each hold a copy of all numbers. */
-#define CONNECTIONS_MAX 16
-/* Of those, from one address: who sends a byte now and then keeps what it has, and is not to keep all of it. */
+#define CONNECTIONS_MAX 64
+/* Of those, from one address: who sends a byte now and then is not to keep all of it. For one more the oldest of that
+ * address gives way, so that a scraper that hangs does not keep out the health check beside it. */
 #define CONNECTIONS_OF_ONE_MAX 8
+/* Until those that give way are gone: as many as come at once. */
+#define CONNECTIONS_OF_ONE_ROOM 32
 #define CONNECTION_TIMEOUT_S 10
 /* For the main loop to come round. It never works that long at a stretch. */
 #define MAIN_LOOP_TIMEOUT_S 5
 
+/* A connection that has not been told to give way. */
+struct client {
+	struct client *next;
+	struct client **link; /* what leads here; NULL: it gives way */
+	struct stele_config_address address;
+	int fd;
+};
+
 struct stele_metrics {
 	struct stele_daemon *daemon;
 	struct MHD_Daemon *http;
-	pthread_mutex_t lock; /* over `ending`, and over a post that saw it false */
-	bool ending;          /* nobody will run the main loop any more */
+	struct client *clients; /* the newest first; of the HTTP thread */
+	pthread_mutex_t lock;   /* over `ending`, and over a post that saw it false */
+	bool ending;            /* nobody will run the main loop any more */
 };
 
 /*
@@ -235,6 +247,72 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
 	return respond_text(connection, 404, "there is /metrics and /healthz");
 }
 
+/* ---- connections ---- */
+
+static void unlink_client(struct client *client)
+{
+	if (client->link == NULL)
+		return;
+	*client->link = client->next;
+	if (client->next != NULL)
+		client->next->link = client->link;
+	client->link = NULL;
+}
+
+static void make_room(struct stele_metrics *metrics, const struct client *from)
+{
+	struct client *oldest = NULL;
+	unsigned cnt = 0;
+	for (struct client *client = metrics->clients; client != NULL; client = client->next) {
+		if (!stele_address_equal(&client->address, &from->address))
+			continue;
+		oldest = client;
+		cnt++;
+	}
+	if (cnt <= CONNECTIONS_OF_ONE_MAX)
+		return;
+	/* The descriptor is not ours to close: the HTTP thread does that when it sees the end. */
+	shutdown(oldest->fd, SHUT_RDWR);
+	unlink_client(oldest);
+}
+
+static void begin_client(struct stele_metrics *metrics, struct MHD_Connection *connection,
+			 void **context)
+{
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *peer =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct client *client = calloc(1, sizeof(*client));
+	uint16_t port;
+	if (client == NULL || fd == NULL || peer == NULL ||
+	    !stele_address_from_sockaddr((const union stele_sockaddr *)peer->client_addr,
+					 &client->address, &port)) {
+		free(client);
+		return;
+	}
+	client->fd = fd->connect_fd;
+	client->next = metrics->clients;
+	client->link = &metrics->clients;
+	if (client->next != NULL)
+		client->next->link = &client->next;
+	metrics->clients = client;
+	*context = client;
+	make_room(metrics, client);
+}
+
+static void on_connection(void *user, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		begin_client(user, connection, context);
+	} else if (*context != NULL) {
+		unlink_client(*context);
+		free(*context);
+		*context = NULL;
+	}
+}
+
 /* Its own words go nowhere: what is wrong with a client's HTTP is nobody's concern. */
 static void forget_log(void *user, const char *format, va_list args)
 {
@@ -261,8 +339,9 @@ int stele_metrics_new(struct stele_daemon *daemon, struct stele_metrics **ret_me
 		flags, daemon->config->metrics.port, NULL, NULL, handle, metrics,
 		MHD_OPTION_EXTERNAL_LOGGER, forget_log, NULL, MHD_OPTION_SOCK_ADDR, &address.any,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_OF_ONE_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_OF_ONE_ROOM,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, metrics, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
 	if (metrics->http == NULL) {
 		int error_number = errno != 0 ? errno : EADDRNOTAVAIL;
 		pthread_mutex_destroy(&metrics->lock);

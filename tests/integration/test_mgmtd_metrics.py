@@ -113,11 +113,12 @@ def test_other_requests(daemon):
     assert daemon.get("/healthz", "HEAD") == (200, "")
 
 
-def test_others_are_heard(daemon):
-    """Who keeps many connections busy with a byte now and then does not keep all that there are."""
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"])
+def test_others_are_heard(daemon, address):
+    """Who keeps many connections busy with a byte now and then keeps nobody out, at the same address neither."""
     held = []
     for _ in range(32):
-        held.append(socket.create_connection(("127.0.0.1", daemon.http), source_address=("127.0.0.2", 0)))
+        held.append(socket.create_connection(("127.0.0.1", daemon.http), source_address=(address, 0)))
     over = threading.Event()
 
     def trickle():
