@@ -133,17 +133,26 @@ int store_fail(const struct stele_store *store, struct stele_error *err, int rc,
 #define store_fail(...) stele_error_status(store_fail(__VA_ARGS__), STELE_E_SYSTEM)
 #endif
 
-/* Begins a transaction, following the map where another process has made it larger. */
-int store_txn_begin(struct stele_store *store, unsigned flags, MDB_txn **ret_txn,
-		    struct stele_error *reterr);
-/* After its end. */
-void store_txn_ended(struct stele_store *store);
-
 /* A number of "meta": 0, or what LMDB returned. */
 int store_meta_get(const struct stele_store *store, MDB_txn *txn, enum store_meta row,
 		   uint64_t *ret_value);
 int store_meta_put(const struct stele_store *store, MDB_txn *txn, enum store_meta row,
 		   uint64_t value);
+
+/* ---- map.c ---- */
+
+/* Bytes of address space to begin with, and those below which it is not worth a try. */
+size_t store_map_largest(void);
+#define STORE_MAP_SZ_MIN ((size_t)1 << 24)
+
+/* Where the map begins, which LMDB does not tell, from a value in it; NULL if that cannot be found out. */
+const void *store_map_find(const MDB_val *value, size_t page_sz);
+
+/* Begins a transaction, following the map where another process has made it larger. */
+int store_txn_begin(struct stele_store *store, unsigned flags, MDB_txn **ret_txn,
+		    struct stele_error *reterr);
+/* After its end. */
+void store_txn_ended(struct stele_store *store);
 
 /* ---- read.c ---- */
 
