@@ -5,13 +5,8 @@ import ssl
 import pytest
 
 from certificates import Authority, pin
-from fake_primary import FakePrimary, Keep, Versions
+from fake_primary import NEXT, ZONE, FakePrimary, Keep, versions
 from secondary import Secondary
-
-ZONE = "zone.test."
-BASE = [(ZONE, 300, "NS", "ns.zone.test."), ("ns.zone.test.", 300, "A", "192.0.2.1"),
-        ("www.zone.test.", 300, "TXT", '"one"')]
-NEXT = BASE[:2] + [("www.zone.test.", 300, "TXT", '"two"')]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +35,7 @@ def remote(primary, **tls):
 
 def taken(tls, **options):
     """A zone comes, and its changes come."""
-    zone = Versions(ZONE, {1: BASE})
+    zone = versions()
     with FakePrimary(zone.answer, tls=tls) as primary, \
          Secondary([ZONE], [remote(primary, **options)]) as secondary:
         secondary.wait_serial(ZONE, 1)
@@ -59,7 +54,7 @@ def taken(tls, **options):
 
 
 def refused(tls, text, **options):
-    zone = Versions(ZONE, {1: BASE})
+    zone = versions()
     with FakePrimary(zone.answer, tls=tls) as primary, \
          Secondary([ZONE], [remote(primary, **options)]) as secondary:
         entry = secondary.wait(ZONE, lambda z: z["error"])
@@ -111,7 +106,7 @@ def test_tls_1_2_is_too_old(world):
 @pytest.mark.parametrize("alpn", [(), ("h2",)])
 def test_alpn(world, alpn):
     ca, _ = world
-    zone = Versions(ZONE, {1: BASE})
+    zone = versions()
     with FakePrimary(zone.answer, tls=context(ca.issue("xfr.test"), alpn)) as primary, \
          Secondary([ZONE], [remote(primary, name="xfr.test", ca=ca.ca)]) as secondary:
         assert not secondary.wait(ZONE, lambda z: z["error"])["loaded"]
@@ -130,7 +125,7 @@ def test_client_certificate(world):
 
 def test_primary_that_closes_behind_each_answer(world):
     ca, _ = world
-    zone = Versions(ZONE, {1: BASE})
+    zone = versions()
 
     def script(question):
         yield from (part for part in zone.answer(question) if part is not Keep)
@@ -154,7 +149,7 @@ def test_files_that_are_wrong(world, tmp_path):
 
 
 def test_no_tls_there():
-    zone = Versions(ZONE, {1: BASE})
+    zone = versions()
     with FakePrimary(zone.answer) as primary, \
          Secondary([ZONE], [remote(primary, name="xfr.test")], ["transfer_max_time: 2s"]) as secondary:
         assert not secondary.wait(ZONE, lambda z: z["error"])["loaded"]

@@ -152,9 +152,26 @@ class Versions:
         return canonical([self.soa(serial), *self.records(serial)])
 
 
+# A zone and what it is next, for tests to which it does not matter what is in it.
+ZONE = "zone.test."
+BASE = [(ZONE, 300, "NS", "ns.zone.test."), ("ns.zone.test.", 300, "A", "192.0.2.1"),
+        ("www.zone.test.", 300, "TXT", '"one"')]
+NEXT = BASE[:2] + [("www.zone.test.", 300, "TXT", '"two"')]
+
+
+def versions(**timers):
+    """ZONE with serial 1."""
+    return Versions(ZONE, {1: BASE}, **timers)
+
+
 def canonical(rrsets):
     return {(rrset.name.to_text().lower(), rrset.ttl, dns.rdatatype.to_text(rrset.rdtype),
              rdata.to_text().lower()) for rrset in rrsets for rdata in rrset}
+
+
+def silent(question):
+    """A script: over UDP nothing comes, and TCP is closed."""
+    return iter(())
 
 
 class FakePrimary:
@@ -209,6 +226,15 @@ class FakePrimary:
     def asked_for(self, kind):
         """How many questions of this type came."""
         return sum(q.type == kind for q in self.asked)
+
+    def settled(self, count, seconds=60):
+        """Waits until so many questions for the SOA came, and none more follows."""
+        deadline = time.monotonic() + seconds
+        while self.asked_for("SOA") < count:
+            assert time.monotonic() < deadline, self.asked
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert self.asked_for("SOA") == count
 
     def _question(self, data, tcp, peer):
         keyring = self.keyring if self.keyring is not None else True
