@@ -11,7 +11,7 @@ import pytest
 
 import stele
 from dnswire import AA, NOERROR, TC, TYPES, YXDOMAIN, name_to_wire, parse, query
-from test_update import Model, World
+from edited_zones import Model, World
 
 # Below the apex "t.", 3 bytes long, with 252 bytes left.
 DEEP = ("d",) * 126                       # 127 labels with the apex

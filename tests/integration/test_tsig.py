@@ -4,7 +4,6 @@ import base64
 import os
 import struct
 import subprocess
-import sys
 import time
 
 import dns.message
@@ -16,9 +15,7 @@ import dns.rrset
 import dns.tsig
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-
-import stele  # noqa: E402
+import stele
 
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(stele.ROOT, "build")
 TOOL = os.path.join(BUILD, "tests/integration/tsig_tool")

@@ -3,13 +3,10 @@
 import os
 import stat
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-
-import stele  # noqa: E402
+import stele
 
 USAGE, INPUT, SYSTEM = 2, 1, 3
 NO_IMAGE = {"dir": (INPUT, "not a regular file"), "empty": (INPUT, "empty"), "fifo": (INPUT, "not a regular file"),

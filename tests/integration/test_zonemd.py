@@ -4,7 +4,6 @@ import os
 import shutil
 import struct
 import subprocess
-import sys
 
 import dns.dnssec
 import dns.name
@@ -14,9 +13,7 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-
-import stele  # noqa: E402
+import stele
 
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(stele.ROOT, "build")
 TOOL = os.path.join(BUILD, "tests/integration/zonemd_tool")

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `update` and `compact` do with the file of an image: its garbage, its tail, its shards, its store."""
+import functools
+import json
+import os
+import random
+import shutil
+import struct
+
+import pytest
+
+import disks
+import stele
+from edited_zones import World
+
+SEED = "ae83b0fbba327343dbc44c239e088823"
+
+
+def load_wide(folder, serial):
+    """A zone in which each serial changes a few names, of all shards."""
+    zone = folder / "zone"
+    with open(zone, "w", encoding="ascii") as file:
+        file.write("@ 60 SOA ns hostmaster %d 60 60 60 60\n@ 60 NS ns\nns 60 A 192.0.2.1\n" % serial)
+        for i in range(25000):
+            file.write('h%d 60 TXT "%s %d"\n' % (i, "x" * 200, serial if i % 997 == 0 else 0))
+    stele.run("import", "--store", folder / "store", "--zone", "one.test", zone)
+
+
+def test_compacting_is_put_off(tmp_path):
+    """An update that somebody waits for leaves the garbage, `compact` takes it away, and answers stay."""
+    store, image = (str(tmp_path / name) for name in ("store", "image"))
+    load = functools.partial(load_wide, tmp_path)
+
+    def update(*options):
+        return json.loads(stele.run("update", "--store", store, "--json", *options, image).stdout)
+
+    load(1)
+    stele.run("build", "--store", store, "-o", image)
+    for serial in range(2, 8):
+        load(serial)
+        assert update("--no-compact")["result"] == "appended"
+    before = os.path.getsize(image)
+    names = stele.run("dump", image).stdout
+    stele.run("update", "--store", store, image)
+    assert os.path.getsize(image) == before     # nothing to do, not even that
+
+    done = json.loads(stele.run("compact", "--json", image).stdout)
+    assert done["bytes_before"] == before and done["bytes"] == os.path.getsize(image) < before / 2
+    stele.run("verify", image)
+    assert stele.run("dump", image).stdout == names
+
+    for serial in range(8, 13):
+        load(serial)
+        results = update()["result"]
+    assert results in ("appended", "compacted") and os.path.getsize(image) < before
+    missing = stele.run("compact", str(tmp_path / "none"), check=False)
+    assert missing.returncode == 1 and "none" in missing.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_no_room_for_a_copy(tmp_path):
+    """The change is in the image, so the update has not failed, whatever becomes of the garbage."""
+    store, load = str(tmp_path / "store"), functools.partial(load_wide, tmp_path)
+    with disks.small_disk(200) as folder:
+        image, filler = (os.path.join(folder, name) for name in ("image", "filler"))
+        load(1)
+        stele.run("build", "--store", store, "-o", image)
+        for serial in range(2, 8):
+            load(serial)
+            done = stele.run("update", "--store", store, "--json", "--no-compact", image)
+        appended = json.loads(done.stdout)["appended_bytes"]
+        load(8)
+        disks.fill(filler)
+        os.truncate(filler, os.path.getsize(filler) - appended * 3 // 2)
+        done = stele.run("update", "--store", store, "--json", image)
+        result = json.loads(done.stdout)
+        assert result["result"] == "appended" and "No space left" in result["reason"]
+        assert done.stderr.startswith("stele-compile: warning: %s: its garbage stays: " % image)
+        assert sorted(os.listdir(folder)) == ["filler", "image"]
+        assert " 8 60 60 60 60" in stele.run("dump", image).stdout
+        os.unlink(filler)
+        load(9)
+        done = stele.run("update", "--store", store, "--json", image)
+        assert json.loads(done.stdout)["result"] == "compacted" and done.stderr == ""
+
+
+def test_no_sync_makes_the_same_file(tmp_path):
+    world = World(str(tmp_path), "unsynced", [40], ("nsec3",))
+    other = str(tmp_path / "other")
+    for _ in range(4):
+        shutil.copy(world.image, other)
+        world.zones[0].edit()
+        world.load(world.zones[0])
+        now = stele.run("update", "--store", world.store, "--json", world.image)
+        unsynced = stele.run("update", "--store", world.store, "--json", "--no-sync", other)
+        now, unsynced = (json.loads(done.stdout) for done in (now, unsynced))
+        assert unsynced["result"] == now["result"] == "appended"
+        assert unsynced["sync_seconds"] == 0 < now["sync_seconds"]
+        assert open(world.image, "rb").read() == open(other, "rb").read()
+    again = stele.run("update", "--store", world.store, "--no-sync", other)
+    assert again.stdout.count("nothing to do") == 1
+
+
+def test_torn_tail_is_cut(tmp_path):
+    world = World(str(tmp_path), "torn", [30], ("nsec",))
+    with open(world.image, "ab") as file:
+        file.write(b"torn" * 5000)
+    world.step()
+    world.compare()
+    assert world.results == ["appended"]
+
+
+def test_other_store_means_a_full_build(tmp_path):
+    world = World(str(tmp_path), "other", [30], ("plain",))
+    shutil.rmtree(world.store)
+    world.load(world.zones[0])
+    world.step()
+    world.compare()
+    assert world.results == ["rebuilt"]
+
+
+@pytest.mark.parametrize("commits", [1, 2])
+def test_store_put_back_from_a_copy(tmp_path, commits):
+    """Its generations count on from there: those that were lost are not those that come after, of the same numbers."""
+    world = World(str(tmp_path), "back", [30], ("nsec3",))
+    copy = str(tmp_path / "copy")
+    shutil.copytree(world.store, copy)
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    stele.run("update", "--store", world.store, world.image)
+    shutil.rmtree(world.store)
+    shutil.move(copy, world.store)
+    for _ in range(commits):
+        world.zones[0].edit()
+        world.load(world.zones[0])
+    done = json.loads(stele.run("update", "--store", world.store, "--json", world.image).stdout)
+    lost = done["from_generation"]
+    assert done["result"] == "rebuilt" and done["generation"] == lost - 1 + commits
+    assert "generation %d of the store is not the one that the image is of" % lost in done["reason"]
+    world.compare()
+    assert "nothing to do" in stele.run("update", "--store", world.store, world.image).stdout
+
+
+def root_of(image):
+    root = image[(len(image) - 256) // 4096 * 4096:][:256]
+    assert root[:8] == b"STELROOT"
+    return root
+
+
+def first_page(image):
+    """Where the references of the first 64 shards stand."""
+    top, = struct.unpack_from("<Q", root_of(image), 48)
+    return struct.unpack_from("<Q", image, top)[0]
+
+
+def directory(path):
+    """[(digest, size)] of all shards of an image, as docs/image-format.md describes it."""
+    with open(path, "rb") as file:
+        image = file.read()
+    shard_cnt, = struct.unpack_from("<I", root_of(image), 12)
+    assert shard_cnt <= 64
+    refs = (image[first_page(image) + 64 * shard:][:64] for shard in range(shard_cnt))
+    return [(ref[32:], struct.unpack_from("<Q", ref, 8)) for ref in refs]
+
+
+def test_replaced_records_give_the_shards_of_a_build(tmp_path):
+    """Where no name comes or goes, updated shards are those of a build with the same seed, to the byte."""
+    rng = random.Random("replaced")
+    zone, store = tmp_path / "zone", tmp_path / "store"
+    updated, fresh = tmp_path / "updated", tmp_path / "fresh"
+    addresses = {"h%d.%d" % (i, i % 700): ["10.0.0.1"] for i in range(40000)}
+
+    def load(serial):
+        lines = ["$ORIGIN z.test.", "$TTL 300", "@ SOA ns h %d 1 1 1 1" % serial, "@ NS ns.other.test."]
+        lines += ["%s A %s" % (owner, a) for owner, all_of_it in addresses.items() for a in all_of_it]
+        zone.write_text("\n".join(lines) + "\n")
+        stele.run("import", "--store", store, "--zone", "z.test", zone)
+
+    load(1)
+    stele.run("build", "--store", store, "-o", updated, "--seed", SEED)
+    shards = 0
+    # One record; some in a shard, longer and shorter; more of them than are replaced one by one.
+    for serial, cnt in enumerate((1, 0, 20, 60, 2000), 2):
+        for owner in rng.sample(sorted(addresses), cnt):
+            addresses[owner] = ["10.0.%d.%d" % (serial, i) for i in range(rng.randrange(1, 5))]
+        load(serial)
+        done = json.loads(stele.run("update", "--store", store, "--json", updated).stdout)
+        assert (done["result"], done["names"]) == ("appended", cnt + 1)
+        shards = max(shards, done["shards"])
+        stele.run("verify", updated)
+        stele.run("build", "--store", store, "-o", fresh, "--seed", SEED)
+        assert directory(updated) == directory(fresh), (serial, cnt)
+    assert shards > 2
+
+
+def test_damaged_shard_stops_an_update(tmp_path):
+    """Only shards that an update needs are read. One whose head is damaged is named, and nothing changes."""
+    world = World(str(tmp_path), "damaged", [30], ("nsec",))
+    image = bytearray(open(world.image, "rb").read())
+    shard_off, = struct.unpack_from("<Q", image, first_page(image))
+    image[shard_off + 16] ^= 1   # the size of the only shard of names
+    with open(world.image, "wb") as file:
+        file.write(image)
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    done = stele.run("update", "--store", world.store, world.image, check=False)
+    assert done.returncode == 1 and "shard 0" in done.stderr and "its head" in done.stderr
+    assert open(world.image, "rb").read() == image
