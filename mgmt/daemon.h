@@ -51,10 +51,9 @@ struct stele_daemon {
 
 	/* life.c's */
 	struct event *events[4]; /* signals, then the tick */
-	unsigned event_cnt;
-	char *compiler; /* path */
-	bool awake;     /* zones may be asked for: all parts are there */
-	bool holds;     /* nothing is published before the store has all zones; see wake() */
+	char *compiler;          /* path */
+	bool awake;              /* zones may be asked for: all parts are there */
+	bool holds; /* nothing is published before the store has all zones; see wake() */
 
 	/* changes.c's: zones with changes that are not served yet. */
 	struct stele_managed_zone *unserved;

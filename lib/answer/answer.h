@@ -38,7 +38,6 @@ enum stele_drop_reason {
 	STELE_DROP_SHORT,    /* less than a header */
 	STELE_DROP_RESPONSE, /* QR is set: reflected, or somebody's answer */
 	STELE_DROP_POLICY,   /* the caller's policy said so */
-	STELE_DROP_REASON_CNT,
 };
 
 /* What kind of reply it is: rate limits treat these apart. */

@@ -125,8 +125,6 @@ int update_whole_zone(struct update *update, struct update_zone *zone);
 
 /* names.c: the changed owners of a zone and what depends on them. */
 int update_names(struct update *update, struct update_zone *zone);
-int update_member_add(struct update *update, struct update_zone *zone, const uint8_t *key,
-		      size_t key_len, uint64_t name_key, bool comes);
 
 /* chain.c: the denial chain; makes the zone's record. chain_shards.c: its shards. */
 int update_chain(struct update *update, struct update_zone *zone);

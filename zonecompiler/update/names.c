@@ -77,7 +77,7 @@ static int find_cut_above(struct update *update, const struct update_zone *zone,
 	return 0;
 }
 
-int update_member_add(struct update *update, struct update_zone *zone, const uint8_t *key,
+static int add_member(struct update *update, struct update_zone *zone, const uint8_t *key,
 		      size_t key_len, uint64_t name_key, bool comes)
 {
 	if (zone->member_cnt == zone->member_cap) {
@@ -113,8 +113,8 @@ static int compare(struct update *update, struct update_zone *zone, const struct
 	int rc = update_edit_add(update, &update->names, subject->name_key, record->data,
 				 record->len);
 	if (rc == 0 && zone->facts.chain == STELE_CHAIN_OF_NSEC && had_nsec != result->owns_nsec)
-		rc = update_member_add(update, zone, subject->key, subject->key_len,
-				       subject->name_key, result->owns_nsec);
+		rc = add_member(update, zone, subject->key, subject->key_len, subject->name_key,
+				result->owns_nsec);
 	return rc;
 }
 
