@@ -45,6 +45,7 @@ int stele_directory_read(const struct stele_source *source, struct stele_directo
 int stele_directory_read_bytes(const uint8_t *bytes, size_t bytes_sz,
 			       struct stele_directory *ret_directory, struct stele_error *reterr);
 
+/* What reading allocated. */
 void stele_directory_free(struct stele_directory *directory);
 
 #endif

@@ -106,6 +106,7 @@ int stele_view_open_directory(const char *path, struct stele_view *ret_view,
 /* Decodes shard `index` of such a view; one thread at a time. STELE_E_INPUT: damaged. */
 int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_error *reterr);
 
+/* Frees and unmaps what opening made; a view of zeros is fine. After all who look at it. */
 void stele_view_close(struct stele_view *view);
 
 /* Gives a view that nobody looks at now a new serial, as if it were opened again. */

@@ -28,6 +28,7 @@ struct stele_stats_layout {
 	size_t zones_off, workers_off, rows_off, rows_stride, file_sz;
 };
 
+/* Of the names and kinds of all counters and the sizes of all structs: a reader of another version finds out. */
 uint32_t stele_stats_layout_crc(void);
 
 /* Counts within their bounds give a size far below what overflows. */

@@ -249,6 +249,7 @@ int stele_stats_create(const struct stele_stats_settings *settings, struct stele
 /* Unmaps, and removes the file if it is still ours and we may. NULL is fine. After all workers. */
 void stele_stats_destroy(struct stele_stats *stats);
 
+/* Of the file; lives as long as `stats`. */
 const char *stele_stats_path(const struct stele_stats *stats);
 
 /* The block of a worker; `place` is written into it. Before the worker runs. */

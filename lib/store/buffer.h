@@ -16,6 +16,7 @@ struct store_buffer {
 /* Room for `sz` more bytes, counted as taken; NULL when memory is out. */
 uint8_t *store_buffer_take(struct store_buffer *buffer, size_t sz);
 
+/* False when memory is out; the buffer is as it was. */
 bool store_buffer_add(struct store_buffer *buffer, const void *data, size_t sz);
 
 void store_buffer_free(struct store_buffer *buffer);

@@ -159,9 +159,11 @@ void store_txn_ended(struct stele_store *store);
 /* Writes a zone's key, returns its size. */
 size_t store_zone_key(const uint8_t *apex, size_t apex_len, uint8_t key[STORE_KEY_MAX]);
 
+/* The record of a zone, apex in lower case: 0, STELE_E_NOTFOUND or STELE_E_SYSTEM. */
 int store_zone_get(const struct stele_store *store, MDB_txn *txn, const uint8_t *apex,
 		   struct store_zone_record *ret_record, struct stele_error *reterr);
 
+/* What the record says, for callers of the store. */
 void store_zone_info(const struct store_zone_record *record, const uint8_t *apex, size_t apex_len,
 		     struct stele_zone_info *ret_info);
 

@@ -83,10 +83,15 @@ struct stele_zone_info {
 
 /* ---- reading ---- */
 
+/*
+ * Begins a read of the last commit. STELE_E_SYSTEM: too many reads under way, or the store cannot be read. To
+ * end NULL is fine.
+ */
 int stele_store_read_begin(struct stele_store *store, struct stele_store_read **ret_read,
 			   struct stele_error *reterr);
 void stele_store_read_end(struct stele_store_read *read);
 
+/* The generation that the read sees; 0: nothing was committed yet. */
 uint64_t stele_store_generation(const struct stele_store_read *read);
 
 /* The zone whose apex is `apex` (lower case): 0, STELE_E_NOTFOUND or STELE_E_SYSTEM. */

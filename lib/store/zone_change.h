@@ -65,6 +65,7 @@ int store_zone_change_finish(struct store_zone_change *change, struct stele_zone
 
 void store_zone_change_free(struct store_zone_change *change);
 
+/* STELE_E_INPUT with "zone NAME: what". */
 int store_zone_change_fail(const struct store_zone_change *change, struct stele_error *reterr,
 			   const char *what);
 

@@ -51,6 +51,7 @@ void mgmtd_resolve_zones(struct stele_config *config, struct stele_mgmtd_config 
 
 /* ---- whole.c ---- */
 
+/* What no single option can tell, as struct stele_config_schema's `finish`. */
 void mgmtd_check_whole(struct stele_config *config, void *root);
 
 #endif

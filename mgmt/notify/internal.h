@@ -87,7 +87,9 @@ struct stele_notify {
 
 /* ---- in.c ---- */
 
+/* In the main loop: asks for all zones that wait. */
 void notify_drain(struct stele_task *task);
+/* Frees them without. */
 void notify_forget_waiting(struct stele_notify *notify);
 
 /* ---- sockets.c ---- */

@@ -60,6 +60,7 @@ void publish_open_first(struct stele_publisher *publisher);
 /* Tells what is served, if that has risen. */
 void publish_check_served(struct stele_publisher *publisher);
 
+/* To who made the publisher; see struct stele_publisher_settings. */
 void publish_trouble(struct stele_publisher *publisher, const char *what, const char *text);
 
 #endif

@@ -65,6 +65,7 @@ struct stele_publisher_status {
 	uint64_t image_sz, garbage_sz;   /* bytes */
 };
 
+/* `settings` is copied, texts too. STELE_E_SYSTEM. */
 int stele_publisher_new(struct stele_loop *main, struct stele_images *images,
 			const struct stele_publisher_settings *settings,
 			struct stele_publisher **ret_publisher, struct stele_error *reterr);

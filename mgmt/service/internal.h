@@ -157,6 +157,7 @@ static inline void count_reply(struct worker *worker, enum stele_transport trans
 	count_many(worker, COUNT_udp_replies + transport, cnt);
 }
 
+/* Makes its loop and listeners; it does not run yet. A negative stele_status; worker_end() then too. */
 int worker_init(struct worker *worker, struct stele_service *service, unsigned index,
 		const struct stele_mgmtd_config *config, struct service_settings *settings,
 		struct stele_error *reterr);

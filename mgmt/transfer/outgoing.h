@@ -91,6 +91,7 @@ void stele_outgoing_free(struct stele_outgoing *outgoing);
 int stele_outgoing_next(struct stele_outgoing *outgoing, uint8_t *buf, size_t cap, bool *ret_last,
 			struct stele_error *reterr);
 
+/* What was sent so far. */
 void stele_outgoing_stats(const struct stele_outgoing *outgoing,
 			  struct stele_outgoing_stats *ret_stats);
 

@@ -83,6 +83,7 @@ struct stele_refresh {
 
 /* ---- refresh.c ---- */
 
+/* Seconds since 1970, as far as tests have shifted it. */
 time_t refresh_clock(const struct stele_daemon *daemon);
 uint32_t refresh_random(struct stele_daemon *daemon);
 

@@ -14,6 +14,7 @@
 
 struct stele_zone_states;
 
+/* Makes the directory if it is not there. STELE_E_INPUT: what is in it is damaged; STELE_E_SYSTEM. */
 int stele_zone_states_open(const char *dir, struct stele_zone_states **ret_states,
 			   struct stele_error *reterr);
 void stele_zone_states_close(struct stele_zone_states *states); /* writes; NULL is fine */

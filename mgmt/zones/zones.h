@@ -81,6 +81,7 @@ struct stele_managed_zone {
 
 struct stele_zones;
 
+/* An empty table. STELE_E_SYSTEM. */
 int stele_zones_new(struct stele_zones **ret_zones, struct stele_error *reterr);
 void stele_zones_free(struct stele_zones *zones); /* NULL is fine */
 

@@ -36,6 +36,7 @@ int stele_gather_init(struct stele_gather *gather, uint32_t shard_cnt, uint32_t 
 		      struct stele_error *reterr);
 void stele_gather_free(struct stele_gather *gather);
 
+/* Copies a record to the list of its shard. STELE_E_SYSTEM. */
 int stele_gather_add(struct stele_gather *gather, uint32_t shard, uint64_t key,
 		     const uint8_t *record, size_t record_sz, struct stele_error *reterr);
 

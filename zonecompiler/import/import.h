@@ -23,6 +23,7 @@
 
 struct stele_import;
 
+/* `report` must live as long. 0, or STELE_E_SYSTEM when there is no memory. */
 int stele_import_new(struct stele_report *report, struct stele_import **ret_import);
 void stele_import_free(struct stele_import *import); /* NULL is fine */
 

@@ -36,6 +36,7 @@ struct stele_scan_owner {
 typedef int (*stele_scan_sink)(void *user, const struct stele_scan_owner *owner,
 			       const struct stele_record *record);
 
+/* `report` must live as long. 0, or STELE_E_SYSTEM when there is no memory. */
 int stele_scan_new(struct stele_report *report, stele_scan_sink sink, void *user,
 		   struct stele_scan **ret_scan);
 void stele_scan_free(struct stele_scan *scan); /* NULL is fine */

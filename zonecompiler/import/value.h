@@ -26,6 +26,7 @@ bool stele_value_duration(const uint8_t *p, size_t len, uint32_t *ret_seconds);
 /* RRSIG times (RFC 4034 section 3.2): YYYYMMDDHHmmSS, or seconds since 1970 of at most 10 digits. */
 bool stele_value_time(const uint8_t *p, size_t len, uint32_t *ret_time);
 
+/* Addresses as inet_pton() takes them. */
 bool stele_value_ipv4(const uint8_t *p, size_t len, uint8_t address[4]);
 bool stele_value_ipv6(const uint8_t *p, size_t len, uint8_t address[16]);
 

@@ -24,6 +24,7 @@ struct stele_chain_run {
 size_t stele_nsec3_entry_sz(const uint8_t *entry);
 size_t stele_nsec_entry_sz(const uint8_t *entry);
 
+/* Bytes of the block with these entries and `carry_sz` bytes carried over. */
 uint64_t stele_pack_nsec3_sz(const struct stele_chain_run *own, size_t carry_sz);
 uint64_t stele_pack_nsec_sz(const struct stele_chain_run *own, size_t carry_sz);
 
