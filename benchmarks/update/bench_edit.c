@@ -6,6 +6,7 @@
  */
 #include "lib/base/bytes.h"
 #include "lib/dns/rrtype.h"
+#include "lib/store/node.h"
 #include "lib/zone/edit.h"
 
 #include <fcntl.h>
@@ -48,18 +49,6 @@ struct source {
 	uint8_t key[16], node[128];
 };
 
-static size_t put_rrset(uint8_t *to, uint16_t type, const uint8_t *rdata, size_t len)
-{
-	memset(to, 0, STELE_NODE_RRSET_HEAD_SZ);
-	stele_put_le16(to, type);
-	stele_put_le16(to + 2, 1);
-	stele_put_le32(to + 4, 300);
-	stele_put_le32(to + 12, (uint32_t)(2 + len));
-	stele_put_le16(to + STELE_NODE_RRSET_HEAD_SZ, (uint16_t)len);
-	memcpy(to + STELE_NODE_RRSET_HEAD_SZ + 2, rdata, len);
-	return STELE_NODE_RRSET_HEAD_SZ + 2 + len;
-}
-
 static int next_node(void *user, struct stele_store_item *item, struct stele_error *reterr)
 {
 	(void)reterr;
@@ -69,15 +58,16 @@ static int next_node(void *user, struct stele_store_item *item, struct stele_err
 	*item = (struct stele_store_item){.key = s->key, .node = s->node};
 	if (s->at == 0) {
 		static const uint8_t soa[22] = {0}, ns[] = "\2ns";
-		item->node_sz = put_rrset(s->node, STELE_TYPE_NS, ns, sizeof(ns));
-		item->node_sz +=
-			put_rrset(s->node + item->node_sz, STELE_TYPE_SOA, soa, sizeof(soa));
+		item->node_sz = stele_node_put_rr(s->node, STELE_TYPE_NS, 300, ns, sizeof(ns));
+		item->node_sz += stele_node_put_rr(s->node + item->node_sz, STELE_TYPE_SOA, 300,
+						   soa, sizeof(soa));
 	} else {
 		uint8_t address[4];
 		stele_put_be32(address, s->at);
 		item->key_len =
 			(size_t)snprintf((char *)s->key, sizeof(s->key), "n%09u", s->at) + 1;
-		item->node_sz = put_rrset(s->node, STELE_TYPE_A, address, sizeof(address));
+		item->node_sz =
+			stele_node_put_rr(s->node, STELE_TYPE_A, 300, address, sizeof(address));
 	}
 	s->at++;
 	return 1;

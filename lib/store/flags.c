@@ -53,20 +53,11 @@ enum {
 	STUB_NODE_SZ = 2 * (STELE_NODE_RRSET_HEAD_SZ + 2) + STUB_NS_SZ + STUB_SOA_SZ,
 };
 
-static uint8_t *put_rrset(uint8_t *to, uint16_t type, uint16_t rdata_sz)
-{
-	stele_put_le16(to, type);
-	stele_put_le16(to + 2, 1);
-	stele_put_le32(to + 12, 2u + rdata_sz);
-	stele_put_le16(to + STELE_NODE_RRSET_HEAD_SZ, rdata_sz);
-	return to + STELE_NODE_RRSET_HEAD_SZ + 2 + rdata_sz;
-}
-
 static void make_node(uint8_t node[STUB_NODE_SZ])
 {
-	memset(node, 0, STUB_NODE_SZ);
-	uint8_t *soa = put_rrset(node, STELE_TYPE_NS, STUB_NS_SZ);
-	put_rrset(soa, STELE_TYPE_SOA, STUB_SOA_SZ);
+	static const uint8_t zeros[STUB_SOA_SZ];
+	size_t ns_sz = stele_node_put_rr(node, STELE_TYPE_NS, 0, zeros, STUB_NS_SZ);
+	stele_node_put_rr(node + ns_sz, STELE_TYPE_SOA, 0, zeros, STUB_SOA_SZ);
 }
 
 int stele_store_zone_stub(struct stele_store_write *write, const uint8_t *apex,

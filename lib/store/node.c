@@ -3,6 +3,8 @@
 
 #include "lib/base/bytes.h"
 
+#include <string.h>
+
 bool stele_node_next(const uint8_t *node, size_t node_sz, size_t *at,
 		     struct stele_node_rrset *ret_rrset)
 {
@@ -30,6 +32,19 @@ bool stele_node_find(const uint8_t *node, size_t node_sz, uint16_t type,
 		}
 	}
 	return false;
+}
+
+size_t stele_node_put_rr(uint8_t *to, uint16_t type, uint32_t ttl, const void *rdata,
+			 size_t rdata_len)
+{
+	memset(to, 0, STELE_NODE_RRSET_HEAD_SZ);
+	stele_put_le16(to, type);
+	stele_put_le16(to + 2, 1);
+	stele_put_le32(to + 4, ttl);
+	stele_put_le32(to + 12, (uint32_t)(2 + rdata_len));
+	stele_put_le16(to + STELE_NODE_RRSET_HEAD_SZ, (uint16_t)rdata_len);
+	memcpy(to + STELE_NODE_RRSET_HEAD_SZ + 2, rdata, rdata_len);
+	return STELE_NODE_RRSET_HEAD_SZ + 2 + rdata_len;
 }
 
 bool stele_node_check(const uint8_t *node, size_t node_sz)

@@ -57,6 +57,13 @@ static inline struct stele_node_rr stele_node_rr_next(const uint8_t **p)
 	return rr;
 }
 
+/*
+ * Writes an RRset of one record, without signatures, to `to`: STELE_NODE_RRSET_HEAD_SZ + 2 + `rdata_len` bytes, which
+ * it returns. `rdata_len` is at most 65,535. Who writes several begins with the lowest type.
+ */
+size_t stele_node_put_rr(uint8_t *to, uint16_t type, uint32_t ttl, const void *rdata,
+			 size_t rdata_len);
+
 /* True if the bytes are a well-formed node: every length inside, types ascending. */
 bool stele_node_check(const uint8_t *node, size_t node_sz);
 

@@ -50,19 +50,8 @@ static void job_free(struct job *job)
 
 /* ---- what it ought to hold ---- */
 
-/* Appends an RRset of one record to a node. Its TTL means nothing (RFC 9432 section 3). */
-static size_t put_rrset(uint8_t *to, uint16_t type, const void *rdata, size_t rdlen)
-{
-	stele_put_le16(to, type);
-	stele_put_le16(to + 2, 1);
-	stele_put_le32(to + 4, 0);
-	stele_put_le16(to + 8, 0);
-	stele_put_le16(to + 10, 0);
-	stele_put_le32(to + 12, (uint32_t)(2 + rdlen));
-	stele_put_le16(to + 16, (uint16_t)rdlen);
-	memcpy(to + 18, rdata, rdlen);
-	return 18 + rdlen;
-}
+/* Means nothing (RFC 9432 section 3). */
+#define TTL 0
 
 static bool put_entry(struct job *job, const uint8_t *rel, size_t rel_len, const uint8_t *node,
 		      size_t node_sz)
@@ -98,15 +87,15 @@ static bool put_head(struct job *job)
 		"\7invalid\0\7invalid\0\0\0\0\0\0\0\x0e\x10\0\0\2\x58\x7f\xff\xff\xfe"
 		"\0\0\0";
 	uint8_t node[NODE_MAX];
-	size_t node_sz = put_rrset(node, STELE_TYPE_NS, invalid, sizeof(invalid));
-	node_sz += put_rrset(node + node_sz, STELE_TYPE_SOA, soa, sizeof(soa));
+	size_t node_sz = stele_node_put_rr(node, STELE_TYPE_NS, TTL, invalid, sizeof(invalid));
+	node_sz += stele_node_put_rr(node + node_sz, STELE_TYPE_SOA, TTL, soa, sizeof(soa));
 	static const uint8_t apex[1];
 	if (!put_entry(job, apex, 0, node, node_sz))
 		return false;
-	node_sz = put_rrset(node, STELE_TYPE_TXT,
-			    "\1"
-			    "2",
-			    2);
+	node_sz = stele_node_put_rr(node, STELE_TYPE_TXT, TTL,
+				    "\1"
+				    "2",
+				    2);
 	return put_entry(job, (const uint8_t *)"\7version", 8, node, node_sz);
 }
 
@@ -122,7 +111,7 @@ static bool put_member(struct job *job, const struct stele_managed_zone *zone)
 	memcpy(unique + 1, hex, UNIQUE_SZ);
 	memcpy(unique + 1 + UNIQUE_SZ, "\5zones", 6);
 	size_t unique_len = 1 + UNIQUE_SZ + 6;
-	size_t node_sz = put_rrset(node, STELE_TYPE_PTR, zone->apex, zone->apex_len);
+	size_t node_sz = stele_node_put_rr(node, STELE_TYPE_PTR, TTL, zone->apex, zone->apex_len);
 	if (!put_entry(job, unique, unique_len, node, node_sz))
 		return false;
 	const char *group = zone->options->catalog_group;
@@ -131,7 +120,7 @@ static bool put_member(struct job *job, const struct stele_managed_zone *zone)
 	size_t len = strlen(group) < 255 ? strlen(group) : 255;
 	text[0] = (uint8_t)len;
 	memcpy(text + 1, group, len);
-	node_sz = put_rrset(node, STELE_TYPE_TXT, text, 1 + len);
+	node_sz = stele_node_put_rr(node, STELE_TYPE_TXT, TTL, text, 1 + len);
 	return put_entry(job, rel, 6 + unique_len, node, node_sz);
 }
 

@@ -8,6 +8,7 @@
 #include "lib/base/bytes.h"
 #include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
+#include "lib/store/node.h"
 #include "lib/store/store.h"
 #include "mgmt/update/perform.h"
 
@@ -31,19 +32,6 @@ static void require(bool holds)
 }
 
 /* ---- the zone ---- */
-
-static size_t put_rrset(uint8_t *to, uint16_t type, const void *rdata, size_t rdlen)
-{
-	stele_put_le16(to, type);
-	stele_put_le16(to + 2, 1);
-	stele_put_le32(to + 4, 300);
-	stele_put_le16(to + 8, 0);
-	stele_put_le16(to + 10, 0);
-	stele_put_le32(to + 12, (uint32_t)(2 + rdlen));
-	stele_put_le16(to + 16, (uint16_t)rdlen);
-	memcpy(to + 18, rdata, rdlen);
-	return 18 + rdlen;
-}
 
 /* In canonical order. */
 static const struct {
@@ -72,12 +60,14 @@ static int next_node(void *user, struct stele_store_item *ret_item, struct stele
 	if (i > sizeof(owners) / sizeof(owners[0]))
 		return 0;
 	if (i == 0) {
-		node_sz = put_rrset(source->node, STELE_TYPE_NS, "\2ns\7example\3org", 16);
-		node_sz += put_rrset(source->node + node_sz, STELE_TYPE_SOA, soa, sizeof(soa) - 1);
+		node_sz = stele_node_put_rr(source->node, STELE_TYPE_NS, 300, "\2ns\7example\3org",
+					    16);
+		node_sz += stele_node_put_rr(source->node + node_sz, STELE_TYPE_SOA, 300, soa,
+					     sizeof(soa) - 1);
 	} else {
 		const char *rel = owners[i - 1].rel;
-		node_sz = put_rrset(source->node, owners[i - 1].type, owners[i - 1].rdata,
-				    owners[i - 1].rdlen);
+		node_sz = stele_node_put_rr(source->node, owners[i - 1].type, 300,
+					    owners[i - 1].rdata, owners[i - 1].rdlen);
 		key_len = stele_sort_key((const uint8_t *)rel, strlen(rel), source->key);
 	}
 	*ret_item = (struct stele_store_item){source->key, key_len, source->node, node_sz};

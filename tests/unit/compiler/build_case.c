@@ -23,30 +23,19 @@ struct source {
 	size_t node_sz;
 };
 
-static size_t put_rrset(uint8_t *to, uint16_t type, const uint8_t *rdata, size_t len)
-{
-	memset(to, 0, STELE_NODE_RRSET_HEAD_SZ);
-	stele_put_le16(to, type);
-	stele_put_le16(to + 2, 1);
-	stele_put_le32(to + 4, 300);
-	stele_put_le32(to + 12, (uint32_t)(2 + len));
-	stele_put_le16(to + 16, (uint16_t)len);
-	memcpy(to + 18, rdata, len);
-	return 18 + len;
-}
-
 static void put_apex(struct source *s)
 {
 	uint8_t rdata[300], name[STELE_NAME_MAX];
 	int len = stele_name_from_text(s->apex, strlen(s->apex), name);
-	s->node_sz = put_rrset(s->node, STELE_TYPE_NS, name, (size_t)len);
+	s->node_sz = stele_node_put_rr(s->node, STELE_TYPE_NS, 300, name, (size_t)len);
 	memcpy(rdata, name, (size_t)len);
 	memcpy(rdata + len, name, (size_t)len);
 	uint8_t *numbers = rdata + 2 * (size_t)len;
 	memset(numbers, 0, 20);
 	stele_put_be32(numbers, s->serial);
 	stele_put_be32(numbers + 16, 60);
-	s->node_sz += put_rrset(s->node + s->node_sz, STELE_TYPE_SOA, rdata, 2 * (size_t)len + 20);
+	s->node_sz += stele_node_put_rr(s->node + s->node_sz, STELE_TYPE_SOA, 300, rdata,
+					2 * (size_t)len + 20);
 }
 
 static int next_node(void *user, struct stele_store_item *item, struct stele_error *reterr)
@@ -77,10 +66,12 @@ static int next_node(void *user, struct stele_store_item *item, struct stele_err
 		if (s->at % 3 == 0 && !s->glue_next && s->at % 7 != 0) {
 			uint8_t host[STELE_NAME_MAX];
 			int len = stele_name_from_text("ns.test.", 8, host);
-			s->node_sz = put_rrset(s->node, STELE_TYPE_NS, host, (size_t)len);
+			s->node_sz =
+				stele_node_put_rr(s->node, STELE_TYPE_NS, 300, host, (size_t)len);
 			s->glue_next = true;
 		} else {
-			s->node_sz = put_rrset(s->node, STELE_TYPE_A, address, sizeof(address));
+			s->node_sz = stele_node_put_rr(s->node, STELE_TYPE_A, 300, address,
+						       sizeof(address));
 			s->glue_next = false;
 			s->at++;
 		}
