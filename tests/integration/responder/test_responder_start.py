@@ -38,7 +38,7 @@ class Started:
             open(self.gate, "w", encoding="ascii").close()
         open(self.node.log, "w", encoding="ascii").close()
         library = os.path.join(os.path.dirname(os.path.dirname(responder.binary())),
-                               "tests/integration/libmove_gate.so")
+                               "tests/integration/responder/libmove_gate.so")
         before = dict(os.environ)
         os.environ.update(LD_PRELOAD=library, STELE_MOVE_GATE=self.gate,
                           STELE_START_GATE=self.start_gate,
