@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`stelectl` against a server that answers what tests/integration/fake_responder.c says."""
 import contextlib
+"""`stelectl` against a server that answers what tests/integration/daemon/fake_responder.c says."""
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import stele
 
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(stele.ROOT, "build")
 STELECTL = os.path.join(BUILD, "mgmt/stelectl")
-FAKE = os.path.join(BUILD, "tests/integration/fake_responder")
+FAKE = os.path.join(BUILD, "tests/integration/daemon/fake_responder")
 
 
 class Server:
