@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's service alone: tests/integration/service_host over an image, and ways to talk to it."""
+"""The daemon's service alone: tests/integration/service/service_host over an image, and ways to talk to it."""
 import contextlib
 import os
 import shutil
@@ -24,7 +24,7 @@ KEYS = {   # algorithm: (id, secret)
 def start(config, log=None):
     """The running process, which listens already; RuntimeError with what it says if it does not start."""
     with tempfile.TemporaryFile("w+") as own:
-        process = subprocess.Popen([stele.built("tests/integration/service_host"), config], text=True,
+        process = subprocess.Popen([stele.built("tests/integration/service/service_host"), config], text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log or own,
                                    preexec_fn=peers.end_with_parent)
         if process.stdout.readline() == "ready\n":
