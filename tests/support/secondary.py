@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stele as a secondary: tests/integration/secondary_host with a configuration of its own."""
+"""Stele as a secondary: tests/integration/secondary/secondary_host with a configuration of its own."""
 import json
 import os
 import select
@@ -15,7 +15,7 @@ from peers import end_with_parent
 
 
 def program(name="secondary_host"):
-    path = stele.built(os.path.join("tests/integration", name))
+    path = stele.built(os.path.join("tests/integration/secondary", name))
     if not os.access(path, os.X_OK):
         raise stele.SteleError("%s is not there: build it (meson compile -C build)" % path)
     return path
