@@ -15,8 +15,8 @@ SHORT = {
     "M[": "hostile/test_hostile.py::test_message[",
     "F[": "hostile/test_frames.py::test_alone[",
     "T::": "hostile/test_transfers_in.py::",
-    "R[": "integration/test_import.py::test_refused[",
-    "W[": "integration/test_import.py::test_warned[",
+    "R[": "integration/compiler/test_import.py::test_refused[",
+    "W[": "integration/compiler/test_import.py::test_warned[",
 }
 
 
