@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes digests over zones, for tests/integration/test_zonemd.py.
+ * Makes digests over zones, for tests/integration/libraries/test_zonemd.py.
  *
  * usage: zonemd_tool APEX SERIAL
  *        zonemd_tool --store DIR APEX

@@ -16,7 +16,7 @@ import pytest
 import stele
 
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(stele.ROOT, "build")
-TOOL = os.path.join(BUILD, "tests/integration/zonemd_tool")
+TOOL = os.path.join(BUILD, "tests/integration/libraries/zonemd_tool")
 IN = dns.rdataclass.IN
 SOA = "example. 86400 IN SOA ns1 admin 2018031900 1800 900 604800 86400\n"
 

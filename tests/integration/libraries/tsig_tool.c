@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signs and verifies what another implementation of TSIG made, for tests/integration/test_tsig.py.
+ * Signs and verifies what another implementation of TSIG made, for tests/integration/libraries/test_tsig.py.
  *
  * usage: tsig_tool KEYS NOW
  *

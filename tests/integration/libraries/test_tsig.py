@@ -18,7 +18,7 @@ import pytest
 import stele
 
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(stele.ROOT, "build")
-TOOL = os.path.join(BUILD, "tests/integration/tsig_tool")
+TOOL = os.path.join(BUILD, "tests/integration/libraries/tsig_tool")
 
 ALGORITHMS = ["hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha256-128", "hmac-sha384",
               "hmac-sha384-192", "hmac-sha512", "hmac-sha512-256"]
