@@ -9,7 +9,6 @@ import pytest
 
 import documents
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NIC, SECOND, MELLANOX, BRIDGE = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0", "0000:00:01.0"
 HUGE_2M = "sys/kernel/mm/hugepages/hugepages-2048kB"
 NODE_1G = "sys/devices/system/node/node1/hugepages/hugepages-1048576kB"
@@ -81,7 +80,7 @@ class Machine:
         if kernel:
             thread.start()
         try:
-            done = subprocess.run([os.path.join(ROOT, "scripts/host-setup"), "--root", self.folder, *words],
+            done = subprocess.run([os.path.join(documents.ROOT, "scripts/host-setup"), "--root", self.folder, *words],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True)
         finally:

@@ -22,7 +22,7 @@ FOLDERS = {"stele-compile": "zonecompiler", "stele-responder": "responder", "ste
 RUN = {"README.md", "docs/operation.md", "docs/runbooks.md"}    # by test_docs.py
 KINDS = {"sh", "console", "yaml", "json", ""}
 
-QUICKSTART = "tests/integration/test_quickstart.py::"
+QUICKSTART = "tests/integration/installation/test_quickstart.py::"
 MEASURES = "measures for minutes or more; here only its options"
 # (beginning of the line, test that runs it or reason)
 HELD = [
@@ -35,11 +35,11 @@ HELD = [
     ("scripts/check-headers", "a check of its own, step of .ci/run"),
     ("scripts/soak", "runs for minutes; tests/soak/test_soak.py in short"),
     ("scripts/install-deps", "installs packages; here only its options"),
-    ("meson setup build --prefix=/usr", "tests/integration/test_install.py::test_as_the_page_says"),
-    ("meson compile -C build", "tests/integration/test_install.py::test_as_the_page_says"),
-    ("meson install -C build", "tests/integration/test_install.py::test_as_the_page_says"),
-    ("scripts/host-setup --huge-pages", "tests/integration/test_host_setup.py::test_as_the_page_says"),
-    ("build/benchmarks/generate ", "tests/integration/test_docs_commands.py::test_generate"),
+    ("meson setup build --prefix=/usr", "tests/integration/installation/test_install.py::test_as_the_page_says"),
+    ("meson compile -C build", "tests/integration/installation/test_install.py::test_as_the_page_says"),
+    ("meson install -C build", "tests/integration/installation/test_install.py::test_as_the_page_says"),
+    ("scripts/host-setup --huge-pages", "tests/integration/installation/test_host_setup.py::test_as_the_page_says"),
+    ("build/benchmarks/generate ", "tests/integration/documents/test_docs_commands.py::test_generate"),
     ("benchmarks/", MEASURES),
     ("sudo benchmarks/", MEASURES),
     ("build/benchmarks/", MEASURES),
