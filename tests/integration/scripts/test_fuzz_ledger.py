@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 TARGET = """#!/bin/sh
 echo '#9 DONE cov: %(edges)d ft: 9'
 echo 'stat::number_of_executed_units: %(runs)d'
