@@ -12,7 +12,6 @@
 #ifndef STELE_BENCHMARKS_GENERATE_ZONE_H
 #define STELE_BENCHMARKS_GENERATE_ZONE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

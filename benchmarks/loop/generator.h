@@ -17,7 +17,6 @@
 #include "benchmarks/loop/queries.h"
 #include "lib/stats/stats.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct rte_mempool;

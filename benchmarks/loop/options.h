@@ -10,7 +10,6 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct loop_options {
 	double seconds, warm_seconds;

@@ -4,7 +4,6 @@
 
 #include "lib/image/digests.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,6 @@
 #include "lib/text/rdata_ldns.h"
 
 #include "lib/base/bytes.h"
-#include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
 #include "lib/text/rdata_text.h"
 

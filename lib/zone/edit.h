@@ -28,7 +28,6 @@
 #include "lib/store/node.h"
 #include "lib/store/store.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

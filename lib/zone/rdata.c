@@ -5,8 +5,6 @@
 #include "lib/dns/reader.h"
 #include "lib/dns/rrtype.h"
 
-#include <string.h>
-
 static const char *const descriptions[] = {
 	[STELE_TYPE_A] = "4",
 	[STELE_TYPE_NS] = "N",

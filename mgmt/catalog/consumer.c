@@ -5,7 +5,6 @@
 #include "lib/daemon/log.h"
 #include "mgmt/catalog/contents.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

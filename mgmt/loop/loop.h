@@ -15,7 +15,6 @@
 
 #include <event2/event.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 struct stele_loop;
 

@@ -3,7 +3,6 @@
 
 #include "lib/base/clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

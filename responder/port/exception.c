@@ -5,7 +5,6 @@
 #include "lib/daemon/log.h"
 #include "responder/port/tap.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <rte_errno.h>

@@ -25,8 +25,6 @@
 
 #include <rte_mbuf.h>
 #include <rte_ring.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 struct stele_exception {
 	struct rte_ring *to_kernel; /* workers -> thread */

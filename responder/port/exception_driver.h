@@ -12,7 +12,6 @@
 
 #include <rte_mbuf.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 struct stele_exception_driver {
 	/* Hands a frame to the kernel, and frees it whether or not the kernel takes it. */

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Half of a second-level cache: what was copied is still there when its digest is computed. Smaller
  * pieces cost more calls, larger ones are fetched from memory twice. */

@@ -15,7 +15,6 @@
 
 #include "lib/base/error.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -12,8 +12,6 @@
 #include "lib/image/view.h"
 #include "tests/unit/store/store_model.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
