@@ -57,6 +57,13 @@ def images_of_serials(folder, zone, serials):
     return paths
 
 
+def replace_image(path, image):
+    """Puts a copy of `image` in the place of the file at `path`, as who pushes images does."""
+    new = "%s.new" % path
+    shutil.copy(image, new)
+    os.replace(new, path)
+
+
 def two_images(folder):
     """Of the zone example. with serial 1, and with 2: www.example. has the address 198.51.100.1, then 198.51.100.2."""
     return images_of_serials(folder, "$TTL 60\n@ SOA ns h %(serial)d 60 60 60 60\n@ NS ns\n"

@@ -10,6 +10,7 @@ import time
 import dnswire
 import responder
 import standstill
+import stele
 
 QUERY = dnswire.query("www.example.", "A")
 
@@ -85,12 +86,11 @@ def test_an_image_that_is_removed_is_served_again(images, node, tmp_path):
 
 def test_a_rollback_outlives_the_name_of_its_file(images, node, tmp_path):
     """As images are pushed to a fleet: each takes the name of the one before."""
-    name, new = (str(tmp_path / each) for each in ("image", "new"))
+    name = str(tmp_path / "image")
     shutil.copy(images[0], name)
     assert node.load(name)["ok"]
     before = noted(node)
-    shutil.copy(images[1], new)
-    os.replace(new, name)
+    stele.replace_image(name, images[1])
     assert node.load(name)["ok"]
     wait_noted(node, before)
     assert node.request("rollback")["ok"]
@@ -106,8 +106,7 @@ def test_a_load_does_not_wait_for_the_memory_of_it(images, node, tmp_path):
     shutil.copy(images[0], name)
     assert node.load(name)["ok"]
     before = noted(node)
-    shutil.copy(images[1], new)
-    os.replace(new, name)
+    stele.replace_image(name, images[1])
     assert node.load(name)["ok"]
     assert noted(node) == before
     wait_noted(node, before)
@@ -126,12 +125,11 @@ def test_a_long_path_is_remembered(images, node, tmp_path):
     """Longer than what status shows of it: the file that has the name at the next start is served."""
     folder = tmp_path.joinpath(*["deep" * 50] * 4)
     folder.mkdir(parents=True)
-    name, new = str(folder / "image"), str(folder / "new")
+    name = str(folder / "image")
     shutil.copy(images[0], name)
     assert node.load(name)["ok"]
     node.kill()
-    shutil.copy(images[1], new)
-    os.replace(new, name)
+    stele.replace_image(name, images[1])
     node.start()
     assert dnswire.last_address(node.ask([QUERY])[0]) == "198.51.100.2"
 

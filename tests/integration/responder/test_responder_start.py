@@ -251,11 +251,10 @@ def start_quietly(started):
         started.start(closed=True)
 
 
-def test_a_file_that_is_replaced_while_it_is_moved(images, started, tmp_path):
+def test_a_file_that_is_replaced_while_it_is_moved(images, started):
     """What is mapped is the old one, under whatever name, or none."""
     started.start(closed=True)
-    shutil.copy(images[1], tmp_path / "new")
-    os.replace(tmp_path / "new", started.image)
+    stele.replace_image(started.image, images[1])
     assert started.ask() == "198.51.100.1"
     os.unlink(started.image)
     assert started.ask() == "198.51.100.1"
