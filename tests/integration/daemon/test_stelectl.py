@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`stelectl` against a server that answers what tests/integration/fake_responder.c says."""
-import contextlib
 """`stelectl` against a server that answers what tests/integration/daemon/fake_responder.c says."""
+import contextlib
 import json
 import os
 import re

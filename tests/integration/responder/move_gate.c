@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded into a responder (tests/integration/test_responder_start.py): the thread that moves an image into the arena
+ * Preloaded into a responder (test_responder_start.py): the thread that moves an image into the arena
  * reads nothing as long as the file $STELE_MOVE_GATE is there, and all others nothing of a file "image" as long as
  * $STELE_START_GATE is.
- * Preloaded into a responder (test_responder_start.py): the thread that moves an image into the arena
- * reads nothing as long as the file $STELE_MOVE_GATE is there. All other reads are left alone.
  */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded into programs (tests/integration/test_programs.py): each look at a clock is 200 ms after the one before it, so
+ * Preloaded into programs (test_programs.py): each look at a clock is 200 ms after the one before it, so
  * that short work is long.
  */
 #include <stdint.h>

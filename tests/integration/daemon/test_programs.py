@@ -95,7 +95,7 @@ def shown(folder, words, output):
     if stele.is_sanitized():
         pytest.skip("a sanitizer's runtime has to be loaded before all others")
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "LD_PRELOAD": stele.built("tests/integration/libfast_clock.so")}
+    environment = {**os.environ, "LD_PRELOAD": stele.built("tests/integration/daemon/libfast_clock.so")}
     process = subprocess.Popen([stele.binary(), *words], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                                stdout=theirs if output is None else output, stderr=theirs)
     os.close(theirs)
