@@ -92,7 +92,7 @@ static int import_zone(struct run *run, const char *const *paths, size_t path_cn
 	int status = stele_import_read(run->import, paths, path_cnt, apex, apex_len, err);
 	if (status < 0)
 		return status;
-	for (size_t i = 0; i < path_cnt; i++)
+	for (size_t i = 0; run->progress.terminal && i < path_cnt; i++)
 		run->passed += file_size(paths[i]);
 	stele_progress_show(&run->progress, run->passed);
 	if (run->write == NULL) {

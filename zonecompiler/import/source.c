@@ -13,6 +13,9 @@
 
 #define ROOM_FIRST ((size_t)1 << 16)
 
+/* To map a smaller file, and take it away again, costs more than to copy it. */
+#define MAPPED_MIN ((off_t)(ROOM_FIRST / 2))
+
 struct text {
 	uint8_t *p;
 	size_t len;
@@ -183,7 +186,7 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 			status = 2;
 	}
 	if (status == 0) {
-		if (S_ISREG(st.st_mode) && st.st_size > 0 && !is_input)
+		if (S_ISREG(st.st_mode) && st.st_size >= MAPPED_MIN && !is_input)
 			status = map_file(fd, (size_t)st.st_size, &text);
 		else
 			status = read_all(fd, &text);

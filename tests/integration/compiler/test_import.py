@@ -169,7 +169,8 @@ def test_line_endings(tmp_path, store):
         assert export(store) == expected
 
 
-@pytest.mark.parametrize("size", range(4094, 4099))
+# From 32 KiB on a file is mapped, before that it is read.
+@pytest.mark.parametrize("size", [pages * 4096 + by for pages in (1, 8, 9) for by in range(-2, 3)])
 def test_file_that_fills_its_page(size, tmp_path, store):
     text = HEAD.encode() + b"a TXT x ;"
     text += b"c" * (size - len(text))
