@@ -295,7 +295,7 @@ def test_given_twice(machine, words):
 
 def test_root_that_is_not_there(tmp_path):
     """No report of a machine that has nothing."""
-    done = subprocess.run([os.path.join(ROOT, "scripts/host-setup"), "--root", tmp_path / "none"],
+    done = subprocess.run([os.path.join(documents.ROOT, "scripts/host-setup"), "--root", tmp_path / "none"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1 and "none/sys" in done.stderr and done.stdout == ""
 
