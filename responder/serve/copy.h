@@ -4,8 +4,8 @@
 
 /*
  * Reading an image file that may change or shrink while it is read. By pread(), since a mapping would
- * end the process when the file is cut. Digests are computed from the copy, piece by piece while it is
- * in the cache. For a shard that is served where the file is mapped (mapping.h) there is only the digest.
+ * end the process when the file is cut. Digests are computed from the copy, of three shards side by
+ * side (lib/image/digests.h). For a shard that is served where the file is mapped (mapping.h) there is only the digest.
  */
 
 #include "lib/image/directory.h"
