@@ -12,7 +12,7 @@
 #include "lib/serving/settings.h"
 #include "responder/eal/telemetry.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -194,6 +195,7 @@ static void tidy(void *images)
 struct restore {
 	struct stele_images *images;
 	struct stele_error *reterr;
+	int ended_fd; /* an eventfd */
 	int rc;
 };
 
@@ -202,7 +204,22 @@ static void *restore(void *arg)
 	struct restore *work = arg;
 
 	work->rc = stele_images_restore(work->images, work->reterr);
+	eventfd_write(work->ended_fd, 1);
 	return NULL;
+}
+
+static void end_restore_when_told(struct stele_responder *responder, int ended_fd)
+{
+	struct pollfd ended = {.fd = ended_fd, .events = POLLIN};
+	bool is_told = false;
+
+	while (poll(&ended, 1, RESTORE_LOOK_MS) <= 0) {
+		if (is_told || !stele_control_is_told_to_end())
+			continue;
+		is_told = true;
+		stele_images_end(responder->images);
+		stele_log(STELE_LOG_NOTICE, "told to end: no image is restored");
+	}
 }
 
 /*
@@ -212,27 +229,17 @@ static void *restore(void *arg)
 static int restore_unless_told_to_end(struct stele_responder *responder, struct stele_error *reterr)
 {
 	struct restore work = {.images = responder->images, .reterr = reterr};
-	struct timespec until;
-	bool is_told = false;
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, restore, &work) != 0) {
+	work.ended_fd = eventfd(0, EFD_CLOEXEC);
+	if (work.ended_fd < 0 || pthread_create(&thread, NULL, restore, &work) != 0) {
 		restore(&work);
-		return work.rc;
+	} else {
+		end_restore_when_told(responder, work.ended_fd);
+		pthread_join(thread, NULL);
 	}
-	do {
-		if (!is_told && stele_control_is_told_to_end()) {
-			is_told = true;
-			stele_images_end(responder->images);
-			stele_log(STELE_LOG_NOTICE, "told to end: no image is restored");
-		}
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += RESTORE_LOOK_MS * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-	} while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+	if (work.ended_fd >= 0)
+		close(work.ended_fd);
 	return work.rc;
 }
 
