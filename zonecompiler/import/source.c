@@ -77,14 +77,9 @@ static size_t pipe_max(void)
 /* -1 with errno; EFBIG: there are more bytes than pipe_max(). */
 static int read_all(int fd, struct text *text)
 {
-	size_t room = ROOM_FIRST, len = 0, max = pipe_max();
+	size_t room = ROOM_FIRST, len = 0, max = 0;
 	uint8_t *p = malloc(room);
 	while (p != NULL) {
-		if (len > max) {
-			free(p);
-			errno = EFBIG;
-			return -1;
-		}
 		ssize_t n = read(fd, p + len, room - len - STELE_CURSOR_SLACK);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -98,13 +93,20 @@ static int read_all(int fd, struct text *text)
 			return 0;
 		}
 		len += (size_t)n;
-		if (room - len < STELE_CURSOR_SLACK + 4096) {
-			room = room < max / 2 ? room * 2 : max + ROOM_FIRST;
-			uint8_t *larger = realloc(p, room);
-			if (larger == NULL)
-				break;
-			p = larger;
+		if (room - len >= STELE_CURSOR_SLACK + 4096)
+			continue;
+		if (max == 0)
+			max = pipe_max();
+		if (len > max) {
+			free(p);
+			errno = EFBIG;
+			return -1;
 		}
+		room = room < max / 2 ? room * 2 : max + ROOM_FIRST;
+		uint8_t *larger = realloc(p, room);
+		if (larger == NULL)
+			break;
+		p = larger;
 	}
 	free(p);
 	errno = ENOMEM;
