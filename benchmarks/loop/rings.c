@@ -119,11 +119,12 @@ static unsigned servers_of(const struct rings_bench *bench, unsigned case_index)
 		return bench->options.only;
 	if (bench->options.image_cnt > 1)
 		return 1u << RINGS_SERVER_STELE;
+	unsigned stele = 1u << RINGS_SERVER_STELE | 1u << RINGS_SERVER_STELE_LIMITS;
 	if (bench->cases[case_index].cookie)
-		return 1u << RINGS_SERVER_STELE | 1u << RINGS_SERVER_STELE_LIMITS;
+		return stele;
 	if (bench->options.together)
-		return 1u << RINGS_SERVER_NONE | 1u << RINGS_SERVER_STELE;
-	return 1u << RINGS_SERVER_NONE | 1u << RINGS_SERVER_MIRROR | 1u << RINGS_SERVER_STELE;
+		return 1u << RINGS_SERVER_NONE | stele;
+	return 1u << RINGS_SERVER_NONE | 1u << RINGS_SERVER_MIRROR | stele;
 }
 
 static void run_round(struct rings_bench *bench, unsigned round)
