@@ -134,18 +134,18 @@ int stele_rrl_init(void *memory, const struct stele_rrl_settings *settings,
 	memset(rrl, 0, stele_rrl_sz(settings));
 	for (unsigned i = 0; i < STELE_REPLY_CLASS_CNT; i++) {
 		struct rrl_limit *limits = rrl->classes[i].widths;
-		for (unsigned k = 0; k < 7; k++)
-			rrl->classes[i].mix[k] = (uint16_t)(i * 0xd6e8u);
+		unsigned limit_cnt = 0;
 		limits[RRL_NARROW] = make_limit(settings, settings->rates[i].narrow);
 		limits[RRL_WIDE] = make_limit(settings, settings->rates[i].wide);
 		for (unsigned w = 0; w < RRL_WIDTH_CNT; w++) {
 			uint32_t ahead = limits[w].slack + limits[w].price;
-			if (limits[w].price > 0)
-				rrl->limit_cnts[i]++;
+			limit_cnt += limits[w].price > 0;
 			if (limits[w].price > 0 && ahead > rrl->horizon)
 				rrl->horizon = ahead;
 		}
-		rrl->classes[i].one_limit = rrl->limit_cnts[i] == 1;
+		rrl->classes[i].one_limit = limit_cnt == 1;
+		if (limit_cnt > 0)
+			rrl->mixes[i] = (i + 1) * (UINT64_C(0xd6e8d6e8) << 32);
 	}
 	rrl->wide4 = mask_of(settings->wide4);
 	rrl->wide6 = mask_of(settings->wide6);
@@ -154,6 +154,7 @@ int stele_rrl_init(void *memory, const struct stele_rrl_settings *settings,
 	/* A factor of 0 would send all to one line. */
 	rrl->seed[0] = settings->seed[0] ^ UINT64_C(0x9e3779b97f4a7c15);
 	rrl->seed[1] = settings->seed[1] ^ UINT64_C(0xd6e8feb86659fd93);
+	rrl->factor4 = rrl->seed[1] ^ 4;
 	rrl->slip = settings->slip;
 	rrl->lines = (uint8_t *)memory + HEAD_SZ;
 	rrl->place_mask = UINT64_MAX << 32 |

@@ -39,7 +39,7 @@ INLINE uint64_t make_place(const struct stele_rrl *rrl, uint64_t factor, uint64_
 INLINE uint64_t place4(const struct stele_rrl *rrl, const uint8_t address[4])
 {
 	uint64_t high = stele_get_le32(address);
-	return make_place(rrl, (high & rrl->wide4.high) ^ rrl->seed[0], rrl->seed[1] ^ 4,
+	return make_place(rrl, (high & rrl->wide4.high) ^ rrl->seed[0], rrl->factor4,
 			  (high & rrl->between4.high) * FACTOR_HIGH);
 }
 
@@ -57,7 +57,8 @@ INLINE bool find_place(const struct stele_rrl *rrl, const struct stele_client *c
 		       enum stele_reply_class reply_class, uint64_t *ret_place)
 {
 	uint64_t place;
-	if (UNLIKELY(rrl->limit_cnts[reply_class] == 0))
+	uint64_t mix = rrl->mixes[reply_class];
+	if (UNLIKELY(mix == 0))
 		return false;
 	if (LIKELY(client->family == 4))
 		place = place4(rrl, client->addr);
@@ -65,7 +66,7 @@ INLINE bool find_place(const struct stele_rrl *rrl, const struct stele_client *c
 		place = place6(rrl, client->addr);
 	else
 		return false;
-	*ret_place = place | reply_class;
+	*ret_place = (place ^ mix) | reply_class;
 	return true;
 }
 
@@ -80,19 +81,16 @@ typedef __m128i rrl_tag; /* eight times the same */
 typedef uint16_t rrl_tag;
 #endif
 
-/* Of both prefixes. 0 is the tag of a counter that was never written. */
+/* Of both prefixes. What finds a counter that was never written, since its own tag is 0, finds one that is past. */
 struct tags {
 	rrl_tag narrow, wide;
 };
 
 #if defined(__SSE2__)
-INLINE struct tags tags_of(uint64_t place, const struct rrl_class *class)
+INLINE struct tags tags_of(uint64_t place)
 {
-	__m128i mix = _mm_load_si128((const __m128i *)(const void *)class->mix);
-	__m128i both = _mm_add_epi16(_mm_cvtsi64_si128((long long)place), mix);
-	both = _mm_sub_epi16(both, _mm_cmpeq_epi16(both, _mm_setzero_si128()));
-	__m128i narrow = _mm_shufflelo_epi16(both, 0xff), wide = _mm_shufflelo_epi16(both, 0xaa);
-	return (struct tags){_mm_unpacklo_epi64(narrow, narrow), _mm_unpacklo_epi64(wide, wide)};
+	return (struct tags){_mm_set1_epi16((short)(place >> 48)),
+			     _mm_set1_epi16((short)(place >> 32))};
 }
 
 /* A bit for each counter with that tag. */
@@ -110,11 +108,9 @@ INLINE uint16_t tag_value(rrl_tag tag)
 	return (uint16_t)_mm_cvtsi128_si32(tag);
 }
 #else
-INLINE struct tags tags_of(uint64_t place, const struct rrl_class *class)
+INLINE struct tags tags_of(uint64_t place)
 {
-	uint16_t narrow = (uint16_t)((place >> 48) + class->mix[0]);
-	uint16_t wide = (uint16_t)((place >> 32) + class->mix[0]);
-	return (struct tags){(uint16_t)(narrow + (narrow == 0)), (uint16_t)(wide + (wide == 0))};
+	return (struct tags){(uint16_t)(place >> 48), (uint16_t)(place >> 32)};
 }
 
 INLINE unsigned with_tag(const struct rrl_line *line, rrl_tag tag)
@@ -293,7 +289,7 @@ INLINE bool passes(struct stele_rrl *rrl, const struct moment *moment, uint64_t 
 	const struct rrl_limit *narrow = &class->widths[RRL_NARROW];
 	const struct rrl_limit *wide = &class->widths[RRL_WIDE];
 	struct rrl_line *line = line_at(rrl, place);
-	struct tags tags = tags_of(place, class);
+	struct tags tags = tags_of(place);
 	struct charge what = {
 		.narrows = with_tag(line, tags.narrow),
 		.wides = with_tag(line, tags.wide),

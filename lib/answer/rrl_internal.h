@@ -35,11 +35,10 @@ struct rrl_limit {
 	uint32_t slack;
 };
 
-/* What one class may have of both prefixes, and what its tags differ by from those of other classes. */
+/* What one class may have of both prefixes. */
 struct rrl_class {
 	struct rrl_limit widths[RRL_WIDTH_CNT];
-	uint16_t mix[7]; /* seven times the same */
-	bool one_limit;  /* one of the prefixes has none */
+	bool one_limit; /* one of the prefixes has none */
 } __attribute__((aligned(32)));
 
 /* A prefix or mask as two words in the order of the packet; IPv4 is the first four bytes. */
@@ -58,12 +57,14 @@ struct stele_rrl {
 	uint64_t place_mask; /* what counts of a place: offsets of the lines that there are, and tags */
 	uint8_t *lines;
 	uint32_t slip;
-	uint8_t limit_cnts[STELE_REPLY_CLASS_CNT]; /* of the prefixes */
+	/* What the tags of a class differ by from those of others, where places have them; 0: there is no limit. */
+	uint64_t mixes[STELE_REPLY_CLASS_CNT];
 	struct rrl_class classes[STELE_REPLY_CLASS_CNT];
 	struct rrl_prefix wide4, wide6; /* masks */
 	/* Of the bits that the narrow prefix has and the wide one not. */
 	struct rrl_prefix between4, between6;
 	uint64_t seed[2];
+	uint64_t factor4; /* of IPv4, made of the seed */
 	struct stele_rrl_counters counters;
 	stele_policy policy; /* for this processor */
 	unsigned exempt_cnt;
