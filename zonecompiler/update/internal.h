@@ -122,6 +122,11 @@ int update_find_zones(struct update *update);
 
 /* whole.c: a zone that comes, goes, or comes anew. */
 int update_whole_zone(struct update *update, struct update_zone *zone);
+/*
+ * Behind all zones: the names that went with those that were done as a whole. An image has no list of a zone's
+ * names, so all records are looked at, once, 15 ns each.
+ */
+int update_remove_names(struct update *update);
 
 /* names.c: the changed owners of a zone and what depends on them. */
 int update_names(struct update *update, struct update_zone *zone);

@@ -98,7 +98,7 @@ static int do_zones(struct update *update)
 				return rc;
 		}
 	}
-	return 0;
+	return update_remove_names(update);
 }
 
 /*

@@ -60,32 +60,34 @@ static int carve_zone(struct whole *whole)
 	return rc == 0 ? stele_walk_end(walk, update->reterr) : rc;
 }
 
-static int remove_record(struct update *update, const struct update_zone *zone, uint64_t apex,
-			 const uint8_t *record)
+/* A zone that goes or comes anew keeps what it was carved with, and loses all else. */
+static int remove_record(struct update *update, const uint8_t *record)
 {
 	struct stele_name_parts parts = stele_name_parts(record);
-	if (stele_le32(parts.head->zone_id) != zone->id)
+	uint32_t id = stele_le32(parts.head->zone_id);
+	const uint64_t *at = stele_id_map_find(&update->zone_index, id);
+	const uint64_t *apex = stele_id_map_find(&update->apexes, id);
+	if (at == NULL || !update->zones[*at].is_whole || apex == NULL)
 		return 0;
-	uint64_t hash = stele_carve_hash_below(update->seed, apex, parts.rel, parts.head->rel_len);
-	uint64_t key = stele_key_name(update->seed, hash, apex);
-	if (zone->in_store && stele_id_map_find(&update->visited, key) != NULL)
+	uint64_t hash = stele_carve_hash_below(update->seed, *apex, parts.rel, parts.head->rel_len);
+	uint64_t key = stele_key_name(update->seed, hash, *apex);
+	/* Another zone may have the same name now. */
+	if (stele_id_map_find(&update->visited, key) != NULL)
 		return 0;
 	return update_edit_add(update, &update->names, key, NULL, 0);
 }
 
-/* Names that are no longer there: an image has no list of a zone's names, so all records are looked
- * at, 15 ns each. */
-static int remove_names(struct update *update, const struct update_zone *zone)
+int update_remove_names(struct update *update)
 {
 	const struct stele_view *view = &update->view;
-	const uint64_t *apex = stele_id_map_find(&update->apexes, zone->id);
-	if (apex == NULL)
-		return 0;
-	for (uint32_t i = 0; i < UINT32_C(1) << view->name_bits; i++) {
+	bool is_needed = false;
+	for (size_t i = 0; i < update->zone_cnt; i++)
+		is_needed |= update->zones[i].is_whole && update->zones[i].old != NULL;
+	for (uint32_t i = 0; is_needed && i < UINT32_C(1) << view->name_bits; i++) {
 		const struct stele_view_shard *shard = update_shard(update, view->name_first + i);
 		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
 			const uint8_t *record = stele_view_slot_record(shard, k);
-			int rc = record != NULL ? remove_record(update, zone, *apex, record) : 0;
+			int rc = record != NULL ? remove_record(update, record) : 0;
 			if (rc < 0)
 				return rc;
 		}
@@ -119,10 +121,8 @@ int update_whole_zone(struct update *update, struct update_zone *zone)
 	int rc = 0;
 	if (zone->in_store)
 		rc = carve_zone(&whole);
-	if (rc == 0 && zone->old != NULL) {
-		rc = remove_names(update, zone);
+	if (rc == 0 && zone->old != NULL)
 		remove_chain(update, zone->old);
-	}
 	if (rc == 0 && zone->old != NULL && !zone->in_store)
 		rc = remove_zone(update, zone);
 	if (rc == 0 && zone->in_store) {

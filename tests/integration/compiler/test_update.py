@@ -5,12 +5,13 @@ After each edit of random zones the image that was updated all along is compared
 another seed.
 """
 import json
+import random
 
 import pytest
 
 import stele
 from dnswire import query
-from edited_zones import MODES, World, live
+from edited_zones import MODES, Model, World, live
 
 SEED = "ae83b0fbba327343dbc44c239e088823"
 
@@ -82,6 +83,33 @@ def test_nothing_to_do(tmp_path):
     done = stele.run("update", "--store", world.store, world.image)
     assert "nothing to do" in done.stdout
     assert open(world.image, "rb").read() == before
+
+
+def test_zones_go_and_come_anew_in_one_update(tmp_path):
+    """Of some zones nothing is left, others are there again with other names, and one has another salt."""
+    store, zone, image, fresh = (tmp_path / name for name in ("store", "zone", "image", "fresh"))
+    names = ["z%d.test" % i for i in range(40)]
+
+    def load(name, labels, salt="aa"):
+        model = Model(name, "nsec3", random.Random(name), 0)
+        model.salt = salt
+        model.nodes.update({(label,): {"A": ["192.0.2.1"]} for label in labels})
+        zone.write_text("\n".join(model.lines()) + "\n")
+        stele.run("import", "--store", store, "--zone", name, zone)
+
+    for name in names:
+        load(name, ("a", "b", "c"))
+    stele.run("build", "--store", store, "-o", image, "--seed", SEED)
+    stele.run("remove", "--store", store, *names[:30])
+    for name in names[:15]:
+        load(name, ("b", "d"))
+    load(names[-1], ("a", "c", "d"), "bb")
+    load("new.test", ("a",))
+    done = json.loads(stele.run("update", "--store", store, "--json", image).stdout)
+    assert done["result"] == "appended"
+    stele.run("verify", image)
+    stele.run("build", "--store", store, "-o", fresh, "--seed", SEED)
+    assert stele.run("dump", image).stdout == stele.run("dump", fresh).stdout
 
 
 def test_chosen_zones_stay_the_only_ones(tmp_path):
