@@ -79,7 +79,7 @@ static int change_inline(struct chain *chain, struct stele_zone_record *record)
 		rc = stele_nsec3_run_carve(&update->carver, update->read, &chain->zone->facts, 0, 0,
 					   &run, update->reterr);
 		chain->own = run.entries;
-		chain->opt_out = run.opt_out;
+		record->flags = run.opt_out ? STELE_ZONE_OPT_OUT : 0; /* of the whole chain */
 		chain->rr_cnt = run.rr_cnt;
 		chain->old_rr_cnt = update_chain_count_nsec3_rrs(&old);
 		record->chain.entry_cnt = run.entry_cnt;

@@ -112,6 +112,16 @@ def test_zones_go_and_come_anew_in_one_update(tmp_path):
     assert stele.run("dump", image).stdout == stele.run("dump", fresh).stdout
 
 
+@pytest.mark.parametrize("first, then", (("nsec3", "optout"), ("optout", "nsec3")))
+def test_opt_out_of_a_short_chain(tmp_path, first, then):
+    world = World(str(tmp_path), "opt-out", [20], (first,))
+    world.zones[0].mode = then
+    world.step()
+    assert world.results == ["appended"]
+    stele.run("build", "--store", world.store, "-o", world.fresh)
+    assert stele.run("dump", world.image).stdout == stele.run("dump", world.fresh).stdout
+
+
 def test_chosen_zones_stay_the_only_ones(tmp_path):
     world = World(str(tmp_path), "only", [30, 30], ("plain",))
     stele.run("build", "--store", world.store, "-o", world.image, "--only", "one.test")
