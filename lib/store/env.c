@@ -389,3 +389,19 @@ const uint8_t *stele_store_identity(const struct stele_store *store)
 {
 	return store->identity;
 }
+
+bool stele_store_has_file(const struct stele_store *store, const char *path)
+{
+	static const char *const names[] = {"data.mdb", "lock.mdb"};
+	struct stat st, own;
+	char own_path[PATH_MAX];
+	if (lstat(path, &st) != 0)
+		return false;
+	bool has = false;
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(own_path, sizeof(own_path), "%s/%s", store->dir, names[i]);
+		has |= stat(own_path, &own) == 0 && own.st_dev == st.st_dev &&
+		       own.st_ino == st.st_ino;
+	}
+	return has;
+}

@@ -55,6 +55,9 @@ void stele_store_close(struct stele_store *store); /* NULL is fine. After all re
 #define STELE_STORE_IDENTITY_SZ 16
 const uint8_t *stele_store_identity(const struct stele_store *store);
 
+/* Whether a file of the store stands at `path`: nothing else may take its place. Links are not followed. */
+bool stele_store_has_file(const struct stele_store *store, const char *path);
+
 /*
  * A zone that is expired or a stub is not served but answered with SERVFAIL. Expired: its contents are too old. A
  * stub was never loaded and is expired too: a made-up SOA, serial 0, and NS are at its apex. Transferred: its contents

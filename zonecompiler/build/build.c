@@ -412,6 +412,9 @@ int stele_build(struct stele_store *store, const struct stele_build_options *opt
 	uint64_t counted = 0;
 	bool again = true;
 	int rc = 0;
+	if (stele_store_has_file(store, options->image))
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: a file of the store (expected an image)", options->image);
 	for (unsigned i = 0; again && i < AGAIN_MAX; i++) {
 		struct stele_build_stats stats = {0};
 		rc = build_once(store, options, &counted, &stats, &again, reterr);

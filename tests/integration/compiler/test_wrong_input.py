@@ -80,6 +80,13 @@ def test_place_of_a_new_image(folder):
     assert not [name for name in os.listdir(folder) if name.startswith(("dir.", "fifo."))]
 
 
+def test_store_as_the_place_of_a_new_image(folder):
+    before = stele.run("export", "--store", folder / "store", "example").stdout
+    for name in ("store/data.mdb", "store/lock.mdb", "dir/../store/data.mdb"):
+        refuses(folder, INPUT, "a file of the store", "build", "--store", "store", "-o", name)
+    assert stele.run("export", "--store", folder / "store", "example").stdout == before
+
+
 @pytest.mark.parametrize("arguments", [
     ("build", "--store", "store", "-o", "new", "more"), ("build", "--store", "store"),
     ("build", "--store", "store", "-o", "new", "--jobs", "0"),
