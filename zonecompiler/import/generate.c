@@ -4,7 +4,8 @@
  *
  * In owner and data, $ stands for the number, $$ and \$ for a dollar sign, and
  * ${OFFSET[,WIDTH[,BASE]]} for the number plus OFFSET with at least WIDTH digits in base d, o, x, X, or
- * n and N: hexadecimal digits from the last to the first between dots, as IPv6 reverse names need.
+ * n and N: hexadecimal digits from the last to the first between dots, as IPv6 reverse names need. The data may
+ * stand in quotes as a whole (MX "0 mail$"), but for a type of which it begins with a string.
  */
 #include "zonecompiler/import/scan_internal.h"
 
@@ -166,30 +167,37 @@ static bool substitute(struct line *line, const struct stele_token *text, uint32
 	return true;
 }
 
-/* The rest of the entry as it stands: the comment is cut off. */
-static int take_rest(struct stele_cursor *c, struct stele_token *ret_rest)
+/* Whether no string belongs behind the type: one that is all of the data is only quoted then. */
+static bool begins_with_word(int type)
 {
-	int status = stele_cursor_next(c);
-	if (status < 0)
-		return status;
-	const uint8_t *start = c->p, *last = start;
+	const char *letters = type < 0 ? NULL : stele_rdata_description((uint16_t)type);
+	return letters != NULL && strchr("TUQ", *letters) == NULL;
+}
+
+/* The rest of the entry, field by field: without comments, parentheses and line feeds. */
+static int take_rest(struct stele_cursor *c, struct line *rest)
+{
+	enum { BEFORE_TYPE = -1, BEHIND_TYPE = -2 };
 	struct stele_token token;
-	uint32_t line = c->line;
-	while ((status = stele_cursor_token(c, &token)) > 0)
-		last = c->p;
-	if (status < 0)
-		return status;
-	if (c->line != line)
-		return stele_cursor_fail(c, c->p,
-					 "$GENERATE over several lines (expected it in one)");
-	*ret_rest = (struct stele_token){start, (size_t)(last - start), false};
-	return 0;
+	size_t quote_at = 0; /* of a string that is all of the data */
+	int status, type = BEFORE_TYPE;
+	while ((status = stele_cursor_token(c, &token)) > 0) {
+		put(rest, " ", 1);
+		quote_at = token.quoted && begins_with_word(type) ? rest->len : 0;
+		put(rest, "\"", token.quoted);
+		put(rest, token.p, token.len);
+		put(rest, "\"", token.quoted);
+		type = type == BEFORE_TYPE ? stele_value_rrtype(token.p, token.len) : BEHIND_TYPE;
+	}
+	if (quote_at > 0 && !rest->full)
+		rest->p[quote_at] = rest->p[rest->len - 1] = ' ';
+	return status;
 }
 
 int stele_scan_generate(struct stele_scan *s, struct stele_place place)
 {
 	struct stele_cursor *c = &s->cursor;
-	struct stele_token range_token, owner, rest = {0};
+	struct stele_token range_token, owner;
 	struct range range;
 	char shown[STELE_SHOW_MAX];
 	if (c->generated_at != NULL)
@@ -210,24 +218,24 @@ int stele_scan_generate(struct stele_scan *s, struct stele_place place)
 	status = stele_cursor_need(c, &owner, "an owner name");
 	if (status < 0)
 		return status;
-	status = take_rest(c, &rest);
-	if (status < 0)
-		return status;
-	if (rest.len == 0)
-		return stele_cursor_fail(c, c->p,
-					 "$GENERATE without a record (expected type and data)");
+	struct line rest = {.p = malloc(LINE_MAX_SZ)};
+	struct line line = {.p = malloc(LINE_MAX_SZ + STELE_CURSOR_SLACK)};
+	if (rest.p == NULL || line.p == NULL)
+		status = STELE_E_SYSTEM;
+	if (status == 0)
+		status = take_rest(c, &rest);
+	if (status == 0 && rest.len == 0)
+		status = stele_cursor_fail(c, c->p,
+					   "$GENERATE without a record (expected type and data)");
 
 	struct stele_cursor outer = *c;
-	struct line line = {.p = malloc(LINE_MAX_SZ + STELE_CURSOR_SLACK)};
-	if (line.p == NULL)
-		return STELE_E_SYSTEM;
+	const struct stele_token text = {rest.p, rest.len, false};
 	for (uint64_t number = range.start; number <= range.stop && status >= 0;
 	     number += range.step) {
 		line.len = 0;
 		bool good = substitute(&line, &owner, (uint32_t)number);
-		put(&line, " ", 1);
-		good = good && substitute(&line, &rest, (uint32_t)number);
-		if (!good || line.full) {
+		good = good && substitute(&line, &text, (uint32_t)number);
+		if (!good || line.full || rest.full) {
 			status = stele_cursor_fail(
 				&outer, owner.p, "%s",
 				good ? "the generated record is too long" :
@@ -245,5 +253,6 @@ int stele_scan_generate(struct stele_scan *s, struct stele_place place)
 	*c = outer;
 	s->owner_text = NULL;
 	free(line.p);
+	free(rest.p);
 	return status;
 }
