@@ -96,9 +96,9 @@ static int import_zone(struct run *run, const char *const *paths, size_t path_cn
 		run->passed += file_size(paths[i]);
 	stele_progress_show(&run->progress, run->passed);
 	if (run->write == NULL) {
-		status = stele_store_read_begin(run->store, &run->before, err);
-		if (status == 0)
-			status = stele_store_write_begin(run->store, &run->write, err);
+		status = stele_store_write_begin(run->store, &run->write, err);
+		if (status == 0) /* no sooner: others may have written meanwhile */
+			status = stele_store_read_begin(run->store, &run->before, err);
 		if (status < 0)
 			return status;
 	}

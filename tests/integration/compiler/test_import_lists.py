@@ -138,3 +138,31 @@ def test_several_files(tmp_path, store):
     head, rest = write(tmp_path, HEAD, "3"), write(tmp_path, "a A 192.0.2.2\n", "4")
     done = importing("--store", store, "--zone", "example", head, rest)
     assert b"3 names, 4 records" in done.stdout
+
+
+def is_asleep_with(process, store):
+    """Whether it has the store open and waits, or has ended."""
+    while process.poll() is None:
+        with open("/proc/%d/maps" % process.pid, encoding="utf-8") as maps:
+            is_open = str(store) in maps.read()
+        with open("/proc/%d/stat" % process.pid, encoding="utf-8") as file:
+            if is_open and file.read().rpartition(")")[2].split()[0] == "S":
+                return True
+        time.sleep(0.01)
+    return False
+
+
+def test_an_import_that_waits_for_another_sees_what_that_left(tmp_path, store):
+    os.mkfifo(tmp_path / "fifo")
+    write(tmp_path, HEAD, "first.zone")
+    zones = write(tmp_path, "example first.zone\nother fifo\n", "list")
+    command = [stele.binary(), "import", "--store", store]
+    with subprocess.Popen([*command, "--zone-list", zones], stdout=subprocess.DEVNULL) as first:
+        with open(tmp_path / "fifo", "w", encoding="ascii") as fifo:   # the first zone is in, the commit is not
+            second = subprocess.Popen([*command, "--zone", "example", "--json", tmp_path / "first.zone"],
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            assert is_asleep_with(second, store)
+            fifo.write(HEAD)
+        out, errors = second.communicate()
+        assert first.wait() == 0 and second.returncode == 0, errors
+    assert json.loads(out)["zones"][0]["changed"] is False
