@@ -119,6 +119,8 @@ size_t update_record_sz(const uint8_t *record);
 
 /* zones.c: which zones changed and how; the map of apexes. */
 int update_find_zones(struct update *update);
+/* UPDATE_REBUILD if that is the shorter way with so many names to look at, else 0. */
+int update_much_changed(struct update *update, uint64_t name_cnt);
 
 /* whole.c: a zone that comes, goes, or comes anew. */
 int update_whole_zone(struct update *update, struct update_zone *zone);

@@ -192,19 +192,17 @@ static int do_descendants(struct update *update, struct update_zone *zone, const
 		return rc;
 	struct stele_store_item item;
 	while ((rc = stele_store_cursor_next(cursor, &item, update->reterr)) == 1) {
-		for (size_t len = key_len + 1; len <= item.key_len; len++) {
+		/* They are not among the changes, so nobody has counted them. */
+		rc = update_much_changed(update, update->visited.cnt);
+		for (size_t len = key_len + 1; rc == 0 && len <= item.key_len; len++) {
 			struct outcome outcome;
 			if (item.key[len - 1] != 0)
 				continue;
 			rc = do_name(update, zone, item.key, len, &outcome);
-			if (rc < 0)
-				break;
-			if (outcome.existence_changed)
+			if (rc == 0 && outcome.existence_changed)
 				rc = do_ancestors(update, zone, item.key, len);
-			if (rc < 0)
-				break;
 		}
-		if (rc < 0)
+		if (rc != 0)
 			break;
 	}
 	stele_store_cursor_close(cursor);
@@ -227,7 +225,7 @@ static int do_ancestors(struct update *update, struct update_zone *zone, const u
 		int rc = do_name(update, zone, key, key_len, &outcome);
 		if (rc == 0 && outcome.cut_changed)
 			rc = do_descendants(update, zone, key, key_len);
-		if (rc < 0)
+		if (rc != 0)
 			return rc;
 	}
 	return 0;
@@ -245,7 +243,7 @@ int update_names(struct update *update, struct update_zone *zone)
 			rc = do_ancestors(update, zone, key, key_len);
 		if (rc == 0 && outcome.cut_changed)
 			rc = do_descendants(update, zone, key, key_len);
-		if (rc < 0)
+		if (rc != 0)
 			return rc;
 	}
 	return 0;

@@ -179,6 +179,13 @@ static uint64_t work_of(const struct update_zone *zone)
 	       (zone->old != NULL ? stele_le64(zone->old->node_cnt) : 0);
 }
 
+int update_much_changed(struct update *update, uint64_t name_cnt)
+{
+	if (name_cnt <= CHANGED_FINE || name_cnt <= update->view.name_cnt / CHANGED_PART)
+		return 0;
+	return update_rebuild(update, "much changed: %" PRIu64 " names", name_cnt);
+}
+
 int update_find_zones(struct update *update)
 {
 	int rc = stele_store_changes(update->read, update->view.generation, note_change, update,
@@ -202,7 +209,5 @@ int update_find_zones(struct update *update)
 		rc = resolve(update, update->zones + i);
 		work += work_of(update->zones + i);
 	}
-	if (rc == 0 && work > CHANGED_FINE && work > update->view.name_cnt / CHANGED_PART)
-		return update_rebuild(update, "much changed: %" PRIu64 " names", work);
-	return rc;
+	return rc == 0 ? update_much_changed(update, work) : rc;
 }

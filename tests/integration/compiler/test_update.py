@@ -77,6 +77,21 @@ def test_a_cut_changes_after_a_name_below_it(tmp_path, way, reverse):
     assert stele.run("dump", image).stdout == stele.run("dump", fresh).stdout
 
 
+def test_a_cut_above_most_of_the_names(tmp_path):
+    """One owner changed, and the image is built anew all the same, as that is the shorter way."""
+    store, zone, image = (tmp_path / name for name in ("store", "zone", "image"))
+    for serial, cut in ((1, ""), (2, "p NS ns.other.\n"), (3, "")):
+        zone.write_text("$TTL 300\n@ SOA ns h %d 1 1 1 1\n@ NS ns.other.\n"
+                        "%s$GENERATE 1-6000 h$.p A 192.0.2.1\n" % (serial, cut))
+        stele.run("import", "--store", store, "--zone", "one.test", zone)
+        if serial == 1:
+            stele.run("build", "--store", store, "-o", image)
+            continue
+        done = json.loads(stele.run("update", "--store", store, "--json", image).stdout)
+        assert done["result"] == "rebuilt" and done["reason"].startswith("much changed")
+        stele.run("verify", image)
+
+
 def test_nothing_to_do(tmp_path):
     world = World(str(tmp_path), "nothing", [5], ("plain",))
     before = open(world.image, "rb").read()
