@@ -110,6 +110,23 @@ static int name_temporary(struct stele_image_file *file, struct stele_error *ret
 	return stele_fail_errno(reterr, errno, "%s", file->temporary);
 }
 
+/* Who may read what it replaces may read it, and write to it: an update does either. Else as the umask has it. */
+static int give_mode(const struct stele_image_file *file, struct stele_error *reterr)
+{
+	struct stat st;
+	mode_t mask = umask(0);
+	umask(mask);
+	mode_t mode = 0666 & ~mask;
+	if (stat(file->path, &st) == 0 && S_ISREG(st.st_mode)) {
+		mode = st.st_mode & 0777;
+		/* Only root gives files away; others may give them to a group of their own. */
+		if (fchown(file->fd, st.st_uid, st.st_gid) != 0 &&
+		    fchown(file->fd, (uid_t)-1, st.st_gid) != 0)
+			errno = 0;
+	}
+	return fchmod(file->fd, mode) == 0 ? 0 : stele_fail_errno(reterr, errno, "%s", file->path);
+}
+
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr)
 {
@@ -131,11 +148,7 @@ int stele_image_create(struct stele_image_file *file, const char *path,
 		close_file(file);
 		return stele_fail_file(reterr, error_number, "%s", path);
 	}
-	mode_t mask = umask(0);
-	umask(mask);
-	int rc = 0;
-	if (fchmod(file->fd, 0666 & ~mask) != 0)
-		rc = stele_fail_errno(reterr, errno, "%s", file->path);
+	int rc = give_mode(file, reterr);
 	struct stele_superblock sb = {
 		.magic = STELE_IMAGE_MAGIC,
 		.major = stele_to_le16(STELE_IMAGE_MAJOR),

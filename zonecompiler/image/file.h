@@ -47,8 +47,9 @@ struct stele_image_size {
 };
 
 /*
- * Begins a new image beside `path`, with the seed, feature bits and store of `superblock`. Refuses a
- * `path` at which there is something else than a file (STELE_E_INPUT).
+ * Begins a new image beside `path`, with the seed, feature bits and store of `superblock`, and with the mode and, as
+ * far as this process may, the owner of a file that is there. Refuses a `path` at which there is something else than
+ * a file (STELE_E_INPUT).
  */
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr);

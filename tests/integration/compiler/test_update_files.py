@@ -206,3 +206,21 @@ def test_damaged_shard_stops_an_update(tmp_path):
     done = stele.run("update", "--store", world.store, world.image, check=False)
     assert done.returncode == 1 and "shard 0" in done.stderr and "its head" in done.stderr
     assert open(world.image, "rb").read() == image
+
+
+@pytest.mark.parametrize("command", ("compact", "update", "build"))
+def test_who_may_read_an_image_stays(command, tmp_path):
+    """Whether a file is appended to or replaced, nobody knows beforehand: both leave mode and owner alone."""
+    world = World(str(tmp_path), "modes", [30], ("plain",))
+    os.chmod(world.image, 0o640)
+    if os.geteuid() == 0:
+        os.chown(world.image, 65534, 65534)
+    before = os.stat(world.image)
+    if command == "update":
+        shutil.rmtree(world.store)      # another store means a full build
+        world.load(world.zones[0])
+    stele.run(command, *{"compact": (), "update": ("--store", world.store),
+                         "build": ("--store", world.store, "-o")}[command], world.image)
+    after = os.stat(world.image)
+    assert after.st_ino != before.st_ino
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
