@@ -273,8 +273,7 @@ int stele_zone_edit_node(struct stele_zone_edit *edit, const uint8_t *owner,
 	size_t node_sz = 0;
 	if (!edit_place_of(edit, owner, &place))
 		return not_there(reterr);
-	int status = edit_owner_node(edit, place.table, place.key, place.key_len, &node, &node_sz,
-				     reterr);
+	int status = edit_owner_node(edit, &place, STELE_TYPE_ANY, &node, &node_sz, reterr);
 	if (status == 0 && node_sz == 0)
 		status = not_there(reterr);
 	if (status < 0)
@@ -294,8 +293,7 @@ int stele_zone_edit_find(struct stele_zone_edit *edit, const uint8_t *owner, uin
 						   edit_place_of(edit, owner, &place);
 	if (!is_place)
 		return not_there(reterr);
-	int status = edit_owner_node(edit, place.table, place.key, place.key_len, &node, &node_sz,
-				     reterr);
+	int status = edit_owner_node(edit, &place, type, &node, &node_sz, reterr);
 	if (status < 0)
 		return status;
 	struct stele_node_rrset rrset;
@@ -303,4 +301,29 @@ int stele_zone_edit_find(struct stele_zone_edit *edit, const uint8_t *owner, uin
 		return not_there(reterr);
 	*ret_rrset = rrset;
 	return 0;
+}
+
+int stele_zone_edit_next_type(struct stele_zone_edit *edit, const uint8_t *owner, uint16_t from,
+			      uint16_t *ret_type, size_t *ret_rr_cnt, struct stele_error *reterr)
+{
+	struct edit_place place;
+	const uint8_t *node;
+	size_t node_sz, at = 0;
+	struct stele_node_rrset rrset;
+	if (!edit_place_of(edit, owner, &place))
+		return not_there(reterr);
+	const struct edit_owner *touched =
+		edit_owner_find(edit, place.table, place.key, place.key_len);
+	if (touched != NULL)
+		return edit_rrset_next(touched, from, ret_type, ret_rr_cnt) ? 0 : not_there(reterr);
+	int status = edit_owner_node(edit, &place, STELE_TYPE_ANY, &node, &node_sz, reterr);
+	if (status < 0)
+		return status;
+	while (stele_node_next(node, node_sz, &at, &rrset))
+		if (rrset.type >= from && rrset.rr_cnt > 0) {
+			*ret_type = rrset.type;
+			*ret_rr_cnt = rrset.rr_cnt;
+			return 0;
+		}
+	return not_there(reterr);
 }

@@ -67,10 +67,12 @@ struct edit_owner *edit_owner_find(const struct stele_zone_edit *edit, enum stel
 int edit_owner_touch(struct stele_zone_edit *edit, const struct edit_place *place,
 		     struct edit_owner **ret_owner, struct stele_error *reterr);
 
-/* What an owner holds now, touched or not: 0 bytes if nothing. Lives until the next call. */
-int edit_owner_node(struct stele_zone_edit *edit, enum stele_store_table table, const uint8_t *key,
-		    size_t key_len, const uint8_t **ret_node, size_t *ret_node_sz,
-		    struct stele_error *reterr);
+/*
+ * A node with what an owner holds now of a type (ANY: of all), touched or not: 0 bytes if nothing. One of an owner that
+ * is not touched may hold more. Lives until the next call.
+ */
+int edit_owner_node(struct stele_zone_edit *edit, const struct edit_place *place, uint16_t type,
+		    const uint8_t **ret_node, size_t *ret_node_sz, struct stele_error *reterr);
 
 /* The node that an owner becomes, malloc'ed or NULL; size 0: the owner goes. */
 int edit_owner_write(const struct edit_owner *owner, uint8_t **ret_node, size_t *ret_node_sz,
@@ -95,6 +97,10 @@ void edit_rr_remove(struct edit_owner *owner, size_t at, size_t cnt);
 /* Records of a type, and behind them its signatures: [*ret_at, *ret_sigs_at) and up to *ret_end. */
 void edit_rrset_find(const struct edit_owner *owner, uint16_t type, size_t *ret_at,
 		     size_t *ret_sigs_at, size_t *ret_end);
+
+/* The first type from `from` on of which there are records, and how many; signatures alone are none. */
+bool edit_rrset_next(const struct edit_owner *owner, uint16_t from, uint16_t *ret_type,
+		     size_t *ret_rr_cnt);
 
 int edit_no_memory(struct stele_error *reterr);
 

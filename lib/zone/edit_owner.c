@@ -160,20 +160,23 @@ int edit_owner_write(const struct edit_owner *owner, uint8_t **ret_node, size_t 
 	return 0;
 }
 
-int edit_owner_node(struct stele_zone_edit *edit, enum stele_store_table table, const uint8_t *key,
-		    size_t key_len, const uint8_t **ret_node, size_t *ret_node_sz,
-		    struct stele_error *reterr)
+int edit_owner_node(struct stele_zone_edit *edit, const struct edit_place *place, uint16_t type,
+		    const uint8_t **ret_node, size_t *ret_node_sz, struct stele_error *reterr)
 {
-	const struct edit_owner *owner = edit_owner_find(edit, table, key, key_len);
+	const struct edit_owner *owner =
+		edit_owner_find(edit, place->table, place->key, place->key_len);
 	if (owner != NULL) {
-		struct stele_owner form = {.rrs = owner->rrs, .rr_cnt = owner->rr_cnt};
+		size_t at = 0, sigs, end = owner->rr_cnt;
+		if (type != STELE_TYPE_ANY)
+			edit_rrset_find(owner, type, &at, &sigs, &end);
+		struct stele_owner form = {.rrs = owner->rrs + at, .rr_cnt = end - at};
 		if (stele_owner_write(&form, &edit->node, &edit->node_room, ret_node_sz) < 0)
 			return edit_no_memory(reterr);
 		*ret_node = edit->node;
 		return 0;
 	}
-	int status = stele_store_write_node(edit->write, edit->zone.id, table, key, key_len,
-					    ret_node, ret_node_sz, reterr);
+	int status = stele_store_write_node(edit->write, edit->zone.id, place->table, place->key,
+					    place->key_len, ret_node, ret_node_sz, reterr);
 	if (status == STELE_E_NOTFOUND)
 		*ret_node_sz = 0;
 	return status == STELE_E_NOTFOUND ? 0 : status;
@@ -300,4 +303,17 @@ void edit_rrset_find(const struct edit_owner *owner, uint16_t type, size_t *ret_
 	*ret_at = lower_bound(owner, type, false);
 	*ret_sigs_at = lower_bound(owner, type, true);
 	*ret_end = lower_bound(owner, (uint32_t)type + 1, false);
+}
+
+bool edit_rrset_next(const struct edit_owner *owner, uint16_t from, uint16_t *ret_type,
+		     size_t *ret_rr_cnt)
+{
+	size_t at = lower_bound(owner, from, false);
+	while (at < owner->rr_cnt && owner->rrs[at].is_sig)
+		at = lower_bound(owner, owner->rrs[at].type + 1u, false);
+	if (at == owner->rr_cnt)
+		return false;
+	*ret_type = owner->rrs[at].type;
+	*ret_rr_cnt = lower_bound(owner, *ret_type, true) - at;
+	return true;
 }

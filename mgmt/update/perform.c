@@ -50,21 +50,21 @@ static bool fits_cname(uint16_t type)
 /* 1 if the record may be added beside what its owner has; 0: it is passed over (section 3.4.2.2). */
 static int fits_owner(struct work *w, const struct stele_update_rr *rr)
 {
-	const uint8_t *node;
-	size_t node_sz, at = 0;
-	struct stele_node_rrset rrset;
-	int status = stele_zone_edit_node(w->edit, rr->lower, &node, &node_sz, w->reterr);
-	if (status != 0)
-		return status == STELE_E_NOTFOUND ? 1 : status;
-	while (stele_node_next(node, node_sz, &at, &rrset)) {
-		if (rrset.rr_cnt == 0)
-			continue;
-		if (rr->type == STELE_TYPE_CNAME ?
-			    !fits_cname(rrset.type) :
-			    rrset.type == STELE_TYPE_CNAME && !fits_cname(rr->type))
+	bool is_cname = rr->type == STELE_TYPE_CNAME;
+	uint16_t from = is_cname ? 0 : STELE_TYPE_CNAME, type;
+	size_t cnt;
+	int status;
+	if (!is_cname && fits_cname(rr->type))
+		return 1;
+	while ((status = stele_zone_edit_next_type(w->edit, rr->lower, from, &type, &cnt,
+						   w->reterr)) == 0) {
+		if (!is_cname)
+			return type != STELE_TYPE_CNAME;
+		if (!fits_cname(type))
 			return 0;
+		from = (uint16_t)(type + 1);
 	}
-	return 1;
+	return status == STELE_E_NOTFOUND ? 1 : status;
 }
 
 /* A SOA takes the place of the zone's if it is not older; elsewhere there is none. */
@@ -122,12 +122,13 @@ static int delete_record(struct work *w, const struct stele_update_rr *rr)
 	if (rr->type == STELE_TYPE_SOA)
 		return 0;
 	if (rr->type == STELE_TYPE_NS && is_at_apex(w, rr)) {
-		struct stele_node_rrset ns;
-		int status =
-			stele_zone_edit_find(w->edit, rr->lower, STELE_TYPE_NS, &ns, w->reterr);
+		uint16_t type;
+		size_t cnt;
+		int status = stele_zone_edit_next_type(w->edit, rr->lower, STELE_TYPE_NS, &type,
+						       &cnt, w->reterr);
 		if (status < 0 && status != STELE_E_NOTFOUND)
 			return status;
-		if (status == STELE_E_NOTFOUND || ns.rr_cnt == 1)
+		if (status == STELE_E_NOTFOUND || type != STELE_TYPE_NS || cnt == 1)
 			return 0;
 	}
 	return stele_zone_edit_delete(w->edit, rr->owner, rr->type, rr->rdata, rr->rdlen,
