@@ -108,6 +108,15 @@ static int take_rr(const struct stele_zone_edit *edit, const uint8_t *owner, uin
 	return 0;
 }
 
+/* All but the record that was just added have one TTL, and it is at one end at most: mostly there is nothing to do. */
+static void set_ttl(struct edit_owner *owner, size_t first, size_t end, uint32_t ttl)
+{
+	if (owner->rrs[first].ttl == ttl && owner->rrs[end - 1].ttl == ttl)
+		return;
+	for (size_t i = first; i < end; i++)
+		owner->rrs[i].ttl = ttl;
+}
+
 int stele_zone_edit_add(struct stele_zone_edit *edit, const uint8_t *owner, uint16_t type,
 			uint32_t ttl, const uint8_t *rdata, size_t rdata_len,
 			struct stele_error *reterr)
@@ -134,8 +143,7 @@ int stele_zone_edit_add(struct stele_zone_edit *edit, const uint8_t *owner, uint
 		end++;
 	}
 	if (edit->mode == STELE_ZONE_EDIT_LENIENT)
-		for (size_t i = rr.is_sig ? sigs : first; i < (rr.is_sig ? end : sigs); i++)
-			at->rrs[i].ttl = rr.ttl;
+		set_ttl(at, rr.is_sig ? sigs : first, rr.is_sig ? end : sigs, rr.ttl);
 	return 0;
 }
 
@@ -167,22 +175,30 @@ int stele_zone_edit_delete(struct stele_zone_edit *edit, const uint8_t *owner, u
 	return 0;
 }
 
+/* Moves records that stay behind those that stay already, if anything between them goes. */
+static void keep(struct edit_owner *owner, size_t *kept, size_t first, size_t end)
+{
+	if (*kept < first)
+		memmove(&owner->rrs[*kept], &owner->rrs[first],
+			(end - first) * sizeof(*owner->rrs));
+	*kept += end - first;
+}
+
 /* Takes an RRset with its signatures from an owner, or all signatures. Returns how many records. */
 static size_t remove_rrset(struct edit_owner *owner, uint16_t type)
 {
-	size_t before = owner->rr_cnt;
-	if (type == STELE_TYPE_RRSIG) {
-		size_t kept = 0;
-		for (size_t i = 0; i < owner->rr_cnt; i++)
-			if (!owner->rrs[i].is_sig)
-				owner->rrs[kept++] = owner->rrs[i];
-		owner->rr_cnt = kept;
-	} else {
-		size_t first, sigs, end;
+	size_t before = owner->rr_cnt, kept = 0, first, sigs, end;
+	if (type != STELE_TYPE_RRSIG) {
 		edit_rrset_find(owner, type, &first, &sigs, &end);
 		edit_rr_remove(owner, first, end - first);
+		return end - first;
 	}
-	return before - owner->rr_cnt;
+	for (size_t at = 0; at < before; at = end) {
+		edit_rrset_find(owner, owner->rrs[at].type, &first, &sigs, &end);
+		keep(owner, &kept, first, sigs);
+	}
+	owner->rr_cnt = kept;
+	return before - kept;
 }
 
 /* Calls for the name and for the NSEC3 owner of that name, if it can be one; the others stay untouched. */
@@ -218,10 +234,13 @@ static size_t remove_name(struct edit_owner *owner, uint16_t type)
 {
 	(void)type;
 	bool is_apex = owner->table == STELE_STORE_NODES && owner->key_len == 0;
-	size_t before = owner->rr_cnt, kept = 0;
-	for (size_t i = 0; is_apex && i < owner->rr_cnt; i++)
-		if (owner->rrs[i].type == STELE_TYPE_SOA || owner->rrs[i].type == STELE_TYPE_NS)
-			owner->rrs[kept++] = owner->rrs[i];
+	size_t before = owner->rr_cnt, kept = 0, first, sigs, end;
+	for (size_t at = 0; is_apex && at < before; at = end) {
+		uint16_t at_type = owner->rrs[at].type;
+		edit_rrset_find(owner, at_type, &first, &sigs, &end);
+		if (at_type == STELE_TYPE_SOA || at_type == STELE_TYPE_NS)
+			keep(owner, &kept, first, end);
+	}
 	owner->rr_cnt = kept;
 	return before - kept;
 }

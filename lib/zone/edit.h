@@ -13,8 +13,9 @@
  *   stele_zone_edit_end()
  *
  * The session keeps the owners that were touched in memory, and writes nothing until it is applied: one that
- * is ended before leaves the write as it was. Costs follow the records touched, not the size of the zone,
- * but for a DNAME, below which all that is there has to be looked at.
+ * is ended before leaves the write as it was. Costs follow the records touched, and what their owners hold, which
+ * is read and written once a session; not the size of the zone, but for a DNAME, below which all that is there has
+ * to be looked at.
  *
  * The result is what import makes of a zone file with the same records: NSEC3 RRsets with their signatures
  * stand in a table of their own, signatures with the RRset that they cover, and of an RRset with several

@@ -203,3 +203,10 @@ int stele_update_parse(const uint8_t *msg, size_t len, struct stele_update *ret_
 	*ret_rcode = STELE_RCODE_NOERROR;
 	return 0;
 }
+
+int stele_update_compare_owner(const struct stele_update_rr *a, const struct stele_update_rr *b)
+{
+	if (a->owner_len != b->owner_len)
+		return a->owner_len < b->owner_len ? -1 : 1;
+	return memcmp(a->lower, b->lower, a->owner_len);
+}

@@ -49,4 +49,7 @@ int stele_update_parse(const uint8_t *msg, size_t len, struct stele_update *ret_
 		       uint16_t *ret_rcode, struct stele_error *reterr);
 void stele_update_free(struct stele_update *update);
 
+/* An order of owners, to find the records of one: not the canonical one. */
+int stele_update_compare_owner(const struct stele_update_rr *a, const struct stele_update_rr *b);
+
 #endif

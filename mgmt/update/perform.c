@@ -8,6 +8,7 @@
 #include "lib/dns/serial.h"
 #include "lib/store/node.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SOA_TAIL_SZ 20 /* serial, refresh, retry, expire, minimum */
@@ -15,7 +16,9 @@
 struct work {
 	const struct stele_update *update;
 	struct stele_zone_edit *edit;
-	uint32_t serial; /* of the SOA before */
+	uint32_t serial;                          /* of the SOA before */
+	const struct stele_update_rr **deletions; /* of whole owners */
+	size_t deletion_cnt;
 	struct stele_error *reterr;
 };
 
@@ -153,18 +156,45 @@ static int perform_one(struct work *w, const struct stele_update_rr *rr)
 	return rr->class_ == STELE_CLASS_NONE ? delete_record(w, rr) : add(w, rr);
 }
 
-/* True if all of its owner is deleted by a later record of the message. */
-static bool is_deleted_later(const struct stele_update *update, size_t index)
+/* Of one owner in the order of the message. */
+static int compare_deletion(const void *a, const void *b)
 {
-	const struct stele_update_rr *rr = &update->updates[index];
-	for (size_t i = index + 1; i < update->update_cnt; i++) {
-		const struct stele_update_rr *later = &update->updates[i];
-		if (later->class_ == STELE_CLASS_ANY && later->type == STELE_TYPE_ANY &&
-		    later->owner_len == rr->owner_len &&
-		    memcmp(later->lower, rr->lower, rr->owner_len) == 0)
-			return true;
+	const struct stele_update_rr *x = *(const struct stele_update_rr *const *)a;
+	const struct stele_update_rr *y = *(const struct stele_update_rr *const *)b;
+	int order = stele_update_compare_owner(x, y);
+	return order != 0 ? order : (x > y) - (x < y);
+}
+
+/* The records that delete all of an owner, sorted. */
+static int find_deletions(struct work *w)
+{
+	const struct stele_update *update = w->update;
+	w->deletions = calloc(update->update_cnt + 1, sizeof(*w->deletions));
+	if (w->deletions == NULL)
+		return stele_fail(w->reterr, STELE_E_SYSTEM, "out of memory");
+	for (size_t i = 0; i < update->update_cnt; i++) {
+		const struct stele_update_rr *rr = &update->updates[i];
+		if (rr->class_ == STELE_CLASS_ANY && rr->type == STELE_TYPE_ANY)
+			w->deletions[w->deletion_cnt++] = rr;
 	}
-	return false;
+	qsort(w->deletions, w->deletion_cnt, sizeof(*w->deletions), compare_deletion);
+	return 0;
+}
+
+/* 0 for any deletion of the owner that comes later than the record. */
+static int compare_later(const void *key, const void *deletion)
+{
+	const struct stele_update_rr *rr = key;
+	const struct stele_update_rr *later = *(const struct stele_update_rr *const *)deletion;
+	int order = stele_update_compare_owner(rr, later);
+	return order != 0 ? order : later < rr;
+}
+
+/* True if all of its owner is deleted by a later record of the message. */
+static bool is_deleted_later(const struct work *w, const struct stele_update_rr *rr)
+{
+	return bsearch(rr, w->deletions, w->deletion_cnt, sizeof(*w->deletions), compare_later) !=
+	       NULL;
 }
 
 /*
@@ -175,13 +205,16 @@ static int perform_updates(struct work *w)
 {
 	const struct stele_update *update = w->update;
 	int status = soa_serial(w, &w->serial);
+	if (status == 0)
+		status = find_deletions(w);
 	for (unsigned pass = 0; status >= 0 && pass < 2; pass++)
 		for (size_t i = 0; status >= 0 && i < update->update_cnt; i++) {
 			const struct stele_update_rr *rr = &update->updates[i];
 			bool is_sig = rr->type == STELE_TYPE_RRSIG;
-			if (is_sig == (pass == 1) && !(is_sig && is_deleted_later(update, i)))
+			if (is_sig == (pass == 1) && !(is_sig && is_deleted_later(w, rr)))
 				status = perform_one(w, rr);
 		}
+	free(w->deletions);
 	return status < 0 ? status : 0;
 }
 

@@ -13,7 +13,6 @@
 #include "lib/zone/rdata.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct look {
 	const struct stele_update *update;
@@ -33,16 +32,9 @@ static uint32_t rank(uint16_t type)
 	return type == STELE_TYPE_NSEC3 ? 0 : type + 1u;
 }
 
-static int compare_owner(const struct stele_update_rr *a, const struct stele_update_rr *b)
-{
-	if (a->owner_len != b->owner_len)
-		return a->owner_len < b->owner_len ? -1 : 1;
-	return memcmp(a->lower, b->lower, a->owner_len);
-}
-
 static int compare_rrset(const struct stele_update_rr *a, const struct stele_update_rr *b)
 {
-	int order = compare_owner(a, b);
+	int order = stele_update_compare_owner(a, b);
 	if (order == 0 && a->type != b->type)
 		order = rank(a->type) < rank(b->type) ? -1 : 1;
 	return order;
@@ -188,7 +180,8 @@ static int look_at_name(struct look *l, size_t *at)
 	bool is_there = status == 0;
 	if (status == STELE_E_NOTFOUND)
 		status = 0;
-	while (status == 0 && *at < l->cnt && compare_owner(first, l->sorted[*at]) == 0) {
+	while (status == 0 && *at < l->cnt &&
+	       stele_update_compare_owner(first, l->sorted[*at]) == 0) {
 		struct question q = next_question(l, *at);
 		uint16_t type = l->sorted[*at]->type;
 		if (type == STELE_TYPE_RRSIG)

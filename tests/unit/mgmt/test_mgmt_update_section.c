@@ -19,7 +19,7 @@ static const char apex[] = "\4test", owner[] = "\1a\4test";
 
 /* ---- counted ---- */
 
-static size_t written_cnt;
+static size_t written_cnt, comparison_cnt;
 
 int __real_stele_owner_write(const struct stele_owner *form, uint8_t **node, size_t *node_room,
 			     size_t *ret_node_sz);
@@ -30,6 +30,17 @@ int __wrap_stele_owner_write(const struct stele_owner *form, uint8_t **node, siz
 {
 	written_cnt += form->rr_cnt;
 	return __real_stele_owner_write(form, node, node_room, ret_node_sz);
+}
+
+int __real_stele_update_compare_owner(const struct stele_update_rr *a,
+				      const struct stele_update_rr *b);
+int __wrap_stele_update_compare_owner(const struct stele_update_rr *a,
+				      const struct stele_update_rr *b);
+int __wrap_stele_update_compare_owner(const struct stele_update_rr *a,
+				      const struct stele_update_rr *b)
+{
+	comparison_cnt++;
+	return __real_stele_update_compare_owner(a, b);
 }
 
 /* ---- the zone ---- */
@@ -116,7 +127,7 @@ static void perform(struct world *w)
 	bool changed;
 	memcpy(update.name, apex, sizeof(apex));
 	memcpy(update.apex, apex, sizeof(apex));
-	written_cnt = 0;
+	written_cnt = comparison_cnt = 0;
 	ok(w->f,
 	   stele_update_perform(&update, &grant, w->edit, &rcode, &changed, &reason, &w->f->err));
 	if (rcode != STELE_RCODE_NOERROR)
@@ -141,15 +152,15 @@ static const struct {
 		       33},
 };
 
-/* The kinds that the owner has, as bits. */
-static unsigned kinds_at_owner(struct world *w)
+/* The kinds that are there, as bits. */
+static unsigned kinds_at(struct world *w, const char *name)
 {
 	const uint8_t *node;
 	size_t node_sz, at = 0;
 	struct stele_node_rrset rrset;
 	unsigned has = 0;
 	int status =
-		stele_zone_edit_node(w->edit, (const uint8_t *)owner, &node, &node_sz, &w->f->err);
+		stele_zone_edit_node(w->edit, (const uint8_t *)name, &node, &node_sz, &w->f->err);
 	if (status == STELE_E_NOTFOUND)
 		return 0;
 	ok(w->f, status);
@@ -182,7 +193,7 @@ static void test_beside_an_alias(void **state)
 			ask(owner, kinds[kind].type, STELE_CLASS_IN, kinds[kind].rdata,
 			    kinds[kind].rdlen);
 			perform(&w);
-			assert_int_equal(kinds_at_owner(&w),
+			assert_int_equal(kinds_at(&w, owner),
 					 (expected & both) == both ? has : expected);
 			end(&w);
 		}
@@ -256,12 +267,63 @@ static void test_work_of_soas(void **state)
 	end(&w);
 }
 
+/* A signature is added at each name, and all of the name is deleted: first or afterwards, in turns. */
+static void test_work_of_signatures(void **state)
+{
+	static char below[MANY][12];
+	struct world w = begin(state);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(below[i], sizeof(below[i]), "\4%04u\4test", i);
+		if (i % 2 == 0)
+			ask(below[i], STELE_TYPE_ANY, STELE_CLASS_ANY, "", 0);
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		ask(below[i], STELE_TYPE_RRSIG, STELE_CLASS_IN, kinds[SIGNATURE].rdata,
+		    kinds[SIGNATURE].rdlen);
+	for (unsigned i = 1; i < MANY; i += 2)
+		ask(below[i], STELE_TYPE_ANY, STELE_CLASS_ANY, "", 0);
+	perform(&w);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_equal(kinds_at(&w, below[i]), i % 2 == 0 ? 1u << SIGNATURE : 0);
+	/* Deletions are sorted, and looked for; 2^12 is more than there are. */
+	assert_in_range(comparison_cnt, MANY, (12 + 12) * MANY);
+	end(&w);
+}
+
+/* What takes signatures away, or all but SOA and NS, and mostly finds nothing to take. */
+static void test_deletions_in_vain(void **state)
+{
+	struct world w = begin(state);
+	make_names();
+	for (unsigned i = 0; i < MANY; i++)
+		hold(&w, apex, STELE_TYPE_NS, names[i], 6);
+	hold(&w, apex, kinds[TEXT].type, kinds[TEXT].rdata, kinds[TEXT].rdlen);
+	hold(&w, apex, kinds[SIGNATURE].type, kinds[SIGNATURE].rdata, kinds[SIGNATURE].rdlen);
+	assert_int_equal(kinds_at(&w, apex), 1u << TEXT | 1u << SIGNATURE);
+	for (unsigned i = 0; i < MANY; i++)
+		ask(apex, STELE_TYPE_RRSIG, STELE_CLASS_ANY, "", 0);
+	perform(&w);
+	assert_int_equal(kinds_at(&w, apex), 1u << TEXT);
+	for (unsigned i = 0; i < MANY; i++)
+		ask(apex, STELE_TYPE_ANY, STELE_CLASS_ANY, "", 0);
+	perform(&w);
+	assert_int_equal(kinds_at(&w, apex), 0);
+	uint16_t type;
+	size_t cnt;
+	ok(w.f,
+	   stele_zone_edit_next_type(w.edit, (const uint8_t *)apex, 0, &type, &cnt, &w.f->err));
+	assert_int_equal(type, STELE_TYPE_NS);
+	assert_int_equal(cnt, MANY + 1);
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_beside_an_alias), TEST(test_work_of_adding),
-		TEST(test_work_of_aliases), TEST(test_work_of_name_servers),
-		TEST(test_work_of_soas),
+		TEST(test_beside_an_alias),   TEST(test_work_of_adding),
+		TEST(test_work_of_aliases),   TEST(test_work_of_name_servers),
+		TEST(test_work_of_soas),      TEST(test_work_of_signatures),
+		TEST(test_deletions_in_vain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
