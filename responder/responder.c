@@ -144,10 +144,8 @@ static int make_workers(struct stele_responder *responder, struct stele_error *r
 	responder->workers = calloc(cnt, sizeof(struct stele_worker *));
 	responder->quiescent = calloc(cnt, sizeof(*responder->quiescent));
 	responder->stuck = calloc(cnt, sizeof(*responder->stuck));
-	responder->old_answers = calloc(cnt, sizeof(*responder->old_answers));
 	responder->grace = stele_grace_new();
-	if (!responder->workers || !responder->quiescent || !responder->stuck ||
-	    !responder->old_answers || !responder->grace)
+	if (!responder->workers || !responder->quiescent || !responder->stuck || !responder->grace)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for workers");
 	rc = stele_own_secret_make(&responder->own_secret, reterr);
 	if (!rc)
@@ -382,12 +380,9 @@ void stele_responder_stop(struct stele_responder *responder)
 	/* Before the loader, so that it waits for none that hangs. */
 	stop_workers(responder);
 	stele_jobs_stop(responder->jobs);
-	for (unsigned i = 0; i < responder->worker_cnt; i++) {
+	for (unsigned i = 0; i < responder->worker_cnt; i++)
 		stele_worker_free(responder->workers[i]);
-		free(responder->old_answers[i]);
-	}
 	stele_grace_free(responder->grace);
-	free(responder->old_answers);
 	free(responder->workers);
 	free(responder->quiescent);
 	free(responder->stuck);

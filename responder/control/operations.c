@@ -222,23 +222,17 @@ static int op_undrain(void *user, struct stele_ctl_call *call, struct stele_erro
 static int replace_answers(struct stele_responder *responder,
 			   const struct stele_answer_settings *answers, struct stele_error *reterr)
 {
-	int rc = 0;
-
 	if (stele_grace_await(responder->grace, responder->answers_grace, 0) != 0)
 		return stele_fail(reterr, STELE_E_SYSTEM,
 				  "a worker stands still, and has yet to see the settings before");
-	for (unsigned i = 0; i < responder->worker_cnt && !rc; i++) {
-		free(responder->old_answers[i]);
-		responder->old_answers[i] = NULL;
-		rc = stele_worker_set_answers(responder->workers[i], answers,
-					      &responder->old_answers[i], reterr);
-	}
+	for (unsigned i = 0; i < responder->worker_cnt; i++)
+		stele_worker_set_answers(responder->workers[i], answers);
 	/* A worker that hangs looks at the old ones until it goes on, and then at the new ones. */
 	responder->answers_grace = stele_grace_begin(responder->grace);
 	if (stele_grace_await(responder->grace, responder->answers_grace, RELOAD_WAIT_MS) != 0)
 		stele_log(STELE_LOG_WARNING, "a worker stands still: it has not seen the new "
 					     "settings yet");
-	return rc;
+	return 0;
 }
 
 int stele_operations_reload(struct stele_responder *responder, struct stele_error *reterr)

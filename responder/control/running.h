@@ -49,11 +49,9 @@ struct stele_responder {
 	struct stele_answer_settings answers; /* as of the last reload */
 	uint64_t *quiescent;                  /* of each worker, at the last look */
 	bool *stuck;                          /* whether it stands still */
-	/* Of each worker what a reload replaced, until the grace period is over. */
-	struct stele_answer_settings **old_answers;
 	struct stele_grace *grace;
-	uint64_t answers_grace;
-	bool draining; /* health is false: others should send their queries elsewhere */
+	uint64_t answers_grace; /* over when no worker looks at what the last reload replaced */
+	bool draining;          /* health is false: others should send their queries elsewhere */
 };
 
 #endif

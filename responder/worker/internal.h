@@ -60,7 +60,7 @@ struct stele_worker {
 	struct rte_mempool *pool;
 	const struct stele_frame_port *frame;
 	const struct stele_serve_root *root;
-	const struct stele_answer_settings *answers; /* atomic */
+	const struct stele_answer_settings *answers; /* atomic; one of `answers_room` */
 	const struct stele_worker_zones *zones;      /* atomic; may be NULL */
 	struct stele_answerer *answerer;
 	struct stele_rrl *rrl; /* may be NULL */
@@ -78,6 +78,8 @@ struct stele_worker {
 	uint64_t rrl_slipped; /* as of the burst before */
 	void *rrl_memory;
 	struct stele_burst burst;
+	/* Those in use, and those before, which become the next. */
+	struct stele_answer_settings answers_room[2];
 };
 
 /* Everything that becomes of `cnt` packets that were just received, by a poll that began at `polled`. */

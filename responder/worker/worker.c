@@ -58,20 +58,17 @@ static int init_rrl(struct stele_worker *worker, const struct stele_rrl_settings
 	return stele_rrl_init(worker->rrl_memory, settings, &worker->rrl, reterr);
 }
 
-int stele_worker_set_answers(struct stele_worker *worker,
-			     const struct stele_answer_settings *answers,
-			     struct stele_answer_settings **ret_old, struct stele_error *reterr)
+void stele_worker_set_answers(struct stele_worker *worker,
+			      const struct stele_answer_settings *answers)
 {
-	struct stele_answer_settings *copy = malloc(sizeof(*copy));
+	struct stele_answer_settings *next = &worker->answers_room[0];
 
-	if (!copy)
-		return stele_fail(reterr, STELE_E_SYSTEM, "no memory");
-	*copy = *answers;
-	copy->policy = worker->rrl ? stele_rrl_policy : NULL;
-	copy->policy_user = worker->rrl;
-	*ret_old = (struct stele_answer_settings *)__atomic_exchange_n(&worker->answers, copy,
-								       __ATOMIC_ACQ_REL);
-	return 0;
+	if (worker->answers == next)
+		next = &worker->answers_room[1];
+	*next = *answers;
+	next->policy = worker->rrl ? stele_rrl_policy : NULL;
+	next->policy_user = worker->rrl;
+	__atomic_store_n(&worker->answers, next, __ATOMIC_RELEASE);
 }
 
 void stele_worker_set_zones(struct stele_worker *worker, const struct stele_worker_zones *zones,
@@ -84,7 +81,6 @@ int stele_worker_new(const struct stele_worker_settings *settings, struct stele_
 		     struct stele_error *reterr)
 {
 	int socket = (int)rte_lcore_to_socket_id(settings->lcore);
-	struct stele_answer_settings *none;
 	/* Two cache lines, since processors fetch lines in pairs. */
 	struct stele_worker *worker = rte_zmalloc_socket("worker", sizeof(*worker), 128, socket);
 	int rc;
@@ -114,12 +110,11 @@ int stele_worker_new(const struct stele_worker_settings *settings, struct stele_
 	rc = worker->answerer ? 0 : stele_fail(reterr, STELE_E_SYSTEM, "no memory for a worker");
 	if (!rc && settings->rrl)
 		rc = init_rrl(worker, settings->rrl, reterr);
-	if (!rc)
-		rc = stele_worker_set_answers(worker, settings->answers, &none, reterr);
 	if (rc) {
 		stele_worker_free(worker);
 		return rc;
 	}
+	stele_worker_set_answers(worker, settings->answers);
 	*ret_worker = worker;
 	return 0;
 }
@@ -129,7 +124,6 @@ void stele_worker_free(struct stele_worker *worker)
 	if (!worker)
 		return;
 	stele_answerer_free(worker->answerer);
-	free((void *)worker->answers);
 	free(worker->rrl_memory);
 	rte_free(worker);
 }

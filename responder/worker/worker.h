@@ -80,13 +80,16 @@ void stele_worker_announce(struct stele_worker *worker);
 /* ---- control thread ---- */
 
 /*
- * Replaces the answer settings or the zones, from the next burst on. The caller keeps what was
- * there (given in `ret_old`, NULL the first time for zones) until all workers have passed a grace
- * period (synchronize_rcu()).
+ * Replaces the answer settings, from the next burst on. They are copied to where those before the current ones were, so
+ * that it cannot fail: between two calls the worker has to pass a grace period (synchronize_rcu()).
  */
-int stele_worker_set_answers(struct stele_worker *worker,
-			     const struct stele_answer_settings *answers,
-			     struct stele_answer_settings **ret_old, struct stele_error *reterr);
+void stele_worker_set_answers(struct stele_worker *worker,
+			      const struct stele_answer_settings *answers);
+
+/*
+ * Replaces the zones, from the next burst on. The caller keeps what was there (given in `ret_old`, NULL the first time)
+ * until all workers have passed a grace period.
+ */
 void stele_worker_set_zones(struct stele_worker *worker, const struct stele_worker_zones *zones,
 			    const struct stele_worker_zones **ret_old);
 
