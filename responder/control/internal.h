@@ -23,7 +23,7 @@ int operations_run_job(struct stele_responder *responder, struct stele_ctl_call 
 				     struct stele_error *reterr),
 		       void (*drop)(void *arg), struct stele_error *reterr);
 
-/* Cores whose workers look at the image of this generation. Any thread. */
-unsigned operations_core_cnt(const struct stele_responder *responder, uint64_t generation);
+/* Cores whose workers look at the current image. Any thread. */
+unsigned operations_core_cnt(const struct stele_responder *responder);
 
 #endif

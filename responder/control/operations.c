@@ -141,15 +141,10 @@ static int op_rollback(void *user, struct stele_ctl_call *call, struct stele_err
 static bool is_served(struct stele_responder *responder, const uint8_t *apex, size_t apex_len,
 		      uint32_t serial, uint32_t *ret_serial)
 {
-	uint64_t generation;
+	unsigned worker_cnt;
 
-	if (!stele_images_serial(responder->images, apex, apex_len, ret_serial, &generation) ||
-	    (int32_t)(*ret_serial - serial) < 0)
-		return false;
-	for (unsigned i = 0; i < responder->worker_cnt; i++)
-		if (stele_worker_generation(responder->workers[i]) != generation)
-			return false;
-	return true;
+	return stele_images_serial(responder->images, apex, apex_len, ret_serial, &worker_cnt) &&
+	       (int32_t)(*ret_serial - serial) >= 0 && worker_cnt == responder->worker_cnt;
 }
 
 static int op_wait(void *user, struct stele_ctl_call *call, struct stele_error *reterr)

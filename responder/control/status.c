@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-unsigned operations_core_cnt(const struct stele_responder *responder, uint64_t generation)
+unsigned operations_core_cnt(const struct stele_responder *responder)
 {
 	unsigned cnt = 0;
 
 	for (unsigned i = 0; i < responder->worker_cnt; i++)
-		cnt += stele_worker_generation(responder->workers[i]) == generation;
+		cnt += stele_images_served_by(responder->images, responder->workers[i]);
 	return cnt;
 }
 

@@ -22,7 +22,7 @@ static json_t *zone_json(const struct stele_responder *responder,
 			 (json_int_t)zone->name_cnt, "records", (json_int_t)zone->rr_cnt, "signed",
 			 stele_signed_word(zone->chain_kind), "expired", zone->expired,
 			 "generation", (json_int_t)generation, "cores",
-			 (int)operations_core_cnt(responder, generation), "core_cnt",
+			 (int)operations_core_cnt(responder), "core_cnt",
 			 (int)responder->worker_cnt);
 }
 
@@ -131,21 +131,21 @@ static void *make_look(struct stele_responder *responder, struct stele_ctl_call 
 	return look;
 }
 
-static json_t *zone_cores_json(const struct stele_responder *responder, uint32_t serial,
-			       uint64_t generation)
+static json_t *zone_cores_json(const struct stele_responder *responder, uint32_t serial)
 {
 	json_t *cores = json_array();
 	unsigned worker = 0;
 
 	for (unsigned i = 0; i < responder->port_cnt; i++)
 		for (unsigned j = 0; j < responder->ports[i].queue_cnt; j++, worker++) {
-			uint64_t seen = stele_worker_generation(responder->workers[worker]);
+			const struct stele_worker *w = responder->workers[worker];
+			bool there = stele_images_served_by(responder->images, w);
 			json_array_append_new(
 				cores,
 				json_pack("{s:i, s:o, s:I}", "core",
 					  (int)responder->ports[i].config->cores.items[j], "serial",
-					  seen == generation ? json_integer(serial) : json_null(),
-					  "generation", (json_int_t)seen));
+					  there ? json_integer(serial) : json_null(), "generation",
+					  (json_int_t)stele_worker_generation(w)));
 		}
 	return cores;
 }
@@ -165,9 +165,7 @@ static int run_look(void *arg, json_t *response, struct stele_error *reterr)
 	if (!rc) {
 		stele_images_status(look->responder->images, &status);
 		json_t *json = zone_json(look->responder, &zone, status.current.generation);
-		json_object_set_new(json, "cores",
-				    zone_cores_json(look->responder, zone.serial,
-						    status.current.generation));
+		json_object_set_new(json, "cores", zone_cores_json(look->responder, zone.serial));
 		if (json_object_update(response, json) != 0)
 			rc = stele_fail(reterr, STELE_E_SYSTEM, "no memory for a response");
 		json_decref(json);

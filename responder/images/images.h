@@ -83,11 +83,14 @@ void stele_images_tidy(struct stele_images *images);
 void stele_images_status(struct stele_images *images, struct stele_serve_status *ret_status);
 
 /*
- * The serial of a zone of the current image, and the generation of that image; false if it has none
+ * The serial of a zone of the current image, and how many workers serve that image; false if it has none
  * of that name (lower case, wire format). Any thread.
  */
 bool stele_images_serial(struct stele_images *images, const uint8_t *apex, size_t apex_len,
-			 uint32_t *ret_serial, uint64_t *ret_generation);
+			 uint32_t *ret_serial, unsigned *ret_worker_cnt);
+
+/* Whether a worker serves the current image, which it does from its next burst on. Any thread. */
+bool stele_images_served_by(struct stele_images *images, const struct stele_worker *worker);
 
 /* The first node's, for what only looks: zones, trace. */
 const struct stele_serve *stele_images_serve(const struct stele_images *images);

@@ -133,9 +133,26 @@ void images_settle_zones(struct stele_images *images)
 		stele_stats_zones_settle(images->stats, set->zones, set->slots, set->cnt);
 }
 
-bool stele_images_serial(struct stele_images *images, const uint8_t *apex, size_t apex_len,
-			 uint32_t *ret_serial, uint64_t *ret_generation)
+/* With the lock. The zones are there before their image is published: no worker serves that yet. */
+static bool is_at(const struct stele_images *images, const struct stele_worker *worker)
 {
+	return images->zones &&
+	       zones_for(images, images->zones, stele_worker_node(worker))->view_serial ==
+		       stele_worker_view_serial(worker);
+}
+
+bool stele_images_served_by(struct stele_images *images, const struct stele_worker *worker)
+{
+	pthread_mutex_lock(&images->lock);
+	bool there = is_at(images, worker);
+	pthread_mutex_unlock(&images->lock);
+	return there;
+}
+
+bool stele_images_serial(struct stele_images *images, const uint8_t *apex, size_t apex_len,
+			 uint32_t *ret_serial, unsigned *ret_worker_cnt)
+{
+	unsigned worker_cnt = 0;
 	bool found = false;
 
 	pthread_mutex_lock(&images->lock);
@@ -143,11 +160,13 @@ bool stele_images_serial(struct stele_images *images, const uint8_t *apex, size_
 	for (size_t i = 0; set && i < set->cnt && !found; i++) {
 		const struct stele_stats_zone *zone = &set->zones[i];
 		found = zone->name_len == apex_len && memcmp(zone->name, apex, apex_len) == 0;
-		if (found) {
+		if (found)
 			*ret_serial = zone->serial;
-			*ret_generation = zone->generation;
-		}
 	}
+	for (unsigned i = 0; found && i < images->worker_cnt; i++)
+		worker_cnt += is_at(images, images->workers[i]);
 	pthread_mutex_unlock(&images->lock);
+	if (found)
+		*ret_worker_cnt = worker_cnt;
 	return found;
 }

@@ -76,6 +76,7 @@ struct stele_worker {
 	struct stele_bucket network_bucket;   /* kept for what the network needs to live */
 	struct stele_idle idle;
 	uint64_t rrl_slipped; /* as of the burst before */
+	uint64_t view_serial; /* atomic; what stele_worker_view_serial() tells */
 	void *rrl_memory;
 	struct stele_burst burst;
 	/* Those in use, and those before, which become the next. */

@@ -153,6 +153,11 @@ uint64_t stele_worker_generation(const struct stele_worker *worker)
 	return __atomic_load_n(&worker->stats->values[STELE_STAT_GENERATION], __ATOMIC_ACQUIRE);
 }
 
+uint64_t stele_worker_view_serial(const struct stele_worker *worker)
+{
+	return __atomic_load_n(&worker->view_serial, __ATOMIC_ACQUIRE);
+}
+
 uint64_t stele_worker_quiescent(const struct stele_worker *worker)
 {
 	return __atomic_load_n(&worker->stats->values[STELE_STAT_QUIESCENT], __ATOMIC_RELAXED);
@@ -173,6 +178,7 @@ bool stele_worker_turn(struct stele_worker *worker)
 	/* Gauges, and the empty poll: all in lines that this thread alone writes. */
 	stele_stats_add(worker->stats, STELE_STAT_POLLS_EMPTY, cnt == 0);
 	stele_stats_set(worker->stats, STELE_STAT_GENERATION, view ? view->generation : 0);
+	__atomic_store_n(&worker->view_serial, view ? view->serial : 0, __ATOMIC_RELEASE);
 	stele_stats_add(worker->stats, STELE_STAT_QUIESCENT, 1);
 	stele_serve_reader_quiescent();
 	return busy;

@@ -99,8 +99,12 @@ unsigned stele_worker_core(const struct stele_worker *worker);
 /* The NUMA node that it runs on. */
 int stele_worker_node(const struct stele_worker *worker);
 
-/* Generation of the image that its last burst saw, or last empty poll. */
+/* Generation of the image that its last burst saw, or last empty poll: for people. Images of two stores may have the
+ * same. */
 uint64_t stele_worker_generation(const struct stele_worker *worker);
+
+/* Of the same image the serial of its view, which no other has; 0: it saw none. Any thread. */
+uint64_t stele_worker_view_serial(const struct stele_worker *worker);
 
 /* How often it held no image; stands still if the worker does. */
 uint64_t stele_worker_quiescent(const struct stele_worker *worker);

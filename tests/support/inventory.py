@@ -48,7 +48,8 @@ def has(name):
 def _built():
     """Paths of the C tests that meson builds, those that a foreach builds too."""
     found = set()
-    for path in glob.glob("tests/unit/*/meson.build", root_dir=ROOT) + ["tests/fuzz/meson.build"]:
+    for path in glob.glob("tests/unit/*/meson.build", root_dir=ROOT) + \
+            ["tests/fuzz/meson.build", "benchmarks/meson.build"]:
         listed, folder = _text(path), os.path.dirname(path)
         names = re.findall(r"'([\w/.]*test_\w+\.c)'", listed)
         for words, prefix in re.findall(r"^foreach name : \[(.*?)\]\n.*?'(test_\w*)' \+ name", listed, re.M | re.S):
