@@ -400,12 +400,10 @@ static void learn_served(const struct stele_mapped_image *image, struct stele_ma
 		zone->served_serial = stele_le32(served->serial);
 }
 
-void stele_daemon_served(void *user, uint64_t generation)
+void stele_daemon_served(void *user, const struct stele_mapped_image *image)
 {
 	struct stele_daemon *daemon = user;
-	struct stele_mapped_image *image = stele_images_take(daemon->images);
-	if (image == NULL)
-		return;
+	uint64_t generation = image->generation;
 	/* The compiler looks into the store later than we did, and may have seen what others have stored meanwhile: once
 	 * that is compiled, nothing else would come back to it. */
 	if (generation > daemon->generation)
@@ -428,6 +426,5 @@ void stele_daemon_served(void *user, uint64_t generation)
 		}
 		zone = next;
 	}
-	stele_images_put(image);
 	stele_daemon_control_look(daemon);
 }

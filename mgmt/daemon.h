@@ -135,8 +135,8 @@ void stele_daemon_store_changed(struct stele_daemon *daemon, uint64_t generation
 /* What was held back at the start (`holds`) is published. Does nothing afterwards. In the main loop. */
 void stele_daemon_release(struct stele_daemon *daemon);
 
-/* The publisher's word: every core serves this generation, which may be later than any that we have seen. */
-void stele_daemon_served(void *daemon, uint64_t generation);
+/* The publisher's word: every core serves this image, whose generation may be later than any that we have seen. */
+void stele_daemon_served(void *daemon, const struct stele_mapped_image *image);
 
 /* A zone that leaves the table must not stand in the list. */
 void stele_daemon_forget_unserved(struct stele_daemon *daemon, struct stele_managed_zone *zone);

@@ -24,6 +24,9 @@ struct stele_publisher {
 	struct stele_publisher_status status;
 	struct stele_link *link; /* NULL: no responder is configured */
 	uint64_t loaded; /* generation that the responder serves, since it is there; 0: not known */
+	/* Held: the daemon's image when the last load began, and when the one did that `loaded` is of, until it is told of.
+	 * The current one may be ahead of that. */
+	struct stele_mapped_image *loading, *loaded_image;
 	/* Rises when the image is built anew: generations of another store's image mean nothing. */
 	uint64_t epoch;
 
@@ -59,6 +62,9 @@ void publish_open_first(struct stele_publisher *publisher);
 
 /* Tells what is served, if that has risen. */
 void publish_check_served(struct stele_publisher *publisher);
+
+/* What the responder serves is not known, or is another store's. */
+void publish_forget_loaded(struct stele_publisher *publisher);
 
 /* To who made the publisher; see struct stele_publisher_settings. */
 void publish_trouble(struct stele_publisher *publisher, const char *what, const char *text);

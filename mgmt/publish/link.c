@@ -116,6 +116,7 @@ static void load(struct stele_link *link)
 	}
 	link->is_due = false;
 	link->request_epoch = link->epoch;
+	link->settings.begun(link->settings.user);
 	send_request(link, REQUEST_LOAD,
 		     json_pack("{s:s, s:o}", "op", "load", "path",
 			       stele_ctl_text(link->settings.image)),

@@ -24,6 +24,8 @@ struct stele_link_settings {
 	const char *responder; /* path of its control socket */
 	const char *image;     /* path of the file; both are kept by the caller */
 
+	/* A load begins: of what the file holds now, which may be more than stele_link_load() was called for. */
+	void (*begun)(void *user);
 	/* Every core serves this generation, `ns` after the request. `epoch` is that of the last
 	 * stele_link_load() before it. */
 	void (*loaded)(void *user, uint64_t epoch, uint64_t generation, uint64_t ns);

@@ -19,15 +19,29 @@ void publish_trouble(struct stele_publisher *publisher, const char *what, const 
 void publish_check_served(struct stele_publisher *publisher)
 {
 	struct stele_publisher_status *status = &publisher->status;
-	uint64_t served = status->compiled;
+	struct stele_mapped_image *image;
 
-	if (publisher->link && publisher->loaded < served)
-		served = publisher->loaded;
-	if (publisher->is_first || served <= status->served)
+	if (publisher->is_first)
 		return;
-	status->served = served;
-	if (publisher->settings.served)
-		publisher->settings.served(publisher->settings.user, served);
+	if (publisher->link && publisher->loaded < status->compiled) {
+		image = publisher->loaded_image;
+		publisher->loaded_image = NULL;
+	} else {
+		image = stele_images_take(publisher->images);
+	}
+	if (image && image->generation > status->served) {
+		status->served = image->generation;
+		if (publisher->settings.served)
+			publisher->settings.served(publisher->settings.user, image);
+	}
+	stele_images_put(image);
+}
+
+void publish_forget_loaded(struct stele_publisher *publisher)
+{
+	publisher->loaded = 0;
+	stele_images_put(publisher->loaded_image);
+	publisher->loaded_image = NULL;
 }
 
 int publish_open(struct stele_publisher *publisher, struct stele_error *reterr)
@@ -51,14 +65,26 @@ int publish_open(struct stele_publisher *publisher, struct stele_error *reterr)
 
 /* ---- the responder ---- */
 
+static void on_begun(void *user)
+{
+	struct stele_publisher *publisher = user;
+
+	stele_images_put(publisher->loading);
+	publisher->loading = stele_images_take(publisher->images);
+}
+
 static void on_loaded(void *user, uint64_t epoch, uint64_t generation, uint64_t ns)
 {
 	struct stele_publisher *publisher = user;
 
 	publisher->status.load_cnt++;
 	publisher->status.load_last_ns = ns;
-	if (epoch == publisher->epoch)
+	if (epoch == publisher->epoch) {
 		publisher->loaded = generation;
+		stele_images_put(publisher->loaded_image);
+		publisher->loaded_image = publisher->loading;
+		publisher->loading = NULL;
+	}
 	if (*publisher->status.responder_error) {
 		*publisher->status.responder_error = '\0';
 		publish_trouble(publisher, "responder", NULL);
@@ -88,7 +114,7 @@ static void on_changed(void *user, const char *text)
 	struct stele_publisher *publisher = user;
 
 	if (text) {
-		publisher->loaded = 0; /* the one that comes tells what it serves */
+		publish_forget_loaded(publisher); /* the one that comes tells what it serves */
 		snprintf(publisher->status.responder_error,
 			 sizeof(publisher->status.responder_error), "%s", text);
 	} else {
@@ -102,6 +128,7 @@ static int make_link(struct stele_publisher *publisher, struct stele_error *rete
 	const struct stele_link_settings settings = {
 		.responder = publisher->responder,
 		.image = publisher->image,
+		.begun = on_begun,
 		.loaded = on_loaded,
 		.refused = on_refused,
 		.changed = on_changed,
@@ -194,6 +221,8 @@ void stele_publisher_free(struct stele_publisher *publisher)
 	if (publisher->may_not_sync && !publisher->build_anew)
 		stele_boot_unmark(publisher->image);
 	stele_link_free(publisher->link);
+	stele_images_put(publisher->loading);
+	publish_forget_loaded(publisher);
 	if (publisher->timer)
 		event_free(publisher->timer);
 	free(publisher->compiler);

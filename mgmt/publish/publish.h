@@ -40,9 +40,9 @@ struct stele_publisher_settings {
 	uint64_t quiet_ns; /* without a change, and the image may be compacted; 0: ten seconds */
 	uint64_t sync_quiet_ns; /* without a change, and the image is synced; 0: one second */
 
-	/* Called in the main loop when `generation` is served by every core of the responder and by
-	 * this daemon. */
-	void (*served)(void *user, uint64_t generation);
+	/* Called in the main loop when the generation of `image` is served by every core of the responder and by
+	 * this daemon; the current image may be ahead of it. Held for the call. */
+	void (*served)(void *user, const struct stele_mapped_image *image);
 	/* Something failed (text), or works again (NULL). `what` is "compile", "image" or
 	 * "responder". */
 	void (*trouble)(void *user, const char *what, const char *text);

@@ -134,7 +134,7 @@ static bool take_summary(struct stele_publisher *publisher, const char *output, 
 		if (*ret_rebuilt) {
 			status->compile_rebuilt_cnt++;
 			publisher->epoch++;
-			publisher->loaded = 0;
+			publish_forget_loaded(publisher);
 		}
 		status->compile_work_ns = ns_of(summary, "work_seconds");
 	}

@@ -31,6 +31,14 @@ static uint64_t now_ns(void)
 
 /* ---- the responder ---- */
 
+static int end_load(struct fake_responder *fake, struct stele_ctl_call *call)
+{
+	if (atomic_load(&fake->dawdles))
+		return STELE_CTL_AGAIN;
+	json_object_set_new(call->response, "generation", json_integer((json_int_t)call->state));
+	return 0;
+}
+
 static int do_load(void *user, struct stele_ctl_call *call, struct stele_error *reterr)
 {
 	struct fake_responder *fake = user;
@@ -40,6 +48,8 @@ static int do_load(void *user, struct stele_ctl_call *call, struct stele_error *
 	int status = stele_ctl_unpack(call, reterr, "s:s", "path", &path);
 	if (status != 0)
 		return status;
+	if (call->state != 0)
+		return end_load(fake, call);
 	if (atomic_load(&fake->hangs) || call->round < 2)
 		return STELE_CTL_AGAIN;
 	if (atomic_load(&fake->refuses))
@@ -53,12 +63,11 @@ static int do_load(void *user, struct stele_ctl_call *call, struct stele_error *
 	}
 	if (status != 0)
 		return status;
+	call->state = view.generation;
 	atomic_store(&fake->generation, view.generation);
-	json_object_set_new(call->response, "generation",
-			    json_integer((json_int_t)view.generation));
 	stele_view_close(&view);
 	atomic_fetch_add(&fake->load_cnt, 1);
-	return 0;
+	return end_load(fake, call);
 }
 
 static const struct stele_ctl_op ops[] = {{"load", true, do_load}, {NULL, false, NULL}};
@@ -100,15 +109,16 @@ void world_stop_responder(struct publish_world *world)
 
 /* ---- the publisher ---- */
 
-static void on_served(void *user, uint64_t generation)
+static void on_served(void *user, const struct stele_mapped_image *image)
 {
 	struct publish_world *world = user;
-	struct stele_mapped_image *image = stele_images_take(world->images);
-	if (generation <= world->served || image == NULL || image->generation < generation)
+	struct stele_mapped_image *current = stele_images_take(world->images);
+	uint64_t generation = image->generation;
+	if (generation <= world->served || current == NULL || current->generation < generation)
 		world->wrong_cnt++;
 	if (world->has_responder && atomic_load(&world->responder.generation) < generation)
 		world->wrong_cnt++;
-	stele_images_put(image);
+	stele_images_put(current);
 	world->served = generation;
 	world->served_cnt++;
 	if (world->then != NULL) {

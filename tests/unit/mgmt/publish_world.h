@@ -19,6 +19,7 @@ struct fake_responder {
 	struct stele_ctl_server *server;
 	pthread_t thread;
 	atomic_bool stop, hangs, refuses;
+	atomic_bool dawdles; /* has loaded, and does not say so yet */
 	atomic_uint load_cnt;
 	atomic_ullong generation; /* of the image loaded last; 0: none */
 	bool verifies;            /* each byte, as the real one */

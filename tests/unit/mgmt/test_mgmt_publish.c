@@ -226,6 +226,44 @@ static void test_responder_hangs(void **state)
 	world_end(&w);
 }
 
+static uint64_t awaited;
+
+static bool has_read_it(struct publish_world *world)
+{
+	return atomic_load(&world->responder.generation) == awaited;
+}
+
+static bool has_compiled(struct publish_world *world)
+{
+	return world_status(world).compiled == awaited;
+}
+
+static bool is_told(struct publish_world *world)
+{
+	return world->served >= awaited;
+}
+
+/* The daemon's own image is ahead of what the responder serves when that says so: it must not be taken for it. */
+static void test_compiled_while_it_loads(void **state)
+{
+	(void)state;
+	world_begin(&w, real_compiler, true);
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	atomic_store(&w.responder.dawdles, true);
+	uint64_t second = awaited = world_commit_change(&w, 1);
+	stele_publisher_want(w.publisher, second);
+	world_run_until(&w, has_read_it);
+	uint64_t third = awaited = world_commit_change(&w, 2);
+	stele_publisher_want(w.publisher, third);
+	world_run_until(&w, has_compiled);
+	atomic_store(&w.responder.dawdles, false);
+	awaited = second;
+	world_run_until(&w, is_told);
+	world_serve(&w, third);
+	world_end(&w);
+}
+
 /* ---- the mapping, read by others meanwhile ---- */
 
 struct reader {
@@ -296,6 +334,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_responder_refuses),
 		cmocka_unit_test(test_image_away_for_a_while),
 		cmocka_unit_test(test_responder_hangs),
+		cmocka_unit_test(test_compiled_while_it_loads),
 		cmocka_unit_test(test_readers),
 	};
 	if (argc != 2) {

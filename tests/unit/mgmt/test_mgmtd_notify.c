@@ -39,12 +39,22 @@ static struct stele_managed_zone *start(void)
 	return zone;
 }
 
+/* The image of the start, as if it were of this generation. */
+static void serve(uint64_t generation)
+{
+	struct stele_mapped_image *current = stele_images_take(daemon_.images);
+	assert_non_null(current);
+	const struct stele_mapped_image image = {.view = current->view, .generation = generation};
+	stele_daemon_served(&daemon_, &image);
+	stele_images_put(current);
+}
+
 static void test_no_readers_left(void **state)
 {
 	(void)state;
 	const struct stele_managed_zone *zone = start();
 	daemon_world_hold_readers(&daemon_);
-	stele_daemon_served(&daemon_, daemon_.generation);
+	serve(daemon_.generation);
 	assert_true(zone->served);
 	assert_null(zone->notify_out);
 	daemon_world_release_readers();
@@ -75,12 +85,12 @@ static void told_of_both(struct stele_managed_zone *zone)
 	stele_daemon_notify_again(&daemon_);
 	assert_non_null(zone->notify_out);
 	stele_notify_out_end(&daemon_, zone);
-	stele_daemon_served(&daemon_, daemon_.generation);
+	serve(daemon_.generation);
 	assert_non_null(zone->notify_out);
 	stele_notify_out_end(&daemon_, zone);
 	/* Once. */
 	stele_daemon_notify_again(&daemon_);
-	stele_daemon_served(&daemon_, daemon_.generation);
+	serve(daemon_.generation);
 	assert_null(zone->notify_out);
 	stele_daemon_stop(&daemon_);
 }
@@ -90,7 +100,7 @@ static void test_changed_before_they_are_told_again(void **state)
 	(void)state;
 	struct stele_managed_zone *zone = start();
 	daemon_world_hold_readers(&daemon_);
-	stele_daemon_served(&daemon_, daemon_.generation);
+	serve(daemon_.generation);
 	daemon_world_release_readers();
 	change_zone();
 	told_of_both(zone);
@@ -103,7 +113,7 @@ static void test_changed_before_it_was_served(void **state)
 	uint64_t served = daemon_.generation;
 	change_zone();
 	daemon_world_hold_readers(&daemon_);
-	stele_daemon_served(&daemon_, served);
+	serve(served);
 	daemon_world_release_readers();
 	told_of_both(zone);
 }
@@ -114,9 +124,9 @@ static void test_served_before_they_are_told_again(void **state)
 	(void)state;
 	struct stele_managed_zone *zone = start();
 	daemon_world_hold_readers(&daemon_);
-	stele_daemon_served(&daemon_, daemon_.generation);
+	serve(daemon_.generation);
 	daemon_world_release_readers();
-	stele_daemon_served(&daemon_, daemon_.generation);
+	serve(daemon_.generation);
 	assert_non_null(zone->notify_out);
 	assert_false(zone->notify_failed);
 	stele_daemon_stop(&daemon_);
