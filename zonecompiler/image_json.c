@@ -2,24 +2,12 @@
 #include "zonecompiler/image_json.h"
 
 #include "lib/base/hex.h"
+#include "lib/base/shown.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define REPLACEMENT "\xef\xbf\xbd"
-#define CHARACTER_MAX 4 /* bytes of one in UTF-8 */
-
-/* Bytes of the character that `text`, of `len` bytes, begins with; 0 if that is none of UTF-8. */
-static size_t character_sz(const char *text, size_t len)
-{
-	for (size_t sz = 1; sz <= CHARACTER_MAX && sz <= len; sz++) {
-		json_t *one = json_stringn(text, sz);
-		json_decref(one);
-		if (one != NULL)
-			return sz;
-	}
-	return 0;
-}
 
 /* `text`, where each byte that belongs to no character is replaced. NULL: no memory. */
 static json_t *readable(const char *text, size_t len)
@@ -29,7 +17,7 @@ static json_t *readable(const char *text, size_t len)
 	if (plain == NULL)
 		return NULL;
 	for (size_t at = 0; at < len;) {
-		size_t sz = character_sz(text + at, len - at);
+		size_t sz = stele_utf8_length(text + at, len - at);
 		const char *from = sz > 0 ? text + at : REPLACEMENT;
 		size_t from_sz = sz > 0 ? sz : strlen(REPLACEMENT);
 		memcpy(plain + plain_len, from, from_sz);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/shown.h"
 #include "lib/config/internal.h"
 
 #include <stdarg.h>
@@ -50,30 +51,18 @@ void config_tell(struct stele_config *config, struct config_mark mark, const cha
 
 const char *config_show(const char *text, size_t len, char shown[CONFIG_SHOWN_MAX])
 {
-	static const char hex[] = "0123456789abcdef";
-	/* Room for one more character in its longest form, for "...'" and the NUL. */
-	const size_t room = CONFIG_SHOWN_MAX - 4 - 5;
-	size_t n = 0;
-	shown[n++] = '\'';
-	for (size_t i = 0; i < len; i++) {
-		uint8_t byte = (uint8_t)text[i];
-		/* Cut between characters, not inside one. */
-		if (n > room || (n > room - 4 && byte >= 0xc0)) {
-			memcpy(shown + n, "...", 3);
-			n += 3;
+	char *out = stpcpy(shown, "'");
+	for (size_t i = 0; i < len;) {
+		char one[STELE_SHOWN_ONE_MAX];
+		i += stele_shown_one(text + i, len - i, one);
+		/* Behind it comes "...'" and the NUL. */
+		if (strlen(one) > (size_t)(shown + CONFIG_SHOWN_MAX - 5 - out)) {
+			out = stpcpy(out, "...");
 			break;
 		}
-		if (byte < 0x20 || byte == 0x7f) {
-			shown[n++] = '\\';
-			shown[n++] = 'x';
-			shown[n++] = hex[byte >> 4];
-			shown[n++] = hex[byte & 15];
-		} else {
-			shown[n++] = (char)byte;
-		}
+		out = stpcpy(out, one);
 	}
-	shown[n++] = '\'';
-	shown[n] = 0;
+	strcpy(out, "'");
 	return shown;
 }
 

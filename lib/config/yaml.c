@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/shown.h"
 #include "lib/config/internal.h"
 
 #include <string.h>
@@ -27,46 +28,13 @@ static struct config_mark mark_of(const yaml_mark_t *mark)
 
 /* ---- characters ---- */
 
-/* Bytes of the UTF-8 character at the front of `text`, 0 if there is none (RFC 3629). */
-static size_t utf8_length(const char *text, size_t sz)
-{
-	const uint8_t *p = (const uint8_t *)text;
-	uint8_t low = 0x80, high = 0xbf; /* of the second byte: keeps out overlong forms */
-	size_t len;
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-		len = 2;
-	} else if ((p[0] & 0xf0) == 0xe0) {
-		len = 3;
-		if (p[0] == 0xe0)
-			low = 0xa0;
-		else if (p[0] == 0xed)
-			high = 0x9f;
-	} else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-		len = 4;
-		if (p[0] == 0xf0)
-			low = 0x90;
-		else if (p[0] == 0xf4)
-			high = 0x8f;
-	} else {
-		return 0;
-	}
-	if (sz < len || p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
 /* Walks to the first byte at or behind `end` or to the first that is not text; `ret_mark` is its place. */
 static size_t walk_text(const char *text, size_t end, struct config_mark *ret_mark)
 {
 	struct config_mark mark = {1, 1};
 	size_t i = 0;
 	while (i < end) {
-		size_t len = utf8_length(text + i, end - i);
+		size_t len = stele_utf8_length(text + i, end - i);
 		bool control = (uint8_t)text[i] < 0x20 && strchr("\t\n\r", text[i]) == NULL;
 		if (len == 0 || text[i] == 0 || control || text[i] == 0x7f)
 			break;
@@ -104,7 +72,7 @@ static bool check_text(struct reader *r)
 static char byte_at(const struct reader *r, struct config_mark mark)
 {
 	struct config_mark here = {1, 1};
-	for (size_t i = 0; i < r->text_sz; i += utf8_length(r->text + i, r->text_sz - i)) {
+	for (size_t i = 0; i < r->text_sz; i += stele_utf8_length(r->text + i, r->text_sz - i)) {
 		if (here.line == mark.line && here.column == mark.column)
 			return r->text[i];
 		here.column++;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/daemon/log.h"
 
+#include "lib/base/shown.h"
+
 #include <jansson.h>
 
 #include <stdarg.h>
@@ -91,21 +93,17 @@ static void add_text(struct line *line, const char *text)
 	add(line, text, strlen(text));
 }
 
-/* Control characters could end the line, or drive a terminal. */
-static void add_escaped(struct line *line, const char *text, bool quoted)
+static void add_shown(struct line *line, const char *text, bool quoted)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		char escape[5];
+	for (size_t len = strlen(text); len > 0;) {
+		char one[STELE_SHOWN_ONE_MAX];
+		size_t cnt = stele_shown_one(text, len, one);
 
-		if (c < 0x20 || c == 0x7f)
-			add(line, escape,
-			    (size_t)snprintf(escape, sizeof(escape), c == '\n' ? "\\n" : "\\x%02x",
-					     c));
-		else if (quoted && (c == '"' || c == '\\'))
-			add(line, (char[]){'\\', (char)c}, 2);
-		else
-			add(line, text, 1);
+		if (quoted && (*text == '"' || *text == '\\'))
+			add_text(line, "\\");
+		add_text(line, one);
+		text += cnt;
+		len -= cnt;
 	}
 }
 
@@ -132,7 +130,8 @@ static bool wants_quotes(const char *text)
 	if (!*text)
 		return true;
 	for (; *text; text++)
-		if ((unsigned char)*text <= ' ' || strchr("\"=\\\x7f", *text))
+		if ((unsigned char)*text <= ' ' || (unsigned char)*text >= 0x7f ||
+		    strchr("\"=\\", *text))
 			return true;
 	return false;
 }
@@ -149,7 +148,7 @@ static void add_field(struct line *line, const struct stele_log_field *field)
 		add_text(line, number);
 	} else if (wants_quotes(field->text)) {
 		add_text(line, "\"");
-		add_escaped(line, field->text, true);
+		add_shown(line, field->text, true);
 		add_text(line, "\"");
 	} else {
 		add_text(line, field->text);
@@ -257,7 +256,7 @@ void stele_log(enum stele_log_level level, const char *format, ...)
 		return;
 	struct line line;
 	begin_line(&line, level);
-	add_escaped(&line, text, false);
+	add_shown(&line, text, false);
 	end_line(&line);
 }
 

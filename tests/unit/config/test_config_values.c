@@ -128,9 +128,9 @@ static void test_texts(void **state)
 	refuse("inner: {text: 123456789}",
 	       "t:1:15: text is '123456789' (expected a text of at most 8 bytes, or \"\")");
 	refuse("path: a", "t:1:7: path is 'a' (expected an absolute path of at most 4095 bytes)");
-	refuse("text: \"a\\nb\"", "t:1:7: text is 'a\\x0ab' in quotes (expected a text of at most "
+	refuse("text: \"a\\nb\"", "t:1:7: text is 'a\\nb' in quotes (expected a text of at most "
 				  "4095 bytes, or \"\")");
-	refuse("text: |\n  a\n", "t:1:7: text is 'a\\x0a' in quotes (expected a text of at most "
+	refuse("text: |\n  a\n", "t:1:7: text is 'a\\n' in quotes (expected a text of at most "
 				 "4095 bytes, or \"\")");
 	/* Long values are cut between characters. */
 	char text[512] = "flag: ";

@@ -63,10 +63,14 @@ static void test_hostile_text(void **state)
 	stele_log(STELE_LOG_INFO, "%s", "a\nstele-test: forged\x1b[2J");
 	stele_log_event(STELE_LOG_INFO, "e", STELE_LOG_TEXT("a", ""),
 			STELE_LOG_TEXT("b", "x zone=evil."), STELE_LOG_TEXT("c", "x\" d=1"),
-			STELE_LOG_TEXT("e", "back\\slash\n\x7f"), STELE_LOG_TEXT("f", "a=b"));
-	assert_string_equal(end(), "stele-test: a\\nstele-test: forged\\x1b[2J\n"
-				   "stele-test: e a=\"\" b=\"x zone=evil.\" c=\"x\\\" d=1\" "
-				   "e=\"back\\\\slash\\n\\x7f\" f=\"a=b\"\n");
+			STELE_LOG_TEXT("e", "back\\slash\n\x7f"), STELE_LOG_TEXT("f", "a=b"),
+			STELE_LOG_TEXT("g", "\x9b\xc2\x9b\xc3\xa9"));
+	stele_log(STELE_LOG_INFO, "%s", "\x9b[2J\xc2\x9b[2J\xc3\xa9");
+	assert_string_equal(end(),
+			    "stele-test: a\\nstele-test: forged\\x1b[2J\n"
+			    "stele-test: e a=\"\" b=\"x zone=evil.\" c=\"x\\\" d=1\" "
+			    "e=\"back\\\\slash\\n\\x7f\" f=\"a=b\" g=\"\\x9b\\xc2\\x9b\xc3\xa9\"\n"
+			    "stele-test: \\x9b[2J\\xc2\\x9b[2J\xc3\xa9\n");
 }
 
 static void test_long(void **state)
