@@ -143,12 +143,12 @@ static void print_summary(const struct arguments *a, const struct stele_build_st
 			  double seconds)
 {
 	char names[16], bytes[16], rate[16];
-	printf("%s: generation %" PRIu64 ", %" PRIu64 " zones, %s names, %" PRIu64
-	       " RRs, %sB in %.2f s (%s RRs/s)\n",
-	       a->build.image, stats->generation, stats->zone_cnt,
-	       stele_cmd_round((double)stats->name_cnt, names), stats->rr_cnt,
-	       stele_cmd_round((double)stats->image_sz, bytes), seconds,
-	       stele_cmd_round((double)stats->rr_cnt / (seconds > 0 ? seconds : 1), rate));
+	stele_cmd_print("%s: generation %" PRIu64 ", %" PRIu64 " zones, %s names, %" PRIu64
+			" RRs, %sB in %.2f s (%s RRs/s)",
+			a->build.image, stats->generation, stats->zone_cnt,
+			stele_cmd_round((double)stats->name_cnt, names), stats->rr_cnt,
+			stele_cmd_round((double)stats->image_sz, bytes), seconds,
+			stele_cmd_round((double)stats->rr_cnt / (seconds > 0 ? seconds : 1), rate));
 }
 
 static int build(struct arguments *a)

@@ -63,12 +63,12 @@ int stele_cmd_compact(int argc, char **argv)
 		putchar('\n');
 		json_decref(object);
 	} else if (!stats.done) {
-		printf("%s: nothing to do, it was built anew meanwhile\n", image);
+		stele_cmd_print("%s: nothing to do, it was built anew meanwhile", image);
 	} else {
 		char before[16], after[16];
-		printf("%s: %sB instead of %sB, in %.2f s\n", image,
-		       stele_cmd_round((double)stats.image_sz, after),
-		       stele_cmd_round((double)stats.before_sz, before), seconds);
+		stele_cmd_print("%s: %sB instead of %sB, in %.2f s", image,
+				stele_cmd_round((double)stats.image_sz, after),
+				stele_cmd_round((double)stats.before_sz, before), seconds);
 	}
 	return stele_cmd_close_output(0);
 }

@@ -63,7 +63,7 @@ static void emit(void *user, const char *text)
 	struct run *run = user;
 	if (run->progress.terminal)
 		fputs("\r\033[K", stderr);
-	fprintf(stderr, "stele-compile: %s\n", text);
+	stele_cmd_say("%s", text);
 }
 
 static void show_progress(void *user, uint64_t done)
@@ -377,9 +377,9 @@ static int run_import(const struct arguments *arguments)
 		exit_status = stele_cmd_fail(status, &err);
 	} else if (status < 0) {
 		char errors[32];
-		fprintf(stderr, "stele-compile: %s error%s, nothing was stored\n",
-			stele_report_number(run.report.error_cnt, errors),
-			run.report.error_cnt == 1 ? "" : "s");
+		stele_cmd_say("%s error%s, nothing was stored",
+			      stele_report_number(run.report.error_cnt, errors),
+			      run.report.error_cnt == 1 ? "" : "s");
 	} else {
 		print_summary(&run, seconds);
 		exit_status = stele_cmd_close_output(exit_status);

@@ -70,20 +70,21 @@ static void print_summary(const char *image, const struct stele_update_stats *st
 	char bytes[16];
 	switch (stats->kind) {
 	case STELE_UPDATE_NOTHING:
-		printf("%s: nothing to do, it has generation %" PRIu64 "\n", image,
-		       stats->generation);
+		stele_cmd_print("%s: nothing to do, it has generation %" PRIu64, image,
+				stats->generation);
 		return;
 	case STELE_UPDATE_REBUILT:
-		printf("%s: built anew, generation %" PRIu64 " in %.2f s (%s)\n", image,
-		       stats->generation, seconds, stats->reason);
+		stele_cmd_print("%s: built anew, generation %" PRIu64 " in %.2f s (%s)", image,
+				stats->generation, seconds, stats->reason);
 		return;
 	default:
-		printf("%s: generation %" PRIu64 ", %" PRIu64 " names and %" PRIu64
-		       " shards changed, %sB appended in %.3f s%s\n",
-		       image, stats->generation, stats->name_cnt, stats->shard_cnt,
-		       stele_cmd_round((double)stats->appended_sz, bytes), seconds,
-		       stats->kind == STELE_UPDATE_COMPACTED ? ", then copied without garbage" :
-							       "");
+		stele_cmd_print("%s: generation %" PRIu64 ", %" PRIu64 " names and %" PRIu64
+				" shards changed, %sB appended in %.3f s%s",
+				image, stats->generation, stats->name_cnt, stats->shard_cnt,
+				stele_cmd_round((double)stats->appended_sz, bytes), seconds,
+				stats->kind == STELE_UPDATE_COMPACTED ?
+					", then copied without garbage" :
+					"");
 		return;
 	}
 }
@@ -130,8 +131,7 @@ int stele_cmd_update(int argc, char **argv)
 	if (rc < 0)
 		return stele_cmd_fail(rc, &err);
 	if (stats.kind == STELE_UPDATE_APPENDED && stats.reason[0] != '\0')
-		fprintf(stderr, "stele-compile: warning: %s: its garbage stays: %s\n", image,
-			stats.reason);
+		stele_cmd_say("warning: %s: its garbage stays: %s", image, stats.reason);
 	if (json)
 		print_json(image, &stats, seconds);
 	else

@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 {
 	stele_cmd_begin();
 	if (argc < 2) {
-		fputs("stele-compile: a command is missing (see stele-compile --help)\n", stderr);
+		stele_cmd_say("a command is missing (see stele-compile --help)");
 		return 2;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
@@ -54,7 +54,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; commands[i].name != NULL; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "stele-compile: unknown command '%s' (see stele-compile --help)\n",
-		argv[1]);
+	stele_cmd_say("unknown command '%s' (see stele-compile --help)", argv[1]);
 	return 2;
 }

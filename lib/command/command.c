@@ -2,6 +2,7 @@
 #include "lib/command/command.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/shown.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define OPTIONS_MAX 30
+#define LINE_MAX_SZ 8192 /* what is longer is cut */
 #define SHOW_EVERY_NS 100000000u
 
 void stele_cmd_begin(void)
@@ -23,9 +25,34 @@ void stele_cmd_begin(void)
 			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+__attribute__((format(printf, 2, 0))) static void print_line(FILE *out, const char *format,
+							     va_list args)
+{
+	char text[LINE_MAX_SZ], shown[STELE_SHOWN_FACTOR * LINE_MAX_SZ];
+	vsnprintf(text, sizeof(text), format, args);
+	fprintf(out, "%s\n", stele_shown(text, shown, sizeof(shown)));
+}
+
+void stele_cmd_say(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
+	print_line(stderr, format, args);
+	va_end(args);
+}
+
+void stele_cmd_print(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	print_line(stdout, format, args);
+	va_end(args);
+}
+
 int stele_cmd_fail(int status, const struct stele_error *err)
 {
-	fprintf(stderr, "%s: %s\n", program_invocation_short_name, err->text);
+	stele_cmd_say("%s", err->text);
 	return stele_exit_status(status);
 }
 
@@ -36,8 +63,8 @@ int stele_cmd_usage(const char *command, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fprintf(stderr, "%s: %s: %s (see %s %s --help)\n", program_invocation_short_name, command,
-		text, program_invocation_short_name, command);
+	stele_cmd_say("%s: %s (see %s %s --help)", command, text, program_invocation_short_name,
+		      command);
 	return 2;
 }
 
@@ -46,8 +73,7 @@ int stele_cmd_close_output(int status)
 	bool failed = ferror(stdout) != 0;
 	if (fclose(stdout) == 0 && !failed)
 		return status;
-	fprintf(stderr, "%s: standard output: %s\n", program_invocation_short_name,
-		strerror(errno));
+	stele_cmd_say("standard output: %s", strerror(errno));
 	return stele_exit_status(STELE_E_SYSTEM);
 }
 
@@ -79,11 +105,26 @@ static const char *given_twice(const struct stele_cmd_spec *spec, int id)
 	return twice ? spec->options[i].name : NULL;
 }
 
+const char *stele_cmd_option_fault(int id, char **argv, char text[STELE_CMD_FAULT_MAX])
+{
+	const char *word = argv[optind - 1];
+	if (id == ':')
+		snprintf(text, STELE_CMD_FAULT_MAX, "%s needs an argument", word);
+	else if (optopt == 0) /* or one that could mean several */
+		snprintf(text, STELE_CMD_FAULT_MAX, "unknown option %s", word);
+	else if (strncmp(word, "--", 2) == 0)
+		snprintf(text, STELE_CMD_FAULT_MAX, "%s: the option takes no argument", word);
+	else
+		snprintf(text, STELE_CMD_FAULT_MAX, "unknown option -%c", optopt);
+	return text;
+}
+
 int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **argv,
 			  const char **ret_value, int *ret_exit)
 {
 	enum { ID_HELP = 256, ID_VERSION };
 	const char *name = NULL;
+	char fault[STELE_CMD_FAULT_MAX];
 	struct option longs[OPTIONS_MAX + 3] = {0};
 	char shorts[2 * OPTIONS_MAX + 2] = ":";
 	size_t cnt = 0, shorts_len = 1;
@@ -114,17 +155,9 @@ int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **ar
 		*ret_exit = stele_cmd_close_output(0);
 		return STELE_CMD_EXIT;
 	case ':':
-		*ret_exit = stele_cmd_usage(spec->name, "%s needs an argument", argv[optind - 1]);
-		return STELE_CMD_EXIT;
 	case '?':
-		if (optopt == 0) /* or one that could mean several */
-			*ret_exit =
-				stele_cmd_usage(spec->name, "unknown option %s", argv[optind - 1]);
-		else if (strncmp(argv[optind - 1], "--", 2) == 0)
-			*ret_exit = stele_cmd_usage(spec->name, "%s: the option takes no argument",
-						    argv[optind - 1]);
-		else
-			*ret_exit = stele_cmd_usage(spec->name, "unknown option -%c", optopt);
+		*ret_exit =
+			stele_cmd_usage(spec->name, "%s", stele_cmd_option_fault(id, argv, fault));
 		return STELE_CMD_EXIT;
 	default:
 		name = given_twice(spec, id);

@@ -23,6 +23,15 @@ void stele_cmd_begin(void);
 /* ---- errors ---- */
 
 /*
+ * Prints `PROGRAM: TEXT` as a line on standard error. Paths and arguments may be in the text: it is printed as
+ * lib/base/shown.h says, so the line is one and leaves the terminal alone.
+ */
+void stele_cmd_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a line on standard output in the same way, without PROGRAM: a result that has a path in it. */
+void stele_cmd_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
  * Prints `PROGRAM: TEXT` on standard error and returns the exit status that stands for
  * `status`, so that a command ends with `return stele_cmd_fail(status, &err)`.
  */
@@ -69,6 +78,10 @@ enum {
  */
 int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **argv,
 			  const char **ret_value, int *ret_exit);
+
+/* Text of what is wrong with the option for which getopt_long() returned `id`, ':' or '?'. It is cut if it is too long. */
+#define STELE_CMD_FAULT_MAX 512
+const char *stele_cmd_option_fault(int id, char **argv, char text[STELE_CMD_FAULT_MAX]);
 
 /* Parses the whole of `text` as a number from `min` to `max`. False if it is none. */
 bool stele_cmd_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_number);

@@ -9,12 +9,18 @@
 
 enum { OPTION_CHECK = 256, OPTION_VERSION };
 
+static int point_to_help(const char *program)
+{
+	fprintf(stderr, "try '%s --help'\n", program);
+	return 2;
+}
+
 static int is_twice(const char *program, int option)
 {
 	const char *name = option == 'c' ? "config" : option == 'v' ? "verbose" : "check";
 
-	fprintf(stderr, "%s: --%s is given twice\ntry '%s --help'\n", program, name, program);
-	return 2;
+	stele_cmd_say("--%s is given twice", name);
+	return point_to_help(program);
 }
 
 int stele_daemon_options_read(const char *program, const char *usage, int argc, char **argv,
@@ -29,9 +35,10 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 		{0},
 	};
 	struct stele_daemon_options options = {0};
+	char fault[STELE_CMD_FAULT_MAX];
 
 	stele_cmd_begin();
-	for (int option; (option = getopt_long(argc, argv, "c:vh", longs, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, ":c:vh", longs, NULL)) != -1;) {
 		if ((option == 'c' && options.config != NULL) ||
 		    (option == 'v' && options.verbose) || (option == OPTION_CHECK && options.check))
 			return is_twice(program, option);
@@ -52,16 +59,16 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 			printf("%s %s\n", program, STELE_VERSION);
 			return stele_cmd_close_output(0);
 		default:
-			return 2;
+			stele_cmd_say("%s", stele_cmd_option_fault(option, argv, fault));
+			return point_to_help(program);
 		}
 	}
 	if (options.config == NULL || optind != argc) {
 		if (optind != argc)
-			fprintf(stderr, "%s: unexpected argument '%s'\n", program, argv[optind]);
+			stele_cmd_say("unexpected argument '%s'", argv[optind]);
 		else
-			fprintf(stderr, "%s: -c FILE is missing\n", program);
-		fprintf(stderr, "try '%s --help'\n", program);
-		return 2;
+			stele_cmd_say("-c FILE is missing");
+		return point_to_help(program);
 	}
 	*ret_options = options;
 	return -1;

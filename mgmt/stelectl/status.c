@@ -149,6 +149,10 @@ static int show_one(const struct stelectl_common *common, struct stele_error *re
 	int status = ask_responder(common, &response, &list, reterr);
 	if (status != 0)
 		return status;
+	if (!common->json) {
+		stelectl_make_shown(response);
+		stelectl_make_shown(list);
+	}
 	if (is_daemon(response) && common->json) {
 		stelectl_print_json(response);
 	} else if (is_daemon(response)) {
@@ -185,8 +189,11 @@ static int show_both(const struct stelectl_common *daemon, struct stele_error *r
 		stelectl_print_json(all);
 		json_decref(all);
 	} else {
+		stelectl_make_shown(of_daemon);
 		show_daemon(of_daemon);
 		if (of_responder != NULL) {
+			stelectl_make_shown(of_responder);
+			stelectl_make_shown(list);
 			putchar('\n');
 			print_status(of_responder, list);
 		}

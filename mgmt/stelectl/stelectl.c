@@ -2,6 +2,8 @@
 /* stelectl: finds the command that is asked for and runs it; what all commands have in common. */
 #include "mgmt/stelectl/stelectl.h"
 
+#include "lib/base/shown.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -122,13 +124,29 @@ void stelectl_print_json(json_t *response)
 	putchar('\n');
 }
 
+void stelectl_make_shown(json_t *response)
+{
+	const char *member;
+	size_t i;
+	json_t *value;
+	if (json_is_string(response)) {
+		char *shown = stele_shown_new(json_string_value(response));
+		json_string_set(response, shown != NULL ? shown : "");
+		free(shown);
+	}
+	json_object_foreach(response, member, value) stelectl_make_shown(value);
+	json_array_foreach(response, i, value) stelectl_make_shown(value);
+}
+
 void stelectl_show(const struct stelectl_common *common, json_t *response,
 		   void (*print)(const json_t *response))
 {
-	if (common->json)
+	if (common->json) {
 		stelectl_print_json(response);
-	else
+	} else {
+		stelectl_make_shown(response);
 		print(response);
+	}
 	json_decref(response);
 }
 
@@ -168,9 +186,7 @@ int main(int argc, char **argv)
 		else if (argc > 1 && strcmp(argv[1], "--version") == 0)
 			puts("stelectl " STELE_VERSION);
 		else
-			return fputs("stelectl: a command is missing (see stelectl --help)\n",
-				     stderr),
-			       2;
+			return stele_cmd_say("a command is missing (see stelectl --help)"), 2;
 		return stele_cmd_close_output(0);
 	}
 	/* Common options may stand before the command; it gets them with its own. */
@@ -180,6 +196,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; commands[i].name != NULL; i++)
 		if (strcmp(name, commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "stelectl: unknown command '%s' (see stelectl --help)\n", name);
+	stele_cmd_say("unknown command '%s' (see stelectl --help)", name);
 	return 2;
 }

@@ -84,6 +84,10 @@ int stelectl_end(int status, const struct stele_error *err);
 /* A response as --json prints it: without "ok". */
 void stelectl_print_json(json_t *response);
 
+/* Before a response is printed as text: its texts, paths and what peers said among them, become what lib/base/shown.h
+ * shows of them. */
+void stelectl_make_shown(json_t *response);
+
 /* Prints a response as it was asked for, in JSON or by `print`, and lets go of it. */
 void stelectl_show(const struct stelectl_common *common, json_t *response,
 		   void (*print)(const json_t *response));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/stelectl/table.h"
 
+#include "lib/command/command.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,7 @@ void table_begin(struct table *table, const char *columns)
 
 static _Noreturn void fail_memory(void)
 {
-	fputs("stelectl: out of memory\n", stderr);
+	stele_cmd_say("out of memory");
 	exit(3);
 }
 

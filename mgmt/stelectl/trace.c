@@ -74,6 +74,8 @@ static int read_reply(const json_t *response, uint8_t bytes[STELE_MESSAGE_MAX],
 static int print_trace(json_t *response, bool json, struct stele_error *reterr)
 {
 	static uint8_t bytes[STELE_MESSAGE_MAX];
+	if (!json)
+		stelectl_make_shown(response);
 	const char *verdict = stelectl_text(response, "verdict");
 	bool cookie_valid = json_is_true(json_object_get(response, "cookie_valid"));
 	struct stele_message message;

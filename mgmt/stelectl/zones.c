@@ -250,7 +250,7 @@ static void print_notified(const json_t *notified)
 	}
 }
 
-/* As the daemon has it. */
+/* As the daemon has it, and what each core serves if that is known. */
 static void print_managed(const json_t *zone)
 {
 	bool loaded = json_is_true(json_object_get(zone, "loaded"));
@@ -280,6 +280,10 @@ static void print_managed(const json_t *zone)
 	}
 	print_notified(json_object_get(zone, "notified"));
 	print_problems(json_object_get(zone, "problems"));
+	if (json_object_get(zone, "cores") != NULL) {
+		putchar('\n');
+		print_cores(zone);
+	}
 }
 
 /* As the responder has it. */
@@ -323,17 +327,6 @@ int stelectl_zone(int argc, char **argv)
 		json_object_set(zone, "cores", json_object_get(served, "cores"));
 		json_decref(served);
 	}
-	if (common.json) {
-		stelectl_print_json(zone);
-	} else if (managed) {
-		print_managed(zone);
-		if (json_object_get(zone, "cores") != NULL) {
-			putchar('\n');
-			print_cores(zone);
-		}
-	} else {
-		print_served(zone);
-	}
-	json_decref(zone);
+	stelectl_show(&common, zone, managed ? print_managed : print_served);
 	return stelectl_end(0, &err);
 }

@@ -51,10 +51,10 @@ static void print_json(const struct stele_view *view)
 
 static void print_text(const struct stele_view *view, const char *path)
 {
-	printf("%s: good; generation %" PRIu64 ", %" PRIu32 " zones, %" PRIu64 " names, %" PRIu64
-	       " RRs, %zu bytes\n",
-	       path, view->generation, view->zone_cnt, view->name_cnt, view->rr_cnt,
-	       view->bytes_sz);
+	stele_cmd_print("%s: good; generation %" PRIu64 ", %" PRIu32 " zones, %" PRIu64
+			" names, %" PRIu64 " RRs, %zu bytes",
+			path, view->generation, view->zone_cnt, view->name_cnt, view->rr_cnt,
+			view->bytes_sz);
 	if (view->torn_sz > 0)
 		printf("%zu bytes behind the last complete root are not part of it\n",
 		       view->torn_sz);

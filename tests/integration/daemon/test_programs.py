@@ -90,6 +90,78 @@ def test_load_of_a_path_that_is_not_utf8(folder):
     assert done.returncode == 1 and b"not UTF-8" in done.stderr, done
 
 
+# ESC [, line ends, BEL, the same as ESC [ in one byte and as a character, and what stays as it is.
+ODD = b"\x1b[31m\r\n\x07\x9b\xc2\x9b\x7f\xc3\xa9"
+ODD_SHOWN = r"\x1b[31m\x0d\n\x07\x9b\xc2\x9b\x7f" + "\u00e9"
+
+
+def run_odd(path, folder, *words):
+    """What a program says on both streams: its one line is in UTF-8 and has no control character but the last."""
+    done = subprocess.run([path, *words], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    text = done.stdout.decode("utf-8")
+    assert text.endswith("\n") and not re.search("[\x00-\x1f\x7f-\x9f]", text[:-1]), text
+    assert ODD_SHOWN in text, text
+    return done.returncode
+
+
+@pytest.mark.parametrize("words, status", [
+    ((ODD,), 2), (("verify", b"--" + ODD, "image"), 2), (("update", "image", b"--jobs", ODD), 2),
+    (("verify", ODD), 1), (("zones", "--store", ODD), 1), (("import", "--store", "store", ODD), 1),
+    (("import", "--store", "store", "--zone", ODD + b"..", "zone"), 2),
+    (("import", "--store", "store", "--zone", "example", b"bad" + ODD), 1)],
+    ids=("command", "option", "value", "image", "store", "zone file", "zone", "report"))
+def test_odd_bytes_of_arguments(words, status, folder):
+    """They are shown, not sent to the terminal."""
+    (folder / os.fsdecode(b"bad" + ODD)).write_bytes((folder / "bad").read_bytes())
+    if words[-1] == b"bad" + ODD:   # with a line that counts the errors
+        done = subprocess.run([stele.binary(), *words], cwd=folder, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        first, second, end = done.stderr.decode("utf-8").split("\n")
+        assert done.returncode == status and ODD_SHOWN in first and not end
+        assert second == "stele-compile: 1 error, nothing was stored"
+    else:
+        assert run_odd(stele.binary(), folder, *words) == status
+
+
+def test_odd_bytes_of_the_image_that_is_done(folder):
+    image = b"image" + ODD
+    for words in (("build", "--store", "store", "-o", image), ("update", "--store", "store", image),
+                  ("compact", image), ("verify", image)):
+        assert run_odd(stele.binary(), folder, *words) == 0
+
+
+@pytest.mark.parametrize("name", ["stele-mgmtd", "stele-responder"])
+def test_odd_bytes_of_arguments_of_servers(name, folder):
+    path = PROGRAMS[name][0]()
+    (folder / os.fsdecode(ODD)).write_text("image: [\n")
+    assert run_odd(path, folder, "-c", ODD, "--check") != 0
+    assert run_odd(path, folder, "-c", b"none" + ODD, "--check") != 0
+    for words in ((b"--" + ODD,), (b"--check=" + ODD,), ("-c", "none", ODD)):
+        done = subprocess.run([path, *words], cwd=folder, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        first, second, end = done.stderr.decode("utf-8").split("\n")
+        assert done.returncode == 2 and ODD_SHOWN in first and not end, done
+        assert second == "try '%s --help'" % name
+
+
+def test_odd_bytes_of_arguments_of_stelectl(folder):
+    path = PROGRAMS["stelectl"][0]()
+    for words, status in (((ODD,), 2), (("status", ODD), 2), (("--socket", ODD, "status"), 3), (("load", ODD), 1)):
+        assert run_odd(path, folder, *words) == status
+
+
+@pytest.mark.parametrize("name", ["stele-mgmtd", "stele-responder"])
+@pytest.mark.parametrize("words, text", [
+    (("--nothing",), "unknown option --nothing"), (("-c",), "-c needs an argument"),
+    (("--config",), "--config needs an argument"), (("-vx",), "unknown option -x"), (("--c",), "unknown option --c"),
+    (("--check=1",), "--check=1: the option takes no argument"), (("-c", "a", "b"), "unexpected argument 'b'"),
+    ((), "-c FILE is missing"), (("-v", "--verbose"), "--verbose is given twice")], ids=str)
+def test_wrong_options_of_servers(name, words, text):
+    done = subprocess.run([PROGRAMS[name][0](), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "%s: %s\ntry '%s --help'\n" % (name, text, name)
+
+
 def shown(folder, words, output):
     """What a command writes to a terminal behind standard error, on a clock that makes its work long."""
     if stele.is_sanitized():

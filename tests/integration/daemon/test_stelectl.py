@@ -337,3 +337,63 @@ def test_what_has_just_happened():
     assert done.returncode == 0, done
     assert re.search(r"^failed      \S+ \S+ \((now|\d+ s ago)\)$", done.stdout, re.M), done.stdout
     assert re.search(r"^notified    far: serial 1 failed (now|\d+ s ago): no answer$", done.stdout, re.M), done.stdout
+
+
+def odd(value):
+    """What every text of a response may hold, too: numbers stay."""
+    if isinstance(value, dict):
+        return {name: odd(member) if name not in ("server", "verdict", "reply") else member
+                for name, member in value.items()}
+    if isinstance(value, list):
+        return [odd(member) for member in value]
+    return value + "\x1b[31m\n\x07\x9b\x7f\u00e9" if isinstance(value, str) else value
+
+
+RESPONSES = {
+    ("status",): [
+        {"server": "stele-responder", "version": "1", "healthy": True, "image": {"name": "a"},
+         "previous": {"name": "b"}, "arena": {"pages": "2M"}, "addresses": ["192.0.2.1"],
+         "ports": [{"name": "p", "device": "d", "mac": "m", "link": "up"}], "cores": [{"port": "p", "state": "s"}]},
+        {"generation": 1, "total": 1, "zones": [{"zone": "example.", "signed": "no"}]}],
+    ("zones",): [{"store_generation": 1, "total": 1, "zones": [
+        {"zone": "example.", "role": "primary", "signed": "no", "last_error": "late"}]}],
+    ("zone", "example."): [
+        {"zone": "example.", "role": "secondary", "template": "t", "catalog": "c.", "primaries": ["p"], "notify": ["n"],
+         "loaded": True, "signed": "no", "last_error": "late",
+         "notified": [{"remote": "far", "state": "failed", "error": "no answer"}],
+         "problems": [{"member": "m.", "reason": "r"}]}],
+    ("rollback",): [{"generation": 1, "name": "image"}],
+    ("trace", "example."): [{"verdict": "drop", "generation": 1, "zone": "example.", "steps": ["a step"]}],
+}
+
+
+@pytest.mark.parametrize("words", RESPONSES, ids=lambda words: words[0])
+def test_odd_bytes_of_a_response(words):
+    """A path, or what a peer said: shown, not sent to the terminal. JSON has it as it came."""
+    plain, responses = ([{"ok": True, **change(one)} for one in RESPONSES[words]] for change in (lambda one: one, odd))
+    with saying(*plain) as path:
+        expected = ctl("--socket", path, *words)
+    with saying(*responses) as path:
+        done = ctl("--socket", path, *words)
+    with saying(*responses) as path:
+        told = ctl("--socket", path, "--json", *words)
+    assert (expected.returncode, done.returncode, told.returncode) == (0, 0, 0), (expected, done, told)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.stdout), done.stdout
+    suffix = "\\x1b[31m\\n\\x07\\xc2\\x9b\\x7f\u00e9"
+    spaces = re.compile(r" +")   # columns are wider
+    assert spaces.sub(" ", done.stdout.replace(suffix, "")) == spaces.sub(" ", expected.stdout)
+    first = next(text for text in texts_of(responses[0]) if "\x1b" in text)
+    assert first in set(texts_of(json.loads(told.stdout)))
+
+
+def texts_of(value):
+    if isinstance(value, str):
+        yield value
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts_of(member)
+
+
+def test_odd_bytes_of_a_refusal():
+    with saying({"ok": False, "kind": "input", "error": "no\x1b[31m\n"}) as path:
+        done = ctl("--socket", path, "rollback")
+    assert (done.returncode, done.stderr) == (1, "stelectl: no\\x1b[31m\\n\n")
