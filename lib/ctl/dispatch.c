@@ -2,6 +2,7 @@
 #include "lib/ctl/dispatch.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/shown.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,14 +41,9 @@ json_t *stele_ctl_text(const char *text)
 	if (string != NULL)
 		return string;
 	/* Not UTF-8: a path, or what a file holds. */
-	char *plain = strdup(text);
-	if (plain == NULL)
-		return NULL;
-	for (char *p = plain; *p != '\0'; p++)
-		if (*p & 0x80)
-			*p = '?';
-	string = json_string(plain);
-	free(plain);
+	char *shown = stele_shown_new(text);
+	string = json_string(shown); /* NULL of NULL */
+	free(shown);
 	return string;
 }
 

@@ -176,14 +176,9 @@ static json_t *json_of_text(const char *text)
 
 	if (string)
 		return string;
-	char *plain = strdup(text); /* not UTF-8 */
-	if (!plain)
-		return NULL;
-	for (char *c = plain; *c; c++)
-		if (*c & 0x80)
-			*c = '?';
-	string = json_string(plain);
-	free(plain);
+	char *shown = stele_shown_new(text); /* not UTF-8 */
+	string = json_string(shown);         /* NULL of NULL */
+	free(shown);
 	return string;
 }
 

@@ -141,7 +141,7 @@ int stelectl_wait(int argc, char **argv)
 	json_t *response;
 	stelectl_choose(&common, STELECTL_EITHER);
 	json_t *request = json_pack("{s:s, s:o, s:I, s:I}", "op", "wait", "zone",
-				    stele_ctl_text(argv[optind]), "serial", (json_int_t)serial,
+				    stelectl_zone_name(argv[optind]), "serial", (json_int_t)serial,
 				    "timeout_ms", (json_int_t)timeout_s * 1000);
 	int status = stelectl_ask(&common, request, -1, (int)timeout_s * 1000 + WAIT_GRACE_MS,
 				  &response, &err);
@@ -305,7 +305,7 @@ int stelectl_transfer(int argc, char **argv)
 	json_t *response;
 	stelectl_choose(&common, STELECTL_DAEMON);
 	json_t *request = json_pack("{s:s, s:o, s:b}", "op", "transfer", "zone",
-				    stele_ctl_text(argv[optind]), "force", (int)force);
+				    stelectl_zone_name(argv[optind]), "force", (int)force);
 	int status = stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, &response, &err);
 	if (status == 0)
 		stelectl_show(&common, response, print_asked);
@@ -334,7 +334,7 @@ int stelectl_notify(int argc, char **argv)
 	json_t *response;
 	stelectl_choose(&common, STELECTL_DAEMON);
 	json_t *request =
-		json_pack("{s:s, s:o}", "op", "notify", "zone", stele_ctl_text(argv[optind]));
+		json_pack("{s:s, s:o}", "op", "notify", "zone", stelectl_zone_name(argv[optind]));
 	int status = stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, &response, &err);
 	if (status == 0)
 		stelectl_show(&common, response, print_told);

@@ -3,6 +3,7 @@
 #include "mgmt/stelectl/stelectl.h"
 
 #include "lib/base/shown.h"
+#include "lib/dns/name.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -96,6 +97,17 @@ void stelectl_choose(struct stelectl_common *common, enum stelectl_server wanted
 		wanted = stelectl_is_there(stelectl_socket(STELECTL_DAEMON)) ? STELECTL_DAEMON :
 									       STELECTL_RESPONDER;
 	common->socket = stelectl_socket(wanted);
+}
+
+json_t *stelectl_zone_name(const char *operand)
+{
+	uint8_t name[STELE_NAME_MAX];
+	char text[STELE_NAME_TEXT_MAX];
+	json_t *string = json_string(operand);
+	if (string != NULL || stele_name_from_text(operand, strlen(operand), name) < 0)
+		return string != NULL ? string : stele_ctl_text(operand);
+	stele_name_to_text(name, text);
+	return json_string(text);
 }
 
 int stelectl_ask(const struct stelectl_common *common, json_t *request, int fd, int timeout_ms,

@@ -74,6 +74,10 @@ int stelectl_next_option(const struct stele_cmd_spec *spec, int argc, char **arg
 int stelectl_plain_arguments(const struct stele_cmd_spec *spec, int argc, char **argv,
 			     int operand_cnt, struct stelectl_common *common);
 
+/* The name of a zone for a request. JSON is UTF-8: of a name that is not, other bytes are said as in a zone file, or
+ * another zone would be asked for. */
+json_t *stelectl_zone_name(const char *operand);
+
 /* Connects to `common->socket`, which must be set, asks once, disconnects. Takes over `request`, which may be NULL: memory is out. */
 int stelectl_ask(const struct stelectl_common *common, json_t *request, int fd, int timeout_ms,
 		 json_t **ret_response, struct stele_error *reterr);

@@ -303,7 +303,7 @@ static int ask_zone(const char *socket, const char *name, json_t **ret_zone,
 		    struct stele_error *reterr)
 {
 	const struct stelectl_common common = {.socket = socket};
-	json_t *request = json_pack("{s:s, s:o}", "op", "zone", "zone", stele_ctl_text(name));
+	json_t *request = json_pack("{s:s, s:o}", "op", "zone", "zone", stelectl_zone_name(name));
 	return stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, ret_zone, reterr);
 }
 

@@ -50,7 +50,7 @@ static void test_requests(void **state)
 		snprintf(request, sizeof(request),
 			 "{\"op\":\"fail\",\"status\":%d,\"text\":\"a reason\"}", statuses[i]);
 		/* The handler's text ends with a byte that is no UTF-8. */
-		ctl_assert_refused(client, request, -1, statuses[i], "a reason?");
+		ctl_assert_refused(client, request, -1, statuses[i], "a reason\\xff");
 	}
 	/* Refusals do not end the connection. */
 	ctl_assert_works(client);
