@@ -12,77 +12,6 @@
 #include <string.h>
 #include <time.h>
 
-/*
- * Fields, one letter each:
- *   b h l L number of 1, 2, 4, 8 bytes        n   name
- *   a A     IPv4, IPv6 address                T   record type
- *   d       time of a signature               s   salt: length and hex, - if empty
- *   H       length and base32hex              S   one character string
- *   g       the same, of letters and digits   c   scheme of DSYNC
- *   r       relay of AMTRELAY                 G   location of LOC
- * and last, for all bytes that are left:
- *   t       character strings, at least one   x   hex
- *   6       base64                            m   bitmap of types
- *   q       one string without a length       o   base64, - if nothing is left
- */
-static const struct rdata_layout layouts[] = {
-	{STELE_TYPE_A, true, "a"},
-	{STELE_TYPE_NS, true, "n"},
-	{STELE_TYPE_MD, false, "n"},
-	{STELE_TYPE_MF, false, "n"},
-	{STELE_TYPE_CNAME, true, "n"},
-	{STELE_TYPE_SOA, true, "nnlllll"},
-	{STELE_TYPE_MB, false, "n"},
-	{STELE_TYPE_MG, false, "n"},
-	{STELE_TYPE_MR, false, "n"},
-	{STELE_TYPE_PTR, true, "n"},
-	{STELE_TYPE_HINFO, false, "SS"},
-	{STELE_TYPE_MINFO, false, "nn"},
-	{STELE_TYPE_MX, true, "hn"},
-	{STELE_TYPE_TXT, true, "t"},
-	{17 /* RP */, true, "nn"},
-	{18 /* AFSDB */, true, "hn"},
-	{21 /* RT */, true, "hn"},
-	{STELE_TYPE_AAAA, true, "A"},
-	{29 /* LOC */, true, "G"},
-	{STELE_TYPE_SRV, true, "hhhn"},
-	{35 /* NAPTR */, true, "hhSSSn"},
-	{36 /* KX */, true, "hn"},
-	{STELE_TYPE_DNAME, true, "n"},
-	{STELE_TYPE_DS, true, "hbbx"},
-	{44 /* SSHFP */, true, "bbx"},
-	{STELE_TYPE_RRSIG, true, "Tbblddhn6"},
-	{STELE_TYPE_NSEC, true, "nm"},
-	{STELE_TYPE_DNSKEY, true, "hbb6"},
-	{49 /* DHCID */, false, "6"},
-	{STELE_TYPE_NSEC3, true, "bbhsHm"},
-	{STELE_TYPE_NSEC3PARAM, true, "bbhs"},
-	{52 /* TLSA */, true, "bbbx"},
-	{53 /* SMIMEA */, true, "bbbx"},
-	{56 /* NINFO */, true, "t"},
-	{57 /* RKEY */, true, "hbb6"},
-	{STELE_TYPE_CDS, true, "hbbx"},
-	{STELE_TYPE_CDNSKEY, true, "hbb6"},
-	{61 /* OPENPGPKEY */, false, "6"},
-	{STELE_TYPE_ZONEMD, true, "lbbx"},
-	{62 /* CSYNC */, true, "lhm"},
-	{66 /* DSYNC */, true, "Tchn"},
-	{67 /* HHIT */, true, "6"},
-	{68 /* BRID */, true, "6"},
-	{99 /* SPF */, false, "t"},
-	{256 /* URI */, true, "hhq"},
-	{257 /* CAA */, true, "bgq"},
-	{258 /* AVC */, true, "t"},
-	{259 /* DOA */, true, "llbSo"},
-	{260 /* AMTRELAY */, true, "br"},
-	{261 /* RESINFO */, true, "t"},
-	{262 /* WALLET */, true, "t"},
-	{263 /* CLA */, true, "t"},
-	{264 /* IPN */, true, "L"},
-	{32768 /* TA */, true, "hbbx"},
-	{32769 /* DLV */, true, "hbbx"},
-};
-
 /* What is left to read, and where the text goes. */
 struct work {
 	const uint8_t *p, *end;
@@ -234,7 +163,7 @@ static bool put_counted(struct work *w, char field)
 	if (w->p == w->end || w->end - w->p - 1 < *w->p)
 		return false;
 	unsigned len = *w->p++;
-	if (field == 's') {
+	if (field == 'S') {
 		if (len == 0)
 			*w->out++ = '-';
 		w->out = put_hex(w->out, w->p, len);
@@ -338,15 +267,15 @@ static bool put_integer(struct work *w, size_t sz, bool is_type)
 static bool put_rest(struct work *w, char field)
 {
 	size_t left = (size_t)(w->end - w->p);
-	if (field == 'q') {
+	if (field == 'Q') {
 		put_quoted(w, left);
 		return true;
 	}
 	if (left == 0) {
 		*w->out++ = '-';
-		return field == 'o';
+		return field == 'O';
 	}
-	if (field == 't') {
+	if (field == 'T') {
 		bool done = put_string(w);
 		while (done && w->p < w->end) {
 			*w->out++ = ' ';
@@ -354,7 +283,7 @@ static bool put_rest(struct work *w, char field)
 		}
 		return done;
 	}
-	w->out = field == 'x' ? put_hex(w->out, w->p, left) : put_base64(w->out, w->p, left);
+	w->out = field == 'X' ? put_hex(w->out, w->p, left) : put_base64(w->out, w->p, left);
 	w->p = w->end;
 	return true;
 }
@@ -362,58 +291,58 @@ static bool put_rest(struct work *w, char field)
 static bool put_field(struct work *w, char field)
 {
 	switch (field) {
-	case 'b':
+	case '1':
+	case 'A':
+	case 'P':
 		return put_integer(w, 1, false);
-	case 'h':
+	case '2':
 		return put_integer(w, 2, false);
-	case 'T':
+	case 'R':
 		return put_integer(w, 2, true);
-	case 'l':
+	case '3':
+	case 'D':
 		return put_integer(w, 4, false);
-	case 'L':
+	case '8':
 		return put_integer(w, 8, false);
-	case 'n':
+	case 'N':
 		return put_name(w);
-	case 'c':
+	case 'C':
 		return put_scheme(w);
-	case 'r':
+	case 'Y':
 		return put_relay(w);
 	case 'G':
 		return put_location(w);
-	case 'a':
+	case '4':
 		return put_address(w, AF_INET);
-	case 'A':
+	case '6':
 		return put_address(w, AF_INET6);
-	case 'd':
+	case 'E':
 		return put_time(w);
-	case 's':
+	case 'S':
 	case 'H':
 		return put_counted(w, field);
-	case 'S':
+	case 'U':
 		return put_string(w);
-	case 'g':
+	case 'W':
 		return put_tag(w);
-	case 'm':
+	case 'M':
 		return put_bitmap(w);
-	default:
+	case 'T':
+	case 'X':
+	case 'B':
+	case 'O':
+	case 'Q':
 		return put_rest(w, field);
+	default: /* of types that are not written here */
+		return false;
 	}
 }
 
-const struct rdata_layout *rdata_layout_find(uint16_t type)
-{
-	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
-		if (layouts[i].type == type)
-			return &layouts[i];
-	return NULL;
-}
-
-size_t rdata_layout_put(const struct rdata_layout *layout, const uint8_t *rdata, size_t rdata_len,
-			char *text)
+size_t rdata_layout_put(const char *fields, const uint8_t *rdata, size_t rdata_len, char *text)
 {
 	struct work w = {rdata, rdata + rdata_len, text};
-	for (const char *field = layout->fields; *field != '\0'; field++) {
-		if (field != layout->fields && *field != 'm')
+	for (const char *field = fields; *field != '\0'; field++) {
+		if (field != fields && *field != 'M')
 			*w.out++ = ' ';
 		if (!put_field(&w, *field))
 			return 0;

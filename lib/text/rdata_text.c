@@ -3,6 +3,7 @@
 
 #include "lib/base/hex.h"
 #include "lib/dns/name.h"
+#include "lib/dns/rdata_fields.h"
 #include "lib/dns/svcb.h"
 #include "lib/text/rdata_layout.h"
 #include "lib/text/rdata_ldns.h"
@@ -22,13 +23,13 @@ static bool is_bad_svcb(uint16_t type, const uint8_t *rdata, size_t rdata_len)
 
 size_t stele_rdata_to_text(uint16_t type, const uint8_t *rdata, size_t rdata_len, char *text)
 {
-	const struct rdata_layout *layout = rdata_layout_find(type);
+	const char *fields = stele_rdata_fields(type, STELE_RDATA_WRITTEN);
 	size_t len = 0;
-	if (layout != NULL)
-		len = rdata_layout_put(layout, rdata, rdata_len, text);
+	if (fields != NULL)
+		len = rdata_layout_put(fields, rdata, rdata_len, text);
 	else if (!is_bad_svcb(type, rdata, rdata_len))
 		len = rdata_ldns_put(type, rdata, rdata_len, text);
-	bool is_own = layout != NULL && layout->is_own;
+	bool is_own = fields != NULL && stele_rdata_fields(type, STELE_RDATA_READ) != NULL;
 	if (len > 0 && (is_own || rdata_ldns_reads(type, rdata, rdata_len, text, len)))
 		return len;
 	len = (size_t)sprintf(text, "\\# %zu%s", rdata_len, rdata_len > 0 ? " " : "");

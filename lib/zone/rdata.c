@@ -2,84 +2,9 @@
 #include "lib/zone/rdata.h"
 
 #include "lib/dns/name.h"
+#include "lib/dns/rdata_fields.h"
 #include "lib/dns/reader.h"
 #include "lib/dns/rrtype.h"
-
-static const char *const descriptions[] = {
-	[STELE_TYPE_A] = "4",
-	[STELE_TYPE_NS] = "N",
-	[STELE_TYPE_CNAME] = "N",
-	[STELE_TYPE_SOA] = "NN3DDDD",
-	[STELE_TYPE_PTR] = "N",
-	[STELE_TYPE_MX] = "2N",
-	[STELE_TYPE_TXT] = "T",
-	[17] = "NN",   /* RP */
-	[18] = "2N",   /* AFSDB */
-	[21] = "2N",   /* RT */
-	[23] = "N",    /* NSAP-PTR */
-	[26] = "2NN",  /* PX */
-	[25] = "21AZ", /* KEY, RFC 2535 */
-	[STELE_TYPE_AAAA] = "6",
-	[29] = "G", /* LOC, RFC 1876 */
-	[STELE_TYPE_SRV] = "222N",
-	[35] = "22UUUN", /* NAPTR */
-	[36] = "2N",     /* KX */
-	[37] = "F2AZ",   /* CERT, RFC 4398 */
-	[STELE_TYPE_DNAME] = "N",
-	[STELE_TYPE_DS] = "2A1X",
-	[44] = "11X", /* SSHFP */
-	[45] = "1K",  /* IPSECKEY, RFC 4025 */
-	[STELE_TYPE_RRSIG] = "RA1DEE2NB",
-	[STELE_TYPE_NSEC] = "NM",
-	[STELE_TYPE_DNSKEY] = "21AB",
-	[STELE_TYPE_NSEC3] = "112SHM",
-	[STELE_TYPE_NSEC3PARAM] = "112S",
-	[52] = "PPPX", /* TLSA */
-	[53] = "PPPX", /* SMIMEA */
-	[56] = "T",    /* NINFO */
-	[57] = "21AB", /* RKEY */
-	[STELE_TYPE_CDS] = "2A1X",
-	[STELE_TYPE_CDNSKEY] = "21AB",
-	[62] = "32M", /* CSYNC */
-	[STELE_TYPE_ZONEMD] = "311X",
-	[64] = "2NV",  /* SVCB, RFC 9460 */
-	[65] = "2NV",  /* HTTPS */
-	[66] = "RC2N", /* DSYNC, RFC 9859 */
-	[67] = "B",    /* HHIT, RFC 9886 */
-	[68] = "B",    /* BRID, RFC 9886 */
-	[104] = "2I",  /* NID, RFC 6742 */
-	[105] = "24",  /* L32 */
-	[106] = "2I",  /* L64 */
-	[107] = "2N",  /* LP */
-};
-
-const char *stele_rdata_description(uint16_t type)
-{
-	if (type < sizeof(descriptions) / sizeof(descriptions[0]))
-		return descriptions[type];
-	switch (type) {
-	case 256: /* URI */
-		return "22Q";
-	case 257: /* CAA */
-		return "1WQ";
-	case 258: /* AVC */
-	case 261: /* RESINFO, RFC 9606 */
-	case 262: /* WALLET */
-	case 263: /* CLA */
-		return "T";
-	case 259: /* DOA */
-		return "331UO";
-	case 260: /* AMTRELAY, RFC 8777 */
-		return "1Y";
-	case 264: /* IPN */
-		return "8";
-	case 32768: /* TA */
-	case 32769: /* DLV, RFC 4431 */
-		return "2A1X";
-	default:
-		return NULL;
-	}
-}
 
 bool stele_rdata_type_is_data(uint16_t type)
 {
@@ -120,7 +45,7 @@ static bool bitmap_valid(const uint8_t *p, size_t len)
 
 bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len)
 {
-	const char *letters = stele_rdata_description(type);
+	const char *letters = stele_rdata_fields(type, STELE_RDATA_READ);
 	if (letters == NULL)
 		return stele_rdata_valid_by_ldns(type, bytes, len);
 	const uint8_t *p = bytes, *end = bytes + len;

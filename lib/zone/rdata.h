@@ -6,11 +6,10 @@
  * The data of one record in wire format: what a type allows, in which order records of an RRset stand, and
  * how data comes out of a message.
  *
- * A type is described by a string of letters, one a field; one loop over it checks wire bytes, and another
- * one in import parses text. That covers the types of which zones are full, those that ldns may not know, and
- * those of which it would take a slip of the pen for something else: a number modulo 2^8 or 2^16, half a byte
- * of a hash, a gateway below the root instead of the origin. All others go through ldns, which costs
- * microseconds. All functions are pure and thread safe.
+ * Wire bytes are checked by the fields of the type (lib/dns/rdata_fields.h), by which import reads text too. That
+ * covers the types of which zones are full, those that ldns may not know, and those of which it would take a slip of
+ * the pen for something else: a number modulo 2^8 or 2^16, half a byte of a hash, a gateway below the root instead of
+ * the origin. All others go through ldns, which costs microseconds. All functions are pure and thread safe.
  */
 
 #include <stdbool.h>
@@ -18,22 +17,6 @@
 #include <stdint.h>
 
 #define STELE_RDATA_MAX 65535
-
-/*
- * The description of a type, NULL if it has none here. The letters:
- *   N name                       4, 6 addresses              1, 2, 3, 8 numbers of 8, 16, 32, 64 bits
- *   D duration of 32 bits        E time of 32 bits           A algorithm
- *   R record type                S salt in hex, "-" if none  H base32hex behind its length
- *   C scheme of DSYNC            Y relay of AMTRELAY         U string
- *   F type of CERT               I 64 bits in four groups of hex digits
- *   Z base64 up to the end, which may be missing on the wire
- *   P parameter of TLSA          W tag of CAA                T strings up to the end
- *   M type bitmap up to the end  X hex up to the end         B base64 up to the end
- *   O the same, "-" if none      Q one string without a length, up to the end
- *   G location of LOC            K gateway and key of IPSECKEY
- *   V parameters of SVCB up to the end
- */
-const char *stele_rdata_description(uint16_t type);
 
 /*
  * True if records of the type can stand in a zone: not 0, not OPT, none of the question and meta types
@@ -44,7 +27,7 @@ bool stele_rdata_type_is_data(uint16_t type);
 /* True if the bytes are what `type` allows; of a type that nobody knows all are. */
 bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len);
 
-/* The same for types that have no description here: all bytes, if ldns has none either. */
+/* The same for types without fields: all bytes, if ldns knows none either. */
 bool stele_rdata_valid_by_ldns(uint16_t type, const uint8_t *bytes, size_t len);
 bool stele_rdata_known_by_ldns(uint16_t type);
 

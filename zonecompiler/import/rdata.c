@@ -3,6 +3,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/dns/rdata_fields.h"
 #include "lib/dns/rrtype.h"
 #include "zonecompiler/import/value.h"
 
@@ -464,7 +465,7 @@ int stele_rdata_parse(struct stele_cursor *c, uint16_t type, struct stele_rdata 
 		c->p += 2;
 		return parse_generic(c, start, type, rdata);
 	}
-	const char *letters = stele_rdata_description(type);
+	const char *letters = stele_rdata_fields(type, STELE_RDATA_READ);
 	if (letters != NULL)
 		return parse_described(c, letters, rdata);
 	return stele_rdata_parse_by_ldns(c, type, rdata);

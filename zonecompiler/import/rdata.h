@@ -3,8 +3,8 @@
 #define STELE_ZONECOMPILER_IMPORT_RDATA_H
 
 /*
- * The data of one record, from text to wire format: by the description that its type has in
- * lib/zone/rdata.h, or by ldns. Every type may be written as `\# LENGTH HEX` (RFC 3597); of a type that is
+ * The data of one record, from text to wire format: by the fields that its type has in
+ * lib/dns/rdata_fields.h, or by ldns. Every type may be written as `\# LENGTH HEX` (RFC 3597); of a type that is
  * known the bytes must then be what the type allows.
  */
 
