@@ -59,6 +59,21 @@ def test_glue_is_not_left_out_without_a_word(tmp_path):
     assert len(reply.additional) == 300 or reply.flags & TC
 
 
+HOST_MAX = 255   # of lib/answer/work.h
+
+
+@pytest.mark.parametrize("name", ["cut.z.test.", "www.cut.z.test."])
+@pytest.mark.parametrize("count", [HOST_MAX - 1, HOST_MAX, HOST_MAX + 1])
+def test_host_max(tmp_path, count, name):
+    """A known limit (docs/architecture.md), not what is wanted: of one host more, TC says that it is missing."""
+    reply = ask(answerer_of(tmp_path, HEAD + servers(count, "cut")), name, "A")
+    assert reply.rcode == NOERROR and len(reply.authority) == count
+    addresses = {(rr[0], rr[4]) for rr in reply.additional}
+    hosts = {(name_to_wire("n%d.cut.z.test." % i), bytes((10, 0, i // 250, i % 250))) for i in range(count)}
+    assert addresses <= hosts and len(reply.additional) == len(addresses) == min(count, HOST_MAX)
+    assert bool(reply.flags & TC) == (count > HOST_MAX)
+
+
 @pytest.mark.parametrize("count", [200, 900])
 def test_the_proof_behind_many_servers(tmp_path, count):
     """That there is no DS stands behind an NS RRset that ends out of pointers' reach, and in no piece of TC."""
