@@ -6,10 +6,12 @@
 #include "lib/image/findings_file.h"
 #include "lib/image/verified.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 /* Above this, threads wait for memory. */
 #define THREADS_MAX 16
@@ -80,6 +82,15 @@ static int write_findings(const struct stele_view *view, const struct stele_veri
 	return rc;
 }
 
+/* Looked at first: to verify a large image takes minutes. */
+static int check_folder(const char *dir, struct stele_error *reterr)
+{
+	struct stat st;
+	if (stat(dir, &st) != 0)
+		return stele_fail_file(reterr, errno, "%s", dir);
+	return S_ISDIR(st.st_mode) ? 0 : stele_fail_file(reterr, ENOTDIR, "%s", dir);
+}
+
 /* The image at `path`, verified; its findings, unless `dir` is NULL. */
 static int open_verified(const char *path, const char *dir, struct stele_progress *progress,
 			 struct stele_view *ret_view, struct stele_error *reterr)
@@ -92,7 +103,9 @@ static int open_verified(const char *path, const char *dir, struct stele_progres
 	struct stele_verified *verified = NULL;
 	struct stele_error detail;
 	struct stele_view view;
-	int rc = stele_view_open_file(path, &view, reterr);
+	int rc = dir != NULL ? check_folder(dir, reterr) : 0;
+	if (rc == 0)
+		rc = stele_view_open_file(path, &view, reterr);
 	if (rc != 0)
 		return rc;
 	rc = stele_view_verify_with(&view, &with, &verified, NULL, &detail);

@@ -87,6 +87,13 @@ def test_store_as_the_place_of_a_new_image(folder):
     assert stele.run("export", "--store", folder / "store", "example").stdout == before
 
 
+def test_no_folder_for_findings(folder):
+    """Told before the image is looked at, which takes minutes of a large one."""
+    for image in "image", "binary":
+        refuses(folder, INPUT, "none: No such file", "verify", image, "--findings", "none")
+        refuses(folder, INPUT, "zone: Not a directory", "verify", image, "--findings", "zone")
+
+
 @pytest.mark.parametrize("arguments", [
     ("build", "--store", "store", "-o", "new", "more"), ("build", "--store", "store"),
     ("build", "--store", "store", "-o", "new", "--jobs", "0"),
