@@ -33,6 +33,8 @@ def test_page(name, section, folder):
     for text in texts:
         for option in re.findall(r"(?:--[a-z][a-z-]+|\+[a-z]+)", text):
             assert option in page, option
+        for head, meaning in re.findall(r"^  (\+.*?)  +(\S.*)$", text, re.M):
+            assert "\\fB%s\\fR\n%s\n" % (head, meaning) in page, head
         for line in text.splitlines():
             if not line.startswith(("usage: ", " ")) and line not in ("options:", "commands:", ""):
                 assert line.strip().removeprefix("Exit status: ") in page, line
