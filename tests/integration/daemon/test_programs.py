@@ -35,6 +35,17 @@ def test_full_disk_behind_standard_output(name, words):
     assert (done.returncode, done.stderr) == (SYSTEM, name + ": standard output: No space left on device\n")
 
 
+@pytest.mark.parametrize("name", ["stele-mgmtd", "stele-responder"])
+@pytest.mark.parametrize("words", [(), ("-x",), ("--nothing",), ("-c",), ("-c", "a", "b"), ("-c", "a", "-c", "b"),
+                                   ("--check=1", "-c", "a")], ids=" ".join)
+def test_usage_of_a_daemon(name, words):
+    find, _ = PROGRAMS[name]
+    done = subprocess.run([find(), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True)
+    what, where = done.stderr.splitlines()
+    assert (done.returncode, done.stdout, where) == (2, "", "try '%s --help'" % name) and name + ": " in what
+
+
 @pytest.fixture(scope="module", name="folder")
 def has_a_store(tmp_path_factory):
     path = tmp_path_factory.mktemp("programs")
