@@ -12,14 +12,14 @@ static const char usage[] =
 	"served; answers over TCP and TLS, and over UDP where no responder does.\n"
 	"\n"
 	"  -c, --config FILE   configuration in YAML: see mgmtd.example.yaml and\n"
-	"                      docs/configuration.md\n"
-	"      --check         only look whether the configuration is right; needs no privileges\n"
+	"                      configuration.md\n"
+	"      --check         only look whether FILE is right, and at no other; needs no privileges\n"
 	"  -v, --verbose       say more\n"
 	"  -h, --help          this text\n"
 	"      --version       the version\n"
 	"\n"
-	"It stays in the foreground, logs to standard error, reads its configuration, keys and\n"
-	"certificates again on SIGHUP, and ends on SIGTERM.\n"
+	"It stays in the foreground and logs to standard error. On SIGHUP it reads its configuration,\n"
+	"keys, cookie secrets and certificates again; on SIGTERM and SIGINT it ends.\n"
 	"\n"
 	"Exit status: 0 done, 1 the configuration is wrong or not there, 2 usage, 3 the system failed.\n";
 

@@ -31,7 +31,7 @@ static const struct stele_cmd_option options[] = {
 
 static const struct stele_cmd_spec spec = {
 	.name = "build",
-	.synopsis = "--store DIR -o IMAGE [--jobs N] [--only ZONE...] [--seed HEX]",
+	.synopsis = "--store DIR -o IMAGE [--jobs N] [--only ZONE...] [--seed HEX] [--json]",
 	.about =
 		"Carves the answers of all zones of the store and writes them as an image. Without --seed\n"
 		"the secret seed of its hashes is random, as it has to be where strangers ask.",

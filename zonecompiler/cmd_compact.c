@@ -17,7 +17,7 @@ static const struct stele_cmd_option options[] = {
 
 static const struct stele_cmd_spec spec = {
 	.name = "compact",
-	.synopsis = "[--no-sync] IMAGE",
+	.synopsis = "[--no-sync] [--json] IMAGE",
 	.about =
 		"Copies what the image serves into a new file and puts that in its place. What is served\n"
 		"stays the same; whoever has the old file open keeps it. Updates may go on meanwhile.",

@@ -27,7 +27,7 @@ static const struct stele_cmd_option options[] = {
 
 static const struct stele_cmd_spec spec = {
 	.name = "import",
-	.synopsis = "--store DIR [--zone NAME] FILE... | --store DIR --zone-list LIST",
+	.synopsis = "--store DIR [--json] ([--zone NAME] FILE... | --zone-list LIST)",
 	.about =
 		"Reads zone files (RFC 1035, - is the standard input), checks them and puts the zones into\n"
 		"the store: all of them, or on any error none. With --zone all files together are that zone,\n"

@@ -25,7 +25,7 @@ static const struct stele_cmd_option options[] = {
 
 static const struct stele_cmd_spec spec = {
 	.name = "update",
-	.synopsis = "--store DIR [--jobs N] [--no-compact] [--no-sync] IMAGE",
+	.synopsis = "--store DIR [--jobs N] [--no-compact] [--no-sync] [--json] IMAGE",
 	.about =
 		"Appends to the image what changed in the store since it was made: only shards with a changed\n"
 		"record. Where too much changed the image is built anew, with its seed, and replaced; where too\n"

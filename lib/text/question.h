@@ -32,8 +32,9 @@ struct stele_question {
 /* Type A, class IN, RD, EDNS with 1232 bytes, no name. */
 extern const struct stele_question stele_question_default;
 
-/* What the flags are, for --help. */
+/* What a question may leave out, and what the flags are, for --help. */
 #define STELE_QUESTION_HELP                                                                        \
+	"QTYPE is A and CLASS is IN where they are not given.\n\n"                                 \
 	"  +dnssec          ask for signatures\n"                                                  \
 	"  +bufsize=N       longest reply over UDP, in bytes (1232)\n"                             \
 	"  +tcp             ask as over TCP\n"                                                     \

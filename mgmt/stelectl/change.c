@@ -21,8 +21,8 @@
 /* How much longer than the server the client waits for the word that it was in vain. */
 #define WAIT_GRACE_MS 5000
 
-static const struct stele_cmd_option plain_options[] = {STELECTL_COMMON_OPTIONS,
-							{NULL, 0, NULL, NULL}};
+static const struct stele_cmd_option responder_options[] = {
+	STELECTL_COMMON_OPTIONS("the responder's"), {NULL, 0, NULL, NULL}};
 
 /* ---- load ---- */
 
@@ -32,7 +32,7 @@ static const struct stele_cmd_spec load_spec = {
 	.about =
 		"Has the server copy an image, check its copy, and serve it. What it serves goes on being\n"
 		"served until then; an image that is refused changes nothing.",
-	.options = plain_options,
+	.options = responder_options,
 };
 
 static int open_image(const char *path, int *ret_fd, struct stele_error *reterr)
@@ -100,16 +100,17 @@ int stelectl_load(int argc, char **argv)
 enum { OPTION_TIMEOUT = 't' };
 
 static const struct stele_cmd_option wait_options[] = {
-	STELECTL_COMMON_OPTIONS,
+	STELECTL_COMMON_OPTIONS(STELECTL_WHOSE_EITHER),
 	{"timeout", OPTION_TIMEOUT, "S", "seconds to wait at most (60)"},
 	{NULL, 0, NULL, NULL},
 };
 
 static const struct stele_cmd_spec wait_spec = {
 	.name = "wait",
-	.synopsis = "ZONE SERIAL",
+	.synopsis = "ZONE SERIAL [--timeout S]",
 	.about =
-		"Returns when every core serves this serial of the zone, or a later one (RFC 1982).",
+		"Returns when every core serves this serial of the zone, or a later one (RFC 1982). Exits\n"
+		"with 1 if that is not so in time.",
 	.options = wait_options,
 };
 
@@ -196,7 +197,7 @@ int stelectl_rollback(int argc, char **argv)
 		.synopsis = "",
 		.about =
 			"Serves the image before the present one, which takes its place: twice leads back.",
-		.options = plain_options,
+		.options = responder_options,
 	};
 	return simple(argc, argv, &spec, LOAD_TIMEOUT_MS, print_rolled_back);
 }
@@ -217,13 +218,16 @@ static int reload(const char *socket, json_t *what, struct stele_error *reterr)
 
 int stelectl_reload(int argc, char **argv)
 {
+	static const struct stele_cmd_option options[] = {STELECTL_COMMON_OPTIONS("both servers'"),
+							  {NULL, 0, NULL, NULL}};
 	static const struct stele_cmd_spec spec = {
 		.name = "reload",
 		.synopsis = "",
 		.about =
 			"Has the daemon and the responder, or the one that --socket names, read again what they\n"
-			"can without a restart: zones, keys, certificates, cookie secrets.",
-		.options = plain_options,
+			"can without a restart: the daemon zones, keys and certificates, the responder its\n"
+			"sections answers and cookies; both their cookie secrets.",
+		.options = options,
 	};
 	struct stelectl_common common = {0};
 	int exit_status = stelectl_plain_arguments(&spec, argc, argv, 0, &common);
@@ -250,7 +254,7 @@ int stelectl_drain(int argc, char **argv)
 		.synopsis = "",
 		.about =
 			"Answers go on, but the server says that it is not healthy, so that routing turns away.",
-		.options = plain_options,
+		.options = responder_options,
 	};
 	return simple(argc, argv, &spec, STELECTL_TIMEOUT_MS, print_drained);
 }
@@ -261,7 +265,7 @@ int stelectl_undrain(int argc, char **argv)
 		.name = "undrain",
 		.synopsis = "",
 		.about = "Ends what drain began.",
-		.options = plain_options,
+		.options = responder_options,
 	};
 	return simple(argc, argv, &spec, STELECTL_TIMEOUT_MS, print_drained);
 }
@@ -278,13 +282,13 @@ static void print_asked(const json_t *response)
 int stelectl_transfer(int argc, char **argv)
 {
 	static const struct stele_cmd_option options[] = {
-		STELECTL_COMMON_OPTIONS,
+		STELECTL_COMMON_OPTIONS("the daemon's"),
 		{"force", OPTION_FORCE, NULL, "the whole zone, whatever its serial"},
 		{NULL, 0, NULL, NULL},
 	};
 	static const struct stele_cmd_spec spec = {
 		.name = "transfer",
-		.synopsis = "ZONE",
+		.synopsis = "ZONE [--force]",
 		.about =
 			"Has the daemon ask the zone's primaries now. `stelectl zone` shows what comes of it.",
 		.options = options,
@@ -320,11 +324,13 @@ static void print_told(const json_t *response)
 
 int stelectl_notify(int argc, char **argv)
 {
+	static const struct stele_cmd_option options[] = {STELECTL_COMMON_OPTIONS("the daemon's"),
+							  {NULL, 0, NULL, NULL}};
 	static const struct stele_cmd_spec spec = {
 		.name = "notify",
 		.synopsis = "ZONE",
 		.about = "Has the daemon tell the zone's secondaries its serial now.",
-		.options = plain_options,
+		.options = options,
 	};
 	struct stelectl_common common = {0};
 	int exit_status = stelectl_plain_arguments(&spec, argc, argv, 1, &common);

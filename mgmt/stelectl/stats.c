@@ -20,7 +20,7 @@ enum {
 };
 
 static const struct stele_cmd_option options[] = {
-	STELECTL_COMMON_OPTIONS,
+	STELECTL_COMMON_OPTIONS("the responder's"),
 	{"watch", OPTION_WATCH, NULL, "rates, a line every second, until interrupted"},
 	{"interval", OPTION_INTERVAL, "S", "with --watch: seconds between two lines (1)"},
 	{"count", OPTION_COUNT, "N", "with --watch: end after N lines"},
@@ -32,7 +32,7 @@ static const struct stele_cmd_option options[] = {
 
 static const struct stele_cmd_spec spec = {
 	.name = "stats",
-	.synopsis = "[--watch [--interval S] [--count N]] [--cores] [--zones]",
+	.synopsis = "[--watch [--interval S] [--count N]] [--cores] [--zones] [--file PATH]",
 	.about =
 		"Prints what the server counted since its start, or what it counts by second. Every packet\n"
 		"counts once: received = answered + local + punted + dropped. The numbers come from memory\n"

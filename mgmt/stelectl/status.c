@@ -8,11 +8,12 @@
 /* Zones that status shows; `zones` shows all. */
 #define STATUS_ZONES 10
 
-static const struct stele_cmd_option options[] = {STELECTL_COMMON_OPTIONS, {NULL, 0, NULL, NULL}};
+static const struct stele_cmd_option options[] = {STELECTL_COMMON_OPTIONS(STELECTL_WHOSE_EITHER),
+						  {NULL, 0, NULL, NULL}};
 
 static const struct stele_cmd_spec status_spec = {
 	.name = "status",
-	.synopsis = "[--json]",
+	.synopsis = "",
 	.about =
 		"Prints how the daemon does, and what the responder serves: image, addresses, ports, the\n"
 		"generation on each core, and the serials of its first zones.",

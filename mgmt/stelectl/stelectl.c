@@ -40,7 +40,8 @@ static void print_help(void)
 	     "Looks after a running stele-mgmtd and stele-responder.\n\ncommands:");
 	for (size_t i = 0; commands[i].name != NULL; i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].help);
-	puts("\nExit status: 0 done, 1 the input is wrong or not there, 2 usage, 3 the system failed.");
+	puts("\nExit status: 0 done, 1 the input is wrong or not there, 2 usage, "
+	     "3 the system failed or nobody listens.");
 }
 
 int stelectl_next_option(const struct stele_cmd_spec *spec, int argc, char **argv,

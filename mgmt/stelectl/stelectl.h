@@ -32,17 +32,19 @@ int stelectl_trace(int argc, char **argv);
 int stelectl_transfer(int argc, char **argv);
 int stelectl_notify(int argc, char **argv);
 
-/* What all commands take; first in their tables of options. */
+/* What all commands take. */
 struct stelectl_common {
 	const char *socket; /* NULL: to be chosen */
 	bool json;
 };
 
+/* Their rows, first in each table of options; `whose` socket it is, unless it is given. */
 /* clang-format off */
-#define STELECTL_COMMON_OPTIONS                                                                    \
-	{"socket", 's', "PATH", "control socket (of the daemon, or else of the responder)"},       \
+#define STELECTL_COMMON_OPTIONS(whose)                                                             \
+	{"socket", 's', "PATH", "control socket (" whose ")"},                                     \
 	{"json", 'j', NULL, "print JSON"}
 /* clang-format on */
+#define STELECTL_WHOSE_EITHER "the daemon's, or else the responder's"
 
 enum stelectl_server {
 	STELECTL_RESPONDER,

@@ -15,14 +15,14 @@
 enum { OPTION_CLIENT = 'c' };
 
 static const struct stele_cmd_option options[] = {
-	STELECTL_COMMON_OPTIONS,
+	STELECTL_COMMON_OPTIONS("the responder's"),
 	{"client", OPTION_CLIENT, "ADDR", "address that the query comes from (127.0.0.1)"},
 	{NULL, 0, NULL, NULL},
 };
 
 static const struct stele_cmd_spec spec = {
 	.name = "trace",
-	.synopsis = "QNAME [QTYPE] [CLASS] [+FLAG...]",
+	.synopsis = "QNAME [QTYPE] [CLASS] [+FLAG...] [--client ADDR]",
 	.about =
 		"Has the server answer a question from what it serves, as a worker would, and prints\n"
 		"the steps to the reply and the reply as dig prints it. Nothing is counted.\n\n" STELE_QUESTION_HELP,

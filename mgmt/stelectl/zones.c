@@ -10,11 +10,12 @@
 /* A list that is read in parts begins anew when the image changes in between. */
 #define LIST_TRIES 10
 
-static const struct stele_cmd_option options[] = {STELECTL_COMMON_OPTIONS, {NULL, 0, NULL, NULL}};
+static const struct stele_cmd_option options[] = {STELECTL_COMMON_OPTIONS(STELECTL_WHOSE_EITHER),
+						  {NULL, 0, NULL, NULL}};
 
 static const struct stele_cmd_spec zones_spec = {
 	.name = "zones",
-	.synopsis = "[--json]",
+	.synopsis = "",
 	.about =
 		"Lists zones. Of the daemon: the serial in its store, the one that every core serves, the\n"
 		"primary's; when the primary is asked again, when the zone expires, and what went wrong.\n"

@@ -37,7 +37,7 @@ static const struct stele_cmd_option options[] = {
 
 static const struct stele_cmd_spec spec = {
 	.name = "answer",
-	.synopsis = "IMAGE [--tcp] [--client ADDR]",
+	.synopsis = "IMAGE [OPTION...]",
 	.about =
 		"Answers the queries on standard input from an image. Each message, in and out, stands\n"
 		"behind its length as two bytes, the higher first; length 0 means that no reply is sent.",

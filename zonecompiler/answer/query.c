@@ -19,7 +19,7 @@ static const struct stele_cmd_option options[] = {
 
 static const struct stele_cmd_spec spec = {
 	.name = "query",
-	.synopsis = "IMAGE QNAME [QTYPE] [CLASS] [+FLAG...]",
+	.synopsis = "IMAGE QNAME [QTYPE] [CLASS] [+FLAG...] [OPTION...]",
 	.about =
 		"Prints the reply that an image gives to a question, as dig prints it.\n\n" STELE_QUESTION_HELP,
 	.options = options,

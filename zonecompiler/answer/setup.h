@@ -32,14 +32,15 @@ enum {
 };
 /* clang-format off */
 #define ANSWER_OPTIONS                                                                             \
-	{"client", ANSWER_OPTION_CLIENT, "ADDR", "address that the queries come from"},            \
+	{"client", ANSWER_OPTION_CLIENT, "ADDR", "address that queries come from (127.0.0.1)"},    \
 	{"nsid", ANSWER_OPTION_NSID, "TEXT", "identity of the server (RFC 5001)"},                 \
-	{"cookie-secret", ANSWER_OPTION_COOKIE_SECRET, "HEX", "32 digits; answer cookies with it"},\
+	{"cookie-secret", ANSWER_OPTION_COOKIE_SECRET, "HEX",                                      \
+	 "answer cookies; 32 digits, at most twice"},                                              \
 	{"chaos-version", ANSWER_OPTION_CHAOS_VERSION, "TEXT", "what version.bind says"},          \
 	{"chaos-id", ANSWER_OPTION_CHAOS_ID, "TEXT", "what id.server says"},                       \
 	{"udp-max", ANSWER_OPTION_UDP_MAX, "N", "bytes of the longest UDP reply (1232)"},          \
 	{"any-full", ANSWER_OPTION_ANY_FULL, NULL, "all RRsets for ANY over UDP too"},             \
-	{"now", ANSWER_OPTION_NOW, "SECONDS", "time since 1970, for cookies"},                     \
+	{"now", ANSWER_OPTION_NOW, "SECONDS", "time since 1970, for cookies (now)"},               \
 	{"no-verify", ANSWER_OPTION_NO_VERIFY, NULL, "trust the image as it is"}
 /* clang-format on */
 

@@ -46,6 +46,23 @@ def test_usage_of_a_daemon(name, words):
     assert (done.returncode, done.stdout, where) == (2, "", "try '%s --help'" % name) and name + ": " in what
 
 
+@pytest.mark.parametrize("name, common", [("stele-compile", set()), ("stelectl", {"--socket", "--json"})])
+def test_usage_names_every_option(name, common):
+    """Where it does not say OPTION; the rest of stelectl's stand before its commands."""
+    find, _ = PROGRAMS[name]
+
+    def help_of(*words):
+        return subprocess.run([find(), *words, "--help"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    commands = re.findall(r"^  ([a-z]+) ", help_of().partition("commands:")[2], re.M)
+    assert commands
+    for command in commands:
+        usage, _, rest = help_of(command).partition("\n")
+        options = {long: short for short, long in re.findall(r"^  (-\w,|   ) (--[a-z-]+)", rest, re.M)}
+        assert "--help" in options
+        for long in set(options) - common - {"--help", "--version"}:
+            assert "OPTION" in usage or long in usage or options[long].strip(",") in usage.split(), (command, long)
+
+
 @pytest.fixture(scope="module", name="folder")
 def has_a_store(tmp_path_factory):
     path = tmp_path_factory.mktemp("programs")

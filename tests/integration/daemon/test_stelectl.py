@@ -104,6 +104,22 @@ def test_nobody_there():
     assert done.returncode == 1 and "does not exist" in done.stderr
 
 
+@pytest.mark.parametrize("whose, missing, commands", [
+    ("the responder's", "R", (("load", STELECTL), ("rollback",), ("drain",), ("undrain",), ("stats",),
+                              ("trace", "a."))),
+    ("the daemon's", "D", (("transfer", "a."), ("notify", "a."))),
+    ("the daemon's, or else the responder's", "R", (("status",), ("zones",), ("zone", "a."), ("wait", "a.", "1"))),
+    ("both servers'", "R", (("reload",),))])
+def test_whose_socket(whose, missing, commands, tmp_path):
+    """Where nobody listens, the last that is asked is complained of; and the help says who is asked."""
+    sockets = {"STELE_RESPONDER_SOCKET": str(tmp_path / "R"), "STELE_MGMTD_SOCKET": str(tmp_path / "D")}
+    for command in commands:
+        done = subprocess.run([STELECTL, *command], env={**os.environ, **sockets}, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        assert done.stderr == "stelectl: %s: nobody listens there\n" % (tmp_path / missing), command
+        assert "control socket (%s)\n" % whose in ctl(command[0], "--help").stdout, command
+
+
 def test_status(server):
     text = works(server, "status")
     for words in ("up 1 h 2 min", "generation 1, 25 zones", "/srv/example.image", "12.3MB",
