@@ -97,8 +97,8 @@ struct stele_ctl_server;
 
 /*
  * Listens. A file PATH.lock, held as long as the process lives, tells a socket that a dead process left
- * (it is replaced) from that of a living one (STELE_E_USAGE). STELE_E_USAGE too if PATH is
- * something else than a socket, or longer than STELE_CTL_PATH_MAX; STELE_E_SYSTEM.
+ * (it is replaced) from that of a living one (STELE_E_SYSTEM). STELE_E_INPUT if PATH is something
+ * else than a socket, STELE_E_USAGE if it is longer than STELE_CTL_PATH_MAX; STELE_E_SYSTEM.
  */
 int stele_ctl_server_new(const struct stele_ctl_server_settings *settings,
 			 struct stele_ctl_server **ret_server, struct stele_error *reterr);

@@ -68,7 +68,7 @@ static int take_lock(const char *path, int *ret_fd, struct stele_error *reterr)
 		status = stele_fail_errno(reterr, errno, "%s: cannot create", name);
 	else if (lock_within(fd) != 0)
 		status = errno == EWOULDBLOCK ?
-				 stele_fail(reterr, STELE_E_USAGE,
+				 stele_fail(reterr, STELE_E_SYSTEM,
 					    "%s: another process listens there", path) :
 				 stele_fail_errno(reterr, errno, "%s: cannot lock", name);
 	if (status == 0)
@@ -86,7 +86,7 @@ static int check_place(const char *path, struct stele_error *reterr)
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT ? 0 : stele_fail_errno(reterr, errno, "%s", path);
 	if (!S_ISSOCK(st.st_mode))
-		return stele_fail(reterr, STELE_E_USAGE, "%s: exists, and is no socket", path);
+		return stele_fail(reterr, STELE_E_INPUT, "%s: exists, and is no socket", path);
 	/* Somebody who does not know of the lock. */
 	int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)
@@ -96,7 +96,8 @@ static int check_place(const char *path, struct stele_error *reterr)
 	bool dead = connected != 0 && (errno == ECONNREFUSED || errno == ENOENT);
 	close(probe);
 	if (!dead)
-		return stele_fail(reterr, STELE_E_USAGE, "%s: another process listens there", path);
+		return stele_fail(reterr, STELE_E_SYSTEM, "%s: another process listens there",
+				  path);
 	return 0;
 }
 

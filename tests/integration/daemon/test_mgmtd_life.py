@@ -122,7 +122,7 @@ def test_key_that_is_not_there():
 def test_one_of_a_kind():
     with mgmtd.Daemon() as daemon:
         done = mgmtd.run("-c", daemon.path("mgmtd.yaml"))
-        assert done.returncode == 2 and daemon.control in done.stderr
+        assert done.returncode == 3 and daemon.control in done.stderr
         assert daemon.json("status")["server"] == "stele-mgmtd"
 
 

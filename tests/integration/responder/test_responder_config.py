@@ -119,5 +119,5 @@ def test_log_says_which_version(node):
 def test_a_second_responder_with_the_same_control_socket(node):
     done = subprocess.run(node.wire.command(responder.binary(), "-c", node.write_config()), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert done.returncode == 2 and node.control in done.stderr
+    assert done.returncode == 3 and node.control in done.stderr
     assert node.ask([QUERY])[0]

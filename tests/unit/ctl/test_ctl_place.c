@@ -55,12 +55,12 @@ static void test_place(void **state)
 	struct stat st;
 	assert_int_equal(stat(ctl_path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
-	assert_int_equal(ctl_new_server(0, (gid_t)-1, &second, &err), STELE_E_USAGE);
+	assert_int_equal(ctl_new_server(0, (gid_t)-1, &second, &err), STELE_E_SYSTEM);
 	assert_non_null(strstr(err.text, "another process"));
 	assert_int_equal(stat(ctl_path, &st), 0);
 	/* One that does not know of the lock is seen too. */
 	unlink(ctl_lock_path);
-	assert_int_equal(ctl_new_server(0, (gid_t)-1, &second, &err), STELE_E_USAGE);
+	assert_int_equal(ctl_new_server(0, (gid_t)-1, &second, &err), STELE_E_SYSTEM);
 	assert_null(second);
 	stele_ctl_server_free(first);
 	assert_int_equal(access(ctl_path, F_OK), -1);
@@ -72,11 +72,11 @@ static void test_place(void **state)
 
 	/* No socket: somebody's file. */
 	close(open(ctl_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	assert_int_equal(ctl_new_server(0, (gid_t)-1, &second, &err), STELE_E_USAGE);
+	assert_int_equal(ctl_new_server(0, (gid_t)-1, &second, &err), STELE_E_INPUT);
 	assert_int_equal(access(ctl_path, F_OK), 0);
 	unlink(ctl_path);
 	assert_int_equal(symlink("/nowhere/at/all", ctl_path), 0);
-	assert_int_equal(ctl_new_server(0, (gid_t)-1, &second, &err), STELE_E_USAGE);
+	assert_int_equal(ctl_new_server(0, (gid_t)-1, &second, &err), STELE_E_INPUT);
 	unlink(ctl_path);
 
 	char long_path[200];
@@ -116,7 +116,7 @@ static void test_stale(void **state)
 	ctl_assert_alive();
 	struct stele_ctl_server *third;
 	struct stele_error err;
-	assert_int_equal(ctl_new_server(0, (gid_t)-1, &third, &err), STELE_E_USAGE);
+	assert_int_equal(ctl_new_server(0, (gid_t)-1, &third, &err), STELE_E_SYSTEM);
 	ctl_end(NULL);
 }
 
