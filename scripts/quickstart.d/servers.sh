@@ -142,9 +142,9 @@ start_daemon() {
 
 # Waits until a command succeeds while the daemon lives.
 await() {
-	local daemon=$1 i
+	local daemon=$1 end=$((SECONDS + start_max_s))
 	shift
-	for ((i = 0; i < start_max_s * 10; i++)); do
+	while ((SECONDS < end)); do
 		alive "$daemon" >/dev/null || break
 		"$@" >/dev/null 2>&1 && return 0
 		sleep 0.1

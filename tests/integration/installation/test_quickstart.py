@@ -291,6 +291,19 @@ def test_a_failed_check_fails_it(quickstart, tmp_path):
         assert quickstart.remains() == []
 
 
+def test_start_that_takes_too_long():
+    """The bound is one of time, however long a try takes: here a second, and so does each."""
+    script = """start_max_s=1 dir=/nonexistent tries=0
+        alive() { true; }
+        fail() { echo "$tries tries: $2"; exit "$1"; }
+        try() { tries=$((tries + 1)); sleep 1; false; }
+        . scripts/quickstart.d/servers.sh
+        await mgmtd try 2>&1"""
+    done = subprocess.run(["bash", "-euc", script], cwd=responder.ROOT, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[-1] in ["%d tries: the mgmtd did not start" % cnt for cnt in (1, 2)]
+
+
 @pytest.mark.parametrize("words", [["--nonsense"], ["--name", "Upper"], ["--name", "a" * 15], ["--name", ""],
                                    ["--build-dir", ""], ["--once", "--stop"], ["--stop", "--detach"]])
 def test_usage(words):
