@@ -42,9 +42,15 @@ make_key() {
 
 # ---- daemons ----
 
+# In quotes, for a shell and for YAML: the build directory may be called anything.
+for_shell() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
+for_yaml() { printf "'%s'" "${1//\'/\'\'}"; }
+
 write_env() {
+	local programs
+	programs=$(dirname "$compile"):$(dirname "$responder"):$(dirname "$stelectl")
 	cat >"$dir/env" <<-TEXT
-		PATH=$(dirname "$compile"):$(dirname "$responder"):$(dirname "$stelectl"):\$PATH
+		PATH=$(for_shell "$programs"):\$PATH
 		export STELE_RESPONDER_SOCKET=$dir/responder.sock STELE_MGMTD_SOCKET=$dir/mgmtd.sock
 	TEXT
 }
@@ -83,7 +89,7 @@ write_mgmtd_config() {
 		store: $dir/store
 		image: $dir/demo.image
 		state_dir: $dir/mgmtd-state
-		compiler: $compile
+		compiler: $(for_yaml "$compile")
 		responder: $dir/responder.sock
 		control: $dir/mgmtd.sock
 		user: none
@@ -112,7 +118,7 @@ write_primary_config() {
 		store: $dir/primary/store
 		image: $dir/primary/image
 		state_dir: $dir/primary/state
-		compiler: $compile
+		compiler: $(for_yaml "$compile")
 		responder: none
 		control: $dir/primary.sock
 		user: none

@@ -98,7 +98,7 @@ class Quickstart:
 
 @pytest.fixture
 def quickstart(tmp_path):
-    made = Quickstart(tmp_path / "build")
+    made = Quickstart(tmp_path / "a build's")    # wherever somebody has cloned it
     yield made
     made.run("--stop")
     assert made.remains() == []
