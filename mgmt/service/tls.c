@@ -38,7 +38,8 @@ static int fail(const char *path, struct stele_error *reterr)
 {
 	char text[256];
 
-	ERR_error_string_n(ERR_peek_last_error(), text, sizeof(text));
+	/* The first: those behind it only say in what it was met. */
+	ERR_error_string_n(ERR_peek_error(), text, sizeof(text));
 	ERR_clear_error();
 	return stele_fail(reterr, STELE_E_INPUT, "%s: %s", path, text);
 }

@@ -56,7 +56,8 @@ void stele_tls_contexts_free(struct stele_tls_contexts *contexts)
 static int fail(struct stele_error *reterr, int status, const char *what, const char *name)
 {
 	char reason[256] = "unknown reason";
-	unsigned long error = ERR_peek_last_error();
+	/* The first: those behind it only say in what it was met. */
+	unsigned long error = ERR_peek_error();
 	if (error != 0)
 		ERR_error_string_n(error, reason, sizeof(reason));
 	ERR_clear_error();
@@ -84,6 +85,7 @@ static int read_files(SSL_CTX *ssl, const struct stele_remote_tls_config *tls,
 static int make_ssl(const struct stele_remote_tls_config *tls, SSL_CTX **ret_ssl,
 		    struct stele_error *reterr)
 {
+	ERR_clear_error();
 	SSL_CTX *ssl = SSL_CTX_new(TLS_client_method());
 	if (ssl == NULL)
 		return fail(reterr, STELE_E_SYSTEM, "TLS", "");

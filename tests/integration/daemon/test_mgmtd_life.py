@@ -69,7 +69,7 @@ def test_check(tmp_path):
     ({"store": "/nonexistent/store"}, "/nonexistent/store"),
     ({"listen": [{"address": "192.0.2.77", "port": 5300}]}, "192.0.2.77"),
     ({"listen": [{"address": "127.0.0.1", "tls": True}],
-      "tls": {"certificate": "/nonexistent.pem", "key": "/nonexistent.key"}}, "/nonexistent"),
+      "tls": {"certificate": "/nonexistent.pem", "key": "/nonexistent.key"}}, "library::No such file or directory"),
 ])
 def test_no_start(change, words):
     if "user" in change and os.geteuid() != 0:

@@ -144,7 +144,7 @@ def test_files_that_are_wrong(world, tmp_path):
     nothing = tmp_path / "nothing.pem"
     nothing.write_text("")
     refused(context(ca.issue("xfr.test")), "nothing.pem", name="xfr.test", ca=nothing)
-    refused(context(ca.issue("xfr.test")), "missing.pem", name="xfr.test", ca=ca.ca,
+    refused(context(ca.issue("xfr.test")), "missing.pem: error:80000002:system library::No such file", name="xfr.test", ca=ca.ca,
             certificate=tmp_path / "missing.pem", key=nothing)
 
 
