@@ -16,7 +16,10 @@ int stele_responder_start(struct stele_responder *responder,
 			  const struct stele_responder_config *config, const char *config_path,
 			  struct stele_error *reterr);
 
-/* Workers answer what is in their queues, at most for a second; then all is undone. */
+/*
+ * Workers answer what is in their queues, at most for a second; then all is undone. Does not return if one of them has
+ * not ended after ten seconds: nothing can be taken away from it, so the process ends, with exit status 3.
+ */
 void stele_responder_stop(struct stele_responder *responder);
 
 #endif

@@ -265,7 +265,7 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 			  (what == COMPOSE_RECORDS ? 0u : rrset->sig_cnt);
 	uint32_t pos = w->pos;
 	uint8_t *out = w->reply->buf + pos;
-	bool carved_place = pos == STELE_HEADER_SZ + w->qname_len + 4u && from == 0;
+	bool carved_place = pos == work_question_end(w) && from == 0;
 
 	if (owner->at != 0 && is_carved_for(rrset, owner, carved_place)) {
 		if (pos + len > w->limit)

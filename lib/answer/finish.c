@@ -99,9 +99,7 @@ static inline void put_all(struct work *w)
 /* Back to header and question. */
 static void empty(struct work *w, uint16_t rcode)
 {
-	w->pos = STELE_HEADER_SZ;
-	if (w->has_question)
-		w->pos += w->qname_len + 4u;
+	w->pos = w->has_question ? work_question_end(w) : STELE_HEADER_SZ;
 	w->answer_cnt = 0;
 	w->authority_cnt = 0;
 	w->additional_cnt = 0;

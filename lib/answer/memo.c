@@ -9,11 +9,6 @@ void stele_memo_clear(struct memos *memos)
 		memos->keys[i] = NULL;
 }
 
-static uint32_t question_end(const struct work *w)
-{
-	return STELE_HEADER_SZ + w->qname_len + 4u;
-}
-
 bool stele_memo_replay(struct work *w, const struct memo *memo)
 {
 	if (memo->body_len == 0 || w->pos + memo->body_len > w->limit)
@@ -39,7 +34,7 @@ static uint32_t note_name(struct memo *memo, uint32_t at)
 
 void stele_memo_capture(const struct work *w, struct memo *memo)
 {
-	uint32_t begin = question_end(w), len = w->pos - begin;
+	uint32_t begin = work_question_end(w), len = w->pos - begin;
 	if (len > MEMO_BODY_MAX || w->authority_cnt > UINT8_MAX)
 		return;
 	memcpy(memo->body, w->reply->buf + begin, len);

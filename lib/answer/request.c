@@ -210,7 +210,7 @@ static bool decide_other(struct work *w)
 	return decide(w, STELE_RCODE_REFUSED);
 }
 
-/* An opcode that nobody here implements. What follows the header may be anything. */
+/* Another opcode than QUERY: the daemon's, or nobody's. What follows the header may be anything. */
 static bool decide_opcode(struct work *w)
 {
 	unsigned opcode = (w->flags_in & STELE_FLAG_OPCODE) >> STELE_OPCODE_SHIFT;
@@ -247,7 +247,7 @@ bool stele_request_parse(struct work *w)
 	set_limit(w);
 	if (rcode != STELE_RCODE_NOERROR)
 		return rcode == RECORDS_SIGNED ? punt(w) : decide(w, rcode);
-	/* Type 0 is no class, so this also finds the message without a question. */
+	/* 0 is no class, so this also finds the message without a question. */
 	if (w->qclass != STELE_CLASS_IN && w->qclass != STELE_CLASS_ANY)
 		return decide_other(w);
 	if (w->qtype == STELE_TYPE_AXFR || w->qtype == STELE_TYPE_IXFR)

@@ -12,7 +12,7 @@
  * machine: a step takes what was fetched, decides, and asks for what it needs next.
  *
  *   start -> ZONE -> name found ----------------> found() -> answer, CNAME target, cut, NODATA
- *                 -> no such name -> ENCLOSER --> miss()  -> referral, DNAME, wildcard, NXDOMAIN
+ *                 -> no such name -> ENCLOSER --> missing() -> referral, DNAME, wildcard, NXDOMAIN
  *   ... -> TAIL: proofs and hosts are fetched, then the authority and additional sections written
  *
  * The answer section is written as it is found; the other two at the end.

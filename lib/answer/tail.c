@@ -228,7 +228,7 @@ static void write_tail(struct work *w)
 	struct memo *memo = NULL;
 	unsigned done = 0, memo_part_cnt = w->memo_part_cnt;
 	if (w->part_cnt > 0 && w->parts[0].rrset == &w->zone->soa &&
-	    w->pos == STELE_HEADER_SZ + w->qname_len + 4u) {
+	    w->pos == work_question_end(w)) {
 		/* A negative reply: its beginning may be at hand in one piece. */
 		const void *key = w->memo_key;
 		if (memo_part_cnt == 0) {

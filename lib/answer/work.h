@@ -8,6 +8,8 @@
  *   batch.c     drives a batch: parse all, look all names up, answer; then rounds of fetches and
  *               steps until none is left
  *   plain.h     what nearly all queries are: read, and answered where the name is there
+ *   question.h  the question of a query, plain or not
+ *   lookup.h    where a name is looked for, and zones met lately
  *   absent.h    types and names that are not there, in the cases that floods consist of
  *   cut.c       referrals of a zone of delegations
  *   probe.h     the stages of a lookup, for these
@@ -19,8 +21,10 @@
  *   memo.h/.c   what proofs have in common
  *   chain.h/.c  covering searches in NSEC3 and NSEC blocks
  *   compose.h/.c  writes RRsets into the reply
+ *   reply.h     the OPT of a reply, and the header of those that the short ways make
  *   finish.c    header, OPT, errors: stele_reply_finish()
  *   cookie.h/.c server cookies, four at a time in cookie_lanes.c; chaos.c: version.bind and its like
+ *   rrl.h       limits of rates, as a policy: nothing else here knows of them
  *
  * Inside, names are lower case. `depth` of a name is its number of labels.
  */
@@ -281,6 +285,12 @@ static inline void stele_work_begin_reply(struct work *w)
 	reply->body_off = 0;
 	reply->body_len = 0;
 	reply->body_sum = 0;
+}
+
+/* Where the question of the reply ends, and what answers it begins; only if it has one. */
+static inline uint32_t work_question_end(const struct work *w)
+{
+	return STELE_HEADER_SZ + w->qname_len + 4u;
 }
 
 /* No more goes into the reply: it ends here, with TC. */

@@ -20,7 +20,8 @@ int config_check_power_of_two_16(const void *value, struct stele_error *reterr);
 /* The kind of a device that config_check_device has passed. */
 enum stele_port_kind config_port_kind(const char *device);
 
-/* Of all together; sets what is derived (kind of a port, name of its exception interface, owner). */
+/* Of all together; sets what is derived (kind of a port, name of its exception interface, buffers where it says `auto`,
+ * owner). */
 void config_check_whole(struct stele_config *config, void *root);
 
 #endif

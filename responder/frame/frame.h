@@ -113,7 +113,7 @@ enum stele_frame_local {
  * (Ethernet, tag, IPv6, UDP), and any local reply. */
 #define STELE_FRAME_CAP_MIN (18 + 40 + 8 + 512)
 
-/* What a port does not do itself. */
+/* What is left to the NIC, or to the kernel. */
 enum stele_frame_port_flag {
 	STELE_FRAME_TX_IP_CKSUM = 1, /* the NIC fills in the IPv4 header checksum */
 	STELE_FRAME_TX_UDP_CKSUM =

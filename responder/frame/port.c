@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/frame/wire.h"
 
+#include "lib/base/cpu.h"
+
 #include <string.h>
 
 const uint16_t stele_frame_reflector_ports[5] = {7, 13, 17, 19, 37};
@@ -184,8 +186,7 @@ static void choose_code(struct stele_frame_port *port)
 	port->parse = stele_frame_parse_portable;
 	port->reply = stele_frame_reply_portable;
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-	    __builtin_cpu_supports("bmi2")) {
+	if (stele_cpu_has_avx2()) {
 		port->parse = stele_frame_parse_avx2;
 		port->reply = stele_frame_reply_avx2;
 	}

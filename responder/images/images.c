@@ -57,13 +57,18 @@ const struct stele_serve *stele_images_serve(const struct stele_images *images)
 	return images->serves[0];
 }
 
-const struct stele_serve_root *stele_images_root(const struct stele_images *images, int node)
+unsigned images_node_index(const struct stele_images *images, int node)
 {
 	unsigned i = 0;
 
 	while (i + 1 < images->node_cnt && images->nodes[i] != node)
 		i++;
-	return stele_serve_root(images->serves[i]);
+	return i;
+}
+
+const struct stele_serve_root *stele_images_root(const struct stele_images *images, int node)
+{
+	return stele_serve_root(images->serves[images_node_index(images, node)]);
 }
 
 int stele_images_open(const struct stele_responder_config *config, const int *nodes,

@@ -54,11 +54,14 @@ struct stele_images {
 		struct stele_findings findings;
 		struct stele_stamped stamped;
 	} start;
-	bool ending, withdrawn; /* once true, so they stay */
+	bool ending, withdrawn; /* atomic; once true, so they stay */
 
 	pthread_mutex_t lock; /* over `status`, and over who looks at `zones` */
 	struct stele_serve_status status;
 };
+
+/* Where a node stands among those that have images; the last one stands for a node that has none. */
+unsigned images_node_index(const struct stele_images *images, int node);
 
 /* The image is still served from the mapping of its file. */
 bool images_in_mapping(const struct stele_images *images);

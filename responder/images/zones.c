@@ -91,16 +91,6 @@ no_memory:
 	return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the zones of an image");
 }
 
-static const struct stele_worker_zones *zones_for(const struct stele_images *images,
-						  const struct images_zone_set *set, int node)
-{
-	unsigned i = 0;
-
-	while (i + 1 < images->node_cnt && images->nodes[i] != node)
-		i++;
-	return &set->nodes[i];
-}
-
 void images_give_zones(struct stele_images *images, struct stele_serve_next *const *next)
 {
 	const struct stele_worker_zones *old;
@@ -111,10 +101,11 @@ void images_give_zones(struct stele_images *images, struct stele_serve_next *con
 		stele_log(STELE_LOG_WARNING, "zones are not counted one by one: %s", error.text);
 		return;
 	}
-	for (unsigned i = 0; i < images->worker_cnt; i++)
-		stele_worker_set_zones(
-			images->workers[i],
-			zones_for(images, set, stele_worker_node(images->workers[i])), &old);
+	for (unsigned i = 0; i < images->worker_cnt; i++) {
+		struct stele_worker *worker = images->workers[i];
+		unsigned node = images_node_index(images, stele_worker_node(worker));
+		stele_worker_set_zones(worker, &set->nodes[node], &old);
+	}
 	pthread_mutex_lock(&images->lock);
 	images->retired = images->zones;
 	images->zones = set;

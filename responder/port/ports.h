@@ -27,9 +27,9 @@ struct stele_port {
 	const struct stele_port_config *config;
 	uint16_t id; /* DPDK's */
 	uint16_t queue_cnt;
-	uint32_t mbuf_room;
-	bool rx_cksum;   /* the NIC checks checksums of IPv4 and UDP */
-	bool bifurcated; /* the kernel has what no rule steers here */
+	uint32_t mbuf_room; /* bytes of a packet buffer, DPDK's headroom included */
+	bool rx_cksum;      /* the NIC checks checksums of IPv4 and UDP */
+	bool bifurcated;    /* the kernel has what no rule steers here */
 	bool link_up;
 	uint64_t missed, errors; /* as last read */
 	struct rte_mempool *pools[STELE_PORT_CORES_MAX];

@@ -10,7 +10,8 @@ struct stele_serve {
 	struct stele_arena *arena;
 	struct serve_image *current, *previous;
 	struct serve_image *leaving; /* was current in a mapping: goes when readers have left it */
-	bool map_first, given_up;
+	bool map_first;
+	bool given_up; /* atomic; once true, so it stays */
 	struct stele_grace *grace;
 	uint32_t reader_timeout_ms;
 	uint64_t published; /* the grace period that began with the current image */

@@ -165,7 +165,7 @@ const struct stele_serve_root *stele_serve_root(const struct stele_serve *serve)
  * STELE_E_INPUT: the image is damaged or malformed; the text says what and at which byte of the file.
  * STELE_E_SYSTEM: the file cannot be read, the arena or memory is full. In both cases readers notice
  * nothing and the current image stays. (The one before it is given up if the arena is too full for
- * all three; `dropped_previous` in stele_serve_status() says so after a failure, too.)
+ * all three; after a failure, `has_previous` of stele_serve_status() tells.)
  * STELE_E_STALE: a reader stands still. Mostly nothing was published then, and nothing will be until it goes
  * on; if it stopped in the very moment of publishing, the image is current, and that reader has not seen it.
  */

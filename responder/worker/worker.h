@@ -81,7 +81,7 @@ void stele_worker_announce(struct stele_worker *worker);
 
 /*
  * Replaces the answer settings, from the next burst on. They are copied to where those before the current ones were, so
- * that it cannot fail: between two calls the worker has to pass a grace period (synchronize_rcu()).
+ * that it cannot fail: between two calls the worker has to pass a grace period (serve/grace.h).
  */
 void stele_worker_set_answers(struct stele_worker *worker,
 			      const struct stele_answer_settings *answers);
