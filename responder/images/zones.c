@@ -127,9 +127,10 @@ void images_settle_zones(struct stele_images *images)
 /* With the lock. The zones are there before their image is published: no worker serves that yet. */
 static bool is_at(const struct stele_images *images, const struct stele_worker *worker)
 {
+	unsigned node = images_node_index(images, stele_worker_node(worker));
+
 	return images->zones &&
-	       zones_for(images, images->zones, stele_worker_node(worker))->view_serial ==
-		       stele_worker_view_serial(worker);
+	       images->zones->nodes[node].view_serial == stele_worker_view_serial(worker);
 }
 
 bool stele_images_served_by(struct stele_images *images, const struct stele_worker *worker)

@@ -9,6 +9,7 @@
  */
 #include "zonecompiler/import/scan_internal.h"
 
+#include "lib/dns/rdata_fields.h"
 #include "zonecompiler/import/value.h"
 
 #include <stdio.h>
@@ -170,7 +171,8 @@ static bool substitute(struct line *line, const struct stele_token *text, uint32
 /* Whether no string belongs behind the type: one that is all of the data is only quoted then. */
 static bool begins_with_word(int type)
 {
-	const char *letters = type < 0 ? NULL : stele_rdata_description((uint16_t)type);
+	const char *letters = type < 0 ? NULL :
+					 stele_rdata_fields((uint16_t)type, STELE_RDATA_READ);
 	return letters != NULL && strchr("TUQ", *letters) == NULL;
 }
 
