@@ -4,12 +4,12 @@
 
 #include "lib/base/clock.h"
 #include "lib/daemon/log.h"
+#include "lib/daemon/privileges.h"
 #include "lib/dns/serial.h"
 #include "mgmt/control_internal.h"
 #include "mgmt/notify/notify.h"
 #include "mgmt/transfer/refresh.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,17 +151,11 @@ void stele_daemon_control_look(struct stele_daemon *daemon)
 		event_active(daemon->control->timer, EV_TIMEOUT, 0);
 }
 
-static gid_t group_of(const char *user)
-{
-	const struct passwd *entry = user != NULL ? getpwnam(user) : NULL;
-	return entry != NULL ? entry->pw_gid : (gid_t)-1;
-}
-
 int stele_daemon_control_new(struct stele_daemon *daemon, struct stele_error *reterr)
 {
 	const struct stele_ctl_server_settings settings = {
 		.path = daemon->config->control,
-		.group = group_of(daemon->config->user),
+		.group = stele_privileges_group(daemon->config->user),
 		.ops = operations,
 		.user = daemon,
 	};

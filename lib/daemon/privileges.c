@@ -37,3 +37,10 @@ int stele_privileges_drop(const char *user, unsigned keep, struct stele_error *r
 	stele_privileges_bar_return();
 	return 0;
 }
+
+gid_t stele_privileges_group(const char *user)
+{
+	const struct passwd *entry = user ? getpwnam(user) : NULL;
+
+	return entry ? entry->pw_gid : (gid_t)-1;
+}

@@ -8,6 +8,8 @@
 
 #include "lib/base/error.h"
 
+#include <sys/types.h>
+
 /* What may be kept besides nothing. */
 enum stele_privilege {
 	STELE_KEEP_NET =
@@ -29,5 +31,8 @@ void stele_privileges_bar_return(void);
  * user; STELE_E_SYSTEM.
  */
 int stele_privileges_drop(const char *user, unsigned keep, struct stele_error *reterr);
+
+/* The group of `user`, which may be NULL; (gid_t)-1 if there is none. Not for several threads at once. */
+gid_t stele_privileges_group(const char *user);
 
 #endif

@@ -167,7 +167,7 @@ static int parse_option(struct stats_options *o, int id, const char *value)
 
 int stelectl_stats(int argc, char **argv)
 {
-	struct stats_options o = {.interval_s = 1};
+	struct stats_options o = {0};
 	const char *value;
 	int exit_status, id;
 	while ((id = stelectl_next_option(&spec, argc, argv, &o.common, &value, &exit_status)) !=
@@ -180,6 +180,11 @@ int stelectl_stats(int argc, char **argv)
 	}
 	if (optind != argc)
 		return stele_cmd_usage(spec.name, "'%s' is too much", argv[optind]);
+	if (!o.watch && (o.interval_s != 0 || o.count != 0))
+		return stele_cmd_usage(spec.name, "--%s is for --watch",
+				       o.interval_s != 0 ? "interval" : "count");
+	if (o.interval_s == 0)
+		o.interval_s = 1;
 	stelectl_choose(&o.common, STELECTL_RESPONDER);
 	if (o.watch && !o.common.json && (o.cores || o.zones))
 		return stele_cmd_usage(spec.name, "--watch shows cores and zones with --json only");

@@ -5,11 +5,11 @@
 #include "lib/ctl/ctl.h"
 #include "lib/daemon/log.h"
 #include "lib/daemon/notify.h"
+#include "lib/daemon/privileges.h"
 #include "responder/control/operations.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -43,13 +43,6 @@ bool stele_control_is_told_to_end(void)
 
 	return sigpending(&set) == 0 &&
 	       (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
-}
-
-static gid_t group_of(const char *user)
-{
-	const struct passwd *entry = user ? getpwnam(user) : NULL;
-
-	return entry ? entry->pw_gid : (gid_t)-1;
 }
 
 /* The addresses of a port whose link came up, so that nobody sends to where they were before. */
@@ -162,7 +155,7 @@ int stele_control_listen(struct stele_responder *responder, struct stele_error *
 {
 	const struct stele_ctl_server_settings settings = {
 		.path = responder->config->control,
-		.group = group_of(responder->config->user),
+		.group = stele_privileges_group(responder->config->user),
 		.ops = stele_operations,
 		.user = responder,
 	};

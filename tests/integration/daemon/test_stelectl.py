@@ -84,7 +84,8 @@ def test_help_and_usage():
     for wrong in ((), ("--json",), ("nothing",), ("status", "more"), ("zone",), ("zone", "a", "b"),
                   ("load",), ("wait", "example."), ("wait", "example.", "x"),
                   ("wait", "example.", "4294967296"), ("wait", "example.", "1", "--timeout", "x"),
-                  ("stats", "--interval", "0"), ("stats", "x"), ("stats", "--watch", "--zones"),
+                  ("stats", "--interval", "0"), ("stats", "--interval", "2"), ("stats", "--count", "2"),
+                  ("stats", "x"), ("stats", "--watch", "--zones"),
                   ("trace",), ("trace", "a..b"), ("trace", "a", "NOTYPE"), ("trace", "a", "+no"),
                   ("status", "--nothing"), ("--json", "status", "--json"),
                   ("--socket", "a", "status", "-s", "a"), ("wait", "a.", "1", "-t", "1", "-t", "1")):
