@@ -5,6 +5,7 @@
  */
 #include "lib/image/view.h"
 
+#include "lib/base/file.h"
 #include "lib/dns/name.h"
 
 #include <errno.h>
@@ -148,16 +149,12 @@ int stele_view_decode(struct stele_view *view, uint32_t index, struct stele_erro
 			    reterr);
 }
 
-static int open_bytes(const uint8_t *bytes, size_t bytes_sz, bool with_shards,
-		      struct stele_view *ret_view, struct stele_error *reterr)
+/* A view of the image that `directory` was read from. */
+static int view_bytes(struct stele_directory *directory, const uint8_t *bytes, size_t bytes_sz,
+		      bool with_shards, struct stele_view *ret_view, struct stele_error *reterr)
 {
-	struct stele_directory directory;
 	struct stele_view view;
-	int rc = stele_directory_read_bytes(bytes, bytes_sz, &directory, reterr);
-	if (rc != 0)
-		return rc;
-	rc = make_view(&directory, &view, reterr);
-	stele_directory_free(&directory);
+	int rc = make_view(directory, &view, reterr);
 	if (rc != 0)
 		return rc;
 	view.bytes = bytes;
@@ -175,7 +172,64 @@ static int open_bytes(const uint8_t *bytes, size_t bytes_sz, bool with_shards,
 int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *ret_view,
 		    struct stele_error *reterr)
 {
-	return open_bytes(bytes, bytes_sz, true, ret_view, reterr);
+	struct stele_directory directory;
+	int rc = stele_directory_read_bytes(bytes, bytes_sz, &directory, reterr);
+	if (rc != 0)
+		return rc;
+	rc = view_bytes(&directory, bytes, bytes_sz, true, ret_view, reterr);
+	stele_directory_free(&directory);
+	return rc;
+}
+
+static int read_file(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
+{
+	return stele_file_read_at(*(const int *)user, off, to, size, reterr);
+}
+
+/*
+ * Not from the mapping: in search of the last root a torn tail is read, and whoever appends next cuts that, which in a
+ * mapping would end the process. Then it is read again.
+ */
+static int read_directory(int fd, struct stele_directory *ret_directory, size_t *ret_size,
+			  struct stele_error *reterr)
+{
+	struct stat st;
+	struct stele_source source = {read_file, &fd, 0};
+	int rc = 0;
+	do {
+		if (fstat(fd, &st) < 0)
+			return stele_fail_errno(reterr, errno, "size");
+		if (rc != 0 && (uint64_t)st.st_size >= source.size)
+			return rc;
+		if (!S_ISREG(st.st_mode) || st.st_size == 0)
+			return stele_fail(reterr, STELE_E_INPUT, "%s (expected an image)",
+					  S_ISREG(st.st_mode) ? "empty" : "not a regular file");
+		source.size = (uint64_t)st.st_size;
+		rc = stele_directory_read(&source, ret_directory, reterr);
+	} while (rc != 0);
+	*ret_size = source.size;
+	return 0;
+}
+
+static int open_fd(int fd, bool with_shards, struct stele_view *ret_view,
+		   struct stele_error *reterr)
+{
+	struct stele_directory directory;
+	size_t size = 0;
+	int rc = read_directory(fd, &directory, &size, reterr);
+	if (rc != 0)
+		return rc;
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		rc = stele_fail_errno(reterr, errno, "mapping %zu bytes", size);
+	else
+		rc = view_bytes(&directory, bytes, size, with_shards, ret_view, reterr);
+	stele_directory_free(&directory);
+	if (rc == 0)
+		ret_view->mapped = true;
+	else if (bytes != MAP_FAILED)
+		munmap(bytes, size);
+	return rc;
 }
 
 static int open_file(const char *path, bool with_shards, struct stele_view *ret_view,
@@ -185,34 +239,10 @@ static int open_file(const char *path, bool with_shards, struct stele_view *ret_
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return stele_fail_file(reterr, errno, "%s", path);
-	struct stat st;
-	if (fstat(fd, &st) < 0) {
-		int error_number = errno;
-		close(fd);
-		return stele_fail_errno(reterr, error_number, "%s", path);
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
-		close(fd);
-		return stele_fail(reterr, STELE_E_INPUT, "%s: %s (expected an image)", path,
-				  S_ISREG(st.st_mode) ? "empty" : "not a regular file");
-	}
-	size_t size = (size_t)st.st_size;
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	int error_number = errno;
-	close(fd);
-	if (bytes == MAP_FAILED)
-		return stele_fail_errno(reterr, error_number, "%s: mapping %zu bytes", path, size);
-
-	struct stele_view view;
 	struct stele_error detail;
-	int rc = open_bytes(bytes, size, with_shards, &view, &detail);
-	if (rc != 0) {
-		munmap(bytes, size);
-		return stele_fail(reterr, rc, "%s: %s", path, detail.text);
-	}
-	view.mapped = true;
-	*ret_view = view;
-	return 0;
+	int rc = open_fd(fd, with_shards, ret_view, &detail);
+	close(fd);
+	return rc == 0 ? 0 : stele_fail(reterr, rc, "%s: %s", path, detail.text);
 }
 
 int stele_view_open_file(const char *path, struct stele_view *ret_view, struct stele_error *reterr)

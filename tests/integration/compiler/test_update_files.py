@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import struct
+import threading
 
 import pytest
 
@@ -108,6 +109,27 @@ def test_torn_tail_is_cut(tmp_path):
     world.step()
     world.compare()
     assert world.results == ["appended"]
+
+
+def test_tail_is_cut_while_the_image_is_opened(tmp_path):
+    """Of an append that did not come to its end, which the next one takes away: no reader may fall over that."""
+    world = World(str(tmp_path), "cut", [30], ("nsec",))
+    size, done = os.path.getsize(world.image), threading.Event()
+
+    def append_and_cut():
+        while not done.wait(0.01):
+            os.truncate(world.image, size + (64 << 20))
+            done.wait(0.01)
+            os.truncate(world.image, size)
+
+    writer = threading.Thread(target=append_and_cut)
+    writer.start()
+    try:
+        for _ in range(40):
+            stele.run("stats", world.image)
+    finally:
+        done.set()
+        writer.join()
 
 
 def test_other_store_means_a_full_build(tmp_path):
