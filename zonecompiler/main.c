@@ -2,8 +2,10 @@
 /* stele-compile: from zones to images. Finds the command that is asked for and runs it. */
 #include "zonecompiler/command.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* In the order of use: it is the order of the help. */
 static const struct {
@@ -36,9 +38,24 @@ static void print_help(void)
 	puts("\nExit status: 0 done, 1 the input is wrong or not there, 2 usage, 3 the system failed.");
 }
 
+/*
+ * Files are mapped: zone files, images, the store. If one is cut, a page is gone that has to be read, and nothing can go
+ * on. As with any death of the process, what was to be written is either whole or not there.
+ */
+static void explain_cut(int number)
+{
+	static const char text[] =
+		"stele-compile: a file was cut, or its disk failed, while it was read (expected a file "
+		"that stays as it is, or is replaced)\n";
+	(void)number;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(3);
+}
+
 int main(int argc, char **argv)
 {
 	stele_cmd_begin();
+	signal(SIGBUS, explain_cut);
 	if (argc < 2) {
 		stele_cmd_say("a command is missing (see stele-compile --help)");
 		return 2;

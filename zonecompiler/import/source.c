@@ -113,6 +113,15 @@ static int read_all(int fd, struct text *text)
 	return -1;
 }
 
+/* Whether a file was written to since `st`: what was seen of its mapping may be some of before and some of behind. */
+static bool has_changed(int fd, const struct stat *before)
+{
+	struct stat st;
+	return fstat(fd, &st) != 0 || st.st_size != before->st_size ||
+	       st.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+	       st.st_mtim.tv_nsec != before->st_mtim.tv_nsec;
+}
+
 /* Adds a file name to the table; its index, or -1. */
 static int add_file(struct stele_scan *s, const char *name)
 {
@@ -213,18 +222,20 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 		return stele_fail(s->reterr, absent ? STELE_E_INPUT : STELE_E_SYSTEM, "%s: %s",
 				  path, why);
 	}
-	if (!is_input)
-		close(fd);
-	if (status == 1 && place != NULL)
-		return stele_report_error(s->report, *place,
-					  "$INCLUDE loop: '%s' is being read already (expected "
-					  "another file)",
-					  path);
-	if (status == 2 && place != NULL)
-		return stele_report_error(s->report, *place,
-					  "$INCLUDE too deep (expected at most %d files in one "
-					  "another)",
-					  STELE_INCLUDE_DEPTH_MAX);
+	if (status > 0) {
+		if (!is_input)
+			close(fd);
+		return status == 1 ? stele_report_error(
+					     s->report, *place,
+					     "$INCLUDE loop: '%s' is being read already (expected "
+					     "another file)",
+					     path) :
+				     stele_report_error(
+					     s->report, *place,
+					     "$INCLUDE too deep (expected at most %d files in one "
+					     "another)",
+					     STELE_INCLUDE_DEPTH_MAX);
+	}
 	s->open[s->open_cnt].device = st.st_dev;
 	s->open[s->open_cnt].inode = st.st_ino;
 	s->open_cnt++;
@@ -233,8 +244,16 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 	status = scan_cursor(s, path, text.p, text.len);
 	s->text_is_mapped = outer_is_mapped;
 	s->open_cnt--;
+	bool changed = status == 0 && text.mapped_len > 0 && has_changed(fd, &st);
 	close_text(&text);
-	return status;
+	if (!is_input)
+		close(fd);
+	if (!changed)
+		return status;
+	static const char why[] =
+		"changed while it was read (expected a file that stays as it is, or is replaced)";
+	return place != NULL ? stele_report_error(s->report, *place, "'%s' %s", path, why) :
+			       stele_fail(s->reterr, STELE_E_INPUT, "%s: %s", path, why);
 }
 
 int stele_scan_include(struct stele_scan *scan, const char *path, struct stele_place place)

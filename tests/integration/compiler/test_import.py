@@ -199,6 +199,26 @@ def test_include(tmp_path, store):
     assert done.returncode == 1 and b"more.zone:1:10: $INCLUDE loop" in done.stderr
 
 
+@pytest.mark.parametrize("part", (lambda size: size, lambda size: size // 2), ids=("written to", "cut"))
+@pytest.mark.parametrize("outer", ("", "outer.zone"), ids=("alone", "included"))
+def test_a_file_that_changes_while_it_is_read(outer, part, tmp_path, store):
+    """It would be a zone that nobody has written, of what was there and of what came. Small files are read at once."""
+    os.mkfifo(tmp_path / "more")
+    path = write(tmp_path, HEAD + "$INCLUDE more\n" + "".join("h%d A 192.0.2.1\n" % i for i in range(10000)))
+    zone = write(tmp_path, "$INCLUDE z.zone\n", outer) if outer else path
+    with subprocess.Popen([stele.binary(), "import", "--store", store, "--zone", "example", zone],
+                          stderr=subprocess.PIPE, text=True) as process:
+        with open(tmp_path / "more", "w", encoding="ascii"):
+            text = (tmp_path / "z.zone").read_bytes().replace(b"192.0.2.1", b"192.0.2.2")
+            with open(path, "r+b") as file:     # not another file in its place
+                file.write(text)
+                file.truncate(part(len(text)))
+        errors = process.communicate()[1]
+    assert process.returncode in (1, 3), errors
+    assert "while it was read" in errors, errors
+    assert stores_nothing(store)
+
+
 def test_statuses(tmp_path, store):
     path = write(tmp_path, HEAD)
     assert importing("--help").returncode == 0
