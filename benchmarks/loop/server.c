@@ -17,7 +17,8 @@ void loop_server_answers(bool cookies, struct stele_answer_settings *ret_answers
 	memset(ret_answers->cookie_secrets[0], 0x5a, sizeof(ret_answers->cookie_secrets[0]));
 }
 
-static int make_frame_port(struct stele_frame_port *port, struct stele_error *reterr)
+static int make_frame_port(struct stele_frame_port *port, uint32_t flags,
+			   struct stele_error *reterr)
 {
 	struct stele_frame_address addresses[] = {
 		{.address = {.family = 4}, .prefix_len = 24},
@@ -25,6 +26,7 @@ static int make_frame_port(struct stele_frame_port *port, struct stele_error *re
 	};
 	struct stele_frame_settings settings = {
 		.mtu = 1500,
+		.flags = flags,
 		.addresses = addresses,
 		.address_cnt = 2,
 		.udp_ports = {53},
@@ -53,7 +55,7 @@ int loop_server_open(const struct loop_server_settings *settings, struct loop_se
 		.zone_slot_cnt = 1,
 	};
 	memset(ret, 0, sizeof(*ret));
-	int rc = make_frame_port(&ret->frame, reterr);
+	int rc = make_frame_port(&ret->frame, settings->frame_flags, reterr);
 	if (rc)
 		return rc;
 	rc = stele_stats_create(&stats, &ret->stats, reterr);

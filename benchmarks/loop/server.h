@@ -19,6 +19,7 @@ struct loop_server_settings {
 	struct rte_mempool *pool;
 	const struct stele_serve_root *root;
 	bool rrl, cookies;
+	uint32_t frame_flags; /* enum stele_frame_flag */
 };
 
 struct loop_server {

@@ -59,10 +59,14 @@ void burst_case_end(void)
 
 int burst_case_open(void **state)
 {
-	(void)state;
 	struct stele_error error;
-	const struct loop_server_settings settings = {
-		.port_id = port_id, .pool = pool, .root = stele_serve_root(serve)};
+	struct loop_server_settings settings = {0};
+
+	if (*state)
+		settings = *(const struct loop_server_settings *)*state;
+	settings.port_id = port_id;
+	settings.pool = pool;
+	settings.root = stele_serve_root(serve);
 
 	assert_int_equal(loop_server_open(&settings, &burst_case_server, &error), 0);
 	return 0;
@@ -94,13 +98,13 @@ uint8_t *burst_case_frame(struct rte_mbuf **ret_mbuf, uint16_t ethertype, uint32
 	return bytes;
 }
 
-struct rte_mbuf *burst_case_packet(uint8_t protocol)
+static struct rte_mbuf *packet(uint8_t protocol, const uint8_t *payload, uint16_t len)
 {
 	struct rte_mbuf *mbuf;
-	uint8_t *ip = burst_case_frame(&mbuf, 0x0800, 14 + 20 + 8 + sizeof(message)) + 14;
+	uint8_t *ip = burst_case_frame(&mbuf, 0x0800, 14 + 20 + 8 + len) + 14;
 
 	ip[0] = 0x45;
-	stele_put_be16(ip + 2, 20 + 8 + sizeof(message));
+	stele_put_be16(ip + 2, (uint16_t)(20 + 8 + len));
 	ip[8] = 64;
 	ip[9] = protocol;
 	ip[12] = 10;
@@ -110,8 +114,41 @@ struct rte_mbuf *burst_case_packet(uint8_t protocol)
 	memcpy(ip + 10, &sum, 2);
 	stele_put_be16(ip + 20, 12345);
 	stele_put_be16(ip + 22, 53);
-	stele_put_be16(ip + 24, 8 + sizeof(message));
-	memcpy(ip + 28, message, sizeof(message));
+	stele_put_be16(ip + 24, (uint16_t)(8 + len));
+	memcpy(ip + 28, payload, len);
+	return mbuf;
+}
+
+struct rte_mbuf *burst_case_packet(uint8_t protocol)
+{
+	return packet(protocol, message, sizeof(message));
+}
+
+struct rte_mbuf *burst_case_query(const uint8_t *query, uint16_t len)
+{
+	return packet(17, query, len);
+}
+
+struct rte_mbuf *burst_case_query6(void)
+{
+	enum { LEN = 8 + sizeof(message) };
+	struct rte_mbuf *mbuf;
+	uint8_t *ip = burst_case_frame(&mbuf, 0x86dd, 14 + 40 + LEN) + 14, *udp = ip + 40;
+
+	ip[0] = 0x60;
+	stele_put_be16(ip + 4, LEN);
+	ip[6] = 17;
+	ip[7] = 64;
+	memcpy(ip + 8, loop_server6, 16);
+	ip[8 + 15] ^= 1;
+	memcpy(ip + 24, loop_server6, 16);
+	stele_put_be16(udp, 12345);
+	stele_put_be16(udp + 2, 53);
+	stele_put_be16(udp + 4, LEN);
+	memcpy(udp + 8, message, sizeof(message));
+	uint32_t pseudo = (uint32_t)htons(LEN) + htons(17);
+	uint16_t sum = (uint16_t)~loop_sum(udp, LEN, loop_sum(ip + 8, 32, pseudo));
+	memcpy(udp + 6, &sum, 2);
 	return mbuf;
 }
 

@@ -24,7 +24,8 @@ extern struct loop_server burst_case_server;
 void burst_case_start(const char *image);
 void burst_case_end(void);
 
-/* Of a test: for cmocka. The end looks whether each buffer has been given back. */
+/* Of a test: for cmocka. Its first state may be a struct loop_server_settings, of which `rrl`, `cookies` and
+ * `frame_flags` are taken. The end looks whether each buffer has been given back. */
 int burst_case_open(void **state);
 int burst_case_close(void **state);
 
@@ -33,6 +34,9 @@ uint8_t *burst_case_frame(struct rte_mbuf **ret_mbuf, uint16_t ethertype, uint32
 
 /* IPv4 to the worker's address. Of protocol 17 (UDP, without a checksum) a query. */
 struct rte_mbuf *burst_case_packet(uint8_t protocol);
+struct rte_mbuf *burst_case_query(const uint8_t *query, uint16_t len);
+/* With a checksum. */
+struct rte_mbuf *burst_case_query6(void);
 struct rte_mbuf *burst_case_arp_request(void);
 /* For the worker's IPv6 address. */
 struct rte_mbuf *burst_case_solicitation(void);
