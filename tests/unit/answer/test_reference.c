@@ -276,6 +276,67 @@ static void test_all_names(void **state)
 	assert_int_equal(counts.differing, 0);
 }
 
+/* ---- another image in the same place ---- */
+
+/* The zone's record, which lies in memory of ours. */
+static struct stele_zone *zone_of(const struct stele_view *of, const uint8_t *apex, size_t apex_len)
+{
+	for (uint32_t i = 0; i < UINT32_C(1) << of->zone_bits; i++) {
+		const struct stele_view_shard *shard = of->shards + of->zone_first + i;
+		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+			struct stele_zone *zone =
+				(void *)(uintptr_t)stele_view_slot_record(shard, k);
+			if (zone != NULL && zone->apex_len == apex_len &&
+			    memcmp(zone + 1, apex, apex_len) == 0)
+				return zone;
+		}
+	}
+	fail_msg("the image has a zone less than the store");
+	return NULL;
+}
+
+/* The serial of the SOA that says that there is nothing of this type. */
+static uint32_t serial_told(const struct stele_view *of, const uint8_t *name, size_t len)
+{
+	uint8_t msg[QUERY_MAX], buf[512];
+	struct stele_answer_settings settings = settings_for(0);
+	struct stele_query query = {.msg = msg,
+				    .len = make_query(msg, name, len, 65280, ASK_NO_OPT)};
+	struct stele_reply reply = {.buf = buf, .cap = sizeof(buf)};
+	stele_answer_batch(batcher, of, &settings, 0, &query, &reply, 1);
+	assert_int_equal(reply.reply_class, STELE_CLASS_NODATA);
+	return stele_get_be32(buf + reply.len - 20);
+}
+
+static void test_nothing_is_remembered_of_another_image(void **state)
+{
+	(void)state;
+	struct stele_error err;
+	struct stele_zone_info *zones;
+	size_t zone_cnt;
+	struct stele_view own;
+	uint8_t *bytes = malloc(view.bytes_sz);
+	assert_non_null(bytes);
+	memcpy(bytes, view.bytes, view.bytes_sz);
+	assert_int_equal(stele_view_open(bytes, view.bytes_sz, &own, &err), 0);
+	assert_int_equal(stele_store_zones(store_read, &zones, &zone_cnt, &err), 0);
+	for (size_t z = 0; z < zone_cnt; z++) {
+		const uint8_t *apex = zones[z].apex;
+		size_t len = zones[z].apex_len;
+		struct stele_zone *zone = zone_of(&own, apex, len);
+		uint8_t *serial = (uint8_t *)(uintptr_t)stele_zone_soa_body(zone) +
+				  stele_le16(zone->soa.plain_len) - 20;
+		for (unsigned i = 0; i < 3; i++) /* the last is remembered */
+			assert_int_equal(serial_told(&own, apex, len), stele_get_be32(serial));
+		stele_put_be32(serial, stele_get_be32(serial) + 1);
+		stele_view_renew(&own);
+		assert_int_equal(serial_told(&own, apex, len), stele_get_be32(serial));
+	}
+	free(zones);
+	stele_view_close(&own);
+	free(bytes);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3) {
@@ -284,6 +345,9 @@ int main(int argc, char **argv)
 	}
 	image_path = argv[1];
 	store_dir = argv[2];
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_names)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_names),
+		cmocka_unit_test(test_nothing_is_remembered_of_another_image),
+	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
