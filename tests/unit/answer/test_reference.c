@@ -118,6 +118,22 @@ static struct stele_answer_settings settings_for(unsigned how)
 	return settings;
 }
 
+/* What just fits is whole: the same reply comes when all other room is kept free. */
+static void check_just_fits(const struct stele_query *query, const struct stele_reply *reply,
+			    struct counts *counts)
+{
+	static uint8_t buf[STELE_MESSAGE_MAX];
+	struct stele_answer_settings settings = settings_for(ASK_LARGE);
+	struct stele_query tight = *query;
+	struct stele_reply same = {.buf = buf, .cap = sizeof(buf)};
+	tight.reserve = (uint16_t)(STELE_MESSAGE_MAX - reply->len);
+	stele_answer_batch(answerer, &view, &settings, 0, &tight, &same, 1);
+	if (same.len == reply->len && memcmp(buf, reply->buf, reply->len) == 0)
+		return;
+	if (counts->differing++ < DIFFERENCES_SHOWN)
+		print_error("a reply is not said in its own size, %u\n", reply->len);
+}
+
 /* `batched` is what came when it was asked in a batch with others. */
 static void ask(const uint8_t *name, size_t len, uint16_t type, unsigned how,
 		const struct stele_reply *batched, struct counts *counts)
@@ -153,6 +169,8 @@ static void ask(const uint8_t *name, size_t len, uint16_t type, unsigned how,
 	if (reply.verdict != STELE_VERDICT_REPLY)
 		return;
 	counts->truncated += (buf[2] & STELE_FLAG_TC >> 8) != 0;
+	if ((how & ASK_LARGE) != 0)
+		check_just_fits(&query, &reply, counts);
 	struct reference_check check = {.read = store_read,
 					.any_minimal = settings.any_minimal,
 					.udp_max = settings.udp_max,

@@ -255,6 +255,15 @@ static void test_chaos(void **state)
 	assert_false(ask(plain("hostname.bind.", 255, 3)));
 	assert_int_equal(word(3), 1);
 	assert_int_equal(word(1) & STELE_FLAG_TC, 0);
+	/* It stands where it just fits, and else not at all. */
+	uint16_t len = 12 + 19 + 12 + 1 + 255;
+	for (unsigned more = 0; more < 2; more++) {
+		query.reserve = (uint16_t)(512 - len + more);
+		assert_false(ask(plain("hostname.bind.", 16, 3)));
+		assert_int_equal(word(3), !more);
+		assert_int_equal(word(1) & STELE_FLAG_TC, more ? STELE_FLAG_TC : 0);
+		assert_int_equal(reply.len, more ? 12 + 19 : len);
+	}
 }
 
 /* The longest TCP message, full of records and full of options. */
