@@ -111,6 +111,19 @@ def test_the_proofs_of_a_chain_of_wildcards(tmp_path, denial, links):
         assert any(is_covered(name, rr) for rr in reply.authority), name
 
 
+def test_what_was_left_out_before_is_forgotten(tmp_path):
+    """A referral without addresses is whole, though the one before it in this place was not."""
+    text = HEAD + servers(20, "cut") + "out NS ns.other.test.\n"
+    answerer = answerer_of(tmp_path, text, tcp=False)
+    try:
+        cut, out = (parse(answerer.ask([query("www.%s.z.test." % name, "A")])[0], strict=True)
+                    for name in ("cut", "out"))
+    finally:
+        answerer.stop()
+    assert cut.flags & TC and cut.authority
+    assert not out.flags & TC and out.authority
+
+
 def test_a_referral_has_an_address_or_tc(tmp_path):
     """At the end of an alias too, with the proof of its wildcard before it: whatever there is room for."""
     target = "%s.%s.cut" % ("x" * 63, "y" * 63)
