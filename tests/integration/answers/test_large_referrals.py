@@ -84,6 +84,26 @@ def test_the_proof_behind_many_servers(tmp_path, count):
     assert {rr[1] for rr in reply.authority} == {TYPES["NS"], TYPES["NSEC3"], TYPES["RRSIG"]}
 
 
+@pytest.mark.parametrize("denial, proof", [(None, None), ("nsec", "NSEC"), ("nsec3", "NSEC3")])
+def test_servers_and_proof_or_tc(tmp_path, denial, proof):
+    """Whatever there is room for: NS or proof are not left out without TC."""
+    answerer = answerer_of(tmp_path, HEAD + servers(30, "other-zone-with-a-long-name.example."), denial, tcp=False)
+    asked = bytearray(query("www.cut.z.test.", "A"))
+    asked[11] = 1   # an OPT follows
+    try:
+        messages = answerer.ask([bytes(asked) + opt_record(size=size, do=True) for size in range(512, 1233)])
+    finally:
+        answerer.stop()
+    seen = set()
+    for message in messages:
+        reply = parse(message, strict=True)
+        kinds = [rr[1] for rr in reply.authority]
+        whole = kinds.count(TYPES["NS"]) == 30 and (proof is None or TYPES[proof] in kinds)
+        assert whole != bool(reply.flags & TC)
+        seen.add(whole)
+    assert seen == {True, False}
+
+
 def is_covered(name, rr):
     """True if this NSEC or NSEC3 record (of an unsalted chain, no iterations) says that the name is not there."""
     if rr[1] == TYPES["NSEC"]:
