@@ -9,6 +9,7 @@ import random
 import struct
 import subprocess
 
+import signing
 import stele
 
 ZONES = 40      # some share a place, and most zones are remembered all the same
@@ -57,3 +58,24 @@ def test_many_enclosers_in_a_batch(tmp_path):
     stream = b"".join(struct.pack("!H", len(q)) + q for q in queries)
     for _ in range(RUNS):
         check_run(image, store, stream)
+
+
+def replies(image, queries):
+    """One after the other, so that each finds what those before it left."""
+    answerer = stele.Answerer(image)
+    try:
+        return [answerer.ask([message])[0] for message in queries]
+    finally:
+        answerer.stop()
+
+
+def test_what_less_of_a_proof_left(tmp_path, peers_installed):
+    """That a cut has no DS takes two of the three records that a name takes which is not there."""
+    (tmp_path / "zone").write_text("$TTL 300\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\nsub NS ns.other.\n")
+    signed = signing.sign_knot("z.test.", str(tmp_path / "zone"), str(tmp_path), denial="optout")
+    stele.run("import", "--store", tmp_path / "store", "--zone", "z.test.", signed)
+    stele.run("build", "--store", tmp_path / "store", "-o", tmp_path / "image")
+    asked = [query(name + ".z.test", 1) for name in ("www.sub", "gone", "www.sub", "gone")]
+    alone = [replies(tmp_path / "image", [message])[0] for message in asked]
+    assert replies(tmp_path / "image", asked) == alone
+    assert replies(tmp_path / "image", asked[::-1]) == alone[::-1]
