@@ -87,6 +87,19 @@ static const struct punted punted[] = {
 	{"router advertisement", "ff02::1", 6, 58, 134 << 8, false, STELE_STAT_PUNT_GROUP, true,
 	 255},
 	{"advertisement to us", NULL, 6, 58, 136 << 8, false, STELE_STAT_PUNT_ICMP, true, 255},
+	{"router solicitation to us", NULL, 6, 58, 133 << 8, false, STELE_STAT_PUNT_ICMP, true,
+	 255},
+	{"redirect", NULL, 6, 58, 137 << 8, false, STELE_STAT_PUNT_ICMP, true, 255},
+	{"an ICMPv6 type before these", NULL, 6, 58, 132 << 8, false, STELE_STAT_PUNT_ICMP, false,
+	 255},
+	{"an ICMPv6 type behind these", NULL, 6, 58, 138 << 8, false, STELE_STAT_PUNT_ICMP, false,
+	 255},
+	{"to the node's own address", "198.51.100.9", 4, 6, 22, false, STELE_STAT_PUNT_ADDRESS,
+	 true, 64},
+	{"a group beside the link's", "224.0.1.5", 4, 89, 0, false, STELE_STAT_PUNT_GROUP, false,
+	 255},
+	{"another group beside the link's", "224.1.0.5", 4, 89, 0, false, STELE_STAT_PUNT_GROUP,
+	 false, 255},
 	{"the same with a priority", NULL, 6, 58, 136 << 8, true, STELE_STAT_PUNT_ICMP, true, 255},
 	{"BGP", NULL, 4, 6, 179, false, STELE_STAT_PUNT_TCP, true, 255},
 	{"BGP with a priority", NULL, 4, 6, 179, true, STELE_STAT_PUNT_TCP, true, 255},
@@ -107,9 +120,18 @@ static const struct punted punted[] = {
 	{"UDP to another port", NULL, 6, 17, 123, false, STELE_STAT_PUNT_UDP_PORT, false, 255},
 };
 
-static struct rte_mbuf *make_punted(const struct punted *p)
+/* What would be reserved, if it were not cut off in front of what says so. */
+static const struct punted cut_off[] = {
+	{"ICMPv6 with nothing in it", NULL, 6, 58, 136 << 8, false, STELE_STAT_PUNT_ICMP, false,
+	 255},
+	{"TCP without ports", NULL, 4, 6, 179, false, STELE_STAT_PUNT_TCP, false, 255},
+	{"TCP without ports, IPv6", NULL, 6, 6, 179, false, STELE_STAT_PUNT_TCP, false, 255},
+};
+
+enum { PAYLOAD = 24 };
+
+static struct rte_mbuf *make_punted(const struct punted *p, unsigned payload)
 {
-	enum { PAYLOAD = 24 };
 	struct rte_mbuf *mbuf;
 	uint32_t l3 = p->tagged ? 18 : 14, ip_sz = p->family == 4 ? 20 : 40;
 	uint16_t type = p->family == 4 ? 0x0800 : 0x86dd;
@@ -122,14 +144,14 @@ static struct rte_mbuf *make_punted(const struct punted *p)
 	}
 	if (p->family == 4) {
 		ip[0] = 0x45;
-		stele_put_be16(ip + 2, (uint16_t)(ip_sz + PAYLOAD));
+		stele_put_be16(ip + 2, (uint16_t)(ip_sz + payload));
 		ip[8] = p->hop_limit;
 		ip[9] = p->protocol;
 		memcpy(ip + 12, "\x0a\0\0\1", 4);
 		memcpy(ip + 16, loop_server4, 4);
 	} else {
 		ip[0] = 0x60;
-		stele_put_be16(ip + 4, PAYLOAD);
+		stele_put_be16(ip + 4, (uint16_t)payload);
 		ip[6] = p->protocol;
 		ip[7] = p->hop_limit;
 		memcpy(ip + 8, loop_server6, 16);
@@ -149,7 +171,36 @@ static struct rte_mbuf *make_punted(const struct punted *p)
 		uint16_t sum = (uint16_t)~loop_sum(ip, ip_sz, 0);
 		memcpy(ip + 10, &sum, 2);
 	}
+	/* What is cut off is still in the buffer, and must not be looked at. */
+	assert_int_equal(rte_pktmbuf_trim(mbuf, (uint16_t)(PAYLOAD - payload)), 0);
 	return mbuf;
+}
+
+static struct rte_mbuf *link_protocol(void)
+{
+	struct rte_mbuf *mbuf;
+
+	burst_case_frame(&mbuf, 0x88cc, 60);
+	return mbuf;
+}
+
+static struct rte_mbuf *arp_of_another(void)
+{
+	struct rte_mbuf *mbuf = burst_case_arp_request();
+
+	rte_pktmbuf_mtod(mbuf, uint8_t *)[14 + 24 + 3] ^= 1;
+	return mbuf;
+}
+
+static void check_punted(const struct punted *p, unsigned payload)
+{
+	uint64_t before = burst_case_value(p->stat);
+	uint64_t capped = burst_case_value(STELE_STAT_DROP_PUNT_CAP);
+
+	process_one(make_punted(p, payload));
+	if (burst_case_value(p->stat) - before != p->reserved ||
+	    burst_case_value(STELE_STAT_DROP_PUNT_CAP) - capped != !p->reserved)
+		fail_msg("%s", p->what);
 }
 
 /* With nothing left but the reserve. */
@@ -158,7 +209,6 @@ static void test_the_reserve(void **state)
 	(void)state;
 	struct stele_worker *worker = burst_case_server.worker;
 	struct stele_exception exception = {.to_kernel = rte_ring_create("kernel", 64, 0, 0)};
-	unsigned capped = 0;
 
 	assert_non_null(exception.to_kernel);
 	worker->exception = &exception;
@@ -166,15 +216,14 @@ static void test_the_reserve(void **state)
 	/* Paid for when this machine is long gone. */
 	worker->punt_bucket =
 		(struct stele_bucket){.paid_at = UINT64_C(1) << 62, .interval = UINT64_C(1) << 62};
-	for (unsigned i = 0; i < sizeof(punted) / sizeof(punted[0]); i++) {
-		const struct punted *p = &punted[i];
-		uint64_t before = burst_case_value(p->stat);
-		process_one(make_punted(p));
-		capped += !p->reserved;
-		if (burst_case_value(p->stat) - before != p->reserved ||
-		    burst_case_value(STELE_STAT_DROP_PUNT_CAP) != capped)
-			fail_msg("%s", p->what);
-	}
+	for (unsigned i = 0; i < sizeof(punted) / sizeof(punted[0]); i++)
+		check_punted(&punted[i], PAYLOAD);
+	for (unsigned i = 0; i < sizeof(cut_off) / sizeof(cut_off[0]); i++)
+		check_punted(&cut_off[i], cut_off[i].protocol == 6 ? 3 : 0);
+	process_one(link_protocol());
+	process_one(arp_of_another());
+	assert_int_equal(burst_case_value(STELE_STAT_PUNT_ETHERTYPE), 1);
+	assert_int_equal(burst_case_value(STELE_STAT_PUNT_ARP), 1);
 	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
 	void *mbuf;
 	while (rte_ring_dequeue(exception.to_kernel, &mbuf) == 0)
