@@ -75,7 +75,9 @@ static void check(unsigned left)
 {
 	unsigned locals = left > 0;
 
+	assert_int_equal(burst_case_value(STELE_STAT_BURSTS), 1);
 	assert_int_equal(burst_case_value(STELE_STAT_RX_PACKETS), BURST);
+	assert_int_equal(burst_case_value(STELE_STAT_RX_BYTES), 20 + 60 + 72 * (BURST - 2));
 	assert_int_equal(burst_case_value(STELE_STAT_TX_PACKETS), left);
 	assert_int_equal(burst_case_value(STELE_STAT_LOCAL_ARP), locals);
 	assert_int_equal(burst_case_value(STELE_STAT_ANSWERED_UDP4), left - locals);
