@@ -212,6 +212,10 @@ static void test_the_reserve(void **state)
 
 	assert_non_null(exception.to_kernel);
 	worker->exception = &exception;
+	static const uint8_t notify[12] = {[2] = 0x20};
+	process_one(burst_case_query(notify, sizeof(notify)));
+	assert_int_equal(burst_case_value(STELE_STAT_PUNT_DNS), 1);
+
 	stele_bucket_init(&worker->network_bucket, 1, 64, worker->hz);
 	/* Paid for when this machine is long gone. */
 	worker->punt_bucket =
