@@ -16,7 +16,23 @@ static bool policy(void *user, const struct stele_query *q, const struct stele_r
 	assert_int_equal(*ret_verdicts, STELE_POLICY_PASS);
 	policy_saw = *r;
 	*ret_verdicts = policy_verdict;
+	if (policy_verdict != STELE_POLICY_PASS) {
+		/* As if there had been all that a reply may have. */
+		w->aa = w->tc = true;
+		w->answer_cnt = w->authority_cnt = w->additional_cnt = 7;
+		w->ede = STELE_EDE_NOT_AUTHORITATIVE;
+		reply.body_off = reply.body_len = reply.body_sum = 77;
+	}
 	return policy_verdict != STELE_POLICY_PASS;
+}
+
+/* Nothing is left of what was answered. */
+static void assert_emptied(void)
+{
+	assert_int_equal(word(3), 0);
+	assert_int_equal(word(4), 0);
+	assert_int_equal(word(5), 1);
+	assert_int_equal(reply.body_len, 0);
 }
 
 static void test_policy(void **state)
@@ -42,6 +58,7 @@ static void test_policy(void **state)
 	assert_true(ask(m));
 	assert_int_equal(word(1), 0x8300);
 	assert_int_equal(reply.len, 12 + 21 + 11);
+	assert_emptied();
 
 	policy_verdict = STELE_POLICY_REFUSE;
 	assert_true(ask(m));
@@ -49,6 +66,7 @@ static void test_policy(void **state)
 	assert_int_equal(reply.len, 12 + 21 + 11 + 6);
 	assert_memory_equal(reply_buf + 12 + 21 + 11, "\0\17\0\2\0\22", 6);
 	assert_int_equal(reply.reply_class, STELE_CLASS_ERROR);
+	assert_emptied();
 
 	/* The cookie is the same, wherever it goes. */
 	settings.cookies = true;
