@@ -48,6 +48,10 @@ static void test_opcodes(void **state)
 		put_question(m, "www.example.com.", 6, 1);
 		put_opt(m, 1232, 0, 0, "", 0, 0);
 		assert_error(m, NOTIMP, true, true);
+		m = begin(flags, 1, 0, 0, 1);
+		put_question(m, "www.example.com.", 6, 1);
+		put_rr(m, "key.example.", STELE_TYPE_TSIG, "", 0);
+		assert_punted(m);
 	}
 }
 
@@ -207,6 +211,22 @@ static void test_signed(void **state)
 	put_question(m, "www.example.com.", 1, 1);
 	put_rr(m, "key.example.", STELE_TYPE_TSIG, sig, sizeof(sig));
 	assert_error(m, FORMERR, true, false);
+	/* SIG(0) is the last of the additional section (RFC 2931 section 3.1), others sign nothing. */
+	m = begin(0, 1, 0, 0, 2);
+	put_question(m, "www.example.com.", 1, 1);
+	put_rr(m, ".", STELE_TYPE_SIG, sig, sizeof(sig));
+	put_rr(m, ".", STELE_TYPE_A, sig, 4);
+	assert_true(ask(m));
+	m = begin(0, 1, 1, 0, 0);
+	put_question(m, "www.example.com.", 1, 1);
+	put_rr(m, ".", STELE_TYPE_SIG, sig, sizeof(sig));
+	assert_true(ask(m));
+	/* One without rdata covers nothing, whatever stands behind the message. */
+	m = begin(0, 1, 0, 0, 1);
+	put_question(m, "www.example.com.", 1, 1);
+	put_rr(m, ".", STELE_TYPE_SIG, sig, 0);
+	memset(m->bytes + m->len, 0, 2);
+	assert_true(ask_into(m->bytes, m->len, reply_buf, sizeof(reply_buf)));
 }
 
 static void test_types_and_classes(void **state)

@@ -223,6 +223,10 @@ static void test_cookies(void **state)
 	assert_true(ask(with_opt(1232, 0, 0, two, sizeof(two))));
 	assert_true(reply.cookie_valid);
 	assert_int_equal(reply.len, 12 + 21 + 11 + 28);
+	/* A good one behind it mends nothing. */
+	memcpy(two, "\0\12\0\1x", 5);
+	memcpy(two + 5, option, 28);
+	assert_error(with_opt(1232, 0, 0, two, sizeof(two)), FORMERR, true, true);
 	/* An error carries one too (RFC 7873 section 5.2). */
 	query.client.addr[0]++;
 	assert_true(ask(with_opt(1232, 0, 0, option, 28)));
