@@ -31,6 +31,17 @@ static struct rte_mbuf *echo_request(void)
 	return mbuf;
 }
 
+static struct rte_mbuf *echo_request6(void)
+{
+	struct rte_mbuf *mbuf = burst_case_solicitation();
+	uint8_t *icmp = rte_pktmbuf_mtod(mbuf, uint8_t *) + 14 + 40;
+	uint32_t sum = stele_get_be16(icmp + 2) + ((135u - 128u) << 8);
+
+	icmp[0] = 128;
+	stele_put_be16(icmp + 2, (uint16_t)((sum & 0xffff) + (sum >> 16)));
+	return mbuf;
+}
+
 static void flood(struct rte_mbuf *(*make)(void))
 {
 	struct rte_mbuf *mbufs[BURST];
@@ -62,6 +73,20 @@ static void test_echo_leaves_neighbours_alone(void **state)
 	assert_int_equal(burst_case_value(STELE_STAT_LOCAL_ND), 1);
 	assert_int_equal(burst_case_value(STELE_STAT_DROP_LOCAL_CAP), BURST - ECHOS);
 	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
+}
+
+static void test_each_kind_counts(void **state)
+{
+	(void)state;
+	static const enum stele_stat stats[] = {STELE_STAT_LOCAL_ARP, STELE_STAT_LOCAL_ND,
+						STELE_STAT_LOCAL_ECHO4, STELE_STAT_LOCAL_ECHO6};
+
+	process_one(burst_case_arp_request());
+	process_one(burst_case_solicitation());
+	process_one(echo_request());
+	process_one(echo_request6());
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(burst_case_value(stats[i]), 1);
 }
 
 /* ---- to the kernel ---- */
@@ -238,6 +263,8 @@ static void test_the_reserve(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_each_kind_counts, burst_case_open,
+						burst_case_close),
 		cmocka_unit_test_setup_teardown(test_echo_leaves_neighbours_alone, burst_case_open,
 						burst_case_close),
 		cmocka_unit_test_setup_teardown(test_the_reserve, burst_case_open,
