@@ -199,6 +199,25 @@ static void test_cookies(void **state)
 	assert_int_equal(burst_case_value(STELE_STAT_COOKIE_VALID), 2);
 }
 
+/* ---- polls ---- */
+
+static void test_polls(void **state)
+{
+	(void)state;
+	struct stele_worker *worker = burst_case_server.worker;
+	const struct stele_view *view = stele_serve_view(worker->root);
+
+	stele_serve_reader_begin();
+	assert_false(stele_worker_turn(worker));
+	assert_int_equal(rte_ring_enqueue(rte_ring_lookup("in"), burst_case_packet(17)), 0);
+	assert_true(stele_worker_turn(worker));
+	stele_serve_reader_end();
+	assert_int_equal(burst_case_value(STELE_STAT_POLLS_EMPTY), 1);
+	assert_int_equal(burst_case_value(STELE_STAT_BURSTS), 1);
+	assert_int_equal(stele_worker_quiescent(worker), 2);
+	assert_int_equal(stele_worker_generation(worker), view->generation);
+}
+
 int main(int argc, char **argv)
 {
 	static struct loop_server_settings with_cookies = {.cookies = true};
@@ -209,6 +228,7 @@ int main(int argc, char **argv)
 						burst_case_close),
 		cmocka_unit_test_setup_teardown(test_what_is_no_query, burst_case_open,
 						burst_case_close),
+		cmocka_unit_test_setup_teardown(test_polls, burst_case_open, burst_case_close),
 		cmocka_unit_test_prestate_setup_teardown(test_cookies, burst_case_open,
 							 burst_case_close, &with_cookies),
 	};

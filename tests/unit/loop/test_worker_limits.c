@@ -13,6 +13,7 @@
 #include "tests/unit/loop/burst_case.h"
 
 #include <arpa/inet.h>
+#include <rte_cycles.h>
 #include <string.h>
 
 enum { BURST = STELE_BURST_MAX };
@@ -260,6 +261,36 @@ static void test_the_reserve(void **state)
 	rte_ring_free(exception.to_kernel);
 }
 
+static uint64_t rate_of(const struct stele_bucket *bucket)
+{
+	return rte_get_tsc_hz() / bucket->interval;
+}
+
+/* All workers of a port together: no more than its rate but for what rounding adds, a quarter of it the reserve. */
+static void test_workers_share_the_rate(void **state)
+{
+	(void)state;
+	enum { WORKERS = 4, RATE = 4000 };
+	struct stele_worker *worker;
+	struct stele_error error;
+	const struct stele_worker_settings settings = {
+		.port_workers = WORKERS,
+		.punt_rate = RATE,
+		.frame = &burst_case_server.frame,
+		.root = burst_case_server.worker->root,
+		.stats = burst_case_server.counters,
+		.rows = burst_case_server.worker->rows,
+		.answers = &burst_case_server.answers,
+	};
+
+	assert_int_equal(stele_worker_new(&settings, &worker, &error), 0);
+	assert_in_range(rate_of(&worker->network_bucket), RATE / WORKERS / 4,
+			RATE / WORKERS / 4 + 2);
+	assert_in_range(rate_of(&worker->punt_bucket), RATE / WORKERS * 3 / 4,
+			RATE / WORKERS * 3 / 4 + 2);
+	stele_worker_free(worker);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +299,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_echo_leaves_neighbours_alone, burst_case_open,
 						burst_case_close),
 		cmocka_unit_test_setup_teardown(test_the_reserve, burst_case_open,
+						burst_case_close),
+		cmocka_unit_test_setup_teardown(test_workers_share_the_rate, burst_case_open,
 						burst_case_close),
 	};
 
