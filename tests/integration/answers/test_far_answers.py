@@ -79,3 +79,39 @@ def test_what_a_wildcard_makes(answerer, first, target, rtype, expected, edns, v
     known |= {name_to_wire("mid-%s.z.test." % first)} if via else set()
     known |= {found[0]} if rtype == "CNAME" else set()
     assert {rr[0] for rr in reply.answer} == known
+
+
+def reply_of(folder, zone, text, name, rtype, edns=None):
+    (folder / "zone").write_text("$TTL 300\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\n" + text)
+    stele.run("import", "--store", folder / "store", "--zone", zone, folder / "zone")
+    stele.run("build", "--store", folder / "store", "-o", folder / "image")
+    running = stele.Answerer(folder / "image", tcp=True)
+    try:
+        return parse(running.ask([query(name, rtype, edns)])[0], strict=True)
+    finally:
+        running.stop()
+
+
+def test_a_body_that_points_into_itself(tmp_path):
+    """Behind another RRset of the name in the question."""
+    text = "".join("big A 10.0.%d.%d\n" % (i // 250, i % 250) for i in range(1200))
+    text += "big MX 10 mx1.far.example.\nbig MX 20 mx2.far.example.\n"
+    reply = reply_of(tmp_path, "z.test.", text, "big.z.test.", "ANY")
+    assert sorted(rr[4] for rr in reply.answer if rr[1] == TYPES["MX"]) == [
+        b"\0\x0a" + name_to_wire("mx1.far.example."), b"\0\x14" + name_to_wire("mx2.far.example.")]
+
+
+def test_what_a_dname_makes(tmp_path):
+    """The owner at its end is the target of a CNAME that stands there."""
+    text = "a CNAME x.d\na RRSIG CNAME 13 3 300 20301231000000 20200101000000 1 z.test. %s\n" % FAR
+    text += "d DNAME t\nx.t A 192.0.2.9\n"
+    reply = reply_of(tmp_path, "z.test.", text, "a.z.test.", "A", "do")
+    assert [rr[0] for rr in reply.answer if rr[1] != TYPES["RRSIG"]] == [
+        name_to_wire(name + ".z.test.") for name in ("a", "d", "x.d", "x.t")]
+
+
+def test_addresses_of_a_host(tmp_path):
+    """That is named there."""
+    text = "a CNAME b\na RRSIG CNAME 13 3 300 20301231000000 20200101000000 1 z.test. %s\nb MX 10 ns\n" % FAR
+    reply = reply_of(tmp_path, "z.test.", text, "a.z.test.", "MX", "do")
+    assert [rr[0] for rr in reply.additional if rr[1] == TYPES["A"]] == [name_to_wire("ns.z.test.")]
