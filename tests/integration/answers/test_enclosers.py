@@ -9,6 +9,8 @@ import random
 import struct
 import subprocess
 
+import pytest
+
 import signing
 import stele
 
@@ -67,6 +69,23 @@ def replies(image, queries):
         return [answerer.ask([message])[0] for message in queries]
     finally:
         answerer.stop()
+
+
+@pytest.mark.parametrize("signatures", [10, 22, 30, 100])
+def test_a_soa_with_many_signatures(tmp_path, signatures):
+    """More pointers, or more bytes, than are kept: it is the same below names of any length."""
+    text = "$TTL 300\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\n"
+    text += "".join("@ RRSIG SOA 13 2 300 20301231000000 20200101000000 %d @ AAAA\n" % tag for tag in range(signatures))
+    (tmp_path / "zone").write_text(text)
+    apexes = ["z%d.test" % i for i in range(12)]
+    for apex in apexes:
+        stele.run("import", "--store", tmp_path / "store", "--zone", apex, tmp_path / "zone")
+    stele.run("build", "--store", tmp_path / "store", "-o", tmp_path / "image")
+    asked = [query("g" * length + "." + apex, 1) for length in (3, 3, 9, 5) for apex in apexes]
+    stream = b"".join(struct.pack("!H", len(message)) + message for message in asked * 8)
+    done = subprocess.run([stele.binary(), "answer", tmp_path / "image", "--check-store", tmp_path / "store", "--tcp"],
+                          capture_output=True, input=stream)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
 
 
 def test_what_less_of_a_proof_left(tmp_path, peers_installed):
