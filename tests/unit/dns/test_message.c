@@ -139,6 +139,9 @@ static void test_bad_names(void **state)
 		assert_int_equal(stele_reader_name(msg, len, STELE_HEADER_SZ, name, &end),
 				 STELE_E_INPUT);
 	}
+	/* Back to a run that goes on forward, though not as far as where it all began. */
+	size_t back = STELE_HEADER_SZ + from_hex("0161c010016200c00c", msg + STELE_HEADER_SZ), to;
+	assert_int_equal(stele_reader_name(msg, back, back - 2, name, &to), STELE_E_INPUT);
 	/* 127 labels of one byte are a name; one more is not, reached by a pointer or not. */
 	size_t at = STELE_HEADER_SZ, end;
 	for (unsigned i = 0; i < 127; i++) {
@@ -218,9 +221,12 @@ static void test_bad_rdata(void **state)
 		if (len > 0)
 			assert_int_equal(stele_reader_rdata(&reader, &rr, rdata, (size_t)len - 1),
 					 STELE_E_INPUT);
-		rr.class_ = STELE_CLASS_ANY;
-		if (rr.rdlen == 0)
+		/* In an UPDATE, that there is none says something (RFC 2136 section 2.4). */
+		static const uint16_t classes[] = {STELE_CLASS_ANY, STELE_CLASS_NONE};
+		for (unsigned k = 0; rr.rdlen == 0 && k < 2; k++) {
+			rr.class_ = classes[k];
 			assert_int_equal(stele_reader_rdata(&reader, &rr, rdata, 0), 0);
+		}
 	}
 }
 
@@ -325,6 +331,12 @@ static void test_limit(void **state)
 		assert_int_equal(stele_reader_left(&reader), 0);
 		free(small);
 	}
+	/* More kept free than there is, and more room than a message has. */
+	stele_writer_init(&writer, buffer, sizeof(buffer));
+	stele_writer_limit(&writer, 100, 101);
+	assert_int_equal(add(STELE_RR_ANSWER, "a.test", STELE_TYPE_A, NULL, 0), 0);
+	stele_writer_init(&writer, buffer, sizeof(buffer) + 1);
+	assert_int_equal(writer.max, STELE_MESSAGE_MAX);
 }
 
 static void test_rollback(void **state)
@@ -344,26 +356,26 @@ static void test_rollback(void **state)
 	assert_int_equal(stele_writer_end(&writer), len + 4 + 2 + 10);
 }
 
-/* More names than fit the table, in a message longer than pointers reach: all come back. */
-static void test_many(void **state)
+/* More names than fit the table, or few and long ones, in a message longer than pointers reach: all come back. */
+static void check_many(int width, unsigned cnt_min)
 {
-	(void)state;
 	stele_writer_init(&writer, buffer, sizeof(buffer));
-	char text[64];
+	char text[96];
 	unsigned cnt = 0, i = 0;
 	for (;; cnt++) {
-		snprintf(text, sizeof(text), "h%u.s%u.Example.test", cnt % 1300, cnt / 3);
+		snprintf(text, sizeof(text), "%0*u.s%u.Example.test", width, cnt % 1300, cnt / 3);
 		if (add_name(STELE_RR_ANSWER, text, STELE_TYPE_NS, "ns.Example.test") == 0)
 			break;
 	}
 	size_t len = stele_writer_end(&writer);
-	assert_true(cnt > 2000 && sizeof(buffer) - len < 64);
+	assert_true(cnt > cnt_min && sizeof(buffer) - len < 96);
+	assert_true(writer.label_cnt <= STELE_WRITER_LABELS_MAX);
 	struct stele_reader reader;
 	struct stele_rr rr;
 	assert_int_equal(stele_reader_init(&reader, buffer, len), 0);
 	for (; stele_reader_next(&reader, &rr) == 1; i++) {
 		uint8_t rdata[STELE_NAME_MAX], ns[STELE_NAME_MAX];
-		snprintf(text, sizeof(text), "h%u.s%u.Example.test.", i % 1300, i / 3);
+		snprintf(text, sizeof(text), "%0*u.s%u.Example.test.", width, i % 1300, i / 3);
 		expect_owner(&rr, text);
 		int rdlen = stele_reader_rdata(&reader, &rr, rdata, sizeof(rdata));
 		assert_int_equal(rdlen, wire("ns.Example.test", ns));
@@ -371,6 +383,13 @@ static void test_many(void **state)
 	}
 	assert_int_equal(i, cnt);
 	assert_int_equal(stele_reader_left(&reader), 0);
+}
+
+static void test_many(void **state)
+{
+	(void)state;
+	check_many(1, 2000);
+	check_many(63, 500);
 }
 
 /* RFC 4034 section 5.4, and sums by hand. */
