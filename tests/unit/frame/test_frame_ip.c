@@ -199,6 +199,11 @@ static void test_ipv6_extension_headers(void **state)
 		expect_drop(frame_model_ip(frame, &q, 60, nothing, room), EXTENSION);
 	/* No next header. */
 	expect_punt(frame_model_ip(frame, &q, 59, nothing, 8), PROTOCOL);
+	/* AH counts its length in words of four bytes (RFC 4302 section 2.2). */
+	uint8_t ah[24] = {17, 4};
+	expect_punt(frame_model_ip(frame, &q, 51, ah, sizeof(ah)), EXTENSION);
+	ah[1] = 5;
+	expect_drop(frame_model_ip(frame, &q, 51, ah, sizeof(ah)), EXTENSION);
 }
 
 static void test_ipv6_fragments(void **state)
@@ -384,10 +389,25 @@ static void test_source_address(void **state)
 	}
 }
 
+/* RFC 3021: neither address of a link of two is for broadcast. */
+static void test_link_of_two(void **state)
+{
+	(void)state;
+	static const struct stele_frame_address two = {{4, {10, 53, 0, 2}}, 31};
+	struct stele_frame_settings s = frame_model_settings;
+	s.addresses = &two;
+	s.address_cnt = 1;
+	configure(&s);
+	uint32_t len = query(4);
+	memcpy(frame + L3 + 12, ((uint8_t[4]){10, 53, 0, 3}), 4);
+	frame_model_seal(frame, L3);
+	expect_query(len);
+}
+
 static void test_source_port(void **state)
 {
 	(void)state;
-	static const uint16_t reflecting[] = {0, 7, 13, 17, 19, 37}, listed[] = {53, 65535};
+	static const uint16_t reflecting[] = {0, 7, 13, 17, 19, 37}, listed[] = {65535, 53};
 	static const uint16_t fine[] = {1, 18, 20, 53, 63, 64, 65535};
 	FOR_BOTH(family)
 	{
@@ -434,6 +454,7 @@ int main(void)
 		TEST(ip_checksum_wrong),
 		TEST(checksum_offload),
 		TEST(source_address),
+		TEST(link_of_two),
 		TEST(source_port),
 	};
 	return cmocka_run_group_tests_name("frame-ip", tests, NULL, NULL);

@@ -94,6 +94,12 @@ static void test_duplicate_address_detection(void **state)
 	memcpy(frame + L3 + 24, all_nodes, 16);
 	frame_model_seal(frame, L3);
 	expect_drop(len, ICMP);
+	for (unsigned at = 13; at < 16; at++) {
+		frame_model_solicitation(frame, unspecified, ours6);
+		frame[L3 + 24 + at] ^= 1;
+		frame_model_seal(frame, L3);
+		expect_drop(len, ICMP);
+	}
 	frame_model_solicitation(frame, asker6, ours6);
 	memset(frame + L3 + 8, 0, 16);
 	frame_model_seal(frame, L3);
@@ -168,6 +174,14 @@ static void test_echo(void **state)
 			answer(len);
 		}
 		uint32_t len = frame_model_echo(frame, family, 4);
+		if (family == 4) {
+			/* Don't fragment stays, the reserved bit does not. */
+			frame[L3 + 6] = 0xc0;
+			frame_model_seal(frame, L3);
+			answer(len);
+			assert_int_equal(frame[L3 + 6], 0x40);
+			frame_model_echo(frame, family, 4);
+		}
 		frame[L3 + header_sz(family) + 1] = 1; /* code */
 		expect_punt(len, ICMP);
 		/* Less than an echo's header. */

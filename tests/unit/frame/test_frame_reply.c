@@ -171,6 +171,8 @@ static void test_settings(void **state)
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		REFUSED(s.addresses = wrong[i]; s.address_cnt = 2);
+	static const struct stele_frame_address one6 = {{6, {0xfd, [15] = 1}}, 64};
+	REFUSED(s.addresses = &one6; s.address_cnt = 1; s.mtu = STELE_FRAME_MTU_IPV6_MIN - 1);
 	/* Without IPv6 less will do. */
 	s = frame_model_settings;
 	s.mtu = STELE_FRAME_MTU_MIN;
