@@ -110,8 +110,12 @@ def test_what_a_dname_makes(tmp_path):
         name_to_wire(name + ".z.test.") for name in ("a", "d", "x.d", "x.t")]
 
 
-def test_addresses_of_a_host(tmp_path):
-    """That is named there."""
-    text = "a CNAME b\na RRSIG CNAME 13 3 300 20301231000000 20200101000000 1 z.test. %s\nb MX 10 ns\n" % FAR
-    reply = reply_of(tmp_path, "z.test.", text, "a.z.test.", "MX", "do")
-    assert [rr[0] for rr in reply.additional if rr[1] == TYPES["A"]] == [name_to_wire("ns.z.test.")]
+def test_addresses_of_hosts(tmp_path):
+    """That are named there, the second by a pointer to the first."""
+    text = "a CNAME b\na RRSIG CNAME 13 3 300 20301231000000 20200101000000 1 z.test. %s\n" % FAR
+    text += "b MX 10 ns\nc CNAME d\nc RRSIG CNAME 13 3 300 20301231000000 20200101000000 1 z.test. %s\n" % FAR
+    text += "d MX 10 m1.far\nd MX 20 m2.far\nm1.far A 192.0.2.2\nm2.far A 192.0.2.3\n"
+    for alias, hosts in (("a", ["ns"]), ("c", ["m1.far", "m2.far"])):
+        reply = reply_of(tmp_path, "z.test.", text, alias + ".z.test.", "MX", "do")
+        assert [rr[0] for rr in reply.additional if rr[1] == TYPES["A"]] == [
+            name_to_wire(host + ".z.test.") for host in hosts]

@@ -83,6 +83,7 @@ static const struct {
 	{"HTTPS", "0 a."},
 	{"SVCB", "\\# 15 000100000300020001000300020001"}, /* a key twice */
 	{"SVCB", "\\# 9 000100000000020003"},
+	{"SVCB", "\\# 7 00010000060000"}, /* hints of no address */
 	{"NINFO", "\"a\" \"\""},
 	{"RKEY", "0 3 13 AAEC"},
 	{"DSYNC", "CDS NOTIFY 5359 scanner.example."},
