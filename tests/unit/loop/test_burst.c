@@ -135,6 +135,13 @@ static void test_stages_are_timed(void **state)
 	assert_int_equal(burst_case_value(STELE_STAT_CYCLES_HZ), rte_get_tsc_hz());
 }
 
+static void test_each_address_is_announced(void **state)
+{
+	(void)state;
+	stele_burst_announce(burst_case_server.worker);
+	assert_int_equal(rte_ring_count(burst_case_out), burst_case_server.frame.address_cnt);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +152,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_a_port_that_takes_none, burst_case_open,
 						burst_case_close),
 		cmocka_unit_test_setup_teardown(test_stages_are_timed, burst_case_open,
+						burst_case_close),
+		cmocka_unit_test_setup_teardown(test_each_address_is_announced, burst_case_open,
 						burst_case_close),
 	};
 
