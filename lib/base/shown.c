@@ -57,7 +57,7 @@ size_t stele_shown_one(const char *text, size_t len, char one[STELE_SHOWN_ONE_MA
 	if (cnt == 0)
 		cnt = 1;
 	if (*text == '\n') {
-		strcpy(one, "\\n");
+		memcpy(one, "\\n", sizeof("\\n"));
 		return cnt;
 	}
 	for (size_t i = 0; i < cnt; i++) {

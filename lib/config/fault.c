@@ -62,7 +62,7 @@ const char *config_show(const char *text, size_t len, char shown[CONFIG_SHOWN_MA
 		}
 		out = stpcpy(out, one);
 	}
-	strcpy(out, "'");
+	memcpy(out, "'", sizeof("'"));
 	return shown;
 }
 

@@ -204,9 +204,9 @@ static bool is_deleted_later(const struct work *w, const struct stele_update_rr 
 static int perform_updates(struct work *w)
 {
 	const struct stele_update *update = w->update;
-	int status = soa_serial(w, &w->serial);
+	int status = find_deletions(w);
 	if (status == 0)
-		status = find_deletions(w);
+		status = soa_serial(w, &w->serial);
 	for (unsigned pass = 0; status >= 0 && pass < 2; pass++)
 		for (size_t i = 0; status >= 0 && i < update->update_cnt; i++) {
 			const struct stele_update_rr *rr = &update->updates[i];
