@@ -147,8 +147,14 @@ void stelectl_make_shown(json_t *response)
 		json_string_set(response, shown != NULL ? shown : "");
 		free(shown);
 	}
-	json_object_foreach(response, member, value) stelectl_make_shown(value);
-	json_array_foreach(response, i, value) stelectl_make_shown(value);
+	json_object_foreach(response, member, value)
+	{
+		stelectl_make_shown(value);
+	}
+	json_array_foreach(response, i, value)
+	{
+		stelectl_make_shown(value);
+	}
 }
 
 void stelectl_show(const struct stelectl_common *common, json_t *response,

@@ -169,6 +169,20 @@ int stele_scan_text(struct stele_scan *scan, const char *name, const uint8_t *te
 	return scan_cursor(scan, name, text, len);
 }
 
+static int refuse_include(struct stele_scan *s, const char *path, const struct stele_place *place,
+			  bool is_loop)
+{
+	struct stele_place at = place != NULL ? *place : (struct stele_place){path, 1, 1};
+	if (is_loop)
+		return stele_report_error(s->report, at,
+					  "$INCLUDE loop: '%s' is being read already (expected "
+					  "another file)",
+					  path);
+	return stele_report_error(s->report, at,
+				  "$INCLUDE too deep (expected at most %d files in one another)",
+				  STELE_INCLUDE_DEPTH_MAX);
+}
+
 /*
  * Opens, checks for loops and scans. `place` is NULL for the outermost file: then a file that is not
  * there is the caller's failure, else an error of the text.
@@ -222,19 +236,10 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 		return stele_fail(s->reterr, absent ? STELE_E_INPUT : STELE_E_SYSTEM, "%s: %s",
 				  path, why);
 	}
-	if (status > 0) {
+	if (status > 0) { /* an included file: the outermost is the first */
 		if (!is_input)
 			close(fd);
-		return status == 1 ? stele_report_error(
-					     s->report, *place,
-					     "$INCLUDE loop: '%s' is being read already (expected "
-					     "another file)",
-					     path) :
-				     stele_report_error(
-					     s->report, *place,
-					     "$INCLUDE too deep (expected at most %d files in one "
-					     "another)",
-					     STELE_INCLUDE_DEPTH_MAX);
+		return refuse_include(s, path, place, status == 1);
 	}
 	s->open[s->open_cnt].device = st.st_dev;
 	s->open[s->open_cnt].inode = st.st_ino;
