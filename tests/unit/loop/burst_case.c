@@ -129,25 +129,40 @@ struct rte_mbuf *burst_case_query(const uint8_t *query, uint16_t len)
 	return packet(17, query, len);
 }
 
+/* A frame from a neighbour with room for `len` bytes behind the IPv6 header, which are returned. */
+static uint8_t *frame6(struct rte_mbuf **ret_mbuf, uint8_t next, uint8_t hops, uint16_t len)
+{
+	uint8_t *ip = burst_case_frame(ret_mbuf, 0x86dd, 14u + 40u + len) + 14;
+
+	ip[0] = 0x60;
+	stele_put_be16(ip + 4, len);
+	ip[6] = next;
+	ip[7] = hops;
+	memcpy(ip + 8, loop_server6, 16);
+	ip[8 + 15] ^= 1;
+	memcpy(ip + 24, loop_server6, 16);
+	return ip + 40;
+}
+
+/* Of what stands behind the header, with a checksum of 0 in it. */
+static uint16_t sum6(const uint8_t *payload, uint8_t next, uint16_t len)
+{
+	uint32_t pseudo = (uint32_t)htons(len) + htons(next);
+
+	return (uint16_t)~loop_sum(payload, len, loop_sum(payload - 32, 32, pseudo));
+}
+
 struct rte_mbuf *burst_case_query6(void)
 {
 	enum { LEN = 8 + sizeof(message) };
 	struct rte_mbuf *mbuf;
-	uint8_t *ip = burst_case_frame(&mbuf, 0x86dd, 14 + 40 + LEN) + 14, *udp = ip + 40;
+	uint8_t *udp = frame6(&mbuf, 17, 64, LEN);
 
-	ip[0] = 0x60;
-	stele_put_be16(ip + 4, LEN);
-	ip[6] = 17;
-	ip[7] = 64;
-	memcpy(ip + 8, loop_server6, 16);
-	ip[8 + 15] ^= 1;
-	memcpy(ip + 24, loop_server6, 16);
 	stele_put_be16(udp, 12345);
 	stele_put_be16(udp + 2, 53);
 	stele_put_be16(udp + 4, LEN);
 	memcpy(udp + 8, message, sizeof(message));
-	uint32_t pseudo = (uint32_t)htons(LEN) + htons(17);
-	uint16_t sum = (uint16_t)~loop_sum(udp, LEN, loop_sum(ip + 8, 32, pseudo));
+	uint16_t sum = sum6(udp, 17, LEN);
 	memcpy(udp + 6, &sum, 2);
 	return mbuf;
 }
@@ -170,19 +185,11 @@ struct rte_mbuf *burst_case_solicitation(void)
 {
 	enum { LEN = 24 };
 	struct rte_mbuf *mbuf;
-	uint8_t *ip = burst_case_frame(&mbuf, 0x86dd, 14 + 40 + LEN) + 14, *nd = ip + 40;
+	uint8_t *nd = frame6(&mbuf, 58, 255, LEN);
 
-	ip[0] = 0x60;
-	stele_put_be16(ip + 4, LEN);
-	ip[6] = 58;
-	ip[7] = 255;
-	memcpy(ip + 8, loop_server6, 16);
-	ip[8 + 15] ^= 1; /* a neighbour */
-	memcpy(ip + 24, loop_server6, 16);
 	nd[0] = 135;
 	memcpy(nd + 8, loop_server6, 16);
-	uint32_t pseudo = (uint32_t)htons(LEN) + htons(58);
-	uint16_t sum = (uint16_t)~loop_sum(nd, LEN, loop_sum(ip + 8, 32, pseudo));
+	uint16_t sum = sum6(nd, 58, LEN);
 	memcpy(nd + 2, &sum, 2);
 	return mbuf;
 }
