@@ -75,7 +75,7 @@ static bool begin(struct referrals *all, struct referral *referral)
 {
 	struct work *w = referral->work;
 	const struct stele_view *view = w->shared->view;
-	w->host_cnt = 0;
+	work_begin_hosts(w);
 	stele_tail_add_hosts(w, w->record, referral->ns, 0);
 	if (all->probe_cnt + w->host_cnt > PROBES_MAX || w->host_cnt == HOST_MAX)
 		return false;

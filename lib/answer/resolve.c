@@ -370,8 +370,7 @@ void stele_resolve_start(struct work *w, const uint8_t *record)
 	stele_work_begin_reply(w);
 	w->fetch_cnt = 0;
 	w->part_cnt = 0;
-	w->host_cnt = 0;
-	w->host_fetched = 0;
+	work_begin_hosts(w);
 	w->chain_cnt = 0;
 	w->dname_cnt = 0;
 	w->glue_missing = false;

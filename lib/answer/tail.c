@@ -16,6 +16,12 @@ void stele_tail_add_soa(struct work *w)
 			      .at = w->apex_at};
 }
 
+/* Whether it is glue that the referral cannot do without. */
+static bool is_required(const struct stele_ref *ref)
+{
+	return (stele_le16(ref->name_off) & STELE_REF_IN_DOMAIN) != 0;
+}
+
 void stele_tail_add_hosts(struct work *w, const uint8_t *record, const struct stele_rrset *rrset,
 			  uint16_t body_at)
 {
@@ -26,12 +32,14 @@ void stele_tail_add_hosts(struct work *w, const uint8_t *record, const struct st
 		stele_rrset_trailer(stele_name_body(&name, rrset), rrset);
 	for (unsigned i = 0; i < trailer.ref_cnt; i++) {
 		const struct stele_ref *ref = &trailer.refs[i];
-		bool required = (stele_le16(ref->name_off) & STELE_REF_IN_DOMAIN) != 0;
-		if (w->host_cnt >= (required ? HOST_MAX : HOST_OPTIONAL_MAX)) {
-			/* In-domain glue is not left out without a word (RFC 9471 section 3.1). */
-			w->tc |= required;
-			continue;
+		bool required = is_required(ref);
+		if (w->host_cnt == HOST_MAX && required) {
+			w->rest = ref;
+			w->rest_cnt = (uint16_t)(trailer.ref_cnt - i);
+			return;
 		}
+		if (!required && w->host_cnt >= HOST_OPTIONAL_MAX)
+			continue;
 		bool again = false; /* two SRV or MX records may name one host */
 		for (unsigned k = 0; k < w->host_cnt; k++)
 			again |= stele_le64(w->hosts[k].ref->key) == stele_le64(ref->key);
@@ -161,9 +169,7 @@ static bool is_host(const struct work *w, const uint8_t *record, const uint8_t *
 /* The addresses of one host. False if some that the referral cannot do without did not fit. */
 static bool write_host(struct work *w, const struct host *host)
 {
-	unsigned name_off = stele_le16(host->ref->name_off);
-	bool required = (name_off & STELE_REF_IN_DOMAIN) != 0;
-	name_off &= STELE_REF_OFF_MASK;
+	unsigned name_off = stele_le16(host->ref->name_off) & STELE_REF_OFF_MASK;
 	struct stele_name_parts source = stele_name_parts(host->source);
 	const uint8_t *body = stele_name_body(&source, host->source_rrset);
 	unsigned at = host->source_body_at != 0 ? host->source_body_at + name_off : 0;
@@ -197,7 +203,7 @@ static bool write_host(struct work *w, const struct host *host)
 		if (wanted && !stele_compose_rrset(w, addresses, rrset, what, &owner,
 						   &w->additional_cnt, NULL)) {
 			w->glue_missing = true;
-			if (required)
+			if (is_required(host->ref))
 				return false;
 		}
 		addresses = stele_rrset_end(addresses, rrset);
@@ -205,17 +211,33 @@ static bool write_host(struct work *w, const struct host *host)
 	return true;
 }
 
+/* The required hosts that hosts[] has no room for, all in one go: a message of TCP is nearly full of them. */
+static void write_rest(struct work *w)
+{
+	struct host host = w->hosts[HOST_MAX - 1];
+	for (unsigned i = 0; i < w->rest_cnt && !w->tc; i++) {
+		if (!is_required(&w->rest[i]))
+			continue;
+		host.ref = &w->rest[i];
+		uint64_t key = stele_le64(host.ref->key);
+		host.record = stele_view_find(stele_view_name_shard(w->shared->view, key), key);
+		if (!write_host(w, &host))
+			w->tc = true;
+	}
+}
+
 void stele_tail_write_hosts(struct work *w, bool is_referral)
 {
-	/* Required glue first, so that other addresses never push it out (RFC 9471). */
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < w->host_cnt; i++) {
-			bool required =
-				(stele_le16(w->hosts[i].ref->name_off) & STELE_REF_IN_DOMAIN) != 0;
-			if (required == (pass == 0) && !write_host(w, &w->hosts[i]))
-				w->tc = true;
-		}
-	}
+	/* Required glue first, so that other addresses never push it out, and not left out without a word
+	 * (RFC 9471 section 3.1). */
+	for (unsigned i = 0; i < w->host_cnt; i++)
+		if (is_required(w->hosts[i].ref) && !write_host(w, &w->hosts[i]))
+			w->tc = true;
+	if (w->rest_cnt > 0)
+		write_rest(w);
+	for (unsigned i = 0; i < w->host_cnt; i++)
+		if (!is_required(w->hosts[i].ref))
+			write_host(w, &w->hosts[i]);
 	/* A referral without any of the addresses that there are leads nowhere. */
 	if (is_referral && w->glue_missing && w->additional_cnt == 0)
 		w->tc = true;

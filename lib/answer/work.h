@@ -109,7 +109,7 @@ struct host {
 	const uint8_t *record;   /* NULL: not there */
 	uint16_t source_body_at; /* where the body with the name begins in the message; 0: unknown */
 };
-#define HOST_MAX 255
+#define HOST_MAX 255         /* looked up together; what a referral has more, one by one */
 #define HOST_OPTIONAL_MAX 64 /* more than a message over UDP takes */
 
 /* CNAMEs and DNAMEs followed in one reply. Long enough for any zone that means to be found: resolvers
@@ -235,10 +235,11 @@ struct work {
 	uint8_t part_cnt;
 	uint8_t host_cnt;
 	uint8_t host_fetched;
-	uint8_t chain_cnt;     /* CNAMEs and DNAMEs followed */
-	bool glue_missing;     /* a host of a referral had addresses that did not fit */
-	uint8_t proof;         /* enum proof */
-	uint8_t proof_depth;   /* of the encloser that is tried */
+	uint16_t rest_cnt;   /* references of the referral behind those that hosts[] has room for */
+	uint8_t chain_cnt;   /* CNAMEs and DNAMEs followed */
+	bool glue_missing;   /* a host of a referral had addresses that did not fit */
+	uint8_t proof;       /* enum proof */
+	uint8_t proof_depth; /* of the encloser that is tried */
 	uint8_t memo_part_cnt; /* parts that the memo's body stands for */
 	const void *memo_key;  /* of the encloser that is tried; NULL: it has no memo */
 	const struct stele_nsec3_entry *cover; /* of the next closer name, if it is known already */
@@ -257,6 +258,7 @@ struct work {
 	uint8_t hash_cnt;
 	struct part parts[PART_MAX];
 	struct host hosts[HOST_MAX];
+	const struct stele_ref *rest; /* `rest_cnt` of the RRset that the last of hosts[] is of */
 	uint64_t chain_keys[CHAIN_MAX + 1]; /* of the names that answered so far: finds loops */
 	const struct stele_rrset *dnames[CHAIN_MAX]; /* that stand in the answer section */
 	uint8_t dname_cnt;
@@ -285,6 +287,14 @@ static inline void stele_work_begin_reply(struct work *w)
 	reply->body_off = 0;
 	reply->body_len = 0;
 	reply->body_sum = 0;
+}
+
+/* No host is wanted yet. */
+static inline void work_begin_hosts(struct work *w)
+{
+	w->host_cnt = 0;
+	w->host_fetched = 0;
+	w->rest_cnt = 0;
 }
 
 /* Where the question of the reply ends, and what answers it begins; only if it has one. */

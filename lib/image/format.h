@@ -200,7 +200,7 @@ struct stele_ref {
 };
 _Static_assert(sizeof(struct stele_ref) == 10, "docs/image-format.md");
 enum {
-	STELE_REF_OFF_MASK = 0x3fff,
+	STELE_REF_OFF_MASK = 0x7fff,
 	STELE_REF_IN_DOMAIN = 0x8000, /* NS host at or below its cut: glue required (RFC 9471) */
 };
 

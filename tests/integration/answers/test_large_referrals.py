@@ -53,25 +53,47 @@ def test_all_glue_of_a_cut_comes(tmp_path, name):
     assert {rr[0] for rr in reply.additional} == {name_to_wire("n%d.cut.z.test." % i) for i in range(200)}
 
 
-def test_glue_is_not_left_out_without_a_word(tmp_path):
-    reply = ask(answerer_of(tmp_path, HEAD + servers(300, "cut")), "www.cut.z.test.", "A")
-    assert len(reply.authority) == 300
-    assert len(reply.additional) == 300 or reply.flags & TC
-
-
-HOST_MAX = 255   # of lib/answer/work.h
+HOST_MAX = 255   # of lib/answer/work.h: more are looked for in another way
 
 
 @pytest.mark.parametrize("name", ["cut.z.test.", "www.cut.z.test."])
-@pytest.mark.parametrize("count", [HOST_MAX - 1, HOST_MAX, HOST_MAX + 1])
-def test_host_max(tmp_path, count, name):
-    """A known limit (docs/architecture.md), not what is wanted: of one host more, TC says that it is missing."""
+@pytest.mark.parametrize("count", [HOST_MAX - 1, HOST_MAX, HOST_MAX + 1, 1000])
+def test_more_hosts_than_are_looked_up_at_once(tmp_path, count, name):
     reply = ask(answerer_of(tmp_path, HEAD + servers(count, "cut")), name, "A")
-    assert reply.rcode == NOERROR and len(reply.authority) == count
-    addresses = {(rr[0], rr[4]) for rr in reply.additional}
+    assert reply.rcode == NOERROR and not reply.flags & TC and len(reply.authority) == count
     hosts = {(name_to_wire("n%d.cut.z.test." % i), bytes((10, 0, i // 250, i % 250))) for i in range(count)}
-    assert addresses <= hosts and len(reply.additional) == len(addresses) == min(count, HOST_MAX)
-    assert bool(reply.flags & TC) == (count > HOST_MAX)
+    assert {(rr[0], rr[4]) for rr in reply.additional} == hosts and len(reply.additional) == count
+
+
+def test_glue_is_not_left_out_without_a_word(tmp_path):
+    """2,000 servers and a part of their addresses fill a message of TCP."""
+    answerer = answerer_of(tmp_path, HEAD + servers(2000, "cut"))
+    reply = ask(answerer, "www.cut.z.test.", "A")
+    assert reply.flags & TC and len(reply.authority) == 2000 and HOST_MAX < len(reply.additional) < 2000
+
+
+@pytest.mark.parametrize("count", [230, 250, 400])
+def test_hosts_out_of_pointers_reach(tmp_path, count):
+    """Their names stand in an NS RRset that goes on where no pointer leads: their addresses have them in full."""
+    labels = ["%s%03d" % ("n" * 60, i) for i in range(count)]
+    text = HEAD + "".join("cut NS %s.cut\n%s.cut A 10.0.%d.%d\n" % (label, label, i // 250, i % 250)
+                          for i, label in enumerate(labels))
+    reply = ask(answerer_of(tmp_path, text), "www.cut.z.test.", "A")
+    assert reply.rcode == NOERROR and not reply.flags & TC and len(reply.authority) == count
+    assert {(rr[0], rr[4]) for rr in reply.additional} == {
+        (name_to_wire(label + ".cut.z.test."), bytes((10, 0, i // 250, i % 250))) for i, label in enumerate(labels)}
+    assert len(reply.additional) == count
+
+
+def test_many_hosts_below_the_cut_and_beside_it(tmp_path):
+    """All addresses of those below it, and of the others what there is room for, wherever they stand among them."""
+    text = HEAD + servers(300, "cut") + "".join("cut NS a%d\na%d A 192.0.2.9\n" % (i, i) for i in range(70))
+    reply = ask(answerer_of(tmp_path, text), "www.cut.z.test.", "A")
+    assert not reply.flags & TC and len(reply.authority) == 370
+    glue = {name_to_wire("n%d.cut.z.test." % i) for i in range(300)}
+    others = {name_to_wire("a%d.z.test." % i) for i in range(70)}
+    owners = [rr[0] for rr in reply.additional]
+    assert glue < set(owners) <= glue | others and len(owners) == len(set(owners))
 
 
 @pytest.mark.parametrize("count", [200, 900])
