@@ -6,13 +6,14 @@
  * The short way for what is not there: a type that a name lacks, and a name one label below the apex of a zone that
  * was met lately, which is what a flood of random names is made of. Without DO, or in a zone without signatures, the
  * reply is the zone's SOA. In a zone with NSEC3 one search is left to do, for the record that says so, with a
- * hash before it if it is a name; batch.c takes both through its stages. Whatever does not fit is left to the
- * general way.
+ * hash before it if it is a name; in one with NSEC, for the name that is before it, and then for that name's record.
+ * batch.c takes all through its stages. Whatever does not fit is left to the general way.
  */
 
 #include "lib/answer/chain.h"
 #include "lib/answer/compose.h"
 #include "lib/answer/lookup.h"
+#include "lib/answer/probe.h"
 #include "lib/answer/reply.h"
 #include "lib/answer/work.h"
 #include "lib/dns/nsec3.h"
@@ -29,8 +30,10 @@ enum absent_way {
 struct absent {
 	unsigned cnt;
 	struct work *works[STELE_BATCH_MAX];
-	struct fetch searches[STELE_BATCH_MAX]; /* `hash` is NULL until it is computed */
+	struct fetch
+		searches[STELE_BATCH_MAX]; /* `hash` is NULL until it is computed; with NSEC, always */
 	uint8_t hashes[STELE_BATCH_MAX][STELE_NSEC3_HASH_SZ];
+	struct probe owners[STELE_BATCH_MAX]; /* with NSEC: whose record covers the name */
 };
 
 ABSENT_INLINE void absent_put(struct work *w, const struct stele_zone *zone, uint32_t end,
@@ -131,10 +134,21 @@ ABSENT_INLINE enum absent_way absent_name(struct absent *all, struct work *w)
 		return ABSENT_GENERAL;
 	if (!w->edns.dnssec_ok || zone->chain_kind == STELE_CHAIN_NONE)
 		return absent_answer(w, zone, STELE_RCODE_NXDOMAIN, NULL, 0, 0);
-	if (!stele_zone_has_nsec3(zone) ||
-	    !stele_memo_is_whole(stele_memo_at(&w->shared->memos, zone)))
+	const struct memo *memo = stele_memo_at(&w->shared->memos, zone);
+	if (stele_zone_has_nsec3(zone) ? !stele_memo_is_whole(memo) :
+					 !stele_memo_is_whole_nsec(memo))
 		return ABSENT_GENERAL;
 	return absent_search(all, w, zone, NULL, NULL);
+}
+
+/* Nothing is there at the next closer name nor below it, so what covers the one covers the other. */
+ABSENT_INLINE void absent_begin_owner(const struct work *w, struct probe *owner)
+{
+	uint8_t sort_key[STELE_SORT_KEY_MAX];
+	const uint8_t *label = sname_suffix(w, w->probe_depth);
+	uint64_t key = stele_nsec_search(w, sort_key, stele_sort_key(label, *label + 1u, sort_key));
+	probe_shard(owner, stele_view_name_shard(w->shared->view, key), key, 0, 0);
+	probe_block(owner);
 }
 
 /* Begins the searches of number `from` up to `to`: for what covers the next closer names of those that are
@@ -144,11 +158,15 @@ ABSENT_INLINE void absent_begin_names(struct absent *all, unsigned from, unsigne
 	struct stele_nsec3_job jobs[STELE_BATCH_MAX];
 	unsigned job_cnt = 0;
 	for (unsigned i = from; i < to; i++) {
-		if (all->works[i]->record != NULL)
-			continue;
-		all->searches[i].hash = all->hashes[i];
 		struct work *w = all->works[i];
 		const struct stele_zone *zone = w->zone;
+		if (w->record != NULL)
+			continue;
+		if (stele_zone_has_nsec(zone)) {
+			absent_begin_owner(w, &all->owners[i]);
+			continue;
+		}
+		all->searches[i].hash = all->hashes[i];
 		const uint8_t *next_closer = sname_suffix(w, w->probe_depth);
 		_Static_assert(STELE_NSEC3_JOB_SLACK <= NAME_SLACK, "behind sname");
 		jobs[job_cnt++] = (struct stele_nsec3_job){
@@ -164,7 +182,7 @@ ABSENT_INLINE void absent_begin_names(struct absent *all, unsigned from, unsigne
 		return;
 	stele_nsec3_hash_jobs(jobs, job_cnt);
 	for (unsigned i = from; i < to; i++)
-		if (all->works[i]->record == NULL)
+		if (all->works[i]->record == NULL && all->searches[i].hash != NULL)
 			stele_nsec3_begin(all->works[i], &all->searches[i]);
 }
 
@@ -178,8 +196,16 @@ ABSENT_INLINE void absent_begin_types(struct absent *all, unsigned from, unsigne
 
 ABSENT_INLINE void absent_pick(struct absent *all, unsigned from, unsigned to)
 {
-	for (unsigned i = from; i < to; i++)
-		stele_nsec3_pick(&all->searches[i]);
+	for (unsigned i = from; i < to; i++) {
+		struct fetch *search = &all->searches[i];
+		if (search->hash != NULL) {
+			stele_nsec3_pick(search);
+			continue;
+		}
+		search->result = probe_record(&all->owners[i]);
+		if (search->result != NULL)
+			probe_prefetch_record(search->result, true);
+	}
 }
 
 ABSENT_INLINE bool absent_is_same(const struct stele_nsec3_entry *a,
@@ -206,10 +232,42 @@ ABSENT_INLINE uint32_t absent_put_encloser(struct work *w, const struct stele_zo
 	return end;
 }
 
+/* A name that is not there in a zone with NSEC: `record` is that of the name before it. As absent_write(). */
+ABSENT_INLINE bool absent_write_nsec(struct work *w, const uint8_t *record)
+{
+	const struct stele_zone *zone = w->zone;
+	const struct memo *memo = stele_memo_at(&w->shared->memos, zone);
+	uint32_t end = w->pos + memo->body_len;
+	if (record == NULL || !stele_memo_is_whole_nsec(memo) || end > w->limit)
+		return false;
+	unsigned authority_cnt = memo->rr_cnt;
+	uint8_t *buf = w->reply->buf;
+	if (record != memo->star_owner) {
+		struct stele_name_parts name = stele_name_parts(record);
+		const struct stele_rrset *nsec = stele_name_rrset(&name, STELE_TYPE_NSEC);
+		if (nsec == NULL || (nsec->flags & STELE_RRSET_HAS_PATCHES) != 0)
+			return false;
+		uint32_t owner_at = end;
+		unsigned rel_len = name.head->rel_len;
+		end += rel_len + stele_le16(nsec->plain_len) + stele_le16(nsec->sig_len);
+		if (end > w->limit || owner_at > STELE_POINTER_MAX)
+			return false;
+		stele_copy(buf + owner_at, name.rel, rel_len);
+		authority_cnt += stele_compose_put_proof(
+			buf, owner_at, rel_len, stele_name_body(&name, nsec), nsec,
+			STELE_HEADER_SZ + w->qname_len - zone->apex_len);
+	}
+	stele_memo_put(memo, buf + w->pos, w->qname_len);
+	absent_put(w, zone, end, authority_cnt, STELE_RCODE_NXDOMAIN);
+	return true;
+}
+
 /* The search is at its end. False: nothing is written that the general way would not write again. */
 ABSENT_INLINE bool absent_write(struct work *w, struct fetch *search)
 {
 	const struct stele_zone *zone = w->zone;
+	if (search->hash == NULL)
+		return absent_write_nsec(w, search->result);
 	stele_nsec3_settle(search);
 	const struct stele_nsec3_entry *entry = (const void *)search->result;
 	bool exists = w->record != NULL, has_entry = false;

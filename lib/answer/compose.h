@@ -69,21 +69,18 @@ static inline uint32_t stele_compose_nsec3_sz(const struct stele_nsec3_entry *en
 	       stele_le16(entry->rrset.sig_len);
 }
 
-/* Writes it to message offset `pos`, at most STELE_POINTER_MAX, in a zone whose apex is at `apex_at`. Returns
- * how many records it has. */
-static inline unsigned stele_compose_put_nsec3(uint8_t *buf, uint32_t pos,
-					       const struct stele_nsec3_entry *entry,
+/*
+ * The records of an RRset, with its signatures, as part of a proof at message offset `pos`, at most
+ * STELE_POINTER_MAX: the first `rel_len` bytes, of its owner, are there. The rest is the body, but that the first
+ * owner has these labels in front of its pointer. No name in the rdata of NSEC, NSEC3 and RRSIG is compressed
+ * (RFC 3597 section 4). Returns how many records they are.
+ */
+static inline unsigned stele_compose_put_proof(uint8_t *buf, uint32_t pos, unsigned rel_len,
+					       const uint8_t *body, const struct stele_rrset *rrset,
 					       unsigned apex_at)
 {
-	const struct stele_rrset *rrset = &entry->rrset;
-	uint8_t *out = buf + pos;
-	out[0] = STELE_NSEC3_LABEL_SZ;
-	stele_base32hex_encode(entry->hash, out + 1);
-	/* The body, but that the first owner has a label in front of its pointer. No name in the rdata of
-	 * NSEC3 and RRSIG is compressed (RFC 3597 section 4). */
-	uint8_t *rr = out + 1 + STELE_NSEC3_LABEL_SZ;
-	memcpy(rr, stele_nsec3_body(entry),
-	       (size_t)stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len));
+	uint8_t *rr = buf + pos + rel_len;
+	memcpy(rr, body, (size_t)stele_le16(rrset->plain_len) + stele_le16(rrset->sig_len));
 	stele_put_be16(rr, (uint16_t)(POINTER_TAG | apex_at));
 	unsigned rr_cnt = stele_le16(rrset->rr_cnt) + (unsigned)rrset->sig_cnt;
 	for (unsigned i = 1; i < rr_cnt; i++) {
@@ -91,6 +88,18 @@ static inline unsigned stele_compose_put_nsec3(uint8_t *buf, uint32_t pos,
 		stele_put_be16(rr, (uint16_t)(POINTER_TAG | pos));
 	}
 	return rr_cnt;
+}
+
+/* Writes it to message offset `pos`, at most STELE_POINTER_MAX, in a zone whose apex is at `apex_at`. Returns
+ * how many records it has. */
+static inline unsigned stele_compose_put_nsec3(uint8_t *buf, uint32_t pos,
+					       const struct stele_nsec3_entry *entry,
+					       unsigned apex_at)
+{
+	buf[pos] = STELE_NSEC3_LABEL_SZ;
+	stele_base32hex_encode(entry->hash, buf + pos + 1);
+	return stele_compose_put_proof(buf, pos, 1 + STELE_NSEC3_LABEL_SZ, stele_nsec3_body(entry),
+				       &entry->rrset, apex_at);
 }
 
 /*

@@ -110,6 +110,12 @@ static inline bool stele_memo_is_whole(const struct memo *memo)
 	return memo->body_len > 0 && memo->encloser != NULL && memo->star != NULL;
 }
 
+/* The same of a zone with NSEC. */
+static inline bool stele_memo_is_whole_nsec(const struct memo *memo)
+{
+	return memo->body_len > 0 && memo->star_owner != NULL;
+}
+
 /* Forgets everything: the view is another one. */
 void stele_memo_clear(struct memos *memos);
 
