@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/answer/compose.h"
 
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
 #include <string.h>
 
 static const uint8_t *zone_apex(const struct stele_zone *zone)
@@ -61,30 +64,61 @@ size_t stele_body_name(const struct stele_zone *zone, const uint8_t *body, unsig
 	}
 }
 
+enum { VECTOR_SZ = sizeof(stele_vector) };
+
+/* How many of the first VECTOR_SZ bytes are the same, up to the first that is not, once A-Z is a-z at `p`. */
+static inline unsigned same_bytes(const uint8_t *p, const uint8_t *name)
+{
+	stele_vector lower = stele_vector_lower(stele_vector_load(p));
+#if defined(__x86_64__)
+	__m128i same = _mm_cmpeq_epi8((__m128i)lower, (__m128i)stele_vector_load(name));
+	unsigned is_other = ~(unsigned)_mm_movemask_epi8(same);
+	return (unsigned)__builtin_ctz(is_other);
+#else
+	unsigned cnt = 0;
+	while (cnt < VECTOR_SZ && lower[cnt] == name[cnt])
+		cnt++;
+	return cnt;
+#endif
+}
+
+/* How many bytes of `name`, whole labels of `len` bytes in all, are the same at `p` once A-Z is a-z there. Reads
+ * up to VECTOR_SZ bytes more of both. */
+static inline unsigned same_labels(const uint8_t *p, const uint8_t *name, unsigned len)
+{
+	unsigned same = 0, cnt = VECTOR_SZ;
+	for (; same < len && cnt == VECTOR_SZ; same += cnt)
+		cnt = same_bytes(p + same, name + same);
+	if (same >= len)
+		return len;
+	unsigned at = 0;
+	while (at + name[at] + 1u <= same)
+		at += name[at] + 1u;
+	return at;
+}
+
 bool stele_body_name_is(const struct stele_zone *zone, const uint8_t *body, unsigned name_off,
 			const uint8_t *rel, size_t rel_len, const uint8_t *name, size_t name_len)
 {
 	const uint8_t *p = body + name_off;
 	const uint8_t *expected = name; /* goes on with the apex */
-	size_t left = name_len;
+	unsigned left = (unsigned)name_len;
 	bool in_apex = false;
 	for (;;) {
+		unsigned same = same_labels(p, expected, left);
+		p += same;
+		expected += same;
+		left -= same;
 		if (left == 0) {
+			if (in_apex) /* only that ends in the root */
+				return true;
 			expected = zone_apex(zone);
 			left = zone->apex_len;
 			in_apex = true;
-		}
-		if (*p < POINTER_TAG >> 8) {
-			size_t n = *p + 1u;
-			if (n > left || !stele_equal_label(p, expected))
-				return false;
-			if (n == 1)
-				return true; /* only the apex ends in the root */
-			p += n;
-			expected += n;
-			left -= n;
 			continue;
 		}
+		if (*p < POINTER_TAG >> 8)
+			return false;
 		struct pointer to = read_pointer(p, rel_len, zone->apex_len);
 		if (to.kind == TO_BODY) {
 			p = body + to.off;
@@ -189,16 +223,6 @@ static bool compose_expanded(struct work *w, const uint8_t *body, size_t from, u
 	return true;
 }
 
-/* Makes the owners of records whose owner is a pointer point to the message offset `owner_at`. */
-static void point_owners(uint8_t *first_rr, unsigned rr_cnt, unsigned owner_at)
-{
-	uint8_t *p = first_rr;
-	for (; rr_cnt > 0; rr_cnt--) {
-		stele_put_be16(p, (uint16_t)(POINTER_TAG | owner_at));
-		p += RDATA_AT + stele_get_be16(p + RDLENGTH_AT);
-	}
-}
-
 /*
  * Moves the pointers in the rdata of a body whose first `body_len` bytes stand at `body_at` now. False
  * if one would not reach.
@@ -274,7 +298,7 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 		w->pos = pos + (uint32_t)len;
 		*section_cnt = (uint16_t)(*section_cnt + rr_cnt);
 		if (owner->at != STELE_HEADER_SZ) {
-			point_owners(out, rr_cnt, owner->at);
+			stele_compose_point_owners(out, rr_cnt, owner->at);
 		} else if (carved_place) {
 			w->reply->body_off = (uint16_t)pos;
 			w->reply->body_len = (uint16_t)len;
@@ -307,7 +331,7 @@ bool stele_compose_rrset(struct work *w, const uint8_t *body, const struct stele
 		unsigned suffix_at = written_out ? pos + (unsigned)grown - owner->rel_len :
 						   owner->suffix_at;
 		memcpy(body_at + from, body + from, len);
-		point_owners(body_at + from, rr_cnt, owner_at);
+		stele_compose_point_owners(body_at + from, rr_cnt, owner_at);
 		done = move_pointers(w, body_at, to, body, &trailer, owner, owner_at, suffix_at);
 		if (done && written_out)
 			write_owner(w, out, owner);

@@ -44,6 +44,16 @@ static inline enum compose_what compose_with_sigs(const struct work *w)
 /* The owner of w->record's RRsets in this reply: the search name, or the wildcard that stands for it. */
 struct owner stele_compose_owner(const struct work *w, const struct stele_name_parts *name);
 
+/* Makes the owners of records whose owner is a pointer point to the message offset `owner_at`. */
+static inline void stele_compose_point_owners(uint8_t *first_rr, unsigned rr_cnt, unsigned owner_at)
+{
+	uint8_t *p = first_rr;
+	for (; rr_cnt > 0; rr_cnt--) {
+		stele_put_be16(p, (uint16_t)(POINTER_TAG | owner_at));
+		p += RDATA_AT + stele_get_be16(p + RDLENGTH_AT);
+	}
+}
+
 /* Where it went. */
 struct composed {
 	uint16_t body_at; /* message offset of carved body offset 0; 0: offsets do not carry over */

@@ -2,8 +2,9 @@
 #include "lib/answer/cut.h"
 
 #include "lib/answer/chain.h"
+#include "lib/answer/compose.h"
+#include "lib/answer/hosts.h"
 #include "lib/answer/probe.h"
-#include "lib/answer/tail.h"
 
 #include <string.h>
 
@@ -76,7 +77,7 @@ static bool begin(struct referrals *all, struct referral *referral)
 	struct work *w = referral->work;
 	const struct stele_view *view = w->shared->view;
 	work_begin_hosts(w);
-	stele_tail_add_hosts(w, w->record, referral->ns, 0);
+	stele_hosts_add(w, w->record, referral->ns, 0);
 	if (all->probe_cnt + w->host_cnt > PROBES_MAX || w->host_cnt == HOST_MAX)
 		return false;
 	for (unsigned i = 0; i < w->host_cnt; i++) {
@@ -154,7 +155,7 @@ static bool write_reply(struct referral *referral)
 	if (fits) {
 		for (unsigned i = 0; i < w->host_cnt; i++)
 			w->hosts[i].source_body_at = where.body_at;
-		stele_tail_write_hosts(w, true);
+		stele_hosts_write(w, true);
 	} else {
 		w->tc = true;
 	}

@@ -95,25 +95,6 @@ static inline stele_vector stele_vector_lower(stele_vector v)
 	return v | (is_upper & 0x20);
 }
 
-/* Whether the label at `a`, length byte included, is the one at `b` once A-Z is a-z. Reads like stele_equal(). */
-static inline bool stele_equal_label(const uint8_t *a, const uint8_t *b)
-{
-	static const uint8_t masks[32] = {255, 255, 255, 255, 255, 255, 255, 255,
-					  255, 255, 255, 255, 255, 255, 255, 255};
-	enum { VECTOR_SZ = sizeof(stele_vector) };
-	typedef uint64_t halves __attribute__((vector_size(16)));
-	unsigned left = *a + 1u;
-	for (;; a += VECTOR_SZ, b += VECTOR_SZ, left -= VECTOR_SZ) {
-		stele_vector v = stele_vector_lower(stele_vector_load(a)) ^ stele_vector_load(b);
-		unsigned len = left < VECTOR_SZ ? left : VECTOR_SZ;
-		halves difference = (halves)(v & stele_vector_load(masks + VECTOR_SZ - len));
-		if ((difference[0] | difference[1]) != 0)
-			return false;
-		if (left <= VECTOR_SZ)
-			return true;
-	}
-}
-
 /* memcpy() of runs that are mostly 16 to 200 bytes long. */
 static inline __attribute__((always_inline)) void stele_copy(uint8_t *to, const uint8_t *from,
 							     size_t len)

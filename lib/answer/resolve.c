@@ -2,6 +2,7 @@
 #include "lib/answer/alias.h"
 #include "lib/answer/compose.h"
 #include "lib/answer/denial.h"
+#include "lib/answer/hosts.h"
 #include "lib/answer/lookup.h"
 #include "lib/answer/tail.h"
 
@@ -78,7 +79,7 @@ static void referral(struct work *w, const uint8_t *cut, unsigned depth)
 	} else {
 		stele_deny_ds(w, cut, depth);
 	}
-	stele_tail_add_hosts(w, cut, ns, 0);
+	stele_hosts_add(w, cut, ns, 0);
 	stele_tail(w);
 }
 
@@ -164,7 +165,7 @@ static void answer(struct work *w)
 	if (w->lo != 0xff)
 		stele_deny_closer(w);
 	if (stele_rdata_additional_name(w->qtype) >= 0)
-		stele_tail_add_hosts(w, w->record, rrset, where.body_at);
+		stele_hosts_add(w, w->record, rrset, where.body_at);
 	if (w->fetch_cnt == 0 && w->part_cnt == 0 && w->host_cnt == 0)
 		w->state = WORK_DONE;
 	else

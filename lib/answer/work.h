@@ -16,7 +16,8 @@
  *   request.c   any other message: stele_request_parse()
  *   resolve.c   the algorithm of RFC 1034 section 4.3.2 as a state machine: stele_resolve_step()
  *   alias.h/.c  CNAME and DNAME
- *   tail.h/.c   the authority and additional sections
+ *   tail.h/.c   the authority section, and what comes behind it
+ *   hosts.h/.c  the additional section: addresses of hosts
  *   denial.c    chooses the proofs that something is not there
  *   memo.h/.c   what proofs have in common
  *   chain.h/.c  covering searches in NSEC3 and NSEC blocks
