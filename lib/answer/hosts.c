@@ -86,14 +86,14 @@ static const uint8_t *find_wildcard_host(const struct work *w, const uint8_t *ta
 
 /* The RRset whose hosts are written one after the other. */
 struct host_source {
-	const struct stele_rrset *rrset; /* NULL: none yet */
+	const struct stele_rrset *rrset;
 	struct stele_name_parts name;
-	const uint8_t *body;
+	const uint8_t *body; /* NULL: none yet */
 };
 
 static void take_source(struct host_source *source, const struct host *host)
 {
-	if (source->rrset == host->source_rrset)
+	if (source->body != NULL && source->rrset == host->source_rrset)
 		return;
 	source->rrset = host->source_rrset;
 	source->name = stele_name_parts(host->source);
@@ -212,7 +212,7 @@ void stele_hosts_write(struct work *w, bool is_referral)
 {
 	/* Required glue first, so that other addresses never push it out, and not left out without a word
 	 * (RFC 9471 section 3.1). */
-	struct host_source source = {.rrset = NULL};
+	struct host_source source = {.body = NULL};
 	for (unsigned i = 0; i < w->host_cnt; i++)
 		if (is_required(w->hosts[i].ref) && !write_host(w, &w->hosts[i], &source))
 			w->tc = true;
