@@ -30,8 +30,8 @@ enum absent_way {
 struct absent {
 	unsigned cnt;
 	struct work *works[STELE_BATCH_MAX];
-	struct fetch
-		searches[STELE_BATCH_MAX]; /* `hash` is NULL until it is computed; with NSEC, always */
+	/* `hash` is NULL until it is computed; with NSEC, always. */
+	struct fetch searches[STELE_BATCH_MAX];
 	uint8_t hashes[STELE_BATCH_MAX][STELE_NSEC3_HASH_SZ];
 	struct probe owners[STELE_BATCH_MAX]; /* with NSEC: whose record covers the name */
 };
@@ -208,14 +208,6 @@ ABSENT_INLINE void absent_pick(struct absent *all, unsigned from, unsigned to)
 	}
 }
 
-ABSENT_INLINE bool absent_is_same(const struct stele_nsec3_entry *a,
-				  const struct stele_nsec3_entry *b)
-{
-	/* Eight bytes nearly always tell. */
-	return stele_get_be64(a->hash) == stele_get_be64(b->hash) &&
-	       memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
-}
-
 /* What all denials below the zone's apex have in common, but for `entry`. As absent_put_soa(). */
 ABSENT_INLINE uint32_t absent_put_encloser(struct work *w, const struct stele_zone *zone,
 					   const struct stele_nsec3_entry *entry, uint16_t *ret_cnt,
@@ -228,7 +220,8 @@ ABSENT_INLINE uint32_t absent_put_encloser(struct work *w, const struct stele_zo
 		return 0;
 	stele_memo_put(memo, w->reply->buf + w->pos, w->qname_len);
 	*ret_cnt = memo->rr_cnt;
-	*ret_has_entry = absent_is_same(entry, memo->encloser) || absent_is_same(entry, memo->star);
+	*ret_has_entry = stele_nsec3_is_same(entry, memo->encloser) ||
+			 stele_nsec3_is_same(entry, memo->star);
 	return end;
 }
 

@@ -101,6 +101,17 @@ NSEC3_INLINE void stele_nsec3_pick(struct fetch *f)
 	__builtin_prefetch(entry + size - 1);
 }
 
+/* Whether two hashes, or what begins with them, are the same. */
+NSEC3_INLINE bool stele_nsec3_is_same(const void *a, const void *b)
+{
+	const uint8_t *x = a, *y = b;
+	_Static_assert(STELE_NSEC3_HASH_SZ == 8 + 8 + 4, "compared in three pieces");
+	/* Eight bytes nearly always tell. */
+	return stele_get_le64(x) == stele_get_le64(y) &&
+	       ((stele_get_le64(x + 8) ^ stele_get_le64(y + 8)) |
+		(stele_get_le32(x + 16) ^ stele_get_le32(y + 16))) == 0;
+}
+
 /* f->result and f->matched are final behind this. */
 void stele_nsec3_settle_tie(struct fetch *f);
 NSEC3_INLINE void stele_nsec3_settle(struct fetch *f)
@@ -109,12 +120,8 @@ NSEC3_INLINE void stele_nsec3_settle(struct fetch *f)
 		return;
 	/* Of a name that is there, it is nearly always the one that was picked. The one before the line may be a
 	 * carry, which matches nothing. */
-	const uint8_t *a = f->result, *b = f->hash;
 	const uint8_t *before = (const uint8_t *)f->at + stele_le32(f->line->before_off);
-	_Static_assert(STELE_NSEC3_HASH_SZ == 8 + 8 + 4, "compared in three pieces");
-	f->matched = a != before && ((stele_get_le64(a) ^ stele_get_le64(b)) |
-				     (stele_get_le64(a + 8) ^ stele_get_le64(b + 8)) |
-				     (stele_get_le32(a + 16) ^ stele_get_le32(b + 16))) == 0;
+	f->matched = f->result != before && stele_nsec3_is_same(f->result, f->hash);
 	if (!f->matched)
 		stele_nsec3_settle_tie(f);
 }

@@ -121,7 +121,7 @@ def option(code, data):
     return struct.pack("!HH", code, len(data)) + data
 
 
-def query(qname, qtype, edns=None, flags=0, qid=0, qclass=1, opcode=0, options=b""):
+def query(qname, qtype, edns=None, flags=0, qid=0, qclass=1, opcode=0, options=b"", size=1232):
     """A query. edns: None, "plain" (OPT without DO) or "do"."""
     if isinstance(qname, str):
         qname = name_to_wire(qname)
@@ -129,7 +129,7 @@ def query(qname, qtype, edns=None, flags=0, qid=0, qclass=1, opcode=0, options=b
         qtype = TYPES[qtype]
     head = struct.pack("!HHHHHH", qid, flags | opcode << 11, 1, 0, 0, 1 if edns else 0)
     msg = head + qname + struct.pack("!HH", qtype, qclass)
-    return msg + opt_record(do=edns == "do", options=options) if edns else msg
+    return msg + opt_record(size=size, do=edns == "do", options=options) if edns else msg
 
 
 # -- replies -------------------------------------------------------------------------------------

@@ -125,6 +125,15 @@ class Answerer:
             raise SteleError("stele-compile answer ended with status %d\n%s" % (status, text))
 
 
+def ask_each(image, queries):
+    """The replies of one answerer, which is asked one after the other: each finds what those before it left."""
+    answerer = Answerer(image)
+    try:
+        return [answerer.ask([message])[0] for message in queries]
+    finally:
+        answerer.stop()
+
+
 class Stele:
     """An image made of zone files [(name, file), ...], and answerers over it, started when first used."""
 

@@ -62,15 +62,6 @@ def test_many_enclosers_in_a_batch(tmp_path):
         check_run(image, store, stream)
 
 
-def replies(image, queries):
-    """One after the other, so that each finds what those before it left."""
-    answerer = stele.Answerer(image)
-    try:
-        return [answerer.ask([message])[0] for message in queries]
-    finally:
-        answerer.stop()
-
-
 @pytest.mark.parametrize("signatures", [10, 22, 30, 100])
 def test_a_soa_with_many_signatures(tmp_path, signatures):
     """More pointers, or more bytes, than are kept: it is the same below names of any length."""
@@ -95,6 +86,6 @@ def test_what_less_of_a_proof_left(tmp_path, peers_installed):
     stele.run("import", "--store", tmp_path / "store", "--zone", "z.test.", signed)
     stele.run("build", "--store", tmp_path / "store", "-o", tmp_path / "image")
     asked = [query(name + ".z.test", 1) for name in ("www.sub", "gone", "www.sub", "gone")]
-    alone = [replies(tmp_path / "image", [message])[0] for message in asked]
-    assert replies(tmp_path / "image", asked) == alone
-    assert replies(tmp_path / "image", asked[::-1]) == alone[::-1]
+    alone = [stele.ask_each(tmp_path / "image", [message])[0] for message in asked]
+    assert stele.ask_each(tmp_path / "image", asked) == alone
+    assert stele.ask_each(tmp_path / "image", asked[::-1]) == alone[::-1]

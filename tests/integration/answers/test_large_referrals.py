@@ -7,7 +7,7 @@ import pytest
 
 import signing
 import stele
-from dnswire import AA, NOERROR, TC, TYPES, labels_of, name_to_wire, opt_record, parse, query
+from dnswire import AA, NOERROR, TC, TYPES, labels_of, name_to_wire, parse, query
 
 TO_HEX = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHIJKLMNOPQRSTUV")
 
@@ -110,10 +110,8 @@ def test_the_proof_behind_many_servers(tmp_path, count):
 def test_servers_and_proof_or_tc(tmp_path, denial, proof):
     """Whatever there is room for: NS or proof are not left out without TC."""
     answerer = answerer_of(tmp_path, HEAD + servers(30, "other-zone-with-a-long-name.example."), denial, tcp=False)
-    asked = bytearray(query("www.cut.z.test.", "A"))
-    asked[11] = 1   # an OPT follows
     try:
-        messages = answerer.ask([bytes(asked) + opt_record(size=size, do=True) for size in range(512, 1233)])
+        messages = answerer.ask([query("www.cut.z.test.", "A", "do", size=size) for size in range(512, 1233)])
     finally:
         answerer.stop()
     seen = set()
@@ -172,11 +170,9 @@ def test_a_referral_has_an_address_or_tc(tmp_path):
     text = HEAD + "*.w CNAME %s\ncut NS ns.sib\nsib NS ns.sib\nns.sib A 192.0.2.1\n" % target
     text += "ns.sib AAAA 2001:db8::1\n"
     answerer = answerer_of(tmp_path, text, "nsec", tcp=False)
-    asked = bytearray(query("x.w.z.test.", "A"))
-    asked[11] = 1   # an OPT follows
     sizes = range(512, 1233)
     try:
-        messages = answerer.ask([bytes(asked) + opt_record(size=size, do=True) for size in sizes])
+        messages = answerer.ask([query("x.w.z.test.", "A", "do", size=size) for size in sizes])
     finally:
         answerer.stop()
     seen = set()

@@ -8,7 +8,7 @@ import pytest
 
 import signing
 import stele
-from dnswire import NXDOMAIN, TC, TYPES, name_to_wire, opt_record, parse, query
+from dnswire import NXDOMAIN, TC, TYPES, name_to_wire, parse, query
 
 ZONE = r"""$TTL 300
 $ORIGIN z.test.
@@ -36,26 +36,16 @@ def image(tmp_path_factory):
     return folder / "image"
 
 
-def asked(name, size, do=True):
-    message = bytearray(query(name + ".z.test.", "A"))
-    message[11] = 1   # an OPT follows
-    return bytes(message) + opt_record(size=size, do=do)
-
-
-def replies_of(image, queries):
-    answerer = stele.Answerer(image)
-    try:
-        return [answerer.ask([message])[0] for message in queries]
-    finally:
-        answerer.stop()
+def asked(name, size):
+    return query(name + ".z.test.", "A", "do", size=size)
 
 
 @pytest.mark.parametrize("name", ABSENT)
 def test_the_zone_was_met_before_or_not(image, name):
     queries = [asked(name, size) for size in SIZES]
     # Each of these is the first of its answerer.
-    first = [replies_of(image, [message])[0] for message in queries[::10]]
-    later = replies_of(image, [asked("d", 4096)] + queries)[1:]
+    first = [stele.ask_each(image, [message])[0] for message in queries[::10]]
+    later = stele.ask_each(image, [asked("d", 4096)] + queries)[1:]
     assert later[::10] == first
     whole = set()
     for message, size in zip(later, SIZES):
@@ -73,7 +63,7 @@ def test_the_zone_was_met_before_or_not(image, name):
     ("d", ["z.test.", "cut.z.test."]), ("c0", ["z.test.", "bb.c.z.test."]),
     ("\\255\\255", ["z.test.", "\\255.z.test."])])
 def test_who_covers_it(image, name, owners):
-    for message in replies_of(image, [asked(name, 4096)] * 2):
+    for message in stele.ask_each(image, [asked(name, 4096)] * 2):
         reply = parse(message, strict=True)
         covers = {rr[0] for rr in reply.authority if rr[1] == TYPES["NSEC"]}
         assert covers == {name_to_wire(owner) for owner in owners}
@@ -87,4 +77,4 @@ def test_a_flood_of_names(image):
         flood = answerer.ask(queries)
     finally:
         answerer.stop()
-    assert flood == replies_of(image, queries)
+    assert flood == stele.ask_each(image, queries)

@@ -107,7 +107,7 @@ static void add_name(void)
 			break;
 		}
 		/* fall through */
-	case 1: /* another name; it may stand for no more than its own pointer does */
+	case 1: /* another name, which has to begin with a label */
 		if (c.cnt > 0 && name->len + c.names[before].len <= STELE_NAME_MAX &&
 		    c.body[c.offs[before]] != 0 && c.body[c.offs[before]] < POINTER_TAG >> 8) {
 			add(name, c.names[before].bytes, c.names[before].len);
