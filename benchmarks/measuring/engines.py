@@ -40,3 +40,9 @@ def at_reference(row):
     clear = row["clear_percent"] >= CLEAR_MIN_PERCENT and row["clear_ns"] > 0
     ns = row["clear_ns"] if clear else row["ns"]
     return ns * (row["cycles"] / row["ns"]) / REFERENCE_GHZ
+
+
+def ends(rows):
+    """Of rows of one case: the nanoseconds of each round in the largest image, and those in the smallest."""
+    sizes = [row["names"] for row in rows]
+    return [[at_reference(row) for row in rows if row["names"] == size] for size in (max(sizes), min(sizes))]

@@ -321,12 +321,15 @@ def write(folder):
             fault = results.fault(case)
             if fault and not results.quick:
                 lines += [f"No verdict on any of this: {fault}.", ""]
-        lines += function(results)
+        try:
+            lines += function(results)
+        except targets.Missing as missing:
+            lines += [f"What this section shows is not in these results ({missing})."]
     failed = about.get("failed", {})
     if failed:
         lines += ["", "## Failed", "", *(f"- {name}: {why}" for name, why in failed.items())]
-    lines += ["", "## Targets", "", *targets.table(results)]
-    text = "\n".join(lines) + "\n"
+    lines += ["", "## Targets", "", *targets.table(results), "", *targets.missed(results)]
+    text = "\n".join(lines).rstrip("\n") + "\n"
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     (results.folder / FILE).write_text(text)

@@ -6,8 +6,8 @@ import math
 import pathlib
 import statistics
 
-from measuring import engines, noise, tables
-from measuring.stats import percentile, ratios, spread, verdict_text
+from measuring import engines, noise, reasons, tables
+from measuring.stats import MISSED, percentile, ratios, spread, verdict_text
 
 
 class Missing(Exception):
@@ -99,10 +99,7 @@ def grows(results):
     for case in dict.fromkeys(results.values("growth", "case")):
         if not case.startswith("random ") or case in engines.LIMITS:
             continue
-        rows = results.rows("growth", case=case)
-        ends = [[engines.at_reference(row) for row in rows if row["names"] == size]
-                for size in (max(row["names"] for row in rows), min(row["names"] for row in rows))]
-        cases.append(ratio(*ends))
+        cases.append(ratio(*engines.ends(results.rows("growth", case=case))))
     most = max(each.value for each in cases)
     # What cannot be the one that grows most may vary.
     return Measured(most, sum((each.spreads for each in cases if each.high >= most), ()),
@@ -118,8 +115,11 @@ def rings(case):
     return measure
 
 
+LIMITS_CASE = "hot positive cookie"
+
+
 def limits_cost(results):
-    off, on = (results.values("rings", "qps", part="two threads", case="hot positive cookie", server=server)
+    off, on = (results.values("rings", "qps", part="two threads", case=LIMITS_CASE, server=server)
                for server in ("stele", "stele with limits"))
     rate = ratio(on, off)
     return Measured(1 - rate.value, rate.spreads, 1 - rate.high, 1 - rate.low)
@@ -204,6 +204,7 @@ class Target:
     at_most: bool
     unit: str = ""
     digits: int = 2
+    why: object = None      # of Results and limit: a sentence, for the report if it is missed
 
 
 AT_MOST, AT_LEAST = True, False
@@ -216,13 +217,15 @@ TARGETS = [
     Target("growth", "engine, NXDOMAIN with NSEC3 and DO, 10 M names", "the same",
            engine("random NXDOMAIN DO", 10_000_000), 200, AT_MOST, GHZ, 1),
     Target("growth", "growth of a random query, smallest to largest image", "itself", grows, 2.5, AT_MOST,
-           "times"),
+           "times", why=reasons.growth),
     *(Target("rings", f"whole loop, rings, {case}", "5tswap on the same rings", rings(case), least, AT_LEAST,
              "Mq/s a core")
       for case, least in (("hot positive", 10), ("random positive", 6.5), ("random NXDOMAIN DO", 4))),
-    Target("rings", "rate limits and cookies", "the same run without", limits_cost, 0.15, AT_MOST, "of the rate"),
+    Target("rings", "rate limits and cookies", "the same run without", limits_cost, 0.15, AT_MOST, "of the rate",
+           why=reasons.limits(LIMITS_CASE)),
     Target("rings", "queries lost or wrong while images are swapped", "none", swap_faults, 0, AT_MOST, "", 0),
-    *(Target("memif", f"whole loop, memif, {case}", "testpmd 5tswap", memif(case), 0.6, AT_LEAST, "of it")
+    *(Target("memif", f"whole loop, memif, {case}", "testpmd 5tswap", memif(case), 0.6, AT_LEAST, "of it",
+             why=reasons.memif(case))
       for case in ("hot positive", "random positive", "random NXDOMAIN DO")),
     Target("veth-hosts", "real sockets, veth and AF_XDP", "testpmd 5tswap", veth("5tswap"), 0.95, AT_LEAST,
            "of it"),
@@ -252,8 +255,15 @@ TARGETS = [
 ]
 
 
+def reason(target, results):
+    try:
+        return target.why(results, target.limit) if target.why else "no number of this run tells."
+    except Missing:
+        return "what would tell was not measured."
+
+
 def evaluate(results, targets=None):
-    """One dictionary a target: its name, against, limit, measured and verdict, as text."""
+    """One dictionary a target: its name, against, limit, measured and verdict, as text; `why` of what is missed."""
     rows = []
     for target in TARGETS if targets is None else targets:
         sign = "at most" if target.at_most else "at least"
@@ -265,9 +275,10 @@ def evaluate(results, targets=None):
             rows.append({**row, "measured": "", "verdict": "not measured"})
             continue
         worst = None if results.quick else measured.high if target.at_most else measured.low
-        rows.append({**row, "measured": f"{measured.value:,.{target.digits}f}",
-                     "verdict": verdict_text(measured.value, target.limit, target.at_most, measured.spreads,
-                                             results.fault(target.case), worst)})
+        verdict = verdict_text(measured.value, target.limit, target.at_most, measured.spreads,
+                               results.fault(target.case), worst)
+        rows.append({**row, "measured": f"{measured.value:,.{target.digits}f}", "verdict": verdict,
+                     **({"why": reason(target, results)} if verdict == MISSED else {})})
     return rows
 
 
@@ -276,6 +287,13 @@ def table(results, targets=None):
     return ["| what | against | target | measured | |", "|---|---|---|--:|---|",
             *("| {name} | {against} | {limit} | {measured} | {verdict} |".format(**row)
               for row in evaluate(results, targets))]
+
+
+def missed(results):
+    """What is missed, and why, as lines of Markdown; none if nothing is."""
+    lines = [f"- {row['name']}, beside {row['against']}: {row['why']}"
+             for row in evaluate(results) if "why" in row]
+    return ["Missed, and why (more in docs/architecture.md, Known limits):", "", *lines] if lines else []
 
 
 BEGIN, END = "<!-- targets: begin -->", "<!-- targets: end -->"

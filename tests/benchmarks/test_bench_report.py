@@ -118,6 +118,46 @@ def test_what_was_not_measured_is_told(folder):
     assert verdicts(folder)["TLS, pipelined", "NSD (Knot 3.2 has none)"] == ("", "not measured")
 
 
+def test_what_is_missed_is_explained_by_its_own_numbers(folder):
+    rows = tables.read(folder / "memif.csv")
+    for row in rows:
+        row["qps"] *= 0.5 if row["server"] == "stele" else 1
+    tables.write(folder / "memif.csv", rows)
+    rows = tables.read(folder / "growth.csv")
+    for row in rows:
+        if row["case"] == "random NXDOMAIN DO" and row["names"] == 10_000_000:
+            row.update(ns=row["ns"] * 2, cycles=row["cycles"] * 2)
+    tables.write(folder / "growth.csv", rows)
+    found = {(row["name"], row["verdict"]): row["why"] for row in targets.evaluate(targets.Results(folder))
+             if "why" in row}
+    assert {verdict for _, verdict in found} == {"missed"}
+    why = found["whole loop, memif, hot positive", "missed"]
+    assert "in 125 ns," in why and "leave 83 ns" in why and "Stele takes 275." in why and "takes 143 ns in all" in why
+    why = found["growth of a random query, smallest to largest image", "missed"]
+    assert why.startswith("random NXDOMAIN DO grows most, from 120 to 480 ns") and "20.0 to 40.0 ns (2.0 times)" in why
+    assert found["AXFR out", "missed"] == "no number of this run tells."
+    lines = targets.missed(targets.Results(folder))
+    assert len(lines) == 2 + len(found) and "- AXFR out, beside Knot: no number of this run tells." in lines
+    (folder / "rings.csv").unlink()
+    assert "- whole loop, memif, hot positive, beside testpmd 5tswap: what would tell was not measured." in (
+        targets.missed(targets.Results(folder)))
+
+
+def test_what_limits_take_is_told_where_it_is_too_much(folder):
+    rows = tables.read(folder / "rings.csv")
+    for row in rows:
+        if row["server"] == "stele with limits":
+            row.update(qps=row["qps"] / 2, busy_ns=row["busy_ns"] * 2)
+    tables.write(folder / "rings.csv", rows)
+    why, = (row["why"] for row in targets.evaluate(targets.Results(folder)) if row["name"] == "rate limits and cookies")
+    assert "143 ns, of which 0.15 of the rate would leave 25 for both. They take 190:" in why
+
+
+def test_nothing_is_explained_where_nothing_is_missed(tmp_path):
+    canned.write(tmp_path / "quick", "quick")
+    assert targets.missed(targets.Results(tmp_path / "quick")) == []
+
+
 def test_each_target_belongs_to_a_case():
     assert {target.case for target in targets.TARGETS} <= set(cases.BY_NAME)
 
@@ -168,6 +208,7 @@ def test_the_report_has_all_sections(written):
     assert "| Knot XDP | 150,000 (±10%) |" in text
     assert "- veth-root: exit status 1" in text
     assert text.rindex("## ") == text.index("## Targets")
+    assert "\n- engine, random positive, 10 M names, beside random reads of the same memory: " in text
     assert "\n\n\n" not in text
 
 
@@ -187,6 +228,19 @@ def test_the_same_numbers_give_the_same_bytes(written):
     assert command("--report", written).returncode == 0
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before
     assert not re.search(rb"<dc:date>|\d{4}-\d\d-\d\dT", before["growth.svg"])
+
+
+def test_a_section_whose_numbers_are_not_there_says_so(tmp_path):
+    """As in results of a time when its file had other columns."""
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "old"
+    canned.write(folder)
+    tables.write(folder / "rings.csv", [{key: value for key, value in row.items() if key != "part"}
+                                        for row in tables.read(folder / "rings.csv")])
+    done = command("--report", folder)
+    assert done.returncode == 0, done.stderr
+    text = (folder / "report.md").read_text()
+    assert "not in these results (rings: " in text and "| Knot XDP | 150,000 (±10%) |" in text
 
 
 def test_a_quick_report_says_so(tmp_path):
