@@ -35,6 +35,7 @@ static void test_lock_that_goes_soon(void **state)
 			usleep(100000);
 		_exit(0);
 	}
+	close(pipe_fds[1]); /* one that dies is the end of what comes */
 	char locked = 0;
 	assert_int_equal(read(pipe_fds[0], &locked, 1), 1);
 	assert_int_equal(locked, 1);
@@ -42,7 +43,6 @@ static void test_lock_that_goes_soon(void **state)
 	stele_ctl_server_free(server);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	close(pipe_fds[0]);
-	close(pipe_fds[1]);
 }
 
 static void test_place(void **state)
@@ -180,8 +180,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_lock_that_goes_soon),
-		cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_peers),
+		cmocka_unit_test_teardown(test_stale, ctl_end),
+		cmocka_unit_test_teardown(test_peers, ctl_end),
 	};
 	if (!ctl_world_begin())
 		return 1;
