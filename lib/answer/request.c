@@ -44,14 +44,15 @@ static void begin(struct work *w)
 	stele_work_begin_reply(w);
 }
 
-/* NOERROR, or FORMERR if it is none of the sizes that RFC 7873 section 4 allows. */
+/* NOERROR, or FORMERR if it is none of the sizes that RFC 7873 section 4 allows; where cookies are off, it is an option
+ * like others that nobody knows (RFC 6891 section 6.1.2). */
 static uint16_t read_cookie(struct work *w, const uint8_t *data, size_t len)
 {
 	if (w->edns.has_cookie) /* only the first one counts (RFC 7873 section 5.2) */
 		return STELE_RCODE_NOERROR;
 	if (len != COOKIE_CLIENT_SZ && (len < COOKIE_CLIENT_SZ + COOKIE_SERVER_MIN ||
 					len > COOKIE_CLIENT_SZ + COOKIE_SERVER_MAX))
-		return STELE_RCODE_FORMERR;
+		return w->shared->cookies ? STELE_RCODE_FORMERR : STELE_RCODE_NOERROR;
 	w->edns.has_cookie = true;
 	stele_cookie_read(w, data, len - COOKIE_CLIENT_SZ);
 	return STELE_RCODE_NOERROR;
