@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* The least that a host adds to a message: an A record whose owner is a pointer. */
+#define ADDRESS_SZ (2 + STELE_RR_FIXED_SZ + 4)
+
 /* Whether it is glue that the referral cannot do without. */
 static bool is_required(const struct stele_ref *ref)
 {
@@ -21,6 +24,7 @@ void stele_hosts_add(struct work *w, const uint8_t *record, const struct stele_r
 	struct stele_rrset_trailer trailer =
 		stele_rrset_trailer(stele_name_body(&name, rrset), rrset);
 	bool is_ns = stele_le16(rrset->type) == STELE_TYPE_NS;
+	unsigned optional_max = w->limit / ADDRESS_SZ < HOST_MAX ? w->limit / ADDRESS_SZ : HOST_MAX;
 	for (unsigned i = 0; i < trailer.ref_cnt; i++) {
 		const struct stele_ref *ref = &trailer.refs[i];
 		bool required = is_required(ref);
@@ -29,7 +33,7 @@ void stele_hosts_add(struct work *w, const uint8_t *record, const struct stele_r
 			w->rest_cnt = (uint16_t)(trailer.ref_cnt - i);
 			return;
 		}
-		if (!required && w->host_cnt >= HOST_OPTIONAL_MAX)
+		if (!required && w->host_cnt >= optional_max)
 			continue;
 		/* Two SRV or MX records may name one host, two NS records do not. */
 		bool again = false;

@@ -96,6 +96,16 @@ def test_many_hosts_below_the_cut_and_beside_it(tmp_path):
     assert glue < set(owners) <= glue | others and len(owners) == len(set(owners))
 
 
+@pytest.mark.parametrize("count", [64, 65, 200, HOST_MAX])
+@pytest.mark.parametrize("name, rtype", [("mx", "MX"), ("x.sub", "A")])
+def test_hosts_beside_fill_a_message_too(tmp_path, count, name, rtype):
+    """As many as there is room for: over TCP those of a long MX RRset, or of a cut whose servers are elsewhere in the zone."""
+    text = HEAD + "".join("mx MX 1 h%d\nsub NS h%d\nh%d A 192.0.2.9\n" % (i, i, i) for i in range(count))
+    reply = ask(answerer_of(tmp_path, text), name + ".z.test.", rtype)
+    assert not reply.flags & TC
+    assert {rr[0] for rr in reply.additional} == {name_to_wire("h%d.z.test." % i) for i in range(count)}
+
+
 @pytest.mark.parametrize("count", [200, 900])
 def test_the_proof_behind_many_servers(tmp_path, count):
     """That there is no DS stands behind an NS RRset that ends out of pointers' reach, and in no piece of TC."""
