@@ -74,8 +74,7 @@ static int check_kind(struct verify *v, const struct record *r)
 		return stele_verify_fault(v, r->head, "name: unknown kind %u", kind);
 	if (is_apex && kind != STELE_NAME_AUTHORITATIVE)
 		return stele_verify_fault(v, r->head, "name: apex of kind %u", kind);
-	if ((kind == STELE_NAME_EMPTY && r->rrset_cnt != 0) ||
-	    (kind == STELE_NAME_AUTHORITATIVE && r->rrset_cnt == 0))
+	if (kind == STELE_NAME_EMPTY && r->rrset_cnt != 0)
 		return stele_verify_fault(v, r->head, "name: kind %u with %u RRsets", kind,
 					  r->rrset_cnt);
 	if (has(r, STELE_NAME_IS_APEX) != is_apex ||
@@ -148,9 +147,13 @@ struct types {
 	bool soa, ns, cname, dname, nsec, other; /* other: may not stand beside a CNAME */
 };
 
-/* At a cut: what referrals and answers about its DS need. Below it: glue. */
-static bool may_stand_at_cut(unsigned kind, unsigned type, const struct stele_rrset *rrset)
+/* At a cut: what referrals and answers about its DS need. Below it: glue. A cut that is a wildcard delegates nothing
+ * of what it stands for, and has all. */
+static bool may_stand_at_cut(const struct record *r, unsigned type, const struct stele_rrset *rrset)
 {
+	unsigned kind = r->head->kind;
+	if (kind == STELE_NAME_CUT && has(r, STELE_NAME_IS_WILDCARD))
+		return type != STELE_TYPE_NS || rrset->sig_cnt == 0;
 	if (kind == STELE_NAME_CUT && (type == STELE_TYPE_DS || type == STELE_TYPE_NSEC))
 		return true;
 	return rrset->sig_cnt == 0 && (type == STELE_TYPE_A || type == STELE_TYPE_AAAA ||
@@ -160,11 +163,11 @@ static bool may_stand_at_cut(unsigned kind, unsigned type, const struct stele_rr
 static int note_type(struct verify *v, const struct record *r, const struct stele_rrset *rrset,
 		     struct types *types)
 {
-	unsigned type = stele_le16(rrset->type), kind = r->head->kind;
+	unsigned type = stele_le16(rrset->type);
 	bool single = false;
-	if (kind != STELE_NAME_AUTHORITATIVE && !may_stand_at_cut(kind, type, rrset))
+	if (r->head->kind != STELE_NAME_AUTHORITATIVE && !may_stand_at_cut(r, type, rrset))
 		return stele_verify_fault(v, rrset, "type %u: %u signatures, at a name of kind %u",
-					  type, rrset->sig_cnt, kind);
+					  type, rrset->sig_cnt, r->head->kind);
 	switch (type) {
 	case STELE_TYPE_SOA:
 		types->soa = true;

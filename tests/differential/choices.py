@@ -250,8 +250,8 @@ CHOICES = [
            "chain-length.",
            "own", follows_cname, True),
     Choice("addresses-by-wildcard", "RFC 1034 4.3.2 step 6, RFC 9471 2",
-           "Peers synthesise additional addresses and glue even from wildcards that are occluded. Stele takes a "
-           "wildcard only where it would answer a query.",
+           "Peers synthesise additional addresses and glue from more wildcards than would answer a query for the "
+           "host. Stele takes the one at the host's closest encloser, below a cut or not.",
            "own", synthesised_only, True),
     Choice("additional-that-fits", "RFC 2181 9, RFC 4035 3.1.1",
            "An additional address is sent with its signature or not at all.",

@@ -73,8 +73,10 @@ def two_images(folder):
 class Answerer:
     """A running `stele-compile answer`. ask() gives the replies in order, None where none is sent."""
 
-    def __init__(self, image, tcp=False, client=None):
+    def __init__(self, image, tcp=False, client=None, check_store=None):
         command = [binary(), "answer", image]
+        if check_store:
+            command += ["--check-store", check_store]
         if tcp:
             command.append("--tcp")
         if client:

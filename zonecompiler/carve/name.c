@@ -7,16 +7,20 @@
 bool stele_carve_exists(const uint8_t *node, size_t node_sz)
 {
 	struct stele_node_rrset set;
-	for (size_t at = 0; stele_node_next(node, node_sz, &at, &set);)
-		if (set.rr_cnt > 0)
-			return true;
-	return false;
+	size_t at = 0;
+	return stele_node_next(node, node_sz, &at, &set);
 }
 
 bool stele_carve_is_cut(const uint8_t *node, size_t node_sz)
 {
 	struct stele_node_rrset set;
 	return stele_node_find(node, node_sz, STELE_TYPE_NS, &set) && set.rr_cnt > 0;
+}
+
+/* An apex that begins with an asterisk has nothing to stand for, and is no cut. */
+static bool is_wildcard(const struct stele_carve_name *name)
+{
+	return name->owner[0] == 1 && name->owner[1] == '*';
 }
 
 /* Whether the RRset belongs into the record, and then with its signatures or not. */
@@ -33,8 +37,8 @@ static bool is_kept(const struct stele_carve_name *name, const struct stele_node
 	}
 	if (!name->is_cut || set->type == STELE_TYPE_DS || set->type == STELE_TYPE_NSEC)
 		return true;
-	*ret_with_sigs = false;
-	return is_address || set->type == STELE_TYPE_NS;
+	*ret_with_sigs = is_wildcard(name) && set->type != STELE_TYPE_NS;
+	return is_address || set->type == STELE_TYPE_NS || is_wildcard(name);
 }
 
 static enum stele_name_kind kind_of(const struct stele_carve_name *name)
@@ -59,13 +63,12 @@ static int put_front(const struct stele_carve_zone *zone, const struct stele_car
 		     struct stele_buffer *out, struct stele_error *reterr)
 {
 	unsigned rel_len = (unsigned)name->owner_len - zone->apex_len;
-	bool is_wildcard = rel_len > 0 && name->owner[0] == 1 && name->owner[1] == '*';
 	bool hashed = zone->chain == STELE_CHAIN_OF_NSEC3 && !name->is_occluded;
 	unsigned flags = (name->has_wildcard ? STELE_NAME_HAS_WILDCARD : 0) |
 			 (name->has_children ? STELE_NAME_HAS_CHILDREN : 0) |
 			 (hashed ? STELE_NAME_HAS_HASH : 0) |
 			 (hashed && name->has_children ? STELE_NAME_HAS_WILDCARD_HASH : 0) |
-			 (is_wildcard ? STELE_NAME_IS_WILDCARD : 0) |
+			 (rel_len > 0 && is_wildcard(name) ? STELE_NAME_IS_WILDCARD : 0) |
 			 (rel_len == 0 ? STELE_NAME_IS_APEX : 0);
 	struct stele_name head = {
 		.kind = (uint8_t)kind_of(name),
@@ -122,8 +125,8 @@ int stele_carve_name(struct stele_carver *carver, const struct stele_carve_zone 
 		return rc;
 	out->len += rrset_cnt * sizeof(struct stele_rrset);
 
-	bool is_wildcard = (out->data[begin + 1] & STELE_NAME_IS_WILDCARD) != 0;
-	stele_carve_owner(carver, zone, name->owner, name->owner_len, is_wildcard, name->is_cut);
+	bool any_name = (out->data[begin + 1] & STELE_NAME_IS_WILDCARD) != 0;
+	stele_carve_owner(carver, zone, name->owner, name->owner_len, any_name, name->is_cut);
 	unsigned flags = 0;
 	for (size_t at = 0;
 	     rrset_cnt > 0 && stele_node_next(name->node, name->node_sz, &at, &set);) {

@@ -6,8 +6,10 @@
  * From a node of the store to the record of a name (struct stele_name).
  *
  * Which RRsets a record has depends on where the name stands. At a cut: NS without signatures, DS and
- * NSEC with theirs, and the name's own addresses, which may be glue. Below a cut: addresses only,
- * without signatures. Elsewhere: all. An RRset of which there are only signatures is dropped.
+ * NSEC with theirs, and the name's own addresses, which may be glue; if it is a wildcard, which delegates
+ * nothing of what it stands for, all but the signatures of NS. Below a cut: addresses only, without
+ * signatures. Elsewhere: all. Of an RRset of which there are only signatures the name alone is left: it
+ * exists (RFC 4592 section 2.2.2).
  */
 
 #include "zonecompiler/carve/body.h"
@@ -30,7 +32,7 @@ struct stele_carve_result {
 	bool owns_nsec;  /* has an NSEC RRset and is not occluded */
 };
 
-/* True if the node has a record that is not a signature. */
+/* True if the node has a record, be it a signature. */
 bool stele_carve_exists(const uint8_t *node, size_t node_sz);
 
 /* True if the node, not at an apex, makes a cut. */

@@ -128,7 +128,7 @@ static bool add_all(struct ref *r, const struct ref_node *node)
 	size_t at = 0;
 	bool some = false;
 	while (stele_node_next(node->bytes, node->sz, &at, &rrset)) {
-		if (sigs_only ? rrset.sig_cnt == 0 : rrset.rr_cnt == 0)
+		if (rrset.rr_cnt == 0 || (sigs_only && rrset.sig_cnt == 0))
 			continue;
 		if (r->question->any_minimal && !sigs_only && rrset.type == STELE_TYPE_NSEC &&
 		    at < node->sz)
