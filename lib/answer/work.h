@@ -110,7 +110,7 @@ struct host {
 	const uint8_t *record;   /* NULL: not there */
 	uint16_t source_body_at; /* where the body with the name begins in the message; 0: unknown */
 };
-#define HOST_MAX 255         /* looked up together; what a referral has more, one by one */
+#define HOST_MAX 255 /* looked up together; what a referral has more, one by one */
 
 /* CNAMEs and DNAMEs followed in one reply. Long enough for any zone that means to be found: resolvers
  * give up at about this many too. */
