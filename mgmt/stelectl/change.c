@@ -49,6 +49,14 @@ static int open_image(const char *path, int *ret_fd, struct stele_error *reterr)
 	return 0;
 }
 
+/* However the rest is printed: who only looks at standard output's end or at the exit status sees it too. */
+static void warn(const json_t *response)
+{
+	const char *warning = stelectl_text(response, "warning");
+	if (*warning != 0)
+		stele_cmd_say("warning: %s", warning);
+}
+
 static void print_loaded(const json_t *response)
 {
 	if (json_is_true(json_object_get(response, "unchanged"))) {
@@ -90,8 +98,10 @@ int stelectl_load(int argc, char **argv)
 			status = stele_fail(&err, STELE_E_INPUT, "%s: the path is not UTF-8", path);
 		close(fd);
 	}
-	if (status == 0)
+	if (status == 0) {
+		warn(response);
 		stelectl_show(&common, response, print_loaded);
+	}
 	return stelectl_end(status, &err);
 }
 
@@ -185,8 +195,10 @@ static int simple(int argc, char **argv, const struct stele_cmd_spec *spec, int 
 	stelectl_choose(&common, STELECTL_RESPONDER);
 	int status = stelectl_ask(&common, json_pack("{s:s}", "op", spec->name), -1, timeout_ms,
 				  &response, &err);
-	if (status == 0)
+	if (status == 0) {
+		warn(response);
 		stelectl_show(&common, response, print);
+	}
 	return stelectl_end(status, &err);
 }
 

@@ -119,6 +119,9 @@ static int run_load(void *arg, json_t *response, struct stele_error *reterr)
 	if (rc == 0) {
 		stele_images_status(images, &status);
 		say_load(load, &info, &status, (stele_clock_ns() - began) / 1000000, response);
+		if (stele_images_unremembered(images))
+			json_object_set_new(response, "warning",
+					    stele_ctl_text(stele_images_unremembered(images)));
 	} else if (load->fd >= 0) {
 		stele_log(STELE_LOG_ERROR, "%s is refused: %s", load->name, reterr->text);
 	}

@@ -156,12 +156,14 @@ static void remember(struct stele_images *images, bool exact)
 	if (images->current.fd < 0)
 		return;
 	images->remembered.path[0] = '\0';
+	images->unremembered.text[0] = '\0';
 	if (stele_state_remember(images->config->state_dir, images->current.fd,
 				 images->current.path, root_off, exact, images->previous.fd,
 				 &error) != 0) {
-		stele_log(STELE_LOG_WARNING,
-			  "the image is served, but will not be remembered at the next start: %s",
-			  error.text);
+		stele_fail(&images->unremembered, STELE_E_SYSTEM,
+			   "the image is served, but will not be remembered at the next start: %s",
+			   error.text);
+		stele_log(STELE_LOG_WARNING, "%s", images->unremembered.text);
 	} else if (fstat(images->current.fd, &file) == 0) {
 		whole_path(images->current.path, images->remembered.path);
 		images->remembered.exact = exact;
@@ -169,6 +171,11 @@ static void remember(struct stele_images *images, bool exact)
 		images->remembered.inode = file.st_ino;
 		images->remembered.root_off = root_off;
 	}
+}
+
+const char *stele_images_unremembered(const struct stele_images *images)
+{
+	return images->unremembered.text[0] != '\0' ? images->unremembered.text : NULL;
 }
 
 /* A start would serve something else than what is served. */

@@ -45,6 +45,9 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 int stele_images_rollback(struct stele_images *images, struct stele_serve_load_info *ret_info,
 			  struct stele_error *reterr);
 
+/* After a load or a rollback: why the next start will not serve the current image; NULL if it will. */
+const char *stele_images_unremembered(const struct stele_images *images);
+
 /*
  * Serves the image that is remembered as the last good one, else that of the configuration, if it can from the
  * mapping of its file. STELE_E_NOTFOUND: there is neither; other errors are those of the last image tried.

@@ -38,6 +38,8 @@ struct stele_images {
 	struct images_zone_set *retired; /* workers may still look at it */
 	uint64_t *quiescent;             /* of each worker, when a load began */
 	struct images_file current, previous;
+	/* Why the current one is not remembered; empty: it is. */
+	struct stele_error unremembered;
 	/* What the state directory says of it. Empty path: nothing was remembered since the start. */
 	struct {
 		char path[PATH_MAX];

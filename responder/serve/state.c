@@ -141,12 +141,22 @@ static void make_link(int dir_fd, int fd, const char *path, const struct stat *f
 	link[0] = '\0';
 }
 
-/* Whether a start would find the file, by our name for it or by its own. */
-static bool has_name(const struct memory *m, const struct stat *file)
+/*
+ * Whether a start would have something to open: the file, by our name for it or by its own, or else, unless it is to be
+ * `exact`, what has its own name by now. Its path may be that of another mount namespace. False with errno.
+ */
+static bool can_be_opened(const struct memory *m, const struct stat *file)
 {
 	struct stat st;
-	return m->link[0] != '\0' ||
-	       (stat(m->path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino);
+	if (m->link[0] != '\0')
+		return true;
+	int fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	bool is_it = fstat(fd, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+	close(fd);
+	errno = ENOENT;
+	return is_it || !m->exact;
 }
 
 /* Images that nothing remembers any more, but for a file that is kept (NULL: none). If this fails, they take room
@@ -183,11 +193,9 @@ int stele_state_remember(const char *dir, int fd, const char *path, uint64_t roo
 		m.dev = (uint64_t)file.st_dev;
 		m.ino = (uint64_t)file.st_ino;
 		make_link(dir_fd, fd, m.path, &file, m.link);
-		/* Another one has its name: a start would take that for what was served last. */
-		if (exact && !has_name(&m, &file))
-			rc = stele_fail_errno(reterr, ENOENT, "%s: remembering %s", dir, path);
-		else
-			rc = write_memory(dir, &m, reterr);
+		rc = can_be_opened(&m, &file) ?
+			     write_memory(dir, &m, reterr) :
+			     stele_fail_errno(reterr, errno, "%s: a start could not open it", path);
 	}
 	if (rc == 0)
 		remove_links(dir_fd, m.link,

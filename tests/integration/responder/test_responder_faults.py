@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -90,6 +91,27 @@ def test_a_full_disk_for_the_state(images):
             node.kill()
             node.start()
             assert dnswire.last_address(node.ask([QUERY])[0]) == "198.51.100.2"
+
+
+def test_an_image_that_the_next_start_will_not_find(images, node):
+    """As one below /tmp, of which a service sees another: the answer says so, and a start serves what was before."""
+    responder.stelectl("--socket", node.control, "load", images[0])
+    hidden = os.path.join(node.folder, "hidden")
+    os.mkdir(hidden)
+    # In a mount namespace of its own, so that the responder has no such path; the descriptor is of another disk, too.
+    load = """mount -t tmpfs none %s && cp %s %s/image && exec %s --socket %s load %s/image""" % (
+        hidden, images[1], hidden, responder.program("stelectl", "STELECTL", "mgmt"), node.control, hidden)
+    done = subprocess.run(["unshare", "-m", "sh", "-c", load], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and "is served" in done.stdout, done
+    assert done.stderr.startswith("stelectl: warning: the image is served, but will not be remembered"), done
+    assert hidden in done.stderr and len(done.stderr.splitlines()) == 1, done
+    assert "will not be remembered" in node.log_text()
+    assert dnswire.last_address(node.ask([QUERY])[0]) == "198.51.100.2"
+    node.kill()
+    node.start()
+    assert dnswire.last_address(node.ask([QUERY])[0]) == "198.51.100.1"
+    assert "warning" not in node.load(images[1])
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -234,6 +235,29 @@ static void test_other_path(void **state)
 	remove_place(&place);
 }
 
+/* Neither to be linked nor seen by its name, as a service sees nothing of /tmp and /home: what was remembered stays. */
+static void test_out_of_sight(void **state)
+{
+	(void)state;
+	const char *why;
+	struct stele_error err;
+	struct place place = make_place();
+	put(place.image, small.bytes, small.size);
+	remember(&place, place.image, small.size, false);
+	int fd = memfd_create("elsewhere", MFD_CLOEXEC);
+	assert_int_equal(write(fd, other.bytes, other.size), other.size);
+	assert_int_equal(stele_state_remember(place.dir, fd, "/nowhere/at/all",
+					      other.size - sizeof(struct stele_root), false, -1,
+					      &err),
+			 STELE_E_SYSTEM);
+	assert_non_null(strstr(err.text, "/nowhere/at/all"));
+	assert_non_null(strstr(err.text, strerror(ENOENT)));
+	assert_int_equal(unlink(place.image), 0);
+	assert_int_equal(restore(&place, NULL, &why), small_generation);
+	close(fd);
+	remove_place(&place);
+}
+
 static void test_damaged_memory(void **state)
 {
 	(void)state;
@@ -385,6 +409,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_other_path),   cmocka_unit_test(test_damaged_memory),
 		cmocka_unit_test(test_no_directory), cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_rolled_back),  cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_out_of_sight),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	free(small.bytes);
