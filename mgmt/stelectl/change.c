@@ -214,18 +214,65 @@ int stelectl_rollback(int argc, char **argv)
 	return simple(argc, argv, &spec, LOAD_TIMEOUT_MS, print_rolled_back);
 }
 
-/* One server's part of a reload; what it read goes to `what`. */
-static int reload(const char *socket, json_t *what, struct stele_error *reterr)
+/* Takes over `request`; `ret_response` may be NULL. */
+static int ask(const char *socket, json_t *request, json_t **ret_response,
+	       struct stele_error *reterr)
 {
 	const struct stelectl_common common = {.socket = socket};
 	json_t *response;
-	int status = stelectl_ask(&common, json_pack("{s:s}", "op", "reload"), -1,
-				  STELECTL_TIMEOUT_MS, &response, reterr);
+	int status = stelectl_ask(&common, request, -1, STELECTL_TIMEOUT_MS, &response, reterr);
+	if (status == 0 && ret_response != NULL)
+		*ret_response = response;
+	else if (status == 0)
+		json_decref(response);
+	return status;
+}
+
+/* One server's part of a reload; what it read goes to `what`. */
+static int reload(const char *socket, json_t *what, struct stele_error *reterr)
+{
+	json_t *response;
+	int status = ask(socket, json_pack("{s:s}", "op", "reload"), &response, reterr);
 	if (status != 0)
 		return status;
 	json_array_extend(what, json_object_get(response, "reloaded"));
 	json_decref(response);
 	return 0;
+}
+
+static bool has_responder(const char *daemon)
+{
+	json_t *response;
+	if (ask(daemon, json_pack("{s:s}", "op", "status"), &response, NULL) != 0)
+		return false;
+	bool has = json_is_string(json_object_get(response, "responder"));
+	json_decref(response);
+	return has;
+}
+
+/*
+ * Either server takes all or nothing of its files. For both together, the responder says whether it will before the
+ * daemon does; what may fail even then is told.
+ */
+static int reload_both(const char *daemon, const char *responder, json_t *what,
+		       struct stele_error *reterr)
+{
+	struct stele_error err;
+	bool is_there = stelectl_is_there(responder);
+	int status = 0;
+	if (is_there)
+		status = ask(responder, json_pack("{s:s, s:b}", "op", "reload", "check", 1), NULL,
+			     reterr);
+	if (status == 0)
+		status = reload(daemon, what, reterr);
+	if (status != 0 || (!is_there && !has_responder(daemon)))
+		return status;
+	status = reload(responder, what, &err);
+	if (status != 0)
+		stele_fail(reterr, status,
+			   "stele-mgmtd has read its files again, stele-responder has not: %s",
+			   err.text);
+	return status;
 }
 
 int stelectl_reload(int argc, char **argv)
@@ -238,7 +285,8 @@ int stelectl_reload(int argc, char **argv)
 		.about =
 			"Has the daemon and the responder, or the one that --socket names, read again what they\n"
 			"can without a restart: the daemon zones, keys and certificates, the responder its\n"
-			"sections answers and cookies; both their cookie secrets.",
+			"sections answers and cookies; both their cookie secrets. If anything is wrong, nothing\n"
+			"changes; a responder that should be there and is not is told of, with status 3.",
 		.options = options,
 	};
 	struct stelectl_common common = {0};
@@ -249,11 +297,12 @@ int stelectl_reload(int argc, char **argv)
 	json_t *what = json_array();
 	const char *daemon = stelectl_socket(STELECTL_DAEMON);
 	const char *responder = stelectl_socket(STELECTL_RESPONDER);
-	bool both = common.socket == NULL && stelectl_is_there(daemon);
-	int status = both ? reload(daemon, what, &err) : 0;
-	if (status == 0 && (!both || stelectl_is_there(responder)))
+	int status;
+	if (common.socket == NULL && stelectl_is_there(daemon))
+		status = reload_both(daemon, responder, what, &err);
+	else
 		status = reload(common.socket != NULL ? common.socket : responder, what, &err);
-	if (status == 0)
+	if (status == 0 || json_array_size(what) > 0)
 		stelectl_show(&common, json_pack("{s:O}", "reloaded", what), print_reloaded);
 	json_decref(what);
 	return stelectl_end(status, &err);

@@ -217,12 +217,27 @@ static int op_undrain(void *user, struct stele_ctl_call *call, struct stele_erro
 /* Longer, and nobody is heard on the control socket meanwhile; the settings are in use anyway. */
 #define RELOAD_WAIT_MS 1000
 
-static int replace_answers(struct stele_responder *responder,
-			   const struct stele_answer_settings *answers, struct stele_error *reterr)
+/* What the file says now, if it can take the place of what is in force. */
+static int read_answers(struct stele_responder *responder,
+			struct stele_answer_settings *ret_answers, struct stele_error *reterr)
 {
-	if (stele_grace_await(responder->grace, responder->answers_grace, 0) != 0)
-		return stele_fail(reterr, STELE_E_SYSTEM,
-				  "a worker stands still, and has yet to see the settings before");
+	const struct stele_responder_config *config;
+	int rc = stele_responder_config_load(responder->config_path, &config, NULL, reterr);
+
+	if (rc)
+		return rc;
+	rc = stele_settings_answers(&config->answers.common, &config->cookies,
+				    &responder->own_secret, ret_answers, reterr);
+	stele_responder_config_free(config);
+	if (!rc && stele_grace_await(responder->grace, responder->answers_grace, 0) != 0)
+		rc = stele_fail(reterr, STELE_E_SYSTEM,
+				"a worker stands still, and has yet to see the settings before");
+	return rc;
+}
+
+static void replace_answers(struct stele_responder *responder,
+			    const struct stele_answer_settings *answers)
+{
 	for (unsigned i = 0; i < responder->worker_cnt; i++)
 		stele_worker_set_answers(responder->workers[i], answers);
 	/* A worker that hangs looks at the old ones until it goes on, and then at the new ones. */
@@ -230,36 +245,31 @@ static int replace_answers(struct stele_responder *responder,
 	if (stele_grace_await(responder->grace, responder->answers_grace, RELOAD_WAIT_MS) != 0)
 		stele_log(STELE_LOG_WARNING, "a worker stands still: it has not seen the new "
 					     "settings yet");
-	return 0;
+	responder->answers = *answers;
 }
 
 int stele_operations_reload(struct stele_responder *responder, struct stele_error *reterr)
 {
-	const struct stele_responder_config *config;
 	struct stele_answer_settings answers;
-	int rc = stele_responder_config_load(responder->config_path, &config, NULL, reterr);
+	int rc = read_answers(responder, &answers, reterr);
 
 	if (rc)
 		return rc;
-	rc = stele_settings_answers(&config->answers.common, &config->cookies,
-				    &responder->own_secret, &answers, reterr);
-	if (!rc)
-		rc = replace_answers(responder, &answers, reterr);
-	if (!rc)
-		responder->answers = answers;
-	stele_responder_config_free(config);
-	if (!rc)
-		stele_log(STELE_LOG_NOTICE,
-			  "reloaded answers and cookies; all else takes effect at the next start");
-	return rc;
+	replace_answers(responder, &answers);
+	stele_log(STELE_LOG_NOTICE,
+		  "reloaded answers and cookies; all else takes effect at the next start");
+	return 0;
 }
 
 static int op_reload(void *user, struct stele_ctl_call *call, struct stele_error *reterr)
 {
-	int rc = stele_ctl_unpack(call, reterr, "");
+	struct stele_answer_settings answers;
+	int check = 0;
+	int rc = stele_ctl_unpack(call, reterr, "s?b", "check", &check);
 
 	if (!rc)
-		rc = stele_operations_reload(user, reterr);
+		rc = check ? read_answers(user, &answers, reterr) :
+			     stele_operations_reload(user, reterr);
 	if (!rc)
 		json_object_set_new(call->response, "reloaded",
 				    json_pack("[s, s]", "answers", "cookies"));

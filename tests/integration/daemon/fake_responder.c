@@ -3,9 +3,10 @@
  * Listens and counts as stele-responder does, and answers with what is written here: stelectl has
  * somebody to talk to without ports, huge pages or an image.
  *
- * usage: fake_responder SOCKET STATS-FILE [withdrawn]
+ * usage: fake_responder SOCKET STATS-FILE [withdrawn | refuses | fails]
  *
- * Until a signal ends it; prints "ready" first. "withdrawn": it has withdrawn an image.
+ * Until a signal ends it; prints "ready" first. "withdrawn": it has withdrawn an image. "refuses": its configuration is
+ * wrong. "fails": that is right, but what it says cannot be done.
  */
 #include "lib/base/hex.h"
 #include "lib/ctl/ctl.h"
@@ -27,9 +28,15 @@ struct fake {
 	const char *stats_path;
 	struct stele_stats *stats;
 	struct stele_stats_worker *workers[CORE_CNT];
-	bool drained, withdrawn;
+	const char *how; /* "": nothing is wrong */
+	bool drained;
 	json_int_t generation;
 };
+
+static bool is(const struct fake *fake, const char *how)
+{
+	return strcmp(fake->how, how) == 0;
+}
 
 static volatile sig_atomic_t ended;
 
@@ -64,7 +71,7 @@ static int status(void *user, struct stele_ctl_call *call, struct stele_error *r
 		"mtu", 1500, "cores", "core", 1, "numa", 0, "port", "tap0", "queue", 0,
 		"generation", fake->generation, "state", "running", "core", 2, "numa", 0, "port",
 		"tap0", "queue", 1, "generation", fake->generation - 1, "state", "running");
-	json_object_set_new(members, "withdrawn", json_boolean(fake->withdrawn));
+	json_object_set_new(members, "withdrawn", json_boolean(is(fake, "withdrawn")));
 	json_object_update(call->response, members);
 	json_decref(members);
 	return 0;
@@ -186,8 +193,15 @@ static int wait_for(void *user, struct stele_ctl_call *call, struct stele_error 
 
 static int reload(void *user, struct stele_ctl_call *call, struct stele_error *reterr)
 {
-	(void)user;
-	(void)reterr;
+	const struct fake *fake = user;
+	int check = 0;
+	int wrong = stele_ctl_unpack(call, reterr, "s?b", "check", &check);
+	if (wrong != 0)
+		return wrong;
+	if (is(fake, "refuses"))
+		return stele_fail(reterr, STELE_E_INPUT, "responder.yaml:1:1: wrong");
+	if (is(fake, "fails") && !check)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory");
 	json_object_set_new(call->response, "reloaded", json_pack("[s]", "cookie secrets"));
 	return 0;
 }
@@ -290,12 +304,13 @@ static int make_stats(struct fake *fake, struct stele_error *err)
 
 int main(int argc, char **argv)
 {
-	bool withdrawn = argc == 4 && strcmp(argv[3], "withdrawn") == 0;
-	if (argc != 3 && !withdrawn) {
-		fputs("usage: fake_responder SOCKET STATS-FILE [withdrawn]\n", stderr);
+	if (argc != 3 && argc != 4) {
+		fputs("usage: fake_responder SOCKET STATS-FILE [withdrawn | refuses | fails]\n",
+		      stderr);
 		return 2;
 	}
-	struct fake fake = {.stats_path = argv[2], .withdrawn = withdrawn, .generation = 1};
+	struct fake fake = {
+		.stats_path = argv[2], .how = argc == 4 ? argv[3] : "", .generation = 1};
 	struct stele_ctl_server_settings settings = {
 		.path = argv[1], .group = (gid_t)-1, .ops = ops, .user = &fake};
 	struct stele_ctl_server *server = NULL;

@@ -267,6 +267,56 @@ def test_trace(server):
     fails(server, 3, "does not parse", "trace", "bad.")
 
 
+@contextlib.contextmanager
+def daemon_beside(responder_socket, **config):
+    """A daemon, and a stelectl that asks it and who listens there; `config`: of the daemon."""
+    with mgmtd.Daemon({"zones": [{"name": "a.test"}], **config}) as daemon:
+        environment = {**os.environ, "STELE_MGMTD_SOCKET": daemon.control, "STELE_RESPONDER_SOCKET": responder_socket}
+
+        def both(*arguments):
+            return subprocess.run([STELECTL, *arguments], env=environment, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        yield daemon, both
+
+
+def reload_with_another_zone(daemon, both):
+    """What stelectl ends with, and whether the daemon has the zone."""
+    daemon.config["zones"] = [{"name": "a.test"}, {"name": "b.test"}]
+    daemon.write_config()
+    done = both("reload")
+    return done, "b.test" in daemon.zones()
+
+
+@pytest.mark.parametrize("how, status, told, changed", [
+    ("refuses", 1, "responder.yaml:1:1: wrong", False),
+    ("fails", 3, "stele-mgmtd has read its files again, stele-responder has not: no memory", True)])
+def test_reload_that_a_responder_refuses(how, status, told, changed):
+    """It is asked before the daemon changes anything; if it fails even so, who has changed is told."""
+    with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+        running = Server(folder, how)
+        try:
+            with daemon_beside(running.socket) as (daemon, both):
+                done, has_changed = reload_with_another_zone(daemon, both)
+                assert (done.returncode, done.stderr, has_changed) == (status, "stelectl: %s\n" % told, changed)
+                assert ("read again: zones\n" in done.stdout) == changed
+        finally:
+            running.stop()
+
+
+def test_reload_without_the_responder(tmp_path):
+    """A daemon that works with one is reloaded, and that this one is not is told; one that works with none is content."""
+    nobody = str(tmp_path / "nobody")
+    with daemon_beside(nobody, responder=nobody) as (daemon, both):
+        done, has_changed = reload_with_another_zone(daemon, both)
+        assert done.returncode == 3 and has_changed and "read again: zones\n" in done.stdout
+        assert done.stderr == "stelectl: stele-mgmtd has read its files again, stele-responder has not: " \
+            "%s: nobody listens there\n" % nobody
+    with daemon_beside(nobody) as (daemon, both):
+        done, has_changed = reload_with_another_zone(daemon, both)
+        assert done.returncode == 0 and has_changed and done.stderr == "", done
+
+
 def test_two_servers(server):
     """Without --socket the daemon is asked where it runs, and the responder for what only that knows."""
     with mgmtd.Daemon({"zones": [{"name": "a.test"}]}) as daemon:

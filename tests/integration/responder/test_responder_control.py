@@ -99,6 +99,9 @@ def test_reload_takes_new_secrets(images, tmp_path):
         cookie_of(node, cookie)
         assert node.counters()["cookie_valid"] == valid + 2
         write("22" * 16)
+        assert node.request("reload", check=True)["ok"]    # looks, and changes nothing
+        cookie_of(node, cookie)
+        assert node.counters()["cookie_valid"] == valid + 3
         node.process.send_signal(1)    # SIGHUP is the same
         deadline = time.monotonic() + 60
         while "reloaded" not in node.log_text().split("reloaded", 1)[1] and time.monotonic() < deadline:
@@ -106,9 +109,11 @@ def test_reload_takes_new_secrets(images, tmp_path):
         assert node.counters()["cookie_invalid"] == 0
         cookie_of(node, cookie)
         counters = node.counters()
-        assert (counters["cookie_valid"], counters["cookie_invalid"]) == (valid + 2, 1)
+        assert (counters["cookie_valid"], counters["cookie_invalid"]) == (valid + 3, 1)
         secrets.write_text("nonsense")
-        assert not node.request("reload")["ok"]
+        for check in True, False:
+            response = node.request("reload", check=check)
+            assert not response["ok"] and "secrets:1:1" in response["error"], response
         assert node.ask([QUERY])[0]
 
 
