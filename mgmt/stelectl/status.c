@@ -169,33 +169,44 @@ static int show_one(const struct stelectl_common *common, struct stele_error *re
 	return 0;
 }
 
-/* The daemon, and the responder if it works with one. */
+/* The daemon, and the responder if it works with one. Either is shown although the other says nothing. */
 static int show_both(const struct stelectl_common *daemon, struct stele_error *reterr)
 {
 	const struct stelectl_common responder = {.socket = stelectl_socket(STELECTL_RESPONDER)};
-	json_t *of_daemon, *of_responder = NULL, *list = NULL;
+	json_t *of_daemon = NULL, *of_responder = NULL, *list = NULL;
 	int status = stelectl_ask(daemon, json_pack("{s:s}", "op", "status"), -1,
 				  STELECTL_TIMEOUT_MS, &of_daemon, reterr);
-	if (status != 0)
+	bool is_there = stelectl_is_there(responder.socket);
+	if (status != 0 && !is_there)
 		return status;
-	if (json_is_string(json_object_get(of_daemon, "responder")) ||
-	    stelectl_is_there(responder.socket))
-		status = ask_responder(&responder, &of_responder, &list, reterr);
+	if (is_there || json_is_string(json_object_get(of_daemon, "responder"))) {
+		struct stele_error err;
+		int failed = ask_responder(&responder, &of_responder, &list, &err);
+		if (failed != 0 && status != 0)
+			stele_cmd_say("%s", err.text);
+		else if (failed != 0)
+			status = stele_fail(reterr, failed, "%s", err.text);
+	}
 	if (daemon->json) {
 		json_t *all = of_responder != NULL ? json_incref(of_responder) : json_object();
-		json_object_del(of_daemon, "ok");
-		json_object_set(all, "daemon", of_daemon);
+		if (of_daemon != NULL)
+			json_object_del(of_daemon, "ok");
+		json_object_set_new(all, "daemon",
+				    of_daemon != NULL ? json_incref(of_daemon) : json_null());
 		if (list != NULL)
 			json_object_set(all, "zones", json_object_get(list, "zones"));
 		stelectl_print_json(all);
 		json_decref(all);
 	} else {
-		stelectl_make_shown(of_daemon);
-		show_daemon(of_daemon);
+		if (of_daemon != NULL) {
+			stelectl_make_shown(of_daemon);
+			show_daemon(of_daemon);
+		}
 		if (of_responder != NULL) {
 			stelectl_make_shown(of_responder);
 			stelectl_make_shown(list);
-			putchar('\n');
+			if (of_daemon != NULL)
+				putchar('\n');
 			print_status(of_responder, list);
 		}
 	}

@@ -18,6 +18,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{"status", stelectl_status, "what is served, on each core, and how the daemon does"},
+	{"health", stelectl_health, "whether the responder is healthy, by exit status too"},
 	{"zones", stelectl_zones, "all zones: serials, refresh, expiry, errors"},
 	{"zone", stelectl_zone, "one zone, on each core"},
 	{"load", stelectl_load, "another image in the place of the one that is served"},

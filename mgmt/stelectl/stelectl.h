@@ -19,6 +19,7 @@
 #include <stdbool.h>
 
 int stelectl_status(int argc, char **argv);
+int stelectl_health(int argc, char **argv);
 int stelectl_zones(int argc, char **argv);
 int stelectl_zone(int argc, char **argv);
 int stelectl_load(int argc, char **argv);

@@ -3,10 +3,10 @@
  * Listens and counts as stele-responder does, and answers with what is written here: stelectl has
  * somebody to talk to without ports, huge pages or an image.
  *
- * usage: fake_responder SOCKET STATS-FILE [withdrawn | refuses | fails]
+ * usage: fake_responder SOCKET STATS-FILE [withdrawn | refuses | fails | unwell]
  *
  * Until a signal ends it; prints "ready" first. "withdrawn": it has withdrawn an image. "refuses": its configuration is
- * wrong. "fails": that is right, but what it says cannot be done.
+ * wrong. "fails": that is right, but what it says cannot be done. "unwell": no image, no link, core 2 stands still.
  */
 #include "lib/base/hex.h"
 #include "lib/ctl/ctl.h"
@@ -57,20 +57,23 @@ static json_t *image_json(json_int_t generation)
 static int status(void *user, struct stele_ctl_call *call, struct stele_error *reterr)
 {
 	struct fake *fake = user;
+	bool unwell = is(fake, "unwell");
 	int wrong = stele_ctl_unpack(call, reterr, "");
 	if (wrong != 0)
 		return wrong;
 	json_t *members = json_pack(
-		"{s:s, s:i, s:i, s:b, s:b, s:o, s:n, s:{s:I, s:I, s:s}, s:[s,s], s:[{s:s, s:s, s:s, s:s, s:i, s:i}],"
+		"{s:s, s:i, s:i, s:b, s:b, s:o?, s:n, s:{s:I, s:I, s:s}, s:[s,s], s:[{s:s, s:s, s:s, s:s, s:i, s:i}],"
 		" s:[{s:i, s:i, s:s, s:i, s:I, s:s}, {s:i, s:i, s:s, s:i, s:I, s:s}]}",
 		"version", STELE_VERSION, "pid", (int)getpid(), "uptime_s", 3723, "healthy",
-		!fake->drained, "drained", fake->drained, "image", image_json(fake->generation),
-		"previous", "arena", "used", (json_int_t)12400000, "size", (json_int_t)1000000000,
-		"pages", "2 MB pages", "addresses", "10.53.0.2", "fd53::2", "ports", "name", "tap0",
-		"device", "net_tap0", "mac", "02:00:00:00:00:01", "link", "up", "speed_mbps", 10000,
+		!fake->drained && !unwell, "drained", fake->drained, "image",
+		unwell ? NULL : image_json(fake->generation), "previous", "arena", "used",
+		(json_int_t)12400000, "size", (json_int_t)1000000000, "pages", "2 MB pages",
+		"addresses", "10.53.0.2", "fd53::2", "ports", "name", "tap0", "device", "net_tap0",
+		"mac", "02:00:00:00:00:01", "link", unwell ? "down" : "up", "speed_mbps", 10000,
 		"mtu", 1500, "cores", "core", 1, "numa", 0, "port", "tap0", "queue", 0,
 		"generation", fake->generation, "state", "running", "core", 2, "numa", 0, "port",
-		"tap0", "queue", 1, "generation", fake->generation - 1, "state", "running");
+		"tap0", "queue", 1, "generation", fake->generation - 1, "state",
+		unwell ? "stuck" : "running");
 	json_object_set_new(members, "withdrawn", json_boolean(is(fake, "withdrawn")));
 	json_object_update(call->response, members);
 	json_decref(members);
@@ -305,7 +308,7 @@ static int make_stats(struct fake *fake, struct stele_error *err)
 int main(int argc, char **argv)
 {
 	if (argc != 3 && argc != 4) {
-		fputs("usage: fake_responder SOCKET STATS-FILE [withdrawn | refuses | fails]\n",
+		fputs("usage: fake_responder SOCKET STATS-FILE [withdrawn | refuses | fails | unwell]\n",
 		      stderr);
 		return 2;
 	}

@@ -74,7 +74,7 @@ def test_help_and_usage():
     done = ctl("--help")
     assert done.returncode == 0
     commands = ("status", "zones", "zone", "load", "rollback", "wait", "reload", "drain", "undrain",
-                "stats", "trace", "transfer", "notify")
+                "stats", "trace", "transfer", "notify", "health")
     for command in commands:
         assert "\n  " + command in done.stdout
         of_command = ctl(command, "--help")
@@ -87,7 +87,7 @@ def test_help_and_usage():
                   ("stats", "--interval", "0"), ("stats", "--interval", "2"), ("stats", "--count", "2"),
                   ("stats", "x"), ("stats", "--watch", "--zones"),
                   ("trace",), ("trace", "a..b"), ("trace", "a", "NOTYPE"), ("trace", "a", "+no"),
-                  ("status", "--nothing"), ("--json", "status", "--json"),
+                  ("health", "x"), ("health", "--timeout", "0"), ("status", "--nothing"), ("--json", "status", "--json"),
                   ("--socket", "a", "status", "-s", "a"), ("wait", "a.", "1", "-t", "1", "-t", "1")):
         done = ctl(*wrong)
         assert done.returncode == 2, wrong
@@ -106,7 +106,7 @@ def test_nobody_there():
 
 
 @pytest.mark.parametrize("whose, missing, commands", [
-    ("the responder's", "R", (("load", STELECTL), ("rollback",), ("drain",), ("undrain",), ("stats",),
+    ("the responder's", "R", (("load", STELECTL), ("rollback",), ("drain",), ("undrain",), ("stats",), ("health",),
                               ("trace", "a."))),
     ("the daemon's", "D", (("transfer", "a."), ("notify", "a."))),
     ("the daemon's, or else the responder's", "R", (("status",), ("zones",), ("zone", "a."), ("wait", "a.", "1"))),
@@ -267,6 +267,34 @@ def test_trace(server):
     fails(server, 3, "does not parse", "trace", "bad.")
 
 
+def test_health(server):
+    """Why it is not healthy, too; nobody is asked but the responder, and one that says nothing is not waited for long."""
+    assert works(server, "health") == "healthy\n"
+    works(server, "drain")
+    done = ctl("--socket", server.socket, "health")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "unhealthy: drained\n", "")
+    works(server, "undrain")
+    assert json.loads(works(server, "health", "--json")) == {"healthy": True, "reasons": []}
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        fails(server, 3, "no answer in time", "health", "--timeout", "1")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+        unwell = Server(folder, "unwell")
+        try:
+            reasons = ["no image is served", "no port has a link", "core 2 stands still"]
+            done = ctl("--socket", unwell.socket, "health")
+            assert (done.returncode, done.stdout) == (1, "unhealthy: %s\n" % ", ".join(reasons)), done
+            done = ctl("--socket", unwell.socket, "health", "--json")
+            assert done.returncode == 1 and json.loads(done.stdout) == {"healthy": False, "reasons": reasons}
+        finally:
+            unwell.stop()
+    with mgmtd.Daemon() as daemon:
+        done = daemon.ctl("health", check=False)
+        assert done.returncode == 3 and done.stdout == "" and "no responder" in done.stderr, done
+
+
 @contextlib.contextmanager
 def daemon_beside(responder_socket, **config):
     """A daemon, and a stelectl that asks it and who listens there; `config`: of the daemon."""
@@ -315,6 +343,22 @@ def test_reload_without_the_responder(tmp_path):
     with daemon_beside(nobody) as (daemon, both):
         done, has_changed = reload_with_another_zone(daemon, both)
         assert done.returncode == 0 and has_changed and done.stderr == "", done
+
+
+def test_a_daemon_that_hangs(server):
+    """The responder's health and status are shown; that the daemon says nothing is an error behind them."""
+    with daemon_beside(server.socket) as (daemon, both):
+        daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            done = both("health")
+            assert (done.returncode, done.stdout, done.stderr) == (0, "healthy\n", "")
+            done = both("status")
+            assert done.returncode == 3 and done.stdout.startswith("server      stele-responder"), done
+            assert done.stderr == "stelectl: %s: no answer in time\n" % daemon.control
+            done = both("status", "--json")
+            assert done.returncode == 3 and json.loads(done.stdout)["healthy"], done
+        finally:
+            daemon.process.send_signal(signal.SIGCONT)
 
 
 def test_two_servers(server):

@@ -276,7 +276,7 @@ def test_operation_and_runbooks(machine):
     for zone in "added", "other", "listed":
         assert "%s.example. is served with serial 1 on every core" % zone in text
     assert "read again: cookie" in text and "notAfter=" in text
-    assert "is drained" in text and "\nok\n" in text
+    assert "\nunhealthy: drained\n" in text and "\nhealthy\n" in text and "\nok\n" in text
     assert "is served with serial 2024010105 on every core" in text
     assert "refused, with status 1" in text and "bad here too" in text
     assert re.search(r'^stele_zone_served_serial\{zone="example."\} 2024010105$', text, re.M)

@@ -66,9 +66,11 @@ def test_drain_turns_health_and_nothing_else(node):
     assert node.request("drain")["drained"]
     status = node.request("status")
     assert status["drained"] and not status["healthy"]
+    assert responder.stelectl("health", "--socket", node.control, check=False) == "unhealthy: drained\n"
     assert dnswire.last_address(node.ask([QUERY])[0]) == "198.51.100.1"
     node.request("undrain")
     assert node.request("status")["healthy"]
+    assert responder.stelectl("health", "--socket", node.control) == "healthy\n"
 
 
 def wait_healthy(node):
