@@ -95,8 +95,9 @@ static int open_images(struct stele_responder *responder, struct stele_error *re
 		if (j == node_cnt && node_cnt < STELE_NODES_MAX)
 			nodes[node_cnt++] = node;
 	}
-	return stele_images_open(responder->config, nodes, node_cnt, responder->stats,
-				 &responder->images, reterr);
+	return stele_images_open(responder->config, nodes, node_cnt,
+				 responder->machine.huge_free[0] + responder->machine.huge_free[1],
+				 responder->stats, &responder->images, reterr);
 }
 
 static int make_worker(struct stele_responder *responder, unsigned port_index, unsigned queue,

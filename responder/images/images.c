@@ -71,8 +71,31 @@ const struct stele_serve_root *stele_images_root(const struct stele_images *imag
 	return stele_serve_root(images->serves[images_node_index(images, node)]);
 }
 
+/* Also when they were there and packets, which come first, took them. */
+static void tell_pages(const struct stele_images *images, uint64_t huge_sz)
+{
+	const struct stele_responder_config *config = images->config;
+	struct stele_serve_status status;
+	bool is_plain = false;
+
+	for (unsigned i = 0; i < images->node_cnt; i++) {
+		stele_serve_status(images->serves[i], &status);
+		is_plain |= status.arena.pages == STELE_ARENA_PAGES_PLAIN;
+	}
+	stele_log(STELE_LOG_INFO, "images are kept in %llu MB of %s",
+		  (unsigned long long)(images->status.arena.size >> 20),
+		  stele_arena_pages_text(images->status.arena.pages));
+	if (is_plain && huge_sz > 0 && config->memory.huge_pages == STELE_HUGE_PAGES_AUTO)
+		stele_log(
+			STELE_LOG_WARNING,
+			"%llu MB of huge pages were free, but images are in plain pages, which are "
+			"slower: it takes memory.image_arena in pages of one size, on each NUMA node "
+			"with workers (%u), beside what packets take",
+			(unsigned long long)(huge_sz >> 20), images->node_cnt);
+}
+
 int stele_images_open(const struct stele_responder_config *config, const int *nodes,
-		      unsigned node_cnt, struct stele_stats *stats,
+		      unsigned node_cnt, uint64_t huge_sz, struct stele_stats *stats,
 		      struct stele_images **ret_images, struct stele_error *reterr)
 {
 	struct stele_images *images = calloc(1, sizeof(*images));
@@ -102,9 +125,7 @@ int stele_images_open(const struct stele_responder_config *config, const int *no
 		return rc;
 	}
 	images_note_status(images);
-	stele_log(STELE_LOG_INFO, "images are kept in %llu MB of %s",
-		  (unsigned long long)(images->status.arena.size >> 20),
-		  stele_arena_pages_text(images->status.arena.pages));
+	tell_pages(images, huge_sz);
 	*ret_images = images;
 	return 0;
 }

@@ -23,9 +23,10 @@
 
 struct stele_images;
 
-/* Reserves an arena on each of `nodes`. */
+/* Reserves an arena on each of `nodes`. `huge_sz`: bytes of huge pages that were free before the program took any; if
+ * there were some, and images do not get them, the log warns. */
 int stele_images_open(const struct stele_responder_config *config, const int *nodes,
-		      unsigned node_cnt, struct stele_stats *stats,
+		      unsigned node_cnt, uint64_t huge_sz, struct stele_stats *stats,
 		      struct stele_images **ret_images, struct stele_error *reterr);
 void stele_images_close(struct stele_images *images); /* no worker is left; NULL is fine */
 

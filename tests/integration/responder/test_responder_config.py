@@ -44,6 +44,27 @@ def test_usage(words, status):
     assert done.returncode == status
 
 
+HUGE_PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+
+
+@pytest.mark.skipif(not os.path.exists(HUGE_PAGES), reason="a kernel without huge pages")
+@pytest.mark.parametrize("free, pages, warned", [(3, "auto", True), (0, "auto", False), (3, "none", False)])
+def test_huge_pages_that_are_too_few(images, tmp_path, free, pages, warned):
+    """Those that are there help nobody: it serves from plain pages, and says so louder than where there are none."""
+    stated = tmp_path / "free"
+    stated.write_text("%d\n" % free)
+    node = responder.Node(images[0], change=lambda config: config["memory"].update(huge_pages=pages), start=False)
+    # As if the kernel had said so.
+    node.wrapper = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" %s && exec "$@"' % HUGE_PAGES, str(stated)]
+    try:
+        node.start()
+        if node.request("status")["arena"]["pages"] != "plain pages":
+            pytest.skip("this machine has huge pages to give")
+        assert ("6 MB of huge pages were free" in node.log_text()) == warned, node.log_text()
+    finally:
+        node.stop()
+
+
 def start_fails(image, change):
     node = responder.Node(image, change=change, start=False)
     try:

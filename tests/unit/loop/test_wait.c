@@ -145,7 +145,8 @@ int main(int argc, char **argv)
 	loop_eal_start("test_wait", "0@0", NULL, false);
 	snprintf(path, sizeof(path), "/dev/shm/test-wait-%d.stats", (int)getpid());
 	if (stele_stats_create(&stats, &responder.stats, &error) != 0 ||
-	    stele_images_open(&config, &node, 1, responder.stats, &responder.images, &error) != 0)
+	    stele_images_open(&config, &node, 1, 0, responder.stats, &responder.images, &error) !=
+		    0)
 		loop_fail(3, "test_wait", error.text);
 	make_worker();
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
