@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The responder's numbers, read from its shared memory. */
+/* The responder's numbers: states that it tells, and counters, read from its shared memory. */
 #include "lib/ctl/ctl.h"
 #include "lib/stats/stats.h"
 #include "mgmt/metrics/exposition.h"
 #include "mgmt/metrics/internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-/* A responder that takes longer to say where its counters are has other troubles. */
+/* A responder that takes longer to say how it does has other troubles. */
 #define ASK_TIMEOUT_MS 1000
 
 static const char *const kind_help[STELE_KIND_CNT] = {
@@ -21,6 +22,18 @@ static const char *const kind_help[STELE_KIND_CNT] = {
 	[STELE_KIND_RETURN_LOST] = "packets from the kernel that no port took",
 	[STELE_KIND_DETAIL] = "what is counted of packets besides",
 };
+
+static void write_by_core(const struct stele_stats_snapshot *snapshot, unsigned stat,
+			  const char *name, const char *type, FILE *out)
+{
+	exposition_family(out, name, type, stele_stat_help(stat));
+	for (uint32_t w = 0; w < snapshot->worker_cnt; w++) {
+		char core[16];
+		snprintf(core, sizeof(core), "%u", snapshot->workers[w].place.core);
+		const char *labels[] = {"core", core, NULL};
+		exposition_count(out, name, labels, snapshot->workers[w].values[stat]);
+	}
+}
 
 /* One family a kind, the counter's name as a label: so that the law over kinds can be written as a
  * query over families. */
@@ -44,15 +57,9 @@ static void write_counters(const struct stele_stats_snapshot *snapshot, FILE *ou
 			}
 		}
 	}
-	exposition_family(out, "stele_responder_generation", "gauge",
-			  "generation of the image that a core serves");
-	for (uint32_t w = 0; w < snapshot->worker_cnt; w++) {
-		char core[16];
-		snprintf(core, sizeof(core), "%u", snapshot->workers[w].place.core);
-		const char *labels[] = {"core", core, NULL};
-		exposition_count(out, "stele_responder_generation", labels,
-				 snapshot->workers[w].values[STELE_STAT_GENERATION]);
-	}
+	write_by_core(snapshot, STELE_STAT_GENERATION, "stele_responder_generation", "gauge", out);
+	write_by_core(snapshot, STELE_STAT_QUIESCENT, "stele_responder_quiescent_total", "counter",
+		      out);
 	for (unsigned i = 0; i < STELE_GLOBAL_CNT; i++) {
 		char name[96];
 		snprintf(name, sizeof(name), "stele_responder_%s_total", stele_global_name(i));
@@ -133,14 +140,44 @@ static int write_from(const char *path, FILE *out)
 	return status;
 }
 
+static void write_states(const json_t *status, FILE *out)
+{
+	const json_t *arena = json_object_get(status, "arena"), *port;
+	size_t i;
+	exposition_single(
+		out, "stele_responder_healthy", "gauge",
+		"1 if it serves an image, a port has a link, no core stands still, and it is not "
+		"drained",
+		json_is_true(json_object_get(status, "healthy")));
+	exposition_single(out, "stele_responder_drained", "gauge", "1 if it is drained",
+			  json_is_true(json_object_get(status, "drained")));
+	exposition_family(out, "stele_responder_link_up", "gauge", "1 if the port has a link");
+	json_array_foreach(json_object_get(status, "ports"), i, port)
+	{
+		const char *name = json_string_value(json_object_get(port, "name"));
+		const char *link = json_string_value(json_object_get(port, "link"));
+		const char *labels[] = {"port", name != NULL ? name : "", NULL};
+		exposition_count(out, "stele_responder_link_up", labels,
+				 link != NULL && strcmp(link, "up") == 0);
+	}
+	exposition_single(out, "stele_responder_arena_bytes", "gauge",
+			  "memory for images, of each NUMA node",
+			  (double)json_integer_value(json_object_get(arena, "size")));
+	exposition_single(out, "stele_responder_arena_used_bytes", "gauge",
+			  "of it, what the image takes and the one before it",
+			  (double)json_integer_value(json_object_get(arena, "used")));
+}
+
 void metrics_write_responder(const char *socket, FILE *out)
 {
 	struct stele_ctl_client *client = NULL;
-	json_t *request = json_pack("{s:s}", "op", "stats"), *response = NULL;
+	json_t *request = json_pack("{s:s}", "op", "status"), *response = NULL;
 	int status = request != NULL ? stele_ctl_connect(socket, &client, NULL) : STELE_E_SYSTEM;
 	if (status == 0)
 		status = stele_ctl_call(client, request, -1, ASK_TIMEOUT_MS, &response, NULL);
-	const char *path = json_string_value(json_object_get(response, "path"));
+	if (status == 0)
+		write_states(response, out);
+	const char *path = json_string_value(json_object_get(response, "stats"));
 	if (path == NULL)
 		status = STELE_E_SYSTEM;
 	if (status == 0)

@@ -19,6 +19,7 @@ import mgmtd
 import peers
 import stele
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 RULES = os.path.join(stele.ROOT, "config/alerts.example.yaml")
 ZONE = "metrics.test"
 TEXT = "$TTL 60\n@ SOA ns hostmaster 7 3600 600 86400 60\n@ NS ns\nns A 192.0.2.1\n"
@@ -200,6 +201,9 @@ def test_rules_of_secondaries(daemon):
 @pytest.mark.skipif(not shutil.which("promtool"), reason="not installed: promtool")
 def test_rules_as_prometheus_reads_them():
     subprocess.run(["promtool", "check", "rules", RULES], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(["promtool", "test", "rules", os.path.join(HERE, "alerts.test.yaml")],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_responder(namespaces):
@@ -218,6 +222,12 @@ def test_a_responder(namespaces):
                 assert values["stele_responder_up"] == 1
                 assert values['stele_responder_zone_answer_total{zone="%s."}' % ZONE] >= 1
                 check_rules(values)
+                assert values["stele_responder_healthy"] == 1 and values["stele_responder_drained"] == 0
+                assert values['stele_responder_link_up{port="port0"}'] == 1
+                assert values["stele_responder_arena_bytes"] == 64 << 20
+                responder.wait_until(lambda: 0 < daemon.metrics()["stele_responder_arena_used_bytes"] < 64 << 20)
+                turns = 'stele_responder_quiescent_total{core="%d"}' % responder.last_core()
+                responder.wait_until(lambda: daemon.metrics()[turns] > values[turns] > 0)
                 received = sum(value for name, value in values.items()
                                if name.startswith("stele_responder_received_total"))
                 gone = sum(value for name, value in values.items() if re.match(
@@ -227,10 +237,13 @@ def test_a_responder(namespaces):
                 node.request("drain")
                 status, text = daemon.get("/healthz")
                 assert status == 503 and "drained" in text
+                values = daemon.metrics()
+                assert values["stele_responder_healthy"] == 0 and values["stele_responder_drained"] == 1
                 node.request("undrain")
                 assert daemon.get("/healthz")[0] == 200
                 node.end()
                 assert daemon.get("/healthz")[0] == 503
-                assert daemon.metrics()["stele_responder_up"] == 0
+                values = daemon.metrics()
+                assert values["stele_responder_up"] == 0 and "stele_responder_healthy" not in values
         finally:
             node.stop()
