@@ -77,6 +77,10 @@ struct stele_daemon {
 
 /* ---- life.c ---- */
 
+/* Looks at what the configuration names: the user, whom it becomes, keys, certificates, secrets, the compiler. Logs
+ * each fault; the status of the first, or 0. */
+int stele_daemon_check(const struct stele_mgmtd_config *config);
+
 /*
  * Makes all parts and begins to answer. `config` is held by the caller as long as this lasts. On
  * failure everything is taken down again.

@@ -3,6 +3,7 @@
 #include "lib/daemon/log.h"
 #include "lib/base/clock.h"
 #include "lib/daemon/notify.h"
+#include "lib/daemon/options.h"
 #include "lib/daemon/privileges.h"
 #include "mgmt/control.h"
 #include "mgmt/daemon.h"
@@ -12,6 +13,7 @@
 #include "mgmt/notify/notify.h"
 #include "mgmt/transfer/out.h"
 #include "mgmt/transfer/refresh.h"
+#include "mgmt/transfer/tls.h"
 #include "mgmt/update/update.h"
 
 #include <errno.h>
@@ -100,6 +102,42 @@ static char *find_compiler(const struct stele_mgmtd_config *config)
 		}
 	}
 	return strdup("stele-compile");
+}
+
+static int check_compiler(const struct stele_mgmtd_config *config, struct stele_error *reterr)
+{
+	char *path = find_compiler(config);
+	if (path == NULL)
+		return stele_fail_errno(reterr, ENOMEM, "compiler");
+	int status = 0;
+	if (strchr(path, '/') != NULL && access(path, X_OK) != 0)
+		status = stele_fail_file(reterr, errno, "compiler %s", path);
+	free(path);
+	return status;
+}
+
+int stele_daemon_check(const struct stele_mgmtd_config *config)
+{
+	struct stele_error err, why;
+	struct stele_tsig_keys *keys = NULL;
+	int worst = 0;
+	if (config->user != NULL)
+		stele_daemon_note_fault(stele_privileges_try(config->user, &err), &err, &worst);
+	/* As root it would read what its user may not. */
+	if (worst != 0)
+		return worst;
+	stele_daemon_note_fault(load_keys(config, &keys, &err), &err, &worst);
+	stele_tsig_keys_unref(keys);
+	stele_daemon_note_fault(stele_service_check(config, &err), &err, &worst);
+	for (size_t i = 0; i < config->remotes.cnt; i++) {
+		const struct stele_remote_config *remote = &config->remotes.items[i];
+		int status = remote->tls.enabled ? stele_tls_check_files(&remote->tls, &why) : 0;
+		if (status != 0)
+			stele_fail(&err, status, "remote '%s': %s", remote->id, why.text);
+		stele_daemon_note_fault(status, &err, &worst);
+	}
+	stele_daemon_note_fault(check_compiler(config, &err), &err, &worst);
+	return worst;
 }
 
 /* A connection takes a descriptor; so does each transfer, and each question to a primary. */

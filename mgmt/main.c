@@ -6,7 +6,7 @@
 #include "mgmt/daemon.h"
 
 static const char usage[] =
-	"usage: stele-mgmtd -c FILE [--check] [--verbose]\n"
+	"usage: stele-mgmtd -c FILE [--check [--files]] [--verbose]\n"
 	"\n"
 	"Looks after zones: transfers, NOTIFY, UPDATE, TSIG, catalogs; has changes compiled and\n"
 	"served; answers over TCP and TLS, and over UDP where no responder does.\n"
@@ -14,6 +14,8 @@ static const char usage[] =
 	"  -c, --config FILE   configuration in YAML: see mgmtd.example.yaml and\n"
 	"                      configuration.md\n"
 	"      --check         only look whether FILE is right, and at no other; needs no privileges\n"
+	"      --files         with --check: as its user, also look at what FILE names: keys,\n"
+	"                      certificates, secrets, the compiler\n"
 	"  -v, --verbose       say more\n"
 	"  -h, --help          this text\n"
 	"      --version       the version\n"
@@ -64,7 +66,9 @@ int main(int argc, char **argv)
 	if (status < 0)
 		return stele_exit_status(status);
 	if (options.check) {
-		exit_status = stele_daemon_say_right("stele-mgmtd");
+		status = options.files ? stele_daemon_check(config) : 0;
+		exit_status = status < 0 ? stele_exit_status(status) :
+					   stele_daemon_say_right("stele-mgmtd");
 	} else {
 		stele_log_open("stele-mgmtd", level, config->log.format == STELE_LOG_FORMAT_JSON);
 		stele_log_set_audit(config->log.audit);

@@ -8,13 +8,15 @@
 #include "responder/responder.h"
 
 static const char usage[] =
-	"usage: stele-responder -c FILE [--check] [--verbose]\n"
+	"usage: stele-responder -c FILE [--check [--files]] [--verbose]\n"
 	"\n"
 	"Answers DNS queries from a compiled image, on ports that DPDK drives.\n"
 	"\n"
 	"  -c, --config FILE   configuration in YAML: see responder.example.yaml and\n"
 	"                      configuration.md\n"
 	"      --check         only look whether FILE is right, and at no other; needs no privileges\n"
+	"      --files         with --check: as its user, also look at what FILE names: secrets and\n"
+	"                      cores\n"
 	"  -v, --verbose       say more\n"
 	"  -h, --help          this text\n"
 	"      --version       the version\n"
@@ -67,7 +69,10 @@ int main(int argc, char **argv)
 	int rc = load_config(options.config, &config);
 	if (rc)
 		return stele_exit_status(rc);
-	if (options.check)
+	rc = options.files ? stele_responder_check(config) : 0;
+	if (rc)
+		status = stele_exit_status(rc);
+	else if (options.check)
 		status = stele_daemon_say_right("stele-responder");
 	else
 		status = stele_exit_status(serve(config, options.config));

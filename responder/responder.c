@@ -6,6 +6,7 @@
 #include "responder/control/control.h"
 #include "responder/eal/eal.h"
 #include "lib/daemon/log.h"
+#include "lib/daemon/options.h"
 #include "lib/daemon/privileges.h"
 #include "responder/eal/log.h"
 #include "responder/sigbus.h"
@@ -276,6 +277,39 @@ static void restore_image(struct stele_responder *responder)
 		  status.current.name, status.current.zone_cnt,
 		  (unsigned long long)status.current.name_cnt,
 		  (unsigned long long)status.current.generation);
+}
+
+static int check_cores(const struct stele_responder_config *config, struct stele_error *reterr)
+{
+	struct stele_machine machine;
+	struct stele_eal_args *args = malloc(sizeof(*args));
+
+	if (!args)
+		return stele_fail(reterr, STELE_E_SYSTEM, "no memory");
+	stele_machine_look(&machine);
+	int rc = stele_eal_args_make(config, &machine, args, reterr);
+	free(args);
+	/* The other one is too few huge pages. */
+	return rc == STELE_E_INPUT ? rc : 0;
+}
+
+int stele_responder_check(const struct stele_responder_config *config)
+{
+	const struct stele_own_secret own = {0};
+	struct stele_answer_settings answers;
+	struct stele_error error;
+	int worst = 0;
+
+	if (config->user)
+		stele_daemon_note_fault(stele_privileges_try(config->user, &error), &error, &worst);
+	/* As root it would read what its user, at a reload, may not. */
+	if (worst)
+		return worst;
+	stele_daemon_note_fault(check_cores(config, &error), &error, &worst);
+	stele_daemon_note_fault(stele_settings_answers(&config->answers.common, &config->cookies,
+						       &own, &answers, &error),
+				&error, &worst);
+	return worst;
 }
 
 static bool keeps_net(const struct stele_responder *responder)

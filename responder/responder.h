@@ -9,6 +9,12 @@
 #include "responder/control/running.h"
 
 /*
+ * Looks at what the configuration names: the user, whom it becomes, cores, cookie secrets. Logs each fault; the status of
+ * the first, or 0. Huge pages are not looked at: one that runs has them.
+ */
+int stele_responder_check(const struct stele_responder_config *config);
+
+/*
  * Brings everything up, so that queries are answered when it returns if there is an image.
  * Privileges are given up on the way. On failure what was done is undone.
  */

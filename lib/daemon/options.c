@@ -7,7 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-enum { OPTION_CHECK = 256, OPTION_VERSION };
+enum { OPTION_CHECK = 256, OPTION_FILES, OPTION_VERSION };
 
 static int point_to_help(const char *program)
 {
@@ -17,7 +17,10 @@ static int point_to_help(const char *program)
 
 static int is_twice(const char *program, int option)
 {
-	const char *name = option == 'c' ? "config" : option == 'v' ? "verbose" : "check";
+	const char *name = option == 'c'          ? "config" :
+			   option == 'v'          ? "verbose" :
+			   option == OPTION_FILES ? "files" :
+						    "check";
 
 	stele_cmd_say("--%s is given twice", name);
 	return point_to_help(program);
@@ -29,6 +32,7 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, OPTION_CHECK},
+		{"files", no_argument, NULL, OPTION_FILES},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, OPTION_VERSION},
@@ -40,7 +44,9 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 	stele_cmd_begin();
 	for (int option; (option = getopt_long(argc, argv, ":c:vh", longs, NULL)) != -1;) {
 		if ((option == 'c' && options.config != NULL) ||
-		    (option == 'v' && options.verbose) || (option == OPTION_CHECK && options.check))
+		    (option == 'v' && options.verbose) ||
+		    (option == OPTION_CHECK && options.check) ||
+		    (option == OPTION_FILES && options.files))
 			return is_twice(program, option);
 		switch (option) {
 		case 'c':
@@ -48,6 +54,9 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 			break;
 		case OPTION_CHECK:
 			options.check = true;
+			break;
+		case OPTION_FILES:
+			options.files = true;
 			break;
 		case 'v':
 			options.verbose = true;
@@ -70,6 +79,10 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 			stele_cmd_say("-c FILE is missing");
 		return point_to_help(program);
 	}
+	if (options.files && !options.check) {
+		stele_cmd_say("--files is for --check");
+		return point_to_help(program);
+	}
 	*ret_options = options;
 	return -1;
 }
@@ -78,6 +91,15 @@ int stele_daemon_say_right(const char *program)
 {
 	printf("%s: the configuration is right\n", program);
 	return stele_cmd_close_output(0);
+}
+
+void stele_daemon_note_fault(int status, const struct stele_error *error, int *worst)
+{
+	if (status == 0)
+		return;
+	stele_log(STELE_LOG_ERROR, "%s", error->text);
+	if (*worst == 0)
+		*worst = status;
 }
 
 void stele_daemon_log_faults(const struct stele_config_faults *faults,

@@ -2,7 +2,8 @@
 #ifndef STELE_LIB_DAEMON_OPTIONS_H
 #define STELE_LIB_DAEMON_OPTIONS_H
 
-/* The command line of programs that serve: PROGRAM -c FILE [--check] [--verbose]; and what is wrong with the FILE. */
+/* The command line of programs that serve: PROGRAM -c FILE [--check [--files]] [--verbose]; and what is wrong with the
+ * FILE. */
 
 #include "lib/config/config.h"
 
@@ -11,6 +12,7 @@
 struct stele_daemon_options {
 	const char *config; /* path; points into argv */
 	bool check;         /* only look whether the configuration is right */
+	bool files;         /* and at what it names; never without `check` */
 	bool verbose;
 };
 
@@ -23,6 +25,10 @@ int stele_daemon_options_read(const char *program, const char *usage, int argc, 
 
 /* The end of --check where nothing is wrong: says so; the exit status. */
 int stele_daemon_say_right(const char *program);
+
+/* For --files, which looks at everything although something is wrong: logs `error` if `status` is one, and puts the
+ * first of all into `worst`, which begins as 0. */
+void stele_daemon_note_fault(int status, const struct stele_error *error, int *worst);
 
 /*
  * Logs why a configuration was not loaded: all of `faults`, which must have been empty before it was read, or `error`

@@ -32,6 +32,10 @@ void stele_privileges_bar_return(void);
  */
 int stele_privileges_drop(const char *user, unsigned keep, struct stele_error *reterr);
 
+/* For a check of what `user` may read, who has to be there: becomes that user, where root does this, and keeps nothing.
+ * Errors as above. */
+int stele_privileges_try(const char *user, struct stele_error *reterr);
+
 /* The group of `user`, which may be NULL; (gid_t)-1 if there is none. Not for several threads at once. */
 gid_t stele_privileges_group(const char *user);
 

@@ -35,12 +35,18 @@ static void warn_of_absence(const struct stele_listen_config *listen)
 		  listen->port);
 }
 
-static int check_addresses(const struct stele_mgmtd_config *config, struct stele_error *reterr)
+static int check_certificates(const struct stele_mgmtd_config *config, struct stele_error *reterr)
 {
-	for (size_t i = 0; i < config->listen.cnt; i++) {
+	for (size_t i = 0; i < config->listen.cnt; i++)
 		if (config->listen.items[i].tls && !config->tls.certificate)
 			return stele_fail(reterr, STELE_E_INPUT,
 					  "an address for TLS needs a certificate");
+	return 0;
+}
+
+static int check_addresses(const struct stele_mgmtd_config *config, struct stele_error *reterr)
+{
+	for (size_t i = 0; i < config->listen.cnt; i++) {
 		bool absent = false;
 		int status = listen_probe(&config->listen.items[i], config->responder != NULL,
 					  &absent, reterr);
@@ -62,6 +68,18 @@ static int start(struct stele_service *service, const struct stele_service_setti
 				     reterr);
 	for (unsigned i = 0; i < service->worker_cnt && status == 0; i++)
 		status = stele_loop_start(service->workers[i].loop, reterr);
+	return status;
+}
+
+int stele_service_check(const struct stele_mgmtd_config *config, struct stele_error *reterr)
+{
+	const struct stele_own_secret own = {0};
+	struct service_settings *settings = NULL;
+	int status = check_certificates(config, reterr);
+
+	if (status == 0)
+		status = service_settings_new(config, NULL, 1, &own, &settings, reterr);
+	service_settings_release(settings);
 	return status;
 }
 
@@ -87,6 +105,8 @@ int stele_service_new(const struct stele_service_settings *given,
 	if (status == 0)
 		status = service_settings_new(config, given->keys, worker_cnt, &service->own_secret,
 					      &settings, reterr);
+	if (status == 0)
+		status = check_certificates(config, reterr);
 	if (status == 0)
 		status = check_addresses(config, reterr);
 	if (status == 0) {

@@ -32,6 +32,9 @@ struct stele_service_settings {
 	struct stele_handlers handlers;
 };
 
+/* Reads the files that a service would, for a check: certificates, cookie secrets. STELE_E_INPUT, STELE_E_SYSTEM. */
+int stele_service_check(const struct stele_mgmtd_config *config, struct stele_error *reterr);
+
 /* Opens all sockets (privileged ports, so before privileges are given up) and starts the loops.
  * STELE_E_SYSTEM names the address that cannot be had. */
 int stele_service_new(const struct stele_service_settings *settings,

@@ -104,6 +104,14 @@ static int make_ssl(const struct stele_remote_tls_config *tls, SSL_CTX **ret_ssl
 	return 0;
 }
 
+int stele_tls_check_files(const struct stele_remote_tls_config *tls, struct stele_error *reterr)
+{
+	SSL_CTX *ssl = NULL;
+	int status = make_ssl(tls, &ssl, reterr);
+	SSL_CTX_free(ssl);
+	return status;
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;

@@ -23,6 +23,9 @@ struct stele_tls_contexts;
 struct stele_tls_contexts *stele_tls_contexts_new(void);           /* NULL without memory */
 void stele_tls_contexts_free(struct stele_tls_contexts *contexts); /* NULL is fine */
 
+/* Reads its files once, for a check. STELE_E_INPUT names the one that is wrong; STELE_E_SYSTEM. */
+int stele_tls_check_files(const struct stele_remote_tls_config *tls, struct stele_error *reterr);
+
 /*
  * A connection that is ready for its handshake on `fd`, not yet begun. STELE_E_INPUT names the file that
  * is wrong; STELE_E_SYSTEM.

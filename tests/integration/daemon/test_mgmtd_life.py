@@ -37,7 +37,8 @@ def test_usage():
     assert shown.returncode == 0 and shown.stdout.startswith("usage: stele-mgmtd")
     assert mgmtd.run("--version").stdout.startswith("stele-mgmtd ")
     for wrong in ((), ("-c",), ("-c", "x", "more"), ("--nothing",), ("-c", "x", "-c", "x"),
-                  ("-c", "x", "-v", "--verbose"), ("-c", "x", "--check", "--check")):
+                  ("-c", "x", "-v", "--verbose"), ("-c", "x", "--check", "--check"),
+                  ("-c", "x", "--files"), ("-c", "x", "--check", "--files", "--files")):
         done = mgmtd.run(*wrong)
         assert done.returncode == 2 and done.stdout == "" and done.stderr, wrong
 
@@ -61,6 +62,38 @@ def test_check(tmp_path):
     assert mgmtd.run("-c", tmp_path / "none.yaml", "--check").returncode == 1
     example = os.path.join(stele.ROOT, "config/mgmtd.example.yaml")
     assert mgmtd.run("-c", example, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("change, status, words", [
+    ({}, 0, []),
+    ({"keys": "/nonexistent/keys"}, 1, ["/nonexistent/keys: No such file"]),
+    ({"acls": [{"id": "a", "keys": ["other.test."]}]}, 1, ["there is no key 'other.test.'"]),
+    ({"cookies": {"secret_file": "/nonexistent/secrets"}}, 1, ["/nonexistent/secrets: No such file"]),
+    ({"tls": {"certificate": "/nonexistent.pem", "key": "/nonexistent.key"}}, 1, ["/nonexistent.pem: "]),
+    ({"remotes": [{"id": "p", "addresses": ["192.0.2.1"], "tls": {"enabled": True, "ca": "/nonexistent.ca"}},
+                  {"id": "q", "addresses": ["192.0.2.1"], "tls": {"enabled": True, "ca": "/nonexistent.other"}}]}, 1,
+     ["remote 'p': CA certificates /nonexistent.ca: ", "remote 'q': CA certificates /nonexistent.other: "]),
+    ({"compiler": "/nonexistent/compiler"}, 1, ["/nonexistent/compiler: No such file"]),
+    ({"user": "nobody-of-this-name"}, 1, ["there is no user 'nobody-of-this-name'"]),
+    # They are read as who it will be, to whom the folder is closed.
+    ({"user": "nobody"}, 3, ["/keys.yaml: Permission denied"]),
+    ({"keys": "/nonexistent/keys", "compiler": "/nonexistent/compiler"}, 1, ["/nonexistent/keys: ", "/compiler: "]),
+], ids=lambda value: ",".join(value) if isinstance(value, dict) else "")
+def test_check_of_files(change, status, words):
+    """What the configuration names is read, all of it, and nothing is made; --check alone looks at none of it."""
+    if change.get("user") == "nobody" and os.geteuid() != 0:
+        pytest.skip("needs root")
+    daemon = mgmtd.Daemon(change, keys=KEY, start=False)
+    try:
+        assert mgmtd.run("-c", daemon.path("mgmtd.yaml"), "--check").returncode == 0
+        before = os.listdir(daemon.folder)
+        done = mgmtd.run("-c", daemon.path("mgmtd.yaml"), "--check", "--files")
+        assert done.returncode == status and bool(done.stderr) == bool(words), done
+        for word in words:
+            assert word in done.stderr, done
+        assert os.listdir(daemon.folder) == before
+    finally:
+        daemon.stop()
 
 
 @pytest.mark.parametrize("change, words", [

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stops the responder from starting, and what does not: configurations, cores, namespaces, interfaces."""
 import os
+import pwd
 import subprocess
 import time
 
@@ -12,8 +13,8 @@ import responder
 QUERY = dnswire.query("www.example.", "A")
 
 
-def check(path):
-    return subprocess.run([responder.binary(), "-c", str(path), "--check"], text=True,
+def check(path, *more):
+    return subprocess.run([responder.binary(), "-c", str(path), "--check", *more], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -36,9 +37,51 @@ def test_a_file_that_is_not_there(tmp_path):
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "none.yaml" in done.stderr
 
 
+@pytest.mark.parametrize("change, status, words", [
+    ({}, 0, []),
+    ({"user": "nobody-of-this-name"}, 1, ["there is no user 'nobody-of-this-name'"]),
+    ({"cookies": {"secret_file": "/nonexistent/secrets"}}, 1, ["/nonexistent/secrets: No such file"]),
+    ({"main_core": 1022}, 1, ["main_core 1022 is not there"]),
+    ({"main_core": 1022, "cookies": {"secret_file": "/nonexistent/secrets"}}, 1, ["main_core", "/secrets"]),
+    # However few there are: while it runs, it has them.
+    ({"memory": {"huge_pages": "1G"}}, 0, []),
+], ids=lambda value: ",".join(value) if isinstance(value, dict) else "")
+def test_check_of_files(images, change, status, words):
+    """What the configuration names is looked at; --check alone looks at none of it."""
+    node = responder.Node(images[0], change=lambda config: config.update(change), start=False)
+    try:
+        path = node.write_config()
+        assert check(path).returncode == 0
+        done = check(path, "--files")
+        assert done.returncode == status and len(done.stderr.splitlines()) == len(words), done
+        for word in words:
+            assert word in done.stderr, done
+    finally:
+        node.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_check_of_files_as_its_user(images):
+    """A secret that only root may read is there at the start, and for no reload."""
+    node = responder.Node(images[0], start=False)
+    try:
+        secrets = os.path.join(node.folder, "secrets")
+        with open(os.open(secrets, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+            file.write("00" * 16 + "\n")
+        node.config.update(user="nobody", cookies={"secret_file": secrets})
+        os.chmod(node.folder, 0o755)
+        done = check(node.write_config(), "--files")
+        assert done.returncode == 3 and secrets + ": Permission denied" in done.stderr, done
+        os.chown(secrets, pwd.getpwnam("nobody").pw_uid, -1)
+        assert check(node.write_config(), "--files").returncode == 0
+    finally:
+        node.stop()
+
+
 @pytest.mark.parametrize("words, status", [([], 2), (["-c"], 2), (["--nonsense"], 2), (["-h"], 0),
                                            (["--help"], 0), (["--version"], 0), (["-c", "x", "y"], 2),
-                                           (["-c", "x", "--config", "x"], 2)])
+                                           (["-c", "x", "--config", "x"], 2),
+                                           (["-c", "x", "--files"], 2)])
 def test_usage(words, status):
     done = subprocess.run([responder.binary(), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == status
