@@ -27,7 +27,7 @@ BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(ROOT, "build")
 SYSTEMCTL = r"""#!/bin/sh
 set -e
 for name in $*; do :; done
-unit=/usr/lib/systemd/system/$name.service
+unit=/usr/local/lib/systemd/system/$name.service
 pid=/tmp/$name.pid
 line() { sed -n "s,^$1=,,p" $unit; }
 up() {
@@ -131,7 +131,8 @@ for name in etc usr var; do
 	mkdir /mnt/$name /mnt/$name.work
 	mount -t overlay overlay -o lowerdir=/$name,upperdir=/mnt/$name,workdir=/mnt/$name.work /$name
 done
-cp -a {installed}/usr/local/. /usr/
+cp -a {installed}/usr/local/. /usr/local/
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mkdir /mnt/programs
 for name in {stand_ins}/*; do
 	name=${{name##*/}}
