@@ -20,7 +20,7 @@ BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(documents.ROOT, "build
 FOLDERS = {"stele-compile": "zonecompiler", "stele-responder": "responder", "stele-mgmtd": "mgmt",
            "stelectl": "mgmt"}
 RUN = {"README.md", "docs/operation.md", "docs/runbooks.md"}    # by test_docs.py
-KINDS = {"sh", "console", "yaml", "json", ""}
+KINDS = {"sh", "console", "yaml", "ini", "json", ""}
 
 QUICKSTART = "tests/integration/installation/test_quickstart.py::"
 MEASURES = "measures for minutes or more; here only its options"
