@@ -195,6 +195,25 @@ def test_every_file_is_known():
     assert {path for path in paths if path.endswith(".yaml")} == set(PROGRAMS)
 
 
+def test_zones_come_and_go(tmp_path):
+    """In the example's file too, in which zones do not stand last; zones with names alike stay."""
+    lines = [line for bodies in documents.sections("docs/runbooks.md") for body in bodies for line in body.splitlines()
+             if re.match(r"sed .*\b(added|other)\\?\.example\b.* /etc/stele/mgmtd\.yaml$", line)]
+    assert len(lines) == 3
+    path = tmp_path / "mgmtd.yaml"
+    path.write_text(documents.text("config/mgmtd.example.yaml").replace(
+        "zones:\n", "zones:\n  - { name: another.example }\n  - { name: brother-example.org }\n"
+        "  - { name: other.example.org }\n  - { name: unadded-example.org }\n"))
+    before = path.read_text()
+    for line in lines:
+        subprocess.run(["sh", "-c", line.replace("/etc/stele/mgmtd.yaml", str(path))], check=True)
+        done = mgmtd.run("-c", path, "--check")
+        assert (done.returncode, done.stderr) == (0, "")
+        names = re.findall(r"- { name: (added|other)\.example[ ,]", path.read_text())
+        assert len(names) == {lines[0]: 1, lines[1]: 2, lines[2]: 0}[line]
+    assert path.read_text() == before
+
+
 def without_a_card(text):
     """The page's configuration for this machine; nothing else of it changes."""
     for pattern, instead in ((r"device: 0000:01:00.0", "device: net_af_packet\n    args: { iface: wire0 }"),
