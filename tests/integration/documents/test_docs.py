@@ -214,6 +214,20 @@ def test_zones_come_and_go(tmp_path):
     assert path.read_text() == before
 
 
+@pytest.mark.parametrize("body", [body for bodies in documents.sections("docs/runbooks.md") for body in bodies
+                                  if "for node in $nodes" in body])
+def test_a_fleet_is_left_alone_beyond_a_node_that_fails(tmp_path, body):
+    for name in "ssh", "scp", "runuser", "stele-compile":
+        (tmp_path / name).write_text('#!/bin/sh\necho "$0 $*" >>%s/log\n[ "${0##*/}" != ssh ]\n' % tmp_path)
+        (tmp_path / name).chmod(0o755)
+    for name in "old", "new":
+        (tmp_path / name).write_text("0123456789abcdef" * 2 + "\n")
+    subprocess.run(["sh", "-c", 'nodes="ams1 fra1"\n' + body.replace("/tmp/", str(tmp_path) + "/")], cwd=tmp_path,
+                   env={"PATH": "%s:/usr/bin:/bin" % tmp_path}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    log = (tmp_path / "log").read_text()
+    assert "/ssh ams1 " in log and "fra1" not in log
+
+
 def without_a_card(text):
     """The page's configuration for this machine; nothing else of it changes."""
     for pattern, instead in ((r"device: 0000:01:00.0", "device: net_af_packet\n    args: { iface: wire0 }"),
