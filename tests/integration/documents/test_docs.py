@@ -20,6 +20,7 @@ import mgmtd
 import peers
 import responder
 import stele
+from conftest import need
 from documents import blocks, script
 
 ROOT = responder.ROOT
@@ -242,6 +243,7 @@ def without_a_card(text):
 @pytest.fixture
 def machine(namespaces, tmp_path):
     """Returns a function that runs sections there, and gives status and output."""
+    need("mdb_copy")
     if not os.path.exists(BUILD + "/build.ninja"):
         pytest.skip("there is no build directory to install from")
     probe = subprocess.run(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt && cd /mnt && mkdir a b c && "
