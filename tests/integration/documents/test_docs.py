@@ -196,6 +196,12 @@ def test_every_file_is_known():
     assert {path for path in paths if path.endswith(".yaml")} == set(PROGRAMS)
 
 
+def test_prometheus_calls_the_job_as_the_rules_do():
+    (text,) = [text for kind, text in blocks("docs/runbooks.md") if kind == "yaml" and "scrape_configs:" in text]
+    job = re.search(r"job_name: (\w+)$", text, re.M)[1]
+    assert 'job="%s"' % job in documents.text("config/alerts.example.yaml")
+
+
 def test_zones_come_and_go(tmp_path):
     """In the example's file too, in which zones do not stand last; zones with names alike stay."""
     lines = [line for bodies in documents.sections("docs/runbooks.md") for body in bodies for line in body.splitlines()
@@ -321,6 +327,7 @@ def test_operation_and_runbooks(machine):
     for zone in "added", "other", "listed":
         assert "%s.example. is served with serial 1 on every core" % zone in text
     assert "not beyond" not in re.sub(r"^\+.*$", "", text, flags=re.M)
+    assert re.search(r"^stele-mgmtd: .*key=change\.example\.", text, re.M)
     assert "read again: cookie" in text and "notAfter=" in text
     assert "is drained" in text and "\nok\n" in text
     assert "is served with serial 2024010105 on every core" in text
