@@ -196,10 +196,44 @@ def test_every_file_is_known():
     assert {path for path in paths if path.endswith(".yaml")} == set(PROGRAMS)
 
 
+def test_the_units_take_what_the_page_adds(tmp_path):
+    need("systemd-analyze")
+    added = [(path, text) for path, text in documents.files("docs/operation.md")
+             if path.startswith("/etc/systemd/system/")]
+    assert len(added) == 2
+    for path, text in added:
+        unit = tmp_path / os.path.basename(os.path.dirname(path)).removesuffix(".d")
+        source = documents.text("config/systemd/%s.in" % unit.name).replace("@sbindir@/" + unit.stem, "/bin/true")
+        unit.write_text(source + text)
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_prometheus_calls_the_job_as_the_rules_do():
     (text,) = [text for kind, text in blocks("docs/runbooks.md") if kind == "yaml" and "scrape_configs:" in text]
     job = re.search(r"job_name: (\w+)$", text, re.M)[1]
     assert 'job="%s"' % job in documents.text("config/alerts.example.yaml")
+
+
+def test_what_waits_for_the_next_start():
+    """The page has all that a reload leaves as it is."""
+    options = re.search(r"\ntell_fixed\(|static void tell_fixed.*?options\[\] = {(.*?)\n\t};", documents.text(
+        "mgmt/life.c"), re.S)[1]
+    sentence = re.search(r"^((?:`\w+`|,|and|\s)+)take effect at the next start", documents.text("docs/operation.md"),
+                         re.M)[1]
+    assert re.findall(r"`(\w+)`", sentence) == re.findall(r'{"(\w+)",', options)
+
+
+@pytest.mark.parametrize("program,example", [("stele-responder", "config/responder.example.yaml"),
+                                             ("stele-mgmtd", "config/mgmtd.example.yaml")])
+def test_the_examples_have_all_options(program, example):
+    """As the pages say of them. That they are right is tested with the programs (test_*_life.py)."""
+    section = documents.text("docs/configuration.md").split("\n## %s\n" % program)[1].split("\n## ")[0]
+    options = re.findall(r"^\| `(\w+)` \|", section, re.M)
+    assert len(options) > 40
+    text = documents.text(example)
+    assert [name for name in options if not re.search(r"\b%s:" % name, text)] == []
 
 
 def test_zones_come_and_go(tmp_path):
