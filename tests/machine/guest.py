@@ -63,11 +63,7 @@ def libraries():
 
 def fill(tree, public_key):
     """What a person would do on the machine after its first boot."""
-    staged = tree / "staged"
-    run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", staged)
-    (prefix,) = [path for path in (staged / "usr/local", staged / "usr") if (path / "bin").is_dir()]
-    shutil.copytree(prefix, tree / "usr", dirs_exist_ok=True)
-    shutil.rmtree(staged)
+    run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", tree)
     shutil.copy(ROOT / "scripts/host-setup", tree / "usr/sbin/host-setup")
     (tree / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
     shutil.copy(public_key, tree / "root/.ssh/authorized_keys")

@@ -30,6 +30,18 @@ def script(name):
     return "\n".join(body for kind, body in blocks(name) if kind == "sh")
 
 
+def sections(name):
+    """[[text, ...]]: of each section of a page what it has to be run, in its order, if it has any."""
+    of_each = [re.findall(r"^```sh\n(.*?)^```$", section, re.M | re.S)
+               for section in re.split(r"^## ", text(name), flags=re.M)]
+    return [bodies for bodies in of_each if bodies]
+
+
+def files(name):
+    """[(path, text)]: the files that a page shows, each below a paragraph that ends with its path."""
+    return re.findall(r"`(/etc/[^`]+)`[^`]*?:\n\n```\w+\n(.*?)^```$", text(name), re.M | re.S)
+
+
 def lines(body):
     """Command lines of a block: continued ones as one, without what is said beside them."""
     joined = body.replace("\\\n", " ")

@@ -20,7 +20,7 @@ BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(documents.ROOT, "build
 FOLDERS = {"stele-compile": "zonecompiler", "stele-responder": "responder", "stele-mgmtd": "mgmt",
            "stelectl": "mgmt"}
 RUN = {"README.md", "docs/operation.md", "docs/runbooks.md"}    # by test_docs.py
-KINDS = {"sh", "console", "yaml", "json", ""}
+KINDS = {"sh", "console", "yaml", "ini", "json", ""}
 
 QUICKSTART = "tests/integration/installation/test_quickstart.py::"
 MEASURES = "measures for minutes or more; here only its options"
@@ -35,9 +35,9 @@ HELD = [
     ("scripts/check-headers", "a check of its own, step of .ci/run"),
     ("scripts/soak", "runs for minutes; tests/soak/test_soak.py in short"),
     ("scripts/install-deps", "installs packages; here only its options"),
-    ("meson setup build --prefix=/usr", "tests/integration/installation/test_install.py::test_as_the_page_says"),
-    ("meson compile -C build", "tests/integration/installation/test_install.py::test_as_the_page_says"),
-    ("meson install -C build", "tests/integration/installation/test_install.py::test_as_the_page_says"),
+    ("meson setup build-install --prefix=/usr", "tests/integration/installation/test_install.py::test_as_the_page_says"),
+    ("meson compile -C build-install", "tests/integration/installation/test_install.py::test_as_the_page_says"),
+    ("meson install -C build-install", "tests/integration/installation/test_install.py::test_as_the_page_says"),
     ("scripts/host-setup --huge-pages", "tests/integration/installation/test_host_setup.py::test_as_the_page_says"),
     ("build/benchmarks/generate ", "tests/integration/documents/test_docs_commands.py::test_generate"),
     ("benchmarks/", MEASURES),

@@ -177,7 +177,7 @@ def test_as_the_page_says(machine):
     assert status == 0 and machine.snapshot() == before and "nothing was changed" in text
     status, text = machine.run(*lines[1])
     assert status == 0, text
-    assert machine.read(pages + "nr_hugepages") == "4" and machine.bound(NIC) == "vfio-pci"
+    assert machine.read(pages + "nr_hugepages") == "5" and machine.bound(NIC) == "vfio-pci"
     status, text = machine.run("--undo", "--apply")
     assert status == 0, text
     assert machine.bound(NIC) == "ixgbe"

@@ -67,16 +67,19 @@ def test_programs_run_from_there(installed, name):
     assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
 
 
+def programs_of(unit):
+    return set(re.findall(r"^Exec\w+=(/\S+/stele-\S+)", unit, re.M))
+
+
 @pytest.mark.parametrize("name", UNITS)
 def test_units(installed, tmp_path, name):
-    """As systemd reads them, with the programs where the units look for them."""
+    """As systemd reads them; each looks for its program where this build puts it."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("not installed: systemd-analyze")
     text = (installed / name).read_text()
-    programs = set(re.findall(r"/usr/sbin/(\S+)", text))
-    assert programs == {os.path.basename(name).removesuffix(".service")}
+    assert programs_of(text) == {"/usr/local/sbin/" + os.path.basename(name).removesuffix(".service")}
     unit = tmp_path / os.path.basename(name)
-    unit.write_text(text.replace("/usr/sbin/", "%s/sbin/" % installed))
+    unit.write_text(text.replace("/usr/local/", "%s/" % installed))
     said = run("systemd-analyze", "verify", "--man=no", unit)
     assert said == ""
     page = re.search(r"^Documentation=man:([a-z-]+)\((\d)\)$", text, re.M)
@@ -86,7 +89,7 @@ def test_units(installed, tmp_path, name):
 def sections(name):
     """What the unit says, by section; of a key that stands there twice all values in one list."""
     said, here = {}, None
-    with open(os.path.join(documents.ROOT, "config/systemd", name), encoding="ascii") as file:
+    with open(os.path.join(documents.ROOT, "config/systemd", name + ".in"), encoding="ascii") as file:
         for line in file.read().splitlines():
             if line.startswith("["):
                 here = said.setdefault(line.strip("[]"), {})
@@ -147,15 +150,21 @@ def test_user_and_folders(installed, tmp_path):
 
 
 def test_as_the_page_says(tmp_path):
-    """The prefix of the page leads to the paths of the units. Nothing is built: what is configured tells."""
+    """Programs and units of the page's prefix find one another. Nothing is built: what is configured tells."""
     body = next(body for kind, body in documents.blocks("docs/operation.md") if "meson install" in body)
     lines = [line.split() for line in documents.lines(body) if line.startswith("meson ")]
     assert [words[1] for words in lines] == ["setup", "compile", "install"]
-    build = tmp_path / "build"
-    run(*(str(build) if word == "build" else word for word in lines[0]), cwd=documents.ROOT)
+    folder = lines[0][2]
+    # The others' folder: they have set it up with another prefix, which a second setup does not change.
+    assert folder != "build"
     for words in lines[1:]:
-        assert words[2:] == ["-C", "build"]
+        assert words[2:] == ["-C", folder]
+    build = tmp_path / folder
+    run(*(str(build) if word == folder else word for word in lines[0]), cwd=documents.ROOT)
     plan = run("meson", "introspect", "--installed", build)
-    for path in "/usr/sbin/stele-responder", "/usr/sbin/stele-mgmtd", "/usr/bin/stelectl", \
-            "/usr/bin/stele-compile", "/usr/lib/systemd/system/stele-responder.service":
+    for path in "/usr/bin/stelectl", "/usr/bin/stele-compile":
         assert '"%s"' % path in plan
+    for unit in "stele-responder.service", "stele-mgmtd.service":
+        assert '"/usr/lib/systemd/system/%s"' % unit in plan
+        (program,) = programs_of((build / "config" / unit).read_text())
+        assert '"%s"' % program in plan

@@ -130,7 +130,7 @@ def test_what_the_service_manager_is_told(images):
 
 def test_the_unit_waits_for_its_words():
     """What it says is asked for, and what it takes to end fits into the time that it has."""
-    with open(os.path.join(responder.ROOT, "config/systemd/stele-responder.service"),
+    with open(os.path.join(responder.ROOT, "config/systemd/stele-responder.service.in"),
               encoding="ascii") as file:
         unit = dict(line.strip().split("=", 1) for line in file if "=" in line and line[0] != "#")
     assert unit["Type"] == "notify" and int(unit["WatchdogSec"]) > 1
