@@ -12,6 +12,8 @@ import documents
 NIC, SECOND, MELLANOX, BRIDGE = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0", "0000:00:01.0"
 HUGE_2M = "sys/kernel/mm/hugepages/hugepages-2048kB"
 NODE_1G = "sys/devices/system/node/node1/hugepages/hugepages-1048576kB"
+NOIOMMU = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+STATE = "var/lib/stele-host-setup/state"
 
 
 class Machine:
@@ -28,7 +30,7 @@ class Machine:
             self.write("sys/devices/system/cpu/cpu%d/topology/thread_siblings_list" % core,
                        "%d,%d" % (core % 4, core % 4 + 4))
         self.write("proc/cmdline", "root=/dev/sda1 quiet")
-        self.write("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N")
+        self.write(NOIOMMU, "N")
         self.card(BRIDGE, "pcieport", group=1, kind="0x060400")
         self.card(NIC, "ixgbe", group=1, interface="eth1")
         self.card(MELLANOX, "mlx5_core", group=2, interface="eth2", up=True)
@@ -224,13 +226,12 @@ def test_a_card_without_a_driver(machine):
 
 def test_no_iommu_is_said_and_undone(machine):
     machine.card(SECOND, "ixgbe")
-    parameter = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
     status, text = machine.run("--nic", SECOND, "--apply")
     assert status == 1 and "no IOMMU" in text and machine.bound(SECOND) == "ixgbe"
     assert machine.run("--nic", SECOND, "--no-iommu", "--apply")[0] == 0
-    assert machine.read(parameter) == "Y" and machine.bound(SECOND) == "vfio-pci"
+    assert machine.read(NOIOMMU) == "Y" and machine.bound(SECOND) == "vfio-pci"
     assert machine.run("--undo", "--apply")[0] == 0
-    assert machine.read(parameter) == "N" and machine.bound(SECOND) == "ixgbe"
+    assert machine.read(NOIOMMU) == "N" and machine.bound(SECOND) == "ixgbe"
 
 
 def test_too_few_pages(machine):
@@ -245,7 +246,65 @@ def test_a_driver_that_does_not_take_the_card(machine):
     status, text = machine.run("--nic", NIC, "--apply", kernel=False)
     assert status == 3 and "vfio-pci does not take it" in text
     # What was begun can be undone.
-    assert "nic %s ixgbe" % NIC in machine.read("var/lib/stele/host-setup.state")
+    assert "nic %s ixgbe" % NIC in machine.read(STATE)
+
+
+# ---- what it remembers ----
+
+def test_nobody_else_sees_what_is_remembered(machine):
+    before = os.umask(0)
+    try:
+        assert machine.run("--huge-pages", "2M=64", "--apply")[0] == 0
+    finally:
+        os.umask(before)
+    assert machine.read(STATE) == "pages /%s 0" % HUGE_2M
+    assert os.stat(os.path.dirname(machine.path(STATE))).st_mode & 0o7777 == 0o700
+    assert os.stat(machine.path(STATE)).st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize("line", [
+    "noiommu /etc/cron.d/x * * * * * root id", "noiommu /%s *" % NOIOMMU,
+    "pages /etc 1", "pages /%s/../../../../../etc 1" % HUGE_2M, "pages /%s -1" % HUGE_2M, "pages /%s" % HUGE_2M,
+    "nic ../../../../etc ixgbe", "nic %s ../../../../etc" % NIC, "nic %s" % NIC, "other /etc/cron.d/x 1",
+    "pages /%s 1\nnoiommu /etc/cron.d/x Y" % HUGE_2M,
+])
+def test_lines_that_it_never_writes(machine, line):
+    """Not one line is followed, for it would be with root's rights."""
+    machine.write("etc/cron.d/x", "")
+    machine.write(STATE, line)
+    os.chmod(os.path.dirname(machine.path(STATE)), 0o700)
+    before = machine.snapshot()
+    status, text = machine.run("--undo", "--apply")
+    assert status == 1 and "host-setup does not write that" in text and machine.snapshot() == before
+
+
+def link(path, target):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.symlink(target, path)
+
+
+def give(path):
+    os.chown(path, 65534, 65534)
+
+
+@pytest.mark.parametrize("words", [("--huge-pages", "2M=64", "--apply"), ("--undo", "--apply")], ids=" ".join)
+@pytest.mark.parametrize("whose, spoil", [
+    ("folder", lambda machine, path: (os.rename(path, path + "2"), link(path, path + "2"))),
+    ("folder", lambda machine, path: os.chmod(path, 0o770)),
+    ("folder", lambda machine, path: give(path)),
+    ("file", lambda machine, path: (os.rename(path, path + "2"), link(path, path + "2"))),
+    ("file", lambda machine, path: os.chmod(path, 0o646)),
+    ("file", lambda machine, path: give(path)),
+], ids="linked folder,open folder,given folder,linked file,open file,given file".split(","))
+def test_others_could_have_written_it(machine, words, whose, spoil):
+    if os.geteuid() and spoil.__code__.co_names == ("give",):
+        pytest.skip("needs root, to give files away")
+    assert machine.run("--huge-pages", "2M=32", "--apply")[0] == 0
+    path = machine.path(STATE)
+    spoil(machine, path if whose == "file" else os.path.dirname(path))
+    before = machine.snapshot()
+    status, text = machine.run(*words)
+    assert status == 1 and "others could have written" in text and machine.snapshot() == before
 
 
 # ---- what is in the way ----
