@@ -75,8 +75,10 @@ class Machine:
         except FileNotFoundError:
             return None
 
-    def run(self, *words, kernel=True):
-        """The script's status and all that it says; with `kernel`, what it writes has its effect."""
+    def run(self, *words, kernel=True, programs=""):
+        """The script's status and all that it says; with `kernel`, what it writes has its effect. Programs of the folder
+        `programs` go before others."""
+        path = "%s:%s" % (programs, os.environ["PATH"]) if programs else os.environ["PATH"]
         stop = threading.Event()
         thread = threading.Thread(target=self._bind_drivers, args=(stop,))
         if kernel:
@@ -84,7 +86,7 @@ class Machine:
         try:
             done = subprocess.run([os.path.join(documents.ROOT, "scripts/host-setup"), "--root", self.folder, *words],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True)
+                                  stderr=subprocess.STDOUT, text=True, env={**os.environ, "PATH": path})
         finally:
             stop.set()
             if kernel:
@@ -334,7 +336,7 @@ def test_a_group_that_others_use(machine):
     (["--nic", "0000:09:00.0"], "there is no PCI device"),
     (["--nic", BRIDGE], "is no network card"),
     (["--huge-pages", "1G=1"], "there are no huge pages of 1G"),
-    (["--huge-pages", "2M=1@7"], "there are no huge pages of 2M here on node 7"),
+    (["--huge-pages", "2M=1@7"], "there are no huge pages of 2M on node 7 here"),
     (["--cores", "9"], "there is no core 9"),
     (["--cores", "0-7"], "leaves no core"),
 ])
@@ -342,6 +344,54 @@ def test_what_is_not_there(machine, words, says):
     before = machine.snapshot()
     status, text = machine.run(*words, "--apply")
     assert status == 1 and says in text and machine.snapshot() == before
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--huge-pages", "2M=64", "--nic", SECOND], "its interface eth3 is up"),
+    (["--nic", NIC, "--nic", SECOND], "its interface eth3 is up"),
+    (["--nic", NIC, "--nic", "0000:09:00.0"], "there is no PCI device"),
+    (["--huge-pages", "2M=64", "--huge-pages", "1G=1"], "there are no huge pages of 1G"),
+    (["--huge-pages", "2M=64", "--nic", NIC, "--cores", "2-99"], "there is no core 8"),
+    (["--huge-pages", "2M=64", "--nic", NIC, "--cores", "0-7"], "leaves no core"),
+], ids=str)
+def test_all_or_nothing(machine, words, says):
+    """What is in the way of one thing that was asked for is said before another is done."""
+    machine.card(SECOND, "ixgbe", group=3, interface="eth3", up=True)
+    before = machine.snapshot()
+    status, text = machine.run(*words, "--apply")
+    assert status == 1 and says in text and machine.snapshot() == before
+    assert len(text.splitlines()) == 1
+
+
+def test_a_kernel_without_vfio(machine, tmp_path):
+    os.rmdir(machine.path("sys/bus/pci/drivers/vfio-pci"))
+    modprobe = tmp_path / "bin/modprobe"
+    modprobe.parent.mkdir()
+    modprobe.write_text("#!/bin/sh\nexit 1\n")
+    modprobe.chmod(0o755)
+    before = machine.snapshot()
+    status, text = machine.run("--huge-pages", "2M=64", "--nic", NIC, "--apply", programs=modprobe.parent)
+    assert status == 1 and "the kernel has no vfio-pci" in text and machine.snapshot() == before
+
+
+@pytest.mark.parametrize("what, name, why", [
+    ("write", "sys/bus/pci/devices/%s/driver_override" % NIC, "No space left on device"),
+    ("write", "sys/bus/pci/drivers/vfio-pci/bind", "Is a directory"),
+    ("write", STATE, "Is a directory"),
+    ("make", os.path.dirname(STATE), "Not a directory"),
+])
+def test_why_it_cannot_be_written(machine, what, name, why):
+    """As the system says it; to root not that root is needed."""
+    path = machine.path(name)
+    if why == "No space left on device":
+        link(path, "/dev/full")
+    elif why == "Is a directory":
+        os.makedirs(path, 0o700)
+    else:
+        machine.write(os.path.dirname(name), "in the way")
+    status, text = machine.run("--nic", NIC, "--apply", kernel=False)
+    assert status == 3
+    assert "cannot %s %s: %s%s\n" % (what, path, why, " (needs root)" if os.geteuid() else "") in text
 
 
 @pytest.mark.parametrize("words", [("--huge-pages", "1G=1", "--huge-pages", "1G=2"), ("--cores", "1", "--cores", "1"),
