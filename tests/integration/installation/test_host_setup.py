@@ -187,6 +187,22 @@ def test_as_the_page_says(machine):
     assert machine.bound(NIC) == "ixgbe"
 
 
+def test_at_each_boot_as_the_page_says(machine):
+    """docs/operation.md: what the unit gives to it. See test_install.py and tests/machine for the unit."""
+    (line,) = [line for kind, body in documents.blocks("docs/operation.md")
+               for line in documents.lines(body) if line.startswith("echo 'ARGUMENTS=")]
+    text, _, path = line.removeprefix("echo ").rpartition(" > ")
+    with open(os.path.join(documents.ROOT, "config/systemd/stele-host-setup.service.in"), encoding="ascii") as file:
+        assert "EnvironmentFile=%s\n" % path in file.read()
+    pages = "sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
+    machine.write(pages, "0")
+    words = text.strip("'").removeprefix("ARGUMENTS=").split()
+    status, said = machine.run("--apply", *words)
+    assert status == 0, said
+    assert machine.read(pages) != "0" and machine.bound(NIC) == "vfio-pci"
+    assert machine.run("--apply", *words)[1].count("as it is") == 2
+
+
 def test_apply_and_undo(machine):
     before = machine.snapshot()
     status, text = machine.run("--huge-pages", "2M=64", "--nic", NIC, "--apply")
@@ -218,6 +234,19 @@ def test_what_undo_says_may_be_typed(machine):
     subprocess.run(["sh", "-ec", "\n".join(lines)], check=True)
     assert machine.read(override) == ""
     assert machine.read("sys/bus/pci/drivers/ixgbe/bind") == NIC
+
+
+def test_undo_says_what_it_leaves(machine):
+    """What was done by hand, as the script and the page advise."""
+    assert "by hand" not in machine.run("--undo")[1]
+    machine.write("etc/default/grub.d/stele.cfg", "GRUB_CMDLINE_LINUX=...")
+    link(machine.path("etc/systemd/system/multi-user.target.wants/stele-host-setup.service"),
+         "/lib/systemd/system/stele-host-setup.service")
+    before = machine.snapshot()
+    status, text = machine.run("--undo", "--apply")
+    assert status == 0 and machine.snapshot() == before
+    assert "rm %s, update-grub" % machine.path("etc/default/grub.d/stele.cfg") in text
+    assert "systemctl disable stele-host-setup" in text
 
 
 def test_a_card_without_a_driver(machine):
