@@ -64,7 +64,6 @@ def libraries():
 def fill(tree, public_key):
     """What a person would do on the machine after its first boot."""
     run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", tree)
-    shutil.copy(ROOT / "scripts/host-setup", tree / "usr/sbin/host-setup")
     (tree / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
     shutil.copy(public_key, tree / "root/.ssh/authorized_keys")
     (tree / "etc/hostname").write_text("edge\n")

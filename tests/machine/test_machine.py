@@ -43,17 +43,9 @@ rrl: { enabled: false }
 DAEMON = """listen: [{ address: 10.53.0.2 }]
 cookies: { enabled: false }
 """
-CARDS = "host-setup --nic %s --nic %s" % (machines.VIRTIO, machines.E1000E)
+CARDS = "--nic %s --nic %s" % (machines.VIRTIO, machines.E1000E)
 SETUP = CARDS + " --huge-pages 2M=700"
-# What operation.md advises to have in a unit of one's own.
-SETUP_UNIT = """[Unit]
-Before=stele-responder.service
-[Service]
-Type=oneshot
-ExecStart=/usr/sbin/%s --apply
-[Install]
-WantedBy=multi-user.target
-"""
+SETUP_FILE = "/etc/stele/host-setup.env"
 PORTS = {"virtio, IPv4": ("10.53.0.2", "10.53.0.1"), "virtio, IPv6": ("fd53::2", "fd53::1"),
          "e1000e, IPv4": ("10.54.0.2", "10.54.0.1"), "e1000e, IPv6": ("fd54::2", "fd54::1")}
 WAIT_S = 600
@@ -125,8 +117,8 @@ def is_set_up(guest, tmp_path_factory, peers_installed):
         guest.send(zones.image, "/var/lib/stele/current.image")
         guest.shell("chown stele:stele /var/lib/stele/current.image")
         guest.write("/etc/stele/responder.yaml", CONFIG)
-        guest.write("/etc/systemd/system/edge-setup.service", SETUP_UNIT % SETUP)
-        guest.shell("systemctl daemon-reload && systemctl enable --now edge-setup")
+        guest.write(SETUP_FILE, "ARGUMENTS=%s\n" % SETUP)
+        guest.shell("systemctl enable --now stele-host-setup")
         guest.shell("stele-responder -c /etc/stele/responder.yaml --check")
         guest.shell("systemctl enable --now stele-responder")
         yield Edge(guest, zones, asks)
@@ -137,8 +129,8 @@ def test_the_cards_are_ready(guest, edge):
     for card in machines.VIRTIO, machines.E1000E:
         assert edge.driver(card) == "vfio-pci"
         assert guest.shell("ls /sys/bus/pci/devices/%s/iommu_group/devices" % card).split() == [card]
-        assert "card        %s  driver vfio-pci" % card in guest.shell("host-setup")
-    assert "as it is" in guest.shell(SETUP)
+        assert "card        %s  driver vfio-pci" % card in guest.shell("stele-host-setup")
+    assert "as it is" in guest.shell("stele-host-setup " + SETUP)
 
 
 def test_it_runs_as_its_user_without_rights(guest, edge):
@@ -244,7 +236,7 @@ def test_it_is_back_by_itself(guest, edge, how):
     ("1 GB", CARDS, "hugepagesz=1G hugepages=2"), ("plain", CARDS, ""), ("2 MB", SETUP, "")])
 def test_a_boot(guest, edge, pages, setup, parameters):
     """Nobody sets anything up after it. Pages are those that the machine has, without a change of configuration."""
-    guest.write("/etc/systemd/system/edge-setup.service", SETUP_UNIT % setup)
+    guest.write(SETUP_FILE, "ARGUMENTS=%s\n" % setup)
     guest.reboot(parameters)
     for host in "10.53.0.2", "fd53::2", "10.54.0.2", "fd54::2":
         edge.wait_for_answers(host)
@@ -255,7 +247,7 @@ def test_a_boot(guest, edge, pages, setup, parameters):
 def test_it_stops_and_all_is_as_before(guest, edge):
     guest.shell("systemctl stop stele-responder")
     assert edge.unit("Result") == "success" and edge.unit("ExecMainStatus") == "0"
-    guest.shell("host-setup --undo --apply")
+    guest.shell("stele-host-setup --undo --apply")
     assert edge.driver(machines.VIRTIO) == "virtio-pci" and edge.driver(machines.E1000E) == "e1000e"
     assert edge.huge_pages() == "0"
     # The kernel's driver works with it again.

@@ -11,7 +11,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md",
          *sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "docs/man/*.about")))]
 
 # What is ours, as it stands in a command line.
-PROGRAM = re.compile(r"(?<![\w./-])(stele-compile|stele-responder|stele-mgmtd|stelectl|"
+PROGRAM = re.compile(r"(?<![\w./-])(stele-compile|stele-responder|stele-mgmtd|stele-host-setup|stelectl|"
                      r"scripts/[a-z-]+|(?:build/)?benchmarks/[a-z_-]+)(?=[ \n]|$)")
 
 

@@ -18,7 +18,7 @@ import stele
 
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(documents.ROOT, "build")
 FOLDERS = {"stele-compile": "zonecompiler", "stele-responder": "responder", "stele-mgmtd": "mgmt",
-           "stelectl": "mgmt"}
+           "stelectl": "mgmt", "stele-host-setup": "scripts"}
 RUN = {"README.md", "docs/operation.md", "docs/runbooks.md"}    # by test_docs.py
 KINDS = {"sh", "console", "yaml", "ini", "json", ""}
 
@@ -39,6 +39,8 @@ HELD = [
     ("meson compile -C build-install", "tests/integration/installation/test_install.py::test_as_the_page_says"),
     ("meson install -C build-install", "tests/integration/installation/test_install.py::test_as_the_page_says"),
     ("scripts/host-setup --huge-pages", "tests/integration/installation/test_host_setup.py::test_as_the_page_says"),
+    ("echo 'ARGUMENTS=", "tests/integration/installation/test_host_setup.py::test_at_each_boot_as_the_page_says"),
+    ("systemctl enable stele-host-setup", "tests/machine/test_machine.py::test_a_boot"),
     ("build/benchmarks/generate ", "tests/integration/documents/test_docs_commands.py::test_generate"),
     ("benchmarks/", MEASURES),
     ("sudo benchmarks/", MEASURES),

@@ -11,7 +11,8 @@ import stele
 
 BUILD = os.path.dirname(os.path.dirname(stele.binary()))
 PAGES = [("stele-compile", "1", "zonecompiler"), ("stelectl", "1", "mgmt"),
-         ("stele-responder", "8", "responder"), ("stele-mgmtd", "8", "mgmt")]
+         ("stele-responder", "8", "responder"), ("stele-mgmtd", "8", "mgmt"),
+         ("stele-host-setup", "8", "scripts")]
 
 
 def help_of(*command):

@@ -12,6 +12,8 @@ import documents
 NIC, SECOND, MELLANOX, BRIDGE = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0", "0000:00:01.0"
 HUGE_2M = "sys/kernel/mm/hugepages/hugepages-2048kB"
 NODE_1G = "sys/devices/system/node/node1/hugepages/hugepages-1048576kB"
+NOIOMMU = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+STATE = "var/lib/stele-host-setup/state"
 
 
 class Machine:
@@ -28,7 +30,7 @@ class Machine:
             self.write("sys/devices/system/cpu/cpu%d/topology/thread_siblings_list" % core,
                        "%d,%d" % (core % 4, core % 4 + 4))
         self.write("proc/cmdline", "root=/dev/sda1 quiet")
-        self.write("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N")
+        self.write(NOIOMMU, "N")
         self.card(BRIDGE, "pcieport", group=1, kind="0x060400")
         self.card(NIC, "ixgbe", group=1, interface="eth1")
         self.card(MELLANOX, "mlx5_core", group=2, interface="eth2", up=True)
@@ -73,8 +75,10 @@ class Machine:
         except FileNotFoundError:
             return None
 
-    def run(self, *words, kernel=True):
-        """The script's status and all that it says; with `kernel`, what it writes has its effect."""
+    def run(self, *words, kernel=True, programs=""):
+        """The script's status and all that it says; with `kernel`, what it writes has its effect. Programs of the folder
+        `programs` go before others."""
+        path = "%s:%s" % (programs, os.environ["PATH"]) if programs else os.environ["PATH"]
         stop = threading.Event()
         thread = threading.Thread(target=self._bind_drivers, args=(stop,))
         if kernel:
@@ -82,7 +86,7 @@ class Machine:
         try:
             done = subprocess.run([os.path.join(documents.ROOT, "scripts/host-setup"), "--root", self.folder, *words],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True)
+                                  stderr=subprocess.STDOUT, text=True, env={**os.environ, "PATH": path})
         finally:
             stop.set()
             if kernel:
@@ -183,6 +187,22 @@ def test_as_the_page_says(machine):
     assert machine.bound(NIC) == "ixgbe"
 
 
+def test_at_each_boot_as_the_page_says(machine):
+    """docs/operation.md: what the unit gives to it. See test_install.py and tests/machine for the unit."""
+    (line,) = [line for kind, body in documents.blocks("docs/operation.md")
+               for line in documents.lines(body) if line.startswith("echo 'ARGUMENTS=")]
+    text, _, path = line.removeprefix("echo ").rpartition(" > ")
+    with open(os.path.join(documents.ROOT, "config/systemd/stele-host-setup.service.in"), encoding="ascii") as file:
+        assert "EnvironmentFile=%s\n" % path in file.read()
+    pages = "sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
+    machine.write(pages, "0")
+    words = text.strip("'").removeprefix("ARGUMENTS=").split()
+    status, said = machine.run("--apply", *words)
+    assert status == 0, said
+    assert machine.read(pages) != "0" and machine.bound(NIC) == "vfio-pci"
+    assert machine.run("--apply", *words)[1].count("as it is") == 2
+
+
 def test_apply_and_undo(machine):
     before = machine.snapshot()
     status, text = machine.run("--huge-pages", "2M=64", "--nic", NIC, "--apply")
@@ -216,6 +236,19 @@ def test_what_undo_says_may_be_typed(machine):
     assert machine.read("sys/bus/pci/drivers/ixgbe/bind") == NIC
 
 
+def test_undo_says_what_it_leaves(machine):
+    """What was done by hand, as the script and the page advise."""
+    assert "by hand" not in machine.run("--undo")[1]
+    machine.write("etc/default/grub.d/stele.cfg", "GRUB_CMDLINE_LINUX=...")
+    link(machine.path("etc/systemd/system/multi-user.target.wants/stele-host-setup.service"),
+         "/lib/systemd/system/stele-host-setup.service")
+    before = machine.snapshot()
+    status, text = machine.run("--undo", "--apply")
+    assert status == 0 and machine.snapshot() == before
+    assert "rm %s, update-grub" % machine.path("etc/default/grub.d/stele.cfg") in text
+    assert "systemctl disable stele-host-setup" in text
+
+
 def test_a_card_without_a_driver(machine):
     machine.card(SECOND, None, group=3)
     assert machine.run("--nic", SECOND, "--apply")[0] == 0
@@ -224,13 +257,12 @@ def test_a_card_without_a_driver(machine):
 
 def test_no_iommu_is_said_and_undone(machine):
     machine.card(SECOND, "ixgbe")
-    parameter = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
     status, text = machine.run("--nic", SECOND, "--apply")
     assert status == 1 and "no IOMMU" in text and machine.bound(SECOND) == "ixgbe"
     assert machine.run("--nic", SECOND, "--no-iommu", "--apply")[0] == 0
-    assert machine.read(parameter) == "Y" and machine.bound(SECOND) == "vfio-pci"
+    assert machine.read(NOIOMMU) == "Y" and machine.bound(SECOND) == "vfio-pci"
     assert machine.run("--undo", "--apply")[0] == 0
-    assert machine.read(parameter) == "N" and machine.bound(SECOND) == "ixgbe"
+    assert machine.read(NOIOMMU) == "N" and machine.bound(SECOND) == "ixgbe"
 
 
 def test_too_few_pages(machine):
@@ -245,7 +277,65 @@ def test_a_driver_that_does_not_take_the_card(machine):
     status, text = machine.run("--nic", NIC, "--apply", kernel=False)
     assert status == 3 and "vfio-pci does not take it" in text
     # What was begun can be undone.
-    assert "nic %s ixgbe" % NIC in machine.read("var/lib/stele/host-setup.state")
+    assert "nic %s ixgbe" % NIC in machine.read(STATE)
+
+
+# ---- what it remembers ----
+
+def test_nobody_else_sees_what_is_remembered(machine):
+    before = os.umask(0)
+    try:
+        assert machine.run("--huge-pages", "2M=64", "--apply")[0] == 0
+    finally:
+        os.umask(before)
+    assert machine.read(STATE) == "pages /%s 0" % HUGE_2M
+    assert os.stat(os.path.dirname(machine.path(STATE))).st_mode & 0o7777 == 0o700
+    assert os.stat(machine.path(STATE)).st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize("line", [
+    "noiommu /etc/cron.d/x * * * * * root id", "noiommu /%s *" % NOIOMMU,
+    "pages /etc 1", "pages /%s/../../../../../etc 1" % HUGE_2M, "pages /%s -1" % HUGE_2M, "pages /%s" % HUGE_2M,
+    "nic ../../../../etc ixgbe", "nic %s ../../../../etc" % NIC, "nic %s" % NIC, "other /etc/cron.d/x 1",
+    "pages /%s 1\nnoiommu /etc/cron.d/x Y" % HUGE_2M,
+])
+def test_lines_that_it_never_writes(machine, line):
+    """Not one line is followed, for it would be with root's rights."""
+    machine.write("etc/cron.d/x", "")
+    machine.write(STATE, line)
+    os.chmod(os.path.dirname(machine.path(STATE)), 0o700)
+    before = machine.snapshot()
+    status, text = machine.run("--undo", "--apply")
+    assert status == 1 and "host-setup does not write that" in text and machine.snapshot() == before
+
+
+def link(path, target):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.symlink(target, path)
+
+
+def give(path):
+    os.chown(path, 65534, 65534)
+
+
+@pytest.mark.parametrize("words", [("--huge-pages", "2M=64", "--apply"), ("--undo", "--apply")], ids=" ".join)
+@pytest.mark.parametrize("whose, spoil", [
+    ("folder", lambda machine, path: (os.rename(path, path + "2"), link(path, path + "2"))),
+    ("folder", lambda machine, path: os.chmod(path, 0o770)),
+    ("folder", lambda machine, path: give(path)),
+    ("file", lambda machine, path: (os.rename(path, path + "2"), link(path, path + "2"))),
+    ("file", lambda machine, path: os.chmod(path, 0o646)),
+    ("file", lambda machine, path: give(path)),
+], ids="linked folder,open folder,given folder,linked file,open file,given file".split(","))
+def test_others_could_have_written_it(machine, words, whose, spoil):
+    if os.geteuid() and spoil.__code__.co_names == ("give",):
+        pytest.skip("needs root, to give files away")
+    assert machine.run("--huge-pages", "2M=32", "--apply")[0] == 0
+    path = machine.path(STATE)
+    spoil(machine, path if whose == "file" else os.path.dirname(path))
+    before = machine.snapshot()
+    status, text = machine.run(*words)
+    assert status == 1 and "others could have written" in text and machine.snapshot() == before
 
 
 # ---- what is in the way ----
@@ -275,7 +365,7 @@ def test_a_group_that_others_use(machine):
     (["--nic", "0000:09:00.0"], "there is no PCI device"),
     (["--nic", BRIDGE], "is no network card"),
     (["--huge-pages", "1G=1"], "there are no huge pages of 1G"),
-    (["--huge-pages", "2M=1@7"], "there are no huge pages of 2M here on node 7"),
+    (["--huge-pages", "2M=1@7"], "there are no huge pages of 2M on node 7 here"),
     (["--cores", "9"], "there is no core 9"),
     (["--cores", "0-7"], "leaves no core"),
 ])
@@ -283,6 +373,54 @@ def test_what_is_not_there(machine, words, says):
     before = machine.snapshot()
     status, text = machine.run(*words, "--apply")
     assert status == 1 and says in text and machine.snapshot() == before
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--huge-pages", "2M=64", "--nic", SECOND], "its interface eth3 is up"),
+    (["--nic", NIC, "--nic", SECOND], "its interface eth3 is up"),
+    (["--nic", NIC, "--nic", "0000:09:00.0"], "there is no PCI device"),
+    (["--huge-pages", "2M=64", "--huge-pages", "1G=1"], "there are no huge pages of 1G"),
+    (["--huge-pages", "2M=64", "--nic", NIC, "--cores", "2-99"], "there is no core 8"),
+    (["--huge-pages", "2M=64", "--nic", NIC, "--cores", "0-7"], "leaves no core"),
+], ids=str)
+def test_all_or_nothing(machine, words, says):
+    """What is in the way of one thing that was asked for is said before another is done."""
+    machine.card(SECOND, "ixgbe", group=3, interface="eth3", up=True)
+    before = machine.snapshot()
+    status, text = machine.run(*words, "--apply")
+    assert status == 1 and says in text and machine.snapshot() == before
+    assert len(text.splitlines()) == 1
+
+
+def test_a_kernel_without_vfio(machine, tmp_path):
+    os.rmdir(machine.path("sys/bus/pci/drivers/vfio-pci"))
+    modprobe = tmp_path / "bin/modprobe"
+    modprobe.parent.mkdir()
+    modprobe.write_text("#!/bin/sh\nexit 1\n")
+    modprobe.chmod(0o755)
+    before = machine.snapshot()
+    status, text = machine.run("--huge-pages", "2M=64", "--nic", NIC, "--apply", programs=modprobe.parent)
+    assert status == 1 and "the kernel has no vfio-pci" in text and machine.snapshot() == before
+
+
+@pytest.mark.parametrize("what, name, why", [
+    ("write", "sys/bus/pci/devices/%s/driver_override" % NIC, "No space left on device"),
+    ("write", "sys/bus/pci/drivers/vfio-pci/bind", "Is a directory"),
+    ("write", STATE, "Is a directory"),
+    ("make", os.path.dirname(STATE), "Not a directory"),
+])
+def test_why_it_cannot_be_written(machine, what, name, why):
+    """As the system says it; to root not that root is needed."""
+    path = machine.path(name)
+    if why == "No space left on device":
+        link(path, "/dev/full")
+    elif why == "Is a directory":
+        os.makedirs(path, 0o700)
+    else:
+        machine.write(os.path.dirname(name), "in the way")
+    status, text = machine.run("--nic", NIC, "--apply", kernel=False)
+    assert status == 3
+    assert "cannot %s %s: %s%s\n" % (what, path, why, " (needs root)" if os.geteuid() else "") in text
 
 
 @pytest.mark.parametrize("words", [("--huge-pages", "1G=1", "--huge-pages", "1G=2"), ("--cores", "1", "--cores", "1"),

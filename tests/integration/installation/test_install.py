@@ -11,17 +11,20 @@ import documents
 
 BUILD = os.environ.get("STELE_BUILD_DIR") or os.path.join(documents.ROOT, "build")
 FILES = [
-    "bin/stele-compile", "bin/stelectl", "sbin/stele-responder", "sbin/stele-mgmtd",
+    "bin/stele-compile", "bin/stelectl", "sbin/stele-responder", "sbin/stele-mgmtd", "sbin/stele-host-setup",
     "lib/systemd/system/stele-responder.service", "lib/systemd/system/stele-mgmtd.service",
+    "lib/systemd/system/stele-host-setup.service",
     "lib/sysusers.d/stele.conf", "lib/tmpfiles.d/stele.conf",
     "share/man/man1/stele-compile.1", "share/man/man1/stelectl.1",
     "share/man/man8/stele-responder.8", "share/man/man8/stele-mgmtd.8",
+    "share/man/man8/stele-host-setup.8",
     "share/doc/stele/responder.example.yaml", "share/doc/stele/mgmtd.example.yaml",
     "share/doc/stele/alerts.example.yaml",
     *("share/doc/stele/" + name for name in ("operation.md", "runbooks.md", "configuration.md", "architecture.md",
                                              "conformance.md", "control-protocol.md", "image-format.md")),
 ]
 UNITS = [name for name in FILES if name.endswith(".service")]
+PROGRAMS = [name for name in FILES if "bin/" in name and name != "sbin/stele-host-setup"]    # that one is a script
 
 
 def run(*words, **more):
@@ -59,12 +62,16 @@ def test_modes(installed, name):
     assert mode == (0o755 if "bin/" in name else 0o644)
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if "bin/" in name])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_run_from_there(installed, name):
     """Also without the build directory's libraries: none has a path into it."""
     assert re.search(r"^stele\S* \d+\.\d+\.\d+$", run(installed / name, "--version"), re.M)
     dynamic = run("readelf", "-d", installed / name)
     assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
+
+
+def test_the_script_runs_from_there(installed):
+    assert run(installed / "sbin/stele-host-setup", "--help").startswith("usage: stele-host-setup\n")
 
 
 def programs_of(unit):
@@ -99,7 +106,7 @@ def sections(name):
     return said
 
 
-@pytest.mark.parametrize("name", map(os.path.basename, UNITS))
+@pytest.mark.parametrize("name", ["stele-responder.service", "stele-mgmtd.service"])
 def test_units_are_started_again_and_again(name):
     """Not five times only, which is what systemd does by itself; the bound is one of [Unit]."""
     said = sections(name)
@@ -110,6 +117,16 @@ def test_units_are_started_again_and_again(name):
 def test_the_responder_may_take_its_time_to_start():
     """It verifies an image in full before it is ready, if it has not done so before; that may take minutes."""
     assert sections("stele-responder.service")["Service"]["TimeoutStartSec"] == ["infinity"]
+
+
+def test_the_machine_is_ready_before_the_network():
+    """Whoever configures interfaces would take a card, and the responder needs pages and cards. The network may come before
+    basic.target, which is why the unit does not wait for that."""
+    said = sections("stele-host-setup.service")
+    assert {"network-pre.target", "stele-responder.service"} <= set(said["Unit"]["Before"][0].split())
+    assert said["Unit"]["Wants"] == ["network-pre.target"] and said["Unit"]["DefaultDependencies"] == ["no"]
+    assert said["Service"]["Type"] == ["oneshot"] and said["Service"]["RemainAfterExit"] == ["yes"]
+    assert said["Service"]["ExecStart"][0].endswith("/stele-host-setup --apply $ARGUMENTS")
 
 
 def test_the_responder_sees_its_devices():
@@ -164,7 +181,7 @@ def test_as_the_page_says(tmp_path):
     plan = run("meson", "introspect", "--installed", build)
     for path in "/usr/bin/stelectl", "/usr/bin/stele-compile":
         assert '"%s"' % path in plan
-    for unit in "stele-responder.service", "stele-mgmtd.service":
+    for unit in map(os.path.basename, UNITS):
         assert '"/usr/lib/systemd/system/%s"' % unit in plan
         (program,) = programs_of((build / "config" / unit).read_text())
         assert '"%s"' % program in plan
