@@ -9,7 +9,6 @@
  */
 #include "zonecompiler/import/scan_internal.h"
 
-#include "lib/dns/rdata_fields.h"
 #include "zonecompiler/import/value.h"
 
 #include <stdio.h>
@@ -171,9 +170,8 @@ static bool substitute(struct line *line, const struct stele_token *text, uint32
 /* Whether no string belongs behind the type: one that is all of the data is only quoted then. */
 static bool begins_with_word(int type)
 {
-	const char *letters = type < 0 ? NULL :
-					 stele_rdata_fields((uint16_t)type, STELE_RDATA_READ);
-	return letters != NULL && strchr("TUQ", *letters) == NULL;
+	const char *letters = type < 0 ? NULL : stele_rdata_letters((uint16_t)type);
+	return letters != NULL && strchr("TUQxg", *letters) == NULL;
 }
 
 /* The rest of the entry, field by field: without comments, parentheses and line feeds. */

@@ -244,7 +244,7 @@ static void test_errors(void **state)
 		{"a 5 TYPE9999 \\# 2 ab\n", "f:1:14: 1 bytes of data"},
 		{"a 5 TYPE9999 ab\n", "f:1:14: the data of type TYPE9999 is not known in words"},
 		{"a 5 A \\# 3 abcdef\n", "f:1:7: the bytes are no data of type A"},
-		{"a 5 EUI48 x\n", "f:1:11: bad data"},
+		{"a 5 EUI48 x\n", "f:1:11: bad EUI-48"},
 		{"a 5 HTTPS 1 . ipv4hint=x\n", "f:1:15: bad value of 'ipv4hint'"},
 		{"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff1234 5 A 1.1.1.1\n",
 		 "f:1:1: label is too long"},
