@@ -56,6 +56,39 @@ def test_zone_list_with_blanks_in_front(line, tmp_path, store):
     assert done.returncode == 1 and b"list:2:3: bad zone name 'a..b'" in done.stderr
 
 
+@pytest.mark.parametrize("text, place, fault", [
+    (b"one.test one.test.zone\ntwo\0.test x\n", "2:4", "NUL byte"),
+    (b"one.test one.test.zone\n#" + b"x" * 70000 + b"\n", "2:65536", "the line is too long")],
+    ids=["nul", "long"])
+def test_what_is_no_zone_list(text, place, fault, tmp_path, store):
+    """A line is never cut, and a list never ends before its end."""
+    write(tmp_path, HEAD, "one.test.zone")
+    done = importing("--store", store, "--zone-list", write(tmp_path, text, "list"))
+    assert done.returncode == 1 and stores_nothing(store)
+    assert ("list:%s: %s (expected " % (place, fault)).encode() in done.stderr, done.stderr
+    assert b"1 error, nothing was stored" in done.stderr
+
+
+def test_a_zone_list_without_end(store):
+    done = importing("--store", store, "--zone-list", "/dev/zero")
+    assert done.returncode == 1 and b"/dev/zero:1:1: NUL byte" in done.stderr
+
+
+def test_zone_list_with_a_byte_order_mark(tmp_path, store):
+    write(tmp_path, HEAD, "one.test.zone")
+    done = importing("--store", store, "--zone-list", write(tmp_path, "\ufeffone.test one.test.zone", "list"))
+    assert done.returncode == 0 and b"imported one.test." in done.stdout, done
+
+
+def test_standard_input_in_a_zone_list(tmp_path, store):
+    """Wherever the list is; a file of this name is ./-."""
+    write(tmp_path, HEAD.replace(" 7 ", " 8 "), "-")
+    for file, serial in ("-", 7), ("./-", 8):
+        done = importing("--store", store, "--zone-list", write(tmp_path, "one.test %s\n" % file, "list"),
+                         stdin=HEAD.encode())
+        assert done.returncode == 0 and b"serial %d:" % serial in done.stdout, done
+
+
 def test_a_zone_named_twice(tmp_path, store):
     """The second would take the place of the first, and nobody would be told."""
     write(tmp_path, HEAD, "zone")
