@@ -241,6 +241,13 @@ static int reserve_blocks(int fd)
 	return error == EOPNOTSUPP ? 0 : error;
 }
 
+/* A lock file that is made beside data of somebody else is theirs too, as far as we may give it away. */
+static void give_to_owner_of(int fd, const struct stat *data)
+{
+	(void)!fchown(fd, data->st_uid, data->st_gid);
+	(void)!fchmod(fd, data->st_mode & 0666);
+}
+
 /*
  * LMDB makes the lock file sparse and writes to it through a mapping, which on a full disk would be a
  * SIGBUS; so its blocks are allocated before. A file that is there may have none, since the disk may have
@@ -249,12 +256,25 @@ static int reserve_blocks(int fd)
  */
 static int make_lock_file(const struct stele_store *store, struct stele_error *reterr)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], data_path[PATH_MAX];
+	struct stat data;
 	if (snprintf(path, sizeof(path), "%s/lock.mdb", store->dir) >= (int)sizeof(path))
 		return stele_fail_errno(reterr, ENAMETOOLONG, "%s", store->dir);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	snprintf(data_path, sizeof(data_path), "%s/data.mdb", store->dir);
+	bool has_data = stat(data_path, &data) == 0;
+	bool is_reader = store->mode == STELE_STORE_READ;
+	if (is_reader && !has_data)
+		return 0; /* and LMDB says so */
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	bool is_new = fd >= 0;
+	if (!is_new && errno == EEXIST)
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0 && is_reader && (errno == EROFS || errno == EACCES))
+		return 0; /* LMDB knows what can be done without */
 	if (fd < 0)
 		return stele_fail_file(reterr, errno, "cannot make %s", path);
+	if (is_new && has_data)
+		give_to_owner_of(fd, &data);
 	int error = reserve_blocks(fd);
 	close(fd);
 	return error == 0 ? 0 : stele_fail_errno(reterr, error, "cannot make %s", path);
@@ -353,9 +373,9 @@ int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_s
 	status = register_once(store, reterr);
 	if (status != 0)
 		goto free_store;
-	if (mode == STELE_STORE_CREATE && (status = make_lock_file(store, reterr)) != 0)
-		goto unregister_store;
-	status = open_env(store, reterr);
+	status = make_lock_file(store, reterr);
+	if (status == 0)
+		status = open_env(store, reterr);
 	if (status != 0)
 		goto unregister_store;
 	status = prepare(store, reterr);
