@@ -194,6 +194,12 @@ static void test_generate_nibbles(void **state)
 {
 	(void)state;
 	expect("$GENERATE 171-171 ${0,7,n} 7 A 1.2.3.4\n", "1 b.a.0.0.e. 7 A 01020304\n");
+	expect("$GENERATE 2147483646-2147483647/2147483647 ${1} 7 A 1.2.3.4\n",
+	       "1 2147483647.e. 7 A 01020304\n");
+	expect("$GENERATE 2147483647-2147483647 a${2147483647,0,d} 7 A 1.2.3.4\n",
+	       "f:1:33: bad ${...}\n");
+	expect("$GENERATE 2147483647-2147483647 ${-2147483647,2,d} 7 A 1.2.3.4\n",
+	       "1 00.e. 7 A 01020304\n");
 	expect("$GENERATE 171-171 ${0,1,N} 7 A 1.2.3.4\n", "1 b.a.e. 7 A 01020304\n");
 	expect("$GENERATE 2-1 a 7 A 1.2.3.4\n$GENERATE 1-2 a${0,1,q} 7 A 1.2.3.4\n"
 	       "$GENERATE 1-999999 a A 1.2.3.4\n$GENERATE 1-2 a$ 7 A 1.2.3\n",
