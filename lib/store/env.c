@@ -158,6 +158,18 @@ static int create_databases(struct stele_store *store, MDB_txn *txn, struct stel
 	return rc == 0 ? 0 : store_fail(store, reterr, rc, "cannot make its databases");
 }
 
+/* The names in a directory, which what is written to its files does not take to the disk. */
+static int sync_dir(const char *dir, struct stele_error *reterr)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* one that may be written to, but not read */
+	int error = fsync(fd) == 0 || errno == EINVAL ? 0 :
+							errno; /* EINVAL: there is no such thing */
+	close(fd);
+	return error == 0 ? 0 : stele_fail_errno(reterr, error, "syncing %s", dir);
+}
+
 /* Opens the databases, making them first where the mode allows it. */
 static int prepare(struct stele_store *store, struct stele_error *reterr)
 {
@@ -193,6 +205,8 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 				txn = NULL;
 				if (rc != 0)
 					rc = store_fail(store, reterr, rc, "cannot make it");
+				else
+					rc = sync_dir(store->dir, reterr);
 			}
 		}
 		mdb_txn_abort(txn);
@@ -204,18 +218,13 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 
 static int make_dir(const char *dir, struct stele_error *reterr)
 {
-	if (mkdir(dir, 0777) == 0) {
-		char parent[PATH_MAX];
-		snprintf(parent, sizeof(parent), "%s/..", dir);
-		int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0) {
-			fsync(fd);
-			close(fd);
-		}
-	} else if (errno != EEXIST) {
-		return stele_fail_file(reterr, errno, "cannot make the directory %s", dir);
-	}
-	return 0;
+	if (mkdir(dir, 0777) != 0)
+		return errno == EEXIST ? 0 :
+					 stele_fail_file(reterr, errno, "cannot make the directory %s",
+							 dir);
+	char parent[PATH_MAX];
+	snprintf(parent, sizeof(parent), "%s/..", dir);
+	return sync_dir(parent, reterr);
 }
 
 /*
