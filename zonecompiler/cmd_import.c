@@ -410,7 +410,10 @@ static int run_import(const struct arguments *arguments)
 	stele_store_abort(run.write);
 	if (run.before != NULL)
 		stele_store_read_end(run.before);
-	stele_store_close(run.store);
+	if (status == 0)
+		stele_store_close(run.store);
+	else
+		stele_store_discard(run.store);
 	stele_import_free(run.import);
 
 	double seconds = stele_progress_end(&run.progress);

@@ -207,6 +207,7 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 					rc = store_fail(store, reterr, rc, "cannot make it");
 				else
 					rc = sync_dir(store->dir, reterr);
+				store->made = rc == 0;
 			}
 		}
 		mdb_txn_abort(txn);
@@ -216,14 +217,16 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 	}
 }
 
-static int make_dir(const char *dir, struct stele_error *reterr)
+static int make_dir(struct stele_store *store, struct stele_error *reterr)
 {
-	if (mkdir(dir, 0777) != 0)
-		return errno == EEXIST ? 0 :
-					 stele_fail_file(reterr, errno, "cannot make the directory %s",
-							 dir);
+	if (mkdir(store->dir, 0777) != 0)
+		return errno == EEXIST ?
+			       0 :
+			       stele_fail_file(reterr, errno, "cannot make the directory %s",
+					       store->dir);
+	store->made_dir = true;
 	char parent[PATH_MAX];
-	snprintf(parent, sizeof(parent), "%s/..", dir);
+	snprintf(parent, sizeof(parent), "%s/..", store->dir);
 	return sync_dir(parent, reterr);
 }
 
@@ -263,7 +266,7 @@ static void give_to_owner_of(int fd, const struct stat *data)
  * been full when it was made. No other store of this process may be in the same directory: to close
  * the file ends the locks by which processes know of each other there (fcntl).
  */
-static int make_lock_file(const struct stele_store *store, struct stele_error *reterr)
+static int make_lock_file(struct stele_store *store, struct stele_error *reterr)
 {
 	char path[PATH_MAX], data_path[PATH_MAX];
 	struct stat data;
@@ -284,7 +287,10 @@ static int make_lock_file(const struct stele_store *store, struct stele_error *r
 		return stele_fail_file(reterr, errno, "cannot make %s", path);
 	if (is_new && has_data)
 		give_to_owner_of(fd, &data);
-	int error = reserve_blocks(fd);
+	struct stat st;
+	int error = fstat(fd, &st) == 0 ? reserve_blocks(fd) : errno;
+	store->lock_dev = error == 0 ? st.st_dev : 0;
+	store->lock_ino = error == 0 ? st.st_ino : 0;
 	close(fd);
 	return error == 0 ? 0 : stele_fail_errno(reterr, error, "cannot make %s", path);
 }
@@ -323,6 +329,22 @@ static int open_env(struct stele_store *store, struct stele_error *reterr)
 					  store->dir);
 		return store_fail(store, reterr, rc, "cannot open");
 	}
+}
+
+/*
+ * Whether LMDB has locked the file that is there. Who opened a store while stele_store_discard() took it away waited for
+ * the lock of a file that has no name any more, which nobody else will ever ask for.
+ */
+static int check_lock_file(const struct stele_store *store, struct stele_error *reterr)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/lock.mdb", store->dir);
+	if (store->lock_ino == 0 ||
+	    (stat(path, &st) == 0 && st.st_dev == store->lock_dev && st.st_ino == store->lock_ino))
+		return 0;
+	return stele_fail(reterr, STELE_E_SYSTEM, "store %s was removed while it was opened",
+			  store->dir);
 }
 
 static void unregister(struct stele_store *store)
@@ -377,7 +399,7 @@ int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_s
 		status = stele_fail_errno(reterr, ENOMEM, "store %s", dir);
 		goto free_store;
 	}
-	if (mode == STELE_STORE_CREATE && (status = make_dir(dir, reterr)) != 0)
+	if (mode == STELE_STORE_CREATE && (status = make_dir(store, reterr)) != 0)
 		goto free_store;
 	status = register_once(store, reterr);
 	if (status != 0)
@@ -387,7 +409,9 @@ int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_s
 		status = open_env(store, reterr);
 	if (status != 0)
 		goto unregister_store;
-	status = prepare(store, reterr);
+	status = check_lock_file(store, reterr);
+	if (status == 0)
+		status = prepare(store, reterr);
 	if (status != 0)
 		goto close_env;
 	*ret_store = store;
@@ -412,6 +436,48 @@ void stele_store_close(struct stele_store *store)
 	pthread_mutex_destroy(&store->lock);
 	free(store->dir);
 	free(store);
+}
+
+/*
+ * LMDB holds a shared lock on the first byte of the lock file for each process that has the store open. To hold it alone
+ * shows that there is none but this, and keeps others waiting until the files are gone. Locks are the process's: to
+ * close `fd` ends them.
+ */
+static bool is_alone(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	return fcntl(fd, F_SETLK, &lock) == 0;
+}
+
+static bool has_no_commit(struct stele_store *store)
+{
+	struct stele_store_read *read;
+	if (stele_store_read_begin(store, &read, NULL) != 0)
+		return false;
+	bool has_none = stele_store_generation(read) == 0;
+	stele_store_read_end(read);
+	return has_none;
+}
+
+void stele_store_discard(struct stele_store *store)
+{
+	char data[PATH_MAX], lock[PATH_MAX];
+	if (store == NULL || !store->made) {
+		stele_store_close(store);
+		return;
+	}
+	snprintf(data, sizeof(data), "%s/data.mdb", store->dir);
+	snprintf(lock, sizeof(lock), "%s/lock.mdb", store->dir);
+	int fd = open(lock, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && is_alone(fd) && has_no_commit(store)) {
+		unlink(data);
+		unlink(lock);
+		if (store->made_dir)
+			rmdir(store->dir);
+	}
+	if (fd >= 0)
+		close(fd);
+	stele_store_close(store);
 }
 
 const uint8_t *stele_store_identity(const struct stele_store *store)

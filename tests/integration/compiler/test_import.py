@@ -392,3 +392,17 @@ def test_a_file_that_changes_while_it_is_read(is_included, padding, tmp_path, st
         errors = process.communicate()[1]
     assert process.returncode == 1 and stores_nothing(store)
     assert b"changed while it was read" in errors, errors
+
+
+def test_a_failure_leaves_no_new_store(tmp_path, store):
+    """Neither one that was never needed nor one of which half was written; a folder that was there stays."""
+    good, bad = write(tmp_path, "$ORIGIN one.\n" + HEAD, "1"), write(tmp_path, "$ORIGIN two.\n" + HEAD + "a A x\n", "2")
+    for files in ([str(tmp_path / "none")], [bad], [good, bad]):
+        assert importing("--store", store, *files).returncode == 1
+        assert not os.path.exists(store)
+    os.mkdir(store)
+    assert importing("--store", store, good, bad).returncode == 1
+    assert os.listdir(store) == []
+    assert importing("--store", store, good).returncode == 0
+    assert importing("--store", store, bad).returncode == 1
+    assert export(store, "one")
