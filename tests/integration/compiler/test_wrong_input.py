@@ -94,6 +94,14 @@ def test_no_folder_for_findings(folder):
         refuses(folder, INPUT, "zone: Not a directory", "verify", image, "--findings", "zone")
 
 
+def test_a_folder_for_findings_that_cannot_be_written_to(folder):
+    (folder / "closed").mkdir()
+    (folder / "closed").chmod(0o555)
+    folder.chmod(0o755)
+    other = {"user": 65534} if os.geteuid() == 0 else {}
+    refuses(folder, SYSTEM, "closed: Permission denied", "verify", "none", "--findings", "closed", **other)
+
+
 @pytest.mark.parametrize("arguments", [
     ("build", "--store", "store", "-o", "new", "more"), ("build", "--store", "store"),
     ("build", "--store", "store", "-o", "new", "--jobs", "0"),
