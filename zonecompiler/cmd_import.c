@@ -342,8 +342,15 @@ static int import_all(struct run *run, const struct arguments *arguments, struct
 		if (status == 0)
 			status = note_zone(run, run->last.apex, run->last.apex_len,
 					   (struct stele_place){files[i], 1, 1}, err);
-		if (status == STELE_E_INPUT && err->text[0] == '\0' &&
-		    !stele_report_full(&run->report)) {
+		if (status != STELE_E_INPUT)
+			continue;
+		/* A file that cannot be read does not hide errors in the next, nor do errors in its text. */
+		if (err->text[0] != '\0' && arguments->file_cnt > 1) {
+			emit(run, err->text);
+			run->report.error_cnt++;
+			err->text[0] = '\0';
+		}
+		if (err->text[0] == '\0' && !stele_report_full(&run->report)) {
 			failed = true;
 			status = 0;
 		}

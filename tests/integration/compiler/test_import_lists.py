@@ -157,6 +157,8 @@ def test_remove(tmp_path, store):
         importing("--store", store, "--zone", name + ".test", write(tmp_path, HEAD))
     done = stele.run("remove", "--store", store, "one.test", "none.test", check=False)
     assert done.returncode == 1 and "none.test" in done.stderr
+    done = stele.run("remove", "--store", store, "one.test", "two.test", "ONE.test.", check=False)
+    assert done.returncode == 1 and "zone one.test. is named twice" in done.stderr
     assert stele.run("remove", "--store", store, "one.test").stdout == "removed 1 zone\n"
     told = json.loads(stele.run("remove", "--store", store, "--json", "Two.test").stdout)
     left, = json.loads(stele.run("zones", "--store", store, "--json").stdout)
@@ -168,6 +170,10 @@ def test_several_files(tmp_path, store):
     first = write(tmp_path, "$ORIGIN one.\n" + HEAD, "1")
     second = write(tmp_path, "$ORIGIN two.\n" + HEAD, "2")
     assert b"imported 2 zones" in importing("--store", store, first, second).stdout
+    bad = write(tmp_path, "$ORIGIN bad.\n" + HEAD + "a A x\n", "bad")
+    done = importing("--store", store, first, tmp_path / "none", bad)
+    assert done.returncode == 1 and b"none: No such file or directory\n" in done.stderr
+    assert b"bad IPv4 address" in done.stderr and b"2 errors, nothing was stored" in done.stderr
     head, rest = write(tmp_path, HEAD, "3"), write(tmp_path, "a A 192.0.2.2\n", "4")
     done = importing("--store", store, "--zone", "example", head, rest)
     assert b"3 names, 4 records" in done.stdout
