@@ -20,7 +20,8 @@
 static const struct stele_cmd_option options[] = {
 	{"store", 's', "DIR", "the store, made if it is not there"},
 	{"zone", 'z', "NAME", "the zone's name and first origin (default: owner of the SOA)"},
-	{"zone-list", 'l', "LIST", "a file of lines \"zone-name zone-file\", files relative to it"},
+	{"zone-list", 'l', "LIST",
+	 "a file of lines \"zone-name zone-file\", files but - relative to it"},
 	{"json", 'j', NULL, "print a summary as JSON"},
 	{NULL, 0, NULL, NULL},
 };
@@ -176,6 +177,53 @@ static int parse_zone_name(const char *text, uint8_t apex[STELE_NAME_MAX])
 
 #define BLANKS " \t\r\n"
 
+/* A list under way. A line is longer than a name and a path ever are, so that what is no list is found out. */
+struct list {
+	FILE *in;
+	uint32_t number; /* of the line */
+	char line[1 << 16];
+	const char *fault; /* NULL, or why the line is none */
+};
+
+/* NULL if it cannot be opened. */
+static struct list *open_list(const char *path)
+{
+	struct list *list = calloc(1, sizeof(*list));
+	if (list != NULL && (list->in = fopen(path, "re")) == NULL) {
+		free(list);
+		list = NULL;
+	}
+	return list;
+}
+
+static void close_list(struct list *list)
+{
+	if (list != NULL)
+		fclose(list->in);
+	free(list);
+}
+
+/* The next line without a line feed. False at the end, at a fault, and if it cannot be read. */
+static bool read_line(struct list *list)
+{
+	size_t len = 0;
+	int c;
+	while ((c = getc(list->in)) != EOF && c != '\n') {
+		if (c == '\0')
+			list->fault = "NUL byte (expected text)";
+		else if (len == sizeof(list->line) - 1)
+			list->fault = "the line is too long (expected \"zone-name zone-file\")";
+		if (list->fault != NULL)
+			break;
+		list->line[len++] = (char)c;
+	}
+	list->line[len] = '\0';
+	if (list->number == 0 && strncmp(list->line, "\xef\xbb\xbf", 3) == 0)
+		memset(list->line, ' ', 3); /* a byte order mark is no part of the first name */
+	list->number++;
+	return list->fault == NULL && ferror(list->in) == 0 && (c != EOF || len > 0);
+}
+
 /* A line "zone-name zone-file", taken apart. False: it is empty, or has # or ; in front. */
 static bool split_line(char *line, const char **ret_name, const char **ret_file)
 {
@@ -190,32 +238,27 @@ static bool split_line(char *line, const char **ret_name, const char **ret_file)
 	return **ret_name != '\0' && **ret_name != '#' && **ret_name != ';';
 }
 
-/* A file of the list as it is opened, malloc'ed: relative to the list. NULL: no memory. */
+/* A file of the list as it is opened, malloc'ed: relative to the list, but for -. NULL: no memory. */
 static char *path_in_list(const char *list, const char *file)
 {
-	const char *slash = strrchr(list, '/');
+	const char *slash = strcmp(file, "-") == 0 ? NULL : strrchr(list, '/');
 	int folder_len = slash == NULL || *file == '/' ? 0 : (int)(slash - list) + 1;
 	char *path;
 	return asprintf(&path, "%.*s%s", folder_len, list, file) < 0 ? NULL : path;
 }
 
 /* Bytes of all files that it names, for who watches; 0 if that cannot be told. */
-static uint64_t list_size(const char *list)
+static uint64_t list_size(const char *path)
 {
-	FILE *in = file_size(list) > 0 ? fopen(list, "re") : NULL; /* a pipe is read once */
-	if (in == NULL)
-		return 0;
+	struct list *list = file_size(path) > 0 ? open_list(path) : NULL; /* a pipe is read once */
 	const char *name, *file;
-	char *line = NULL;
-	size_t room = 0;
 	uint64_t size = 0;
-	while (getline(&line, &room, in) >= 0) {
-		char *path = split_line(line, &name, &file) ? path_in_list(list, file) : NULL;
-		size += path != NULL ? file_size(path) : 0;
-		free(path);
+	while (list != NULL && read_line(list)) {
+		char *zone = split_line(list->line, &name, &file) ? path_in_list(path, file) : NULL;
+		size += zone != NULL ? file_size(zone) : 0;
+		free(zone);
 	}
-	free(line);
-	fclose(in);
+	close_list(list);
 	return size;
 }
 
@@ -252,32 +295,32 @@ static int import_line(struct run *run, const char *list, uint32_t number, char 
 	return status;
 }
 
-static int import_list(struct run *run, const char *list, struct stele_error *err)
+static int import_list(struct run *run, const char *path, struct stele_error *err)
 {
-	FILE *in = fopen(list, "re");
-	if (in == NULL)
-		return stele_fail_file(err, errno, "%s", list);
-	char *line = NULL;
-	size_t room = 0;
+	struct list *list = open_list(path);
+	if (list == NULL)
+		return stele_fail_file(err, errno, "%s", path);
 	int status = 0;
 	bool failed = false;
-	for (uint32_t number = 1; status == 0 && getline(&line, &room, in) >= 0; number++) {
-		status = import_line(run, list, number, line, err);
+	while (status == 0 && read_line(list)) {
+		status = import_line(run, path, list->number, list->line, err);
 		/* Errors in one zone do not hide those in the next. */
 		if (status == STELE_E_INPUT && !stele_report_full(&run->report)) {
 			failed = true;
 			status = 0;
 		}
 	}
-	if (status == 0 && ferror(in))
-		status = stele_fail(err, STELE_E_INPUT, "%s: %m", list);
-	free(line);
-	fclose(in);
-	if (status == 0 && failed) {
+	if (status == 0 && list->fault != NULL)
+		status = stele_report_error(&run->report,
+					    (struct stele_place){path, list->number,
+								 (uint32_t)strlen(list->line) + 1},
+					    "%s", list->fault);
+	else if (status == 0 && ferror(list->in))
+		status = stele_fail(err, STELE_E_INPUT, "%s: %m", path);
+	else if (status == 0 && failed)
 		err->text[0] = '\0';
-		status = STELE_E_INPUT;
-	}
-	return status;
+	close_list(list);
+	return status == 0 && failed ? STELE_E_INPUT : status;
 }
 
 /* ---- all of it ---- */
@@ -299,8 +342,15 @@ static int import_all(struct run *run, const struct arguments *arguments, struct
 		if (status == 0)
 			status = note_zone(run, run->last.apex, run->last.apex_len,
 					   (struct stele_place){files[i], 1, 1}, err);
-		if (status == STELE_E_INPUT && err->text[0] == '\0' &&
-		    !stele_report_full(&run->report)) {
+		if (status != STELE_E_INPUT)
+			continue;
+		/* A file that cannot be read does not hide errors in the next, nor do errors in its text. */
+		if (err->text[0] != '\0' && arguments->file_cnt > 1) {
+			emit(run, err->text);
+			run->report.error_cnt++;
+			err->text[0] = '\0';
+		}
+		if (err->text[0] == '\0' && !stele_report_full(&run->report)) {
 			failed = true;
 			status = 0;
 		}
@@ -367,7 +417,10 @@ static int run_import(const struct arguments *arguments)
 	stele_store_abort(run.write);
 	if (run.before != NULL)
 		stele_store_read_end(run.before);
-	stele_store_close(run.store);
+	if (status == 0)
+		stele_store_close(run.store);
+	else
+		stele_store_discard(run.store);
 	stele_import_free(run.import);
 
 	double seconds = stele_progress_end(&run.progress);

@@ -36,6 +36,23 @@ static int remove_zone(struct stele_store_write *write, const char *text, struct
 	return stele_store_zone_remove(write, apex, err);
 }
 
+/* Why zone `i` is not there: an earlier one of the list may be the same. */
+static int fail_twice(char **names, int i, struct stele_error *err)
+{
+	uint8_t apex[STELE_NAME_MAX], earlier[STELE_NAME_MAX];
+	char text[STELE_NAME_TEXT_MAX];
+	int len = stele_name_from_text(names[i], strlen(names[i]), apex);
+	stele_name_lower(apex, apex, (size_t)len);
+	stele_name_to_text(apex, text);
+	for (int k = 0; k < i; k++) {
+		int earlier_len = stele_name_from_text(names[k], strlen(names[k]), earlier);
+		stele_name_lower(earlier, earlier, (size_t)earlier_len);
+		if (len == earlier_len && memcmp(apex, earlier, (size_t)len) == 0)
+			return stele_fail(err, STELE_E_INPUT, "zone %s is named twice", text);
+	}
+	return STELE_E_NOTFOUND;
+}
+
 static int remove_zones(const char *dir, char **names, int cnt, uint64_t *ret_generation,
 			struct stele_error *err)
 {
@@ -54,8 +71,11 @@ static int remove_zones(const char *dir, char **names, int cnt, uint64_t *ret_ge
 		stele_store_close(store);
 		return status;
 	}
-	for (int i = 0; i < cnt && status == 0; i++)
+	for (int i = 0; i < cnt && status == 0; i++) {
 		status = remove_zone(write, names[i], err);
+		if (status == STELE_E_NOTFOUND)
+			status = fail_twice(names, i, err);
+	}
 	if (status == 0)
 		status = stele_store_commit(write, ret_generation, err);
 	else

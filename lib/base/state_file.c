@@ -3,16 +3,22 @@
 
 #include "lib/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define NEW_SUFFIX ".new"
 #define NAME_MAX_SZ 64
+
+/* Sooner, and a file would be taken away while it is written; later, and what was left takes room for nothing. */
+#define LEFT_AFTER_S 3600
 
 static int write_all(int fd, const uint8_t *bytes, size_t sz)
 {
@@ -28,13 +34,45 @@ static int write_all(int fd, const uint8_t *bytes, size_t sz)
 	return fsync(fd) == 0 ? 0 : errno;
 }
 
+/* What programs that were killed left of files whose names begin so. If this fails, they are there until the next time. */
+static void remove_left(int dir_fd, const char *prefix)
+{
+	struct stat st;
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+		    fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    time(NULL) - st.st_mtime > LEFT_AFTER_S)
+			unlinkat(dir_fd, entry->d_name, 0);
+	closedir(dir);
+}
+
+/* A new file of a name that no other writer has: it begins with `prefix`. -1 with errno. */
+static int make_temporary(int dir_fd, const char *prefix, char name[NAME_MAX_SZ])
+{
+	int fd;
+	do {
+		uint32_t number;
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			return -1;
+		snprintf(name, NAME_MAX_SZ, "%s-%08x", prefix, number);
+		fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	} while (fd < 0 && errno == EEXIST);
+	return fd;
+}
+
 static int replace(int dir_fd, const char *name, const uint8_t *bytes, size_t sz)
 {
-	char temporary[NAME_MAX_SZ];
-	snprintf(temporary, sizeof(temporary), "%s" NEW_SUFFIX, name);
-	/* What a program that was killed left, whoever it was: a new file has our owner and mode. */
-	unlinkat(dir_fd, temporary, 0);
-	int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	char prefix[NAME_MAX_SZ / 2], temporary[NAME_MAX_SZ];
+	snprintf(prefix, sizeof(prefix), "%s.new", name);
+	remove_left(dir_fd, prefix);
+	int fd = make_temporary(dir_fd, prefix, temporary);
 	if (fd < 0)
 		return errno;
 	int error_number = write_all(fd, bytes, sz);

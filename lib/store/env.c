@@ -158,6 +158,18 @@ static int create_databases(struct stele_store *store, MDB_txn *txn, struct stel
 	return rc == 0 ? 0 : store_fail(store, reterr, rc, "cannot make its databases");
 }
 
+/* The names in a directory, which what is written to its files does not take to the disk. */
+static int sync_dir(const char *dir, struct stele_error *reterr)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* one that may be written to, but not read */
+	int error = fsync(fd) == 0 || errno == EINVAL ? 0 :
+							errno; /* EINVAL: there is no such thing */
+	close(fd);
+	return error == 0 ? 0 : stele_fail_errno(reterr, error, "syncing %s", dir);
+}
+
 /* Opens the databases, making them first where the mode allows it. */
 static int prepare(struct stele_store *store, struct stele_error *reterr)
 {
@@ -193,6 +205,9 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 				txn = NULL;
 				if (rc != 0)
 					rc = store_fail(store, reterr, rc, "cannot make it");
+				else
+					rc = sync_dir(store->dir, reterr);
+				store->made = rc == 0;
 			}
 		}
 		mdb_txn_abort(txn);
@@ -202,20 +217,17 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 	}
 }
 
-static int make_dir(const char *dir, struct stele_error *reterr)
+static int make_dir(struct stele_store *store, struct stele_error *reterr)
 {
-	if (mkdir(dir, 0777) == 0) {
-		char parent[PATH_MAX];
-		snprintf(parent, sizeof(parent), "%s/..", dir);
-		int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0) {
-			fsync(fd);
-			close(fd);
-		}
-	} else if (errno != EEXIST) {
-		return stele_fail_file(reterr, errno, "cannot make the directory %s", dir);
-	}
-	return 0;
+	if (mkdir(store->dir, 0777) != 0)
+		return errno == EEXIST ?
+			       0 :
+			       stele_fail_file(reterr, errno, "cannot make the directory %s",
+					       store->dir);
+	store->made_dir = true;
+	char parent[PATH_MAX];
+	snprintf(parent, sizeof(parent), "%s/..", store->dir);
+	return sync_dir(parent, reterr);
 }
 
 /*
@@ -241,21 +253,44 @@ static int reserve_blocks(int fd)
 	return error == EOPNOTSUPP ? 0 : error;
 }
 
+/* A lock file that is made beside data of somebody else is theirs too, as far as we may give it away. */
+static void give_to_owner_of(int fd, const struct stat *data)
+{
+	(void)!fchown(fd, data->st_uid, data->st_gid);
+	(void)!fchmod(fd, data->st_mode & 0666);
+}
+
 /*
  * LMDB makes the lock file sparse and writes to it through a mapping, which on a full disk would be a
  * SIGBUS; so its blocks are allocated before. A file that is there may have none, since the disk may have
  * been full when it was made. No other store of this process may be in the same directory: to close
  * the file ends the locks by which processes know of each other there (fcntl).
  */
-static int make_lock_file(const struct stele_store *store, struct stele_error *reterr)
+static int make_lock_file(struct stele_store *store, struct stele_error *reterr)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], data_path[PATH_MAX];
+	struct stat data;
 	if (snprintf(path, sizeof(path), "%s/lock.mdb", store->dir) >= (int)sizeof(path))
 		return stele_fail_errno(reterr, ENAMETOOLONG, "%s", store->dir);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	snprintf(data_path, sizeof(data_path), "%s/data.mdb", store->dir);
+	bool has_data = stat(data_path, &data) == 0;
+	bool is_reader = store->mode == STELE_STORE_READ;
+	if (is_reader && !has_data)
+		return 0; /* and LMDB says so */
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	bool is_new = fd >= 0;
+	if (!is_new && errno == EEXIST)
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0 && is_reader && (errno == EROFS || errno == EACCES))
+		return 0; /* LMDB knows what can be done without */
 	if (fd < 0)
 		return stele_fail_file(reterr, errno, "cannot make %s", path);
-	int error = reserve_blocks(fd);
+	if (is_new && has_data)
+		give_to_owner_of(fd, &data);
+	struct stat st;
+	int error = fstat(fd, &st) == 0 ? reserve_blocks(fd) : errno;
+	store->lock_dev = error == 0 ? st.st_dev : 0;
+	store->lock_ino = error == 0 ? st.st_ino : 0;
 	close(fd);
 	return error == 0 ? 0 : stele_fail_errno(reterr, error, "cannot make %s", path);
 }
@@ -294,6 +329,22 @@ static int open_env(struct stele_store *store, struct stele_error *reterr)
 					  store->dir);
 		return store_fail(store, reterr, rc, "cannot open");
 	}
+}
+
+/*
+ * Whether LMDB has locked the file that is there. Who opened a store while stele_store_discard() took it away waited for
+ * the lock of a file that has no name any more, which nobody else will ever ask for.
+ */
+static int check_lock_file(const struct stele_store *store, struct stele_error *reterr)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/lock.mdb", store->dir);
+	if (store->lock_ino == 0 ||
+	    (stat(path, &st) == 0 && st.st_dev == store->lock_dev && st.st_ino == store->lock_ino))
+		return 0;
+	return stele_fail(reterr, STELE_E_SYSTEM, "store %s was removed while it was opened",
+			  store->dir);
 }
 
 static void unregister(struct stele_store *store)
@@ -348,17 +399,19 @@ int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_s
 		status = stele_fail_errno(reterr, ENOMEM, "store %s", dir);
 		goto free_store;
 	}
-	if (mode == STELE_STORE_CREATE && (status = make_dir(dir, reterr)) != 0)
+	if (mode == STELE_STORE_CREATE && (status = make_dir(store, reterr)) != 0)
 		goto free_store;
 	status = register_once(store, reterr);
 	if (status != 0)
 		goto free_store;
-	if (mode == STELE_STORE_CREATE && (status = make_lock_file(store, reterr)) != 0)
-		goto unregister_store;
-	status = open_env(store, reterr);
+	status = make_lock_file(store, reterr);
+	if (status == 0)
+		status = open_env(store, reterr);
 	if (status != 0)
 		goto unregister_store;
-	status = prepare(store, reterr);
+	status = check_lock_file(store, reterr);
+	if (status == 0)
+		status = prepare(store, reterr);
 	if (status != 0)
 		goto close_env;
 	*ret_store = store;
@@ -383,6 +436,48 @@ void stele_store_close(struct stele_store *store)
 	pthread_mutex_destroy(&store->lock);
 	free(store->dir);
 	free(store);
+}
+
+/*
+ * LMDB holds a shared lock on the first byte of the lock file for each process that has the store open. To hold it alone
+ * shows that there is none but this, and keeps others waiting until the files are gone. Locks are the process's: to
+ * close `fd` ends them.
+ */
+static bool is_alone(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	return fcntl(fd, F_SETLK, &lock) == 0;
+}
+
+static bool has_no_commit(struct stele_store *store)
+{
+	struct stele_store_read *read;
+	if (stele_store_read_begin(store, &read, NULL) != 0)
+		return false;
+	bool has_none = stele_store_generation(read) == 0;
+	stele_store_read_end(read);
+	return has_none;
+}
+
+void stele_store_discard(struct stele_store *store)
+{
+	char data[PATH_MAX], lock[PATH_MAX];
+	if (store == NULL || !store->made) {
+		stele_store_close(store);
+		return;
+	}
+	snprintf(data, sizeof(data), "%s/data.mdb", store->dir);
+	snprintf(lock, sizeof(lock), "%s/lock.mdb", store->dir);
+	int fd = open(lock, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && is_alone(fd) && has_no_commit(store)) {
+		unlink(data);
+		unlink(lock);
+		if (store->made_dir)
+			rmdir(store->dir);
+	}
+	if (fd >= 0)
+		close(fd);
+	stele_store_close(store);
 }
 
 const uint8_t *stele_store_identity(const struct stele_store *store)

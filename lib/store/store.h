@@ -48,6 +48,9 @@ int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_s
 		     struct stele_error *reterr);
 void stele_store_close(struct stele_store *store); /* NULL is fine. After all reads and writes. */
 
+/* The same after a failure: a store that this open made goes again, if nobody committed and nobody else has it open. */
+void stele_store_discard(struct stele_store *store);
+
 /*
  * Random bytes that a store got when it was made. Generations of two stores with different
  * identities say nothing about each other. Lives as long as `store`.

@@ -175,14 +175,21 @@ int stele_question_word(struct stele_question *q, const char *word, struct stele
 		return 0;
 	}
 	int number = parse_class(word);
-	if (number >= 0) {
+	bool is_class = number >= 0;
+	if (is_class ? q->has_class :
+		       q->has_type && stele_rrtype_from_text(word, strlen(word)) >= 0)
+		return stele_fail(reterr, STELE_E_USAGE, "'%s' is a second %s", word,
+				  is_class ? "class" : "type");
+	if (is_class) {
 		q->qclass = (uint16_t)number;
+		q->has_class = true;
 		return 0;
 	}
 	number = stele_rrtype_from_text(word, strlen(word));
 	if (number < 0)
 		return stele_fail(reterr, STELE_E_USAGE, "'%s' is not a record type", word);
 	q->qtype = (uint16_t)number;
+	q->has_type = true;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct stele_question {
 	uint8_t qname[STELE_NAME_MAX];
 	uint8_t qname_len; /* 0: none yet */
 	uint16_t qtype, qclass;
+	bool has_type, has_class; /* they were given */
 	bool dnssec, tcp, nsid, recursion, checking_disabled, edns, cookie;
 	uint8_t opcode, edns_version;
 	uint16_t bufsize;
@@ -47,7 +48,7 @@ extern const struct stele_question stele_question_default;
 	"  +opcode=N        another opcode than QUERY (0)"
 
 /*
- * Takes one word: the name comes first, then type and class in any order, and +flags anywhere.
+ * Takes one word: the name comes first, then type and class in any order, each once, and +flags anywhere.
  * STELE_E_USAGE with a text that says what is wrong with the word.
  */
 int stele_question_word(struct stele_question *q, const char *word, struct stele_error *reterr);

@@ -8,10 +8,9 @@
 /*
  * Rdata in presentation format, so that whoever reads it gets the same bytes again.
  *
- * Types that import reads itself, among them those that zones are full of, are written here, straight from a
- * table of fields. The text of any other is checked: ldns must read the same bytes from it. What has no sound
- * text of its own (types nobody knows, rdata that does not parse) is written as `\# LENGTH HEX` (RFC 3597
- * section 5).
+ * Types that zones are full of are written here, straight from a table of fields. The text of any other is checked:
+ * ldns must read the same bytes from it. What has no sound text of its own (types nobody knows, types of whose words
+ * each program has its own idea, rdata that does not parse) is written as `\# LENGTH HEX` (RFC 3597 section 5).
  */
 
 /*

@@ -2,6 +2,7 @@
 #include "lib/zone/check.h"
 
 #include "lib/base/bytes.h"
+#include "lib/dns/message.h"
 #include "lib/dns/nsec3.h"
 #include "lib/dns/rrtype.h"
 
@@ -9,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RRSET_SZ_MAX 65535u
+/* Beside an RRset a reply has at least the question, for who asks with EDNS an OPT too. */
+#define QUESTION_FIXED_SZ 4u /* type and class */
+#define OPT_SZ 11u
 #define RR_MIN_SZ 12u /* owner as a pointer, type, class, TTL, length */
 
 /* The image has one byte for the number. Keys whose signatures stand side by side are a few. */
@@ -216,17 +219,59 @@ struct rrset_sums {
 	const struct stele_owner_rr *first_sig;
 };
 
+/* RFC 3597 section 4: names in the data of these types may be pointers, and so take less than is counted here. */
+static bool shrinks(uint16_t type)
+{
+	switch (type) {
+	case STELE_TYPE_NS:
+	case STELE_TYPE_MD:
+	case STELE_TYPE_MF:
+	case STELE_TYPE_CNAME:
+	case STELE_TYPE_SOA:
+	case STELE_TYPE_MB:
+	case STELE_TYPE_MG:
+	case STELE_TYPE_MR:
+	case STELE_TYPE_PTR:
+	case STELE_TYPE_MINFO:
+	case STELE_TYPE_MX:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Bytes of a message that are left behind the shortest question to which records at an owner are the answer. */
+static size_t room_behind_question(const struct stele_owner *owner)
+{
+	uint8_t name[STELE_NAME_MAX + 1];
+	int len = stele_sort_key_to_name(owner->key, owner->key_len, name);
+	return STELE_MESSAGE_MAX - STELE_HEADER_SZ - (size_t)(len < 0 ? 0 : len) - 1 -
+	       QUESTION_FIXED_SZ;
+}
+
+/* An RRset that fits no message would never be answered. */
 static int check_sums(struct stele_check *check, const struct stele_owner *owner,
 		      const struct stele_owner_rr *first, const struct rrset_sums *sums)
 {
 	char text[STELE_NAME_TEXT_MAX], type_text[STELE_RRTYPE_TEXT_MAX];
-	if (sums->sz > RRSET_SZ_MAX || sums->sig_sz > RRSET_SZ_MAX)
-		return stele_report_error(check->report, stele_check_place(check, first),
-					  "RRset %s %s%s has %zu bytes (expected at most 65535)",
-					  stele_key_to_text(owner->key, owner->key_len, text),
-					  sums->sz > RRSET_SZ_MAX ? "" : "RRSIG over ",
-					  stele_rrtype_to_text(first->type, type_text),
-					  sums->sz > RRSET_SZ_MAX ? sums->sz : sums->sig_sz);
+	size_t room = room_behind_question(owner);
+	size_t sz_max = shrinks(first->type) ? STELE_MESSAGE_MAX : room;
+	bool is_large = sums->sz > sz_max;
+	if (is_large || sums->sig_sz > room)
+		return stele_report_error(
+			check->report, stele_check_place(check, first),
+			"RRset %s %s%s has %zu bytes (expected at most %zu, what a reply has room for)",
+			stele_key_to_text(owner->key, owner->key_len, text),
+			is_large ? "" : "RRSIG over ", stele_rrtype_to_text(first->type, type_text),
+			is_large ? sums->sz : sums->sig_sz, is_large ? sz_max : room);
+	if (!shrinks(first->type) && sums->sz + sums->sig_sz + OPT_SZ > room)
+		stele_report_warning(
+			check->report, STELE_WARN_RRSET_LARGE, stele_check_place(check, first),
+			"RRset %s %s has %zu bytes%s (expected at most %zu: who asks%s never gets it)",
+			stele_key_to_text(owner->key, owner->key_len, text),
+			stele_rrtype_to_text(first->type, type_text), sums->sz + sums->sig_sz,
+			sums->sig_cnt > 0 ? " with its signatures" : "", room - OPT_SZ,
+			sums->sz + OPT_SZ > room ? " with EDNS" : " for signatures");
 	if (sums->sig_cnt > RRSET_SIGS_MAX)
 		return stele_report_error(check->report, stele_check_place(check, sums->first_sig),
 					  "RRset %s %s has %zu signatures (expected at most %u)",

@@ -114,7 +114,7 @@ int stele_zone_edit_changes(struct stele_zone_edit *edit, struct stele_error *re
 
 /*
  * Checks what import would refuse: one SOA and at least one NS at the apex, CNAME alone, one CNAME or DNAME at
- * a name, nothing below a DNAME, RRsets of at most 65,535 bytes and 255 signatures, NSEC3 of a kind that can be
+ * a name, nothing below a DNAME, RRsets that fit a message and have at most 255 signatures, NSEC3 of a kind that can be
  * served. STELE_E_INPUT with the first fault. The session goes on either way.
  */
 int stele_zone_edit_check(struct stele_zone_edit *edit, struct stele_error *reterr);

@@ -6,10 +6,9 @@
  * The data of one record in wire format: what a type allows, in which order records of an RRset stand, and
  * how data comes out of a message.
  *
- * Wire bytes are checked by the fields of the type (lib/dns/rdata_fields.h), by which import reads text too. That
- * covers the types of which zones are full, those that ldns may not know, and those of which it would take a slip of
- * the pen for something else: a number modulo 2^8 or 2^16, half a byte of a hash, a gateway below the root instead of
- * the origin. All others go through ldns, which costs microseconds. All functions are pure and thread safe.
+ * Wire bytes are checked by the fields of the type (lib/dns/rdata_fields.h). That covers the types of which zones are
+ * full, and those that ldns may not know. All others go through ldns, which costs microseconds. All functions are pure
+ * and thread safe.
  */
 
 #include <stdbool.h>
@@ -29,7 +28,6 @@ bool stele_rdata_valid(uint16_t type, const uint8_t *bytes, size_t len);
 
 /* The same for types without fields: all bytes, if ldns knows none either. */
 bool stele_rdata_valid_by_ldns(uint16_t type, const uint8_t *bytes, size_t len);
-bool stele_rdata_known_by_ldns(uint16_t type);
 
 /*
  * Canonical order of two rdata of a type (RFC 4034 section 6.3, with 6.2 and RFC 6840 section 5.1 for

@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool stele_rdata_known_by_ldns(uint16_t type)
+static bool known_by_ldns(uint16_t type)
 {
-	if (type == LDNS_RR_TYPE_NULL || type == LDNS_RR_TYPE_OPT)
+	/* Of a SINK it drops bytes. */
+	if (type == LDNS_RR_TYPE_NULL || type == LDNS_RR_TYPE_OPT || type == LDNS_RR_TYPE_SINK)
 		return false;
 	const ldns_rr_descriptor *descriptor = ldns_rr_descript(type);
 	return descriptor != NULL && descriptor->_name != NULL &&
@@ -22,7 +23,7 @@ bool stele_rdata_known_by_ldns(uint16_t type)
 /* Valid is what ldns reads as this type and writes back as the same bytes. */
 bool stele_rdata_valid_by_ldns(uint16_t type, const uint8_t *bytes, size_t len)
 {
-	if (!stele_rdata_known_by_ldns(type))
+	if (!known_by_ldns(type))
 		return true;
 	size_t head = 1 + STELE_RR_FIXED_SZ;
 	uint8_t *record = malloc(head + len);

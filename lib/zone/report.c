@@ -18,6 +18,7 @@ static const char *const kind_texts[STELE_WARN_KIND_CNT] = {
 	[STELE_WARN_DENIAL_CHAIN] = "faults in the denial chain",
 	[STELE_WARN_KEY_UNUSED] = "keys without signatures",
 	[STELE_WARN_SERIAL] = "serials that do not increase",
+	[STELE_WARN_RRSET_LARGE] = "RRsets that leave no room for EDNS or their signatures",
 };
 
 __attribute__((format(printf, 4, 0))) static void emit(struct stele_report *report,

@@ -52,6 +52,7 @@ struct server {
 	const char *check_dir;           /* NULL: no checks */
 	struct stele_store *check_store; /* what replies are compared with */
 	struct reference_check check;
+	bool differs;     /* a reply from the store: the error has a line for each difference */
 	uint8_t *input;   /* INPUT_SZ */
 	uint8_t *output;  /* OUTPUT_SZ */
 	uint8_t *replies; /* STELE_BATCH_MAX times STELE_MESSAGE_MAX */
@@ -92,13 +93,15 @@ static int put_reply(struct server *server, const struct stele_reply *reply,
 	return 0;
 }
 
-static int check_reply(const struct server *server, const struct stele_query *query,
+static int check_reply(struct server *server, const struct stele_query *query,
 		       const struct stele_reply *reply, struct stele_error *reterr)
 {
 	if (server->check_dir == NULL || reply->verdict != STELE_VERDICT_REPLY)
 		return 0;
-	return reference_check(&server->check, query->msg, query->len, reply->buf, reply->len,
-			       reterr);
+	int status = reference_check(&server->check, query->msg, query->len, reply->buf, reply->len,
+				     reterr);
+	server->differs = status == STELE_E_INPUT;
+	return status;
 }
 
 /* Answers every whole message of the input and keeps the rest of it. */
@@ -180,6 +183,11 @@ static int open_check(struct server *server, struct stele_error *reterr)
 		status = stele_store_read_begin(server->check_store, &server->check.read, reterr);
 	if (status != 0)
 		return status;
+	const struct stele_superblock *sb = (const void *)server->setup.view.bytes;
+	if (stele_le64(sb->store_id) != stele_get_le64(stele_store_identity(server->check_store)))
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: is not the store that the image was made from",
+				  server->check_dir);
 	uint64_t generation = stele_store_generation(server->check.read);
 	if (generation != server->setup.view.generation)
 		return stele_fail(reterr, STELE_E_INPUT,
@@ -225,6 +233,16 @@ static int run(struct server *server, const char *path, struct stele_error *rete
 	return status;
 }
 
+/* Line by line: as one text, line feeds would be shown as \\n. */
+static int fail_lines(int status, struct stele_error *err)
+{
+	char *rest = err->text;
+	for (const char *line; (line = strsep(&rest, "\n")) != NULL;)
+		if (*line != '\0')
+			stele_cmd_say("%s", line);
+	return stele_exit_status(status);
+}
+
 int stele_cmd_answer(int argc, char **argv)
 {
 	struct server server = {0};
@@ -244,5 +262,7 @@ int stele_cmd_answer(int argc, char **argv)
 		return stele_cmd_usage(spec.name, "expected one image");
 	struct stele_error err;
 	int status = run(&server, argv[optind], &err);
-	return status == 0 ? 0 : stele_cmd_fail(status, &err);
+	if (status == 0)
+		return 0;
+	return server.differs ? fail_lines(status, &err) : stele_cmd_fail(status, &err);
 }

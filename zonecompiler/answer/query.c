@@ -36,10 +36,12 @@ static int parse_operands(int cnt, char **operands, struct stele_question *q)
 	return q->qname_len != 0 ? 0 : stele_cmd_usage(spec.name, "expected an image and a name");
 }
 
+/* False: no memory. What cannot be written is told when the output is closed. */
 static bool put_json(json_t *object)
 {
 	bool done = object != NULL &&
-		    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) == 0;
+		    (json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) == 0 ||
+		     ferror(stdout) != 0);
 	if (done)
 		putchar('\n');
 	json_decref(object);

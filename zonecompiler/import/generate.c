@@ -9,7 +9,6 @@
  */
 #include "zonecompiler/import/scan_internal.h"
 
-#include "lib/dns/rdata_fields.h"
 #include "zonecompiler/import/value.h"
 
 #include <stdio.h>
@@ -118,16 +117,20 @@ static bool parse_modifier(const uint8_t **p, const uint8_t *end, struct modifie
 	return true;
 }
 
-static void put_number(struct line *line, int32_t number, const struct modifier *m)
+/* False if the sum is more than a number may be. */
+static bool put_number(struct line *line, uint32_t number, const struct modifier *m)
 {
 	char text[WIDTH_MAX + 16];
 	int len = 0, width = (int)m->width;
-	int32_t value = (int32_t)((uint32_t)number + (uint32_t)m->offset);
+	int64_t sum = (int64_t)number + m->offset;
+	if (sum > INT32_MAX)
+		return false;
+	int32_t value = (int32_t)sum;
 	switch (m->base) {
 	case 'n':
 	case 'N':
 		put_nibbles(line, (uint32_t)value, m->width, m->base);
-		return;
+		return true;
 	case 'o':
 		len = snprintf(text, sizeof(text), "%0*o", width, (unsigned)value);
 		break;
@@ -142,6 +145,7 @@ static void put_number(struct line *line, int32_t number, const struct modifier 
 		break;
 	}
 	put(line, text, (size_t)len);
+	return true;
 }
 
 /* Copies `text` to the line with its dollars replaced. False if a modifier is wrong. */
@@ -160,9 +164,9 @@ static bool substitute(struct line *line, const struct stele_token *text, uint32
 			p++;
 		} else {
 			struct modifier m = none;
-			if (p < end && *p == '{' && !parse_modifier(&p, end, &m))
+			if ((p < end && *p == '{' && !parse_modifier(&p, end, &m)) ||
+			    !put_number(line, number, &m))
 				return false;
-			put_number(line, (int32_t)number, &m);
 		}
 	}
 	return true;
@@ -171,9 +175,8 @@ static bool substitute(struct line *line, const struct stele_token *text, uint32
 /* Whether no string belongs behind the type: one that is all of the data is only quoted then. */
 static bool begins_with_word(int type)
 {
-	const char *letters = type < 0 ? NULL :
-					 stele_rdata_fields((uint16_t)type, STELE_RDATA_READ);
-	return letters != NULL && strchr("TUQ", *letters) == NULL;
+	const char *letters = type < 0 ? NULL : stele_rdata_letters((uint16_t)type);
+	return letters != NULL && strchr("TUQxg", *letters) == NULL;
 }
 
 /* The rest of the entry, field by field: without comments, parentheses and line feeds. */
@@ -242,7 +245,7 @@ int stele_scan_generate(struct stele_scan *s, struct stele_place place)
 				&outer, owner.p, "%s",
 				good ? "the generated record is too long" :
 				       "bad ${...} (expected ${OFFSET,WIDTH,BASE} with a base of "
-				       "d, o, x, X, n or N)");
+				       "d, o, x, X, n or N, and a sum of at most 2147483647)");
 			break;
 		}
 		memset(line.p + line.len, 0, STELE_CURSOR_SLACK);

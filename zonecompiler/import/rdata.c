@@ -411,6 +411,22 @@ static int parse_described(struct stele_cursor *c, const char *letters, struct s
 			return parse_encoded(c, rd, false);
 		case 'O':
 			return parse_optional(c, rd);
+		case 'a':
+			return stele_rdata_parse_apl(c, rd);
+		case 'h':
+			return stele_rdata_parse_hip(c, rd);
+		case 'o':
+			status = stele_cursor_next(c);
+			if (status > 0)
+				status = parse_string(c, rd);
+			break;
+		case 'e':
+		case 'f':
+		case 'g':
+		case 'n':
+		case 'x':
+			status = stele_rdata_parse_rare_word(c, *letters, rd);
+			break;
 		default:
 			status = parse_word(c, *letters, rd);
 			break;
@@ -454,6 +470,39 @@ static int parse_generic(struct stele_cursor *c, const uint8_t *start, uint16_t 
 	return 0;
 }
 
+const char *stele_rdata_letters(uint16_t type)
+{
+	const char *letters = stele_rdata_fields(type, STELE_RDATA_READ);
+	if (letters == NULL)
+		letters = stele_rdata_fields(type, STELE_RDATA_WRITTEN);
+	if (letters != NULL)
+		return letters;
+	switch (type) {
+	case 19: /* X25 */
+		return "x";
+	case 20: /* ISDN */
+		return "Uo";
+	case 22: /* NSAP */
+		return "n";
+	case 24: /* SIG */
+		return stele_rdata_fields(STELE_TYPE_RRSIG, STELE_RDATA_READ);
+	case 27: /* GPOS */
+		return "ggg";
+	case 42: /* APL */
+		return "a";
+	case 55: /* HIP */
+		return "h";
+	case 58: /* TALINK */
+		return "NN";
+	case 108: /* EUI48 */
+		return "e";
+	case 109: /* EUI64 */
+		return "f";
+	default:
+		return NULL;
+	}
+}
+
 int stele_rdata_parse(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata)
 {
 	rdata->len = 0;
@@ -465,8 +514,12 @@ int stele_rdata_parse(struct stele_cursor *c, uint16_t type, struct stele_rdata 
 		c->p += 2;
 		return parse_generic(c, start, type, rdata);
 	}
-	const char *letters = stele_rdata_fields(type, STELE_RDATA_READ);
+	const char *letters = stele_rdata_letters(type);
 	if (letters != NULL)
 		return parse_described(c, letters, rdata);
-	return stele_rdata_parse_by_ldns(c, type, rdata);
+	char text[STELE_RRTYPE_TEXT_MAX];
+	return stele_cursor_fail(c, start,
+				 "the data of type %s is not known in words (expected "
+				 "\\# LENGTH HEX)",
+				 stele_rrtype_to_text(type, text));
 }

@@ -3,9 +3,10 @@
 #define STELE_ZONECOMPILER_IMPORT_RDATA_H
 
 /*
- * The data of one record, from text to wire format: by the fields that its type has in
- * lib/dns/rdata_fields.h, or by ldns. Every type may be written as `\# LENGTH HEX` (RFC 3597); of a type that is
- * known the bytes must then be what the type allows.
+ * The data of one record, from text to wire format, by the fields of its type. Every type may be written as
+ * `\# LENGTH HEX` (RFC 3597); of a type that is known the bytes must then be what the type allows. Types that nobody
+ * writes any more (WKS, NXT, EID, NIMLOC, ATMA, A6, SINK) have no other form here: programs differ in what their
+ * words mean, and those of WKS mean what a file of the machine says.
  */
 
 #include "lib/zone/rdata.h"
@@ -28,13 +29,28 @@ struct stele_rdata {
  */
 int stele_rdata_parse(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata);
 
+/*
+ * The letters of a type: those of lib/dns/rdata_fields.h and, for types that are rare,
+ *
+ *   a prefixes of APL up to the end    h all of HIP       o string, which may be missing
+ *   e, f EUI-48 and EUI-64             n NSAP             x string with an address of X.121
+ *   g string with a number of GPOS
+ *
+ * NULL if the type is not known in words.
+ */
+const char *stele_rdata_letters(uint16_t type);
+
 /* The data of a LOC record (RFC 1876), which is all there is to such a record. */
 int stele_rdata_parse_loc(struct stele_cursor *c, struct stele_rdata *rdata);
 
 /* Appends the parameters of an SVCB or HTTPS record, which are all that is left of the entry. */
 int stele_rdata_parse_svc_params(struct stele_cursor *c, struct stele_rdata *rdata);
 
-/* As stele_rdata_parse() for types that have no description. */
-int stele_rdata_parse_by_ldns(struct stele_cursor *c, uint16_t type, struct stele_rdata *rdata);
+/* Append the prefixes of an APL record, or all of a HIP record, up to the end of the entry. */
+int stele_rdata_parse_apl(struct stele_cursor *c, struct stele_rdata *rdata);
+int stele_rdata_parse_hip(struct stele_cursor *c, struct stele_rdata *rdata);
+
+/* Appends the field of one of the letters e, f, g, n, x. */
+int stele_rdata_parse_rare_word(struct stele_cursor *c, char letter, struct stele_rdata *rdata);
 
 #endif

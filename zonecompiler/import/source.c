@@ -113,7 +113,7 @@ static int read_all(int fd, struct text *text)
 	return -1;
 }
 
-/* Whether a file was written to since `st`: what was seen of its mapping may be some of before and some of behind. */
+/* Whether a file was written to since `before`: what was seen of it may be some of before and some of behind. */
 static bool has_changed(int fd, const struct stat *before)
 {
 	struct stat st;
@@ -249,7 +249,7 @@ static int scan_path(struct stele_scan *s, const char *path, const struct stele_
 	status = scan_cursor(s, path, text.p, text.len);
 	s->text_is_mapped = outer_is_mapped;
 	s->open_cnt--;
-	bool changed = status == 0 && text.mapped_len > 0 && has_changed(fd, &st);
+	bool changed = status == 0 && S_ISREG(st.st_mode) && has_changed(fd, &st);
 	close_text(&text);
 	if (!is_input)
 		close(fd);

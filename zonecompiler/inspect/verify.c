@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Above this, threads wait for memory. */
 #define THREADS_MAX 16
@@ -88,7 +89,10 @@ static int check_folder(const char *dir, struct stele_error *reterr)
 	struct stat st;
 	if (stat(dir, &st) != 0)
 		return stele_fail_file(reterr, errno, "%s", dir);
-	return S_ISDIR(st.st_mode) ? 0 : stele_fail_file(reterr, ENOTDIR, "%s", dir);
+	if (!S_ISDIR(st.st_mode))
+		return stele_fail_file(reterr, ENOTDIR, "%s", dir);
+	return access(dir, R_OK | W_OK | X_OK) == 0 ? 0 :
+						      stele_fail_errno(reterr, errno, "%s", dir);
 }
 
 /* The image at `path`, verified; its findings, unless `dir` is NULL. */

@@ -375,3 +375,34 @@ def test_acceptance(name, tmp_path, store):
         if program == "ldns-read-zone":
             takes_it &= b"rror" not in done.stderr
         assert takes_it == (accepted != (program in others)), (program, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("padding", [0, 100000], ids=["small", "large"])
+@pytest.mark.parametrize("is_included", [False, True], ids=["outer", "included"])
+def test_a_file_that_changes_while_it_is_read(is_included, padding, tmp_path, store):
+    """Whether it is mapped or read into memory: what was seen of it may be some of before and some of behind."""
+    os.mkfifo(tmp_path / "fifo")
+    changing = write(tmp_path, HEAD + "$INCLUDE fifo\n;" + "x" * padding + "\n", "changing")
+    outer = write(tmp_path, "$INCLUDE changing\n", "outer") if is_included else changing
+    with subprocess.Popen([stele.binary(), "import", "--store", store, "--zone", "example", outer],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with open(tmp_path / "fifo", "w", encoding="ascii") as fifo:    # it has begun with the file
+            os.truncate(changing, len(HEAD))
+            fifo.write("a A 192.0.2.2\n")
+        errors = process.communicate()[1]
+    assert process.returncode == 1 and stores_nothing(store)
+    assert b"changed while it was read" in errors, errors
+
+
+def test_a_failure_leaves_no_new_store(tmp_path, store):
+    """Neither one that was never needed nor one of which half was written; a folder that was there stays."""
+    good, bad = write(tmp_path, "$ORIGIN one.\n" + HEAD, "1"), write(tmp_path, "$ORIGIN two.\n" + HEAD + "a A x\n", "2")
+    for files in ([str(tmp_path / "none")], [bad], [good, bad]):
+        assert importing("--store", store, *files).returncode == 1
+        assert not os.path.exists(store)
+    os.mkdir(store)
+    assert importing("--store", store, good, bad).returncode == 1
+    assert os.listdir(store) == []
+    assert importing("--store", store, good).returncode == 0
+    assert importing("--store", store, bad).returncode == 1
+    assert export(store, "one")

@@ -56,6 +56,39 @@ def test_zone_list_with_blanks_in_front(line, tmp_path, store):
     assert done.returncode == 1 and b"list:2:3: bad zone name 'a..b'" in done.stderr
 
 
+@pytest.mark.parametrize("text, place, fault", [
+    (b"one.test one.test.zone\ntwo\0.test x\n", "2:4", "NUL byte"),
+    (b"one.test one.test.zone\n#" + b"x" * 70000 + b"\n", "2:65536", "the line is too long")],
+    ids=["nul", "long"])
+def test_what_is_no_zone_list(text, place, fault, tmp_path, store):
+    """A line is never cut, and a list never ends before its end."""
+    write(tmp_path, HEAD, "one.test.zone")
+    done = importing("--store", store, "--zone-list", write(tmp_path, text, "list"))
+    assert done.returncode == 1 and stores_nothing(store)
+    assert ("list:%s: %s (expected " % (place, fault)).encode() in done.stderr, done.stderr
+    assert b"1 error, nothing was stored" in done.stderr
+
+
+def test_a_zone_list_without_end(store):
+    done = importing("--store", store, "--zone-list", "/dev/zero")
+    assert done.returncode == 1 and b"/dev/zero:1:1: NUL byte" in done.stderr
+
+
+def test_zone_list_with_a_byte_order_mark(tmp_path, store):
+    write(tmp_path, HEAD, "one.test.zone")
+    done = importing("--store", store, "--zone-list", write(tmp_path, "\ufeffone.test one.test.zone", "list"))
+    assert done.returncode == 0 and b"imported one.test." in done.stdout, done
+
+
+def test_standard_input_in_a_zone_list(tmp_path, store):
+    """Wherever the list is; a file of this name is ./-."""
+    write(tmp_path, HEAD.replace(" 7 ", " 8 "), "-")
+    for file, serial in ("-", 7), ("./-", 8):
+        done = importing("--store", store, "--zone-list", write(tmp_path, "one.test %s\n" % file, "list"),
+                         stdin=HEAD.encode())
+        assert done.returncode == 0 and b"serial %d:" % serial in done.stdout, done
+
+
 def test_a_zone_named_twice(tmp_path, store):
     """The second would take the place of the first, and nobody would be told."""
     write(tmp_path, HEAD, "zone")
@@ -124,6 +157,8 @@ def test_remove(tmp_path, store):
         importing("--store", store, "--zone", name + ".test", write(tmp_path, HEAD))
     done = stele.run("remove", "--store", store, "one.test", "none.test", check=False)
     assert done.returncode == 1 and "none.test" in done.stderr
+    done = stele.run("remove", "--store", store, "one.test", "two.test", "ONE.test.", check=False)
+    assert done.returncode == 1 and "zone one.test. is named twice" in done.stderr
     assert stele.run("remove", "--store", store, "one.test").stdout == "removed 1 zone\n"
     told = json.loads(stele.run("remove", "--store", store, "--json", "Two.test").stdout)
     left, = json.loads(stele.run("zones", "--store", store, "--json").stdout)
@@ -135,6 +170,10 @@ def test_several_files(tmp_path, store):
     first = write(tmp_path, "$ORIGIN one.\n" + HEAD, "1")
     second = write(tmp_path, "$ORIGIN two.\n" + HEAD, "2")
     assert b"imported 2 zones" in importing("--store", store, first, second).stdout
+    bad = write(tmp_path, "$ORIGIN bad.\n" + HEAD + "a A x\n", "bad")
+    done = importing("--store", store, first, tmp_path / "none", bad)
+    assert done.returncode == 1 and b"none: No such file or directory\n" in done.stderr
+    assert b"bad IPv4 address" in done.stderr and b"2 errors, nothing was stored" in done.stderr
     head, rest = write(tmp_path, HEAD, "3"), write(tmp_path, "a A 192.0.2.2\n", "4")
     done = importing("--store", store, "--zone", "example", head, rest)
     assert b"3 names, 4 records" in done.stdout

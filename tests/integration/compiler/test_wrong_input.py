@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stele-compile says where an argument is not what it should be: one line, and the right status."""
 import os
+import shutil
 import stat
 import subprocess
 
@@ -94,6 +95,52 @@ def test_no_folder_for_findings(folder):
         refuses(folder, INPUT, "zone: Not a directory", "verify", image, "--findings", "zone")
 
 
+def test_a_folder_for_findings_that_cannot_be_written_to(folder):
+    (folder / "closed").mkdir()
+    (folder / "closed").chmod(0o555)
+    folder.chmod(0o755)
+    other = {"user": 65534} if os.geteuid() == 0 else {}
+    refuses(folder, SYSTEM, "closed: Permission denied", "verify", "none", "--findings", "closed", **other)
+
+
+def test_answers_compared_with_another_store(folder):
+    """One that only has the same generation is none to compare with; one that was put back from a copy may differ."""
+    soa, query = "@ 60 SOA ns h %d 1 1 1 1\n@ 60 NS ns\nns 60 A 192.0.2.%d\n", b"\0\0\0\0\0\1" + b"\0" * 6
+    query += b"\2ns\7example\0\0\1\0\1"
+    asked = len(query).to_bytes(2, "big") + query
+    def bring(store, serial):
+        (folder / "compared").write_text(soa % (serial, serial))
+        stele.run("import", "--store", folder / store, "--zone", "example", folder / "compared")
+    bring("first", 1)
+    bring("second", 1)
+    shutil.copytree(folder / "first", folder / "copy")
+    bring("first", 2)
+    bring("second", 2)
+    bring("copy", 3)
+    stele.run("build", "--store", folder / "first", "-o", folder / "first-image")
+    def compare(store):
+        return subprocess.run([stele.binary(), "answer", "first-image", "--check-store", store], input=asked,
+                              cwd=folder, capture_output=True)
+    assert compare("first").returncode == 0
+    done = compare("second")
+    assert done.returncode == 1 and b"second: is not the store that the image was made from\n" in done.stderr
+    lines = compare("copy").stderr.decode().splitlines()
+    assert lines[0] == "stele-compile: ns.example. A: the reply differs from the store"
+    assert len(lines) == 3 and "192.0.2.2" in lines[1] + lines[2] and "192.0.2.3" in lines[1] + lines[2], lines
+
+
+def test_a_full_device(folder):
+    """However much is to be written, it is the device that is to blame."""
+    (folder / "many").write_text("@ 60 SOA ns h 1 1 1 1 1\n@ 60 NS ns\n" + "".join(
+        "a 60 TXT \"%0200d\"\n" % i for i in range(200)))
+    stele.run("import", "--store", folder / "many-store", "--zone", "example", folder / "many")
+    stele.run("build", "--store", folder / "many-store", "-o", folder / "many-image")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        for name in "a.example", "example":
+            refuses(folder, SYSTEM, "standard output: No space left on device", "query", "many-image", name, "TXT",
+                    "+tcp", "--json", stdout=full)
+
+
 @pytest.mark.parametrize("arguments", [
     ("build", "--store", "store", "-o", "new", "more"), ("build", "--store", "store"),
     ("build", "--store", "store", "-o", "new", "--jobs", "0"),
@@ -103,6 +150,7 @@ def test_no_folder_for_findings(folder):
     ("dump", "image", "--zone", "example", "--zone", "other"), ("dump", "image", "--zone", "a..b"),
     ("zones", "--store", "store", "more"), ("export", "--store", "store", "a..b"),
     ("query", "image", "a..b"), ("query", "image", "a", "NOTYPE"), ("query", "image", "a", "+nothing"),
+    ("query", "image", "a", "SOA", "IN", "A"), ("query", "image", "a", "IN", "A", "CH"),
     ("query", "image", "a", "--client", "x"), ("answer", "image", "--udp-max", "1"),
     ("nothing",), (),
 ], ids=" ".join)

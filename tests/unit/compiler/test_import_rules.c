@@ -203,6 +203,45 @@ static void test_rrset_size(void **state)
 	free(text);
 }
 
+/* Behind header and question, which has at least the name of 5 bytes, a reply has 65,514 bytes. */
+static void test_rrset_without_room(void **state)
+{
+	(void)state;
+	static char text[1 << 17], large[2 * 65535 + 64];
+	static const char rrsig[] = "a RRSIG A 8 2 9 20241114221319 20221114221319 1 @ AA==\n";
+	for (unsigned cnt = 4093; cnt <= 4095; cnt++) {
+		size_t len = 0;
+		for (unsigned i = 0; i < cnt; i++)
+			len += (size_t)sprintf(text + len, "a A 10.0.%u.%u\n", i / 256, i % 256);
+		bool refused = cnt == 4095;
+		static const char *const expected[] = {
+			"",
+			"warning: f:5:3: RRset a.e. A has 65504 bytes (expected at most 65503:",
+			"f:5:3: RRset a.e. A has 65520 bytes (expected at most 65514,",
+		};
+		expect(text, refused, expected[cnt - 4093]);
+		if (refused)
+			continue;
+		strcpy(text + len, rrsig);
+		expect(text, 0,
+		       cnt == 4093 ? "warning: f:5:3: RRset a.e. A has 65522 bytes with its" :
+				     "warning: f:5:3: RRset a.e. A has 65538 bytes with its");
+	}
+	for (unsigned sz = 65502; sz <= 65503; sz++) {
+		size_t len = (size_t)sprintf(large, "a TYPE65280 \\# %u ", sz);
+		memset(large + len, '0', 2 * sz);
+		strcpy(large + len + 2 * sz, "\n");
+		expect(large, sz > 65502,
+		       sz > 65502 ? "f:5:3: RRset a.e. TYPE65280 has 65515" :
+				    "warning: f:5:3: RRset a.e. TYPE65280 has 65514");
+	}
+	/* 22 bytes each, but what names shrink to is not known here. */
+	size_t len = 0;
+	for (unsigned i = 0; i < 2978; i++)
+		len += (size_t)sprintf(text + len, "a MX %u n%03u.e.\n", i, i % 1000);
+	expect(text, 0, "");
+}
+
 /* The image counts signatures of an RRset in one byte. */
 static void test_signature_cnt(void **state)
 {
@@ -440,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_apex),
 		cmocka_unit_test(test_rrset_size),
+		cmocka_unit_test(test_rrset_without_room),
 		cmocka_unit_test(test_warned),
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_caps),

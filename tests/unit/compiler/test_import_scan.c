@@ -194,6 +194,12 @@ static void test_generate_nibbles(void **state)
 {
 	(void)state;
 	expect("$GENERATE 171-171 ${0,7,n} 7 A 1.2.3.4\n", "1 b.a.0.0.e. 7 A 01020304\n");
+	expect("$GENERATE 2147483646-2147483647/2147483647 ${1} 7 A 1.2.3.4\n",
+	       "1 2147483647.e. 7 A 01020304\n");
+	expect("$GENERATE 2147483647-2147483647 a${2147483647,0,d} 7 A 1.2.3.4\n",
+	       "f:1:33: bad ${...}\n");
+	expect("$GENERATE 2147483647-2147483647 ${-2147483647,2,d} 7 A 1.2.3.4\n",
+	       "1 00.e. 7 A 01020304\n");
 	expect("$GENERATE 171-171 ${0,1,N} 7 A 1.2.3.4\n", "1 b.a.e. 7 A 01020304\n");
 	expect("$GENERATE 2-1 a 7 A 1.2.3.4\n$GENERATE 1-2 a${0,1,q} 7 A 1.2.3.4\n"
 	       "$GENERATE 1-999999 a A 1.2.3.4\n$GENERATE 1-2 a$ 7 A 1.2.3\n",
@@ -244,7 +250,7 @@ static void test_errors(void **state)
 		{"a 5 TYPE9999 \\# 2 ab\n", "f:1:14: 1 bytes of data"},
 		{"a 5 TYPE9999 ab\n", "f:1:14: the data of type TYPE9999 is not known in words"},
 		{"a 5 A \\# 3 abcdef\n", "f:1:7: the bytes are no data of type A"},
-		{"a 5 EUI48 x\n", "f:1:11: bad data"},
+		{"a 5 EUI48 x\n", "f:1:11: bad EUI-48"},
 		{"a 5 HTTPS 1 . ipv4hint=x\n", "f:1:15: bad value of 'ipv4hint'"},
 		{"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff1234 5 A 1.1.1.1\n",
 		 "f:1:1: label is too long"},

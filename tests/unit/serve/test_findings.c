@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,11 +335,13 @@ static void test_file(void **state)
 	snprintf(path, sizeof(path), "%s/verified", dir);
 	snprintf(other, sizeof(other), "%s/verified.new", dir);
 	assert_int_equal(try_load(dir), STELE_E_NOTFOUND);
-	/* A program that was killed left this. */
+	/* A program that was killed left this long ago. */
+	static const struct timespec long_ago[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
 	FILE *file = fopen(other, "w");
 	assert_non_null(file);
 	fclose(file);
 	assert_int_equal(chmod(other, 0666), 0);
+	assert_int_equal(utimensat(AT_FDCWD, other, long_ago, 0), 0);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(stele_findings_save(dir, &findings, &err), 0);
 	assert_int_equal(access(other, F_OK), -1);

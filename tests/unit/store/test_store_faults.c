@@ -119,9 +119,70 @@ static void fill_disk_with_holes(void)
 	}
 }
 
+/* Who only reads makes a lock file too, if there is none: that of a store that was put back from a copy. */
+static void fill_disk_of_reader(void)
+{
+	struct stele_error err = {""};
+	CHECK(mount("tmpfs", dir, "tmpfs", 0, "size=1m") == 0);
+	struct stele_store *store = open_store(STELE_STORE_CREATE);
+	commit_bulk(store, 1, 100);
+	stele_store_close(store);
+	char path[128];
+	snprintf(path, sizeof(path), "%s/lock.mdb", dir);
+	CHECK(unlink(path) == 0);
+	snprintf(path, sizeof(path), "%s/filler", dir);
+	int filler = open(path, O_WRONLY | O_CREAT, 0600);
+	static char zeros[4096];
+	while (write(filler, zeros, sizeof(zeros)) > 0)
+		;
+	CHECK(stele_store_open(dir, STELE_STORE_READ, &store, &err) == STELE_E_SYSTEM);
+	CHECK(strstr(err.text, "o space left") != NULL);
+	CHECK(ftruncate(filler, 0) == 0);
+	close(filler);
+	store = open_store(STELE_STORE_READ);
+	CHECK(lock_file_holes() == 0);
+	CHECK(check_store(store) == 1);
+	stele_store_close(store);
+	/* Where nothing can be written there is no lock file, and nobody to be kept from writing. */
+	snprintf(path, sizeof(path), "%s/lock.mdb", dir);
+	CHECK(unlink(path) == 0);
+	CHECK(mount("tmpfs", dir, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL) == 0);
+	store = open_store(STELE_STORE_READ);
+	CHECK(check_store(store) == 1);
+	stele_store_close(store);
+	CHECK(umount(dir) == 0);
+}
+
+/* Root may look at a store of somebody else, who has to be able to use it afterwards. */
+static void test_lock_file_of_another_user(void **state)
+{
+	(void)state;
+	char data[128], lock[128];
+	struct stat st;
+	if (geteuid() != 0) {
+		print_message("needs root, to have files of two users\n");
+		skip();
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		struct stele_store *store = open_store(STELE_STORE_CREATE);
+		stele_store_close(store);
+		snprintf(data, sizeof(data), "%s/data.mdb", dir);
+		snprintf(lock, sizeof(lock), "%s/lock.mdb", dir);
+		assert_int_equal(chown(data, 65534, 65533), 0);
+		assert_int_equal(chmod(data, 0660), 0);
+		assert_int_equal(unlink(lock), 0);
+		stele_store_close(open_store(i == 0 ? STELE_STORE_READ : STELE_STORE_CREATE));
+		assert_int_equal(stat(lock, &st), 0);
+		assert_int_equal(st.st_uid, 65534);
+		assert_int_equal(st.st_gid, 65533);
+		assert_int_equal(st.st_mode & 07777, 0660);
+	}
+}
+
 static void test_full_disk(void **state)
 {
 	(void)state;
+	own_mounts_run(fill_disk_of_reader);
 	own_mounts_run(fill_disk);
 	own_mounts_run(fill_disk_with_holes);
 }
@@ -298,7 +359,7 @@ int main(void)
 		TEST(test_full_disk),     TEST(test_little_address_space),
 		TEST(test_no_store),      TEST(test_open_twice),
 		TEST(test_another_file),  TEST(test_unknown_version),
-		TEST(test_release_pages),
+		TEST(test_release_pages), TEST(test_lock_file_of_another_user),
 	};
 	return cmocka_run_group_tests_name("store-faults", tests, NULL, NULL) +
 	       test_store_processes();

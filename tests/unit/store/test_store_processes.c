@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A store that several processes have open, some of which die. */
 #include "tests/unit/store/faults_case.h"
+#include "tests/unit/store/store_dir.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -44,6 +47,64 @@ static void test_readers_beside_a_writer(void **state)
 	expect_done(readers[1]);
 	assert_int_equal(check_store(store), COMMITS);
 	stele_store_close(store);
+}
+
+static bool has_files(void)
+{
+	char path[128];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
+	return stat(path, &st) == 0;
+}
+
+static void open_and_wait(int fd)
+{
+	struct stele_store *store = open_store(STELE_STORE_READ);
+	struct stele_error err = {""};
+	CHECK(dprintf(fd, "x") == 1);
+	for (;;)
+		pause();
+	stele_store_close(store);
+}
+
+/* What a failure leaves: nothing new, and nothing that is anybody else's is gone. */
+static void test_discard(void **state)
+{
+	(void)state;
+	int pipe_fds[2];
+	char c;
+	stele_store_discard(NULL);
+	struct stele_store *store = open_store(STELE_STORE_CREATE);
+	stele_store_discard(store);
+	assert_false(has_files());
+	/* The folder was not there either. */
+	char parent[sizeof(dir)];
+	memcpy(parent, dir, sizeof(dir));
+	strcat(dir, "/new");
+	stele_store_discard(open_store(STELE_STORE_CREATE));
+	assert_int_not_equal(rmdir(dir), 0);
+	assert_int_equal(errno, ENOENT);
+	memcpy(dir, parent, sizeof(dir));
+	/* Somebody else has it open. */
+	store = open_store(STELE_STORE_CREATE);
+	assert_int_equal(pipe(pipe_fds), 0);
+	pid_t other = start(open_and_wait, pipe_fds[1]);
+	assert_int_equal(read(pipe_fds[0], &c, 1), 1);
+	stele_store_discard(store);
+	assert_true(has_files());
+	kill_child(other);
+	/* It was there before. */
+	stele_store_discard(open_store(STELE_STORE_CREATE));
+	assert_true(has_files());
+	store_dir_remove(dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	/* Something is in it. */
+	store = open_store(STELE_STORE_CREATE);
+	commit_bulk(store, 1, 100);
+	stele_store_discard(store);
+	assert_true(has_files());
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
 }
 
 static void write_and_wait(int fd)
@@ -158,6 +219,7 @@ static void test_dead_reader(void **state)
 int test_store_processes(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_discard),
 		TEST(test_readers_beside_a_writer),
 		TEST(test_writer_killed_within_a_write),
 		TEST(test_writer_killed_at_any_time),
