@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/fuzz keeps a ledger of what was fuzzed, so that hours add up across runs."""
+"""scripts/fuzz: its ledger of what was fuzzed, so that hours add up across runs; its folders; targets one after the other."""
 import os
 import pathlib
 import shutil
@@ -36,15 +36,15 @@ def tree(tmp_path):
     return tmp_path
 
 
-def write_target(tree, runs, edges, more=""):
-    path = tree / "build-fuzz/tests/fuzz/fuzz_query"
+def write_target(tree, runs, edges, more="", name="query"):
+    path = tree / "build-fuzz/tests/fuzz/" / ("fuzz_" + name)
     path.write_text(TARGET % {"runs": runs, "edges": edges, "more": more})
     path.chmod(0o755)
 
 
-def fuzz(tree, *arguments, status=0):
+def fuzz(tree, *arguments, status=0, cwd=None):
     path = "%s:%s" % (tree / "bin", os.environ["PATH"])
-    done = subprocess.run(["scripts/fuzz", *arguments], cwd=tree, env={**os.environ, "PATH": path},
+    done = subprocess.run([tree / "scripts/fuzz", *arguments], cwd=cwd or tree, env={**os.environ, "PATH": path},
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert done.returncode == status, done
     return done.stdout
@@ -105,9 +105,37 @@ query,2026-01-02,bbb,1800,500,9,0
     assert row_of(tree, "name") == [["name", "0.50", "5", "3", "0", "aaa"]]
 
 
+def test_folders_of_the_caller(tree):
+    """They are where it was called, as everywhere; the default is in the repository."""
+    write_target(tree, 1, 1)
+    (tree / "build-fuzz").rename(tree / "elsewhere")
+    (tree / "here").mkdir()
+    fuzz(tree, "--seconds", "1", "--build-dir", "../elsewhere", "--out", "found", cwd=tree / "here")
+    assert (tree / "here/found/query/log").exists() and not (tree / "found").exists()
+    fuzz(tree, "--seconds", "1", "--build-dir", tree / "elsewhere", cwd=tree / "here")
+    assert (tree / "elsewhere/found/query/log").exists()
+    (tree / "elsewhere").rename(tree / "build-fuzz")
+    fuzz(tree, "--seconds", "1", cwd=tree / "here")
+    assert (tree / "build-fuzz/found/query/log").exists()
+
+
+def test_a_merge_that_fails(tree):
+    """The targets after it are run all the same, and it is said at the end."""
+    (tree / "bin/ninja").write_text("#!/bin/sh\nfor name in name query; do echo tests/fuzz/fuzz_$name: phony; done\n")
+    for name, runs in ("name", 5), ("query", 7):
+        write_target(tree, runs, 1, 'case $1 in -merge*) echo "cannot merge"; exit 1 ;; esac', name)
+    said = fuzz(tree, "--seconds", "1", "--minimize", "--ledger", status=1)
+    assert [(row[0], row[4], row[6]) for row in rows(tree)[1:]] == [("name", "5", "0"), ("query", "7", "0")]
+    for name in "name", "query":
+        log = "build-fuzz/found/%s/log" % name
+        assert "not merged: see %s" % log in said and "cannot merge" in (tree / log).read_text()
+
+
 def test_wrong_words(tree):
     fuzz(tree, "--status", status=1)
     fuzz(tree, "--changed", status=2)
     fuzz(tree, "--changed", "nothing", status=2)
     fuzz(tree, "--ledger", "nothing", status=2)
+    for option in "--out", "--build-dir", "--seconds":
+        assert fuzz(tree, option, status=1) == ""    # nothing is built or run without its value
     assert not (tree / "tests/corpus/hours.csv").exists()
