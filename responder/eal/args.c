@@ -217,7 +217,7 @@ static int put_memory(const struct stele_responder_config *config,
 	    config->memory.huge_pages == STELE_HUGE_PAGES_2M)
 		return stele_fail(
 			reterr, STELE_E_SYSTEM,
-			"packets need %llu MB of huge pages and %llu MB are free (see scripts/host-setup, or "
+			"packets need %llu MB of huge pages and %llu MB are free (see stele-host-setup, or "
 			"set memory.huge_pages to none)",
 			(unsigned long long)(need >> 20), (unsigned long long)(have >> 20));
 	put(args, true, "--no-huge");

@@ -41,7 +41,7 @@ static int find_device(const struct stele_responder_config *config, unsigned ind
 		reterr, STELE_E_SYSTEM, "port '%s': DPDK has no device %s (expected %s)",
 		config->ports.items[index].name, name,
 		config->ports.items[index].kind == STELE_PORT_PCI ?
-			"a network card that is bound to vfio-pci, see scripts/host-setup" :
+			"a network card that is bound to vfio-pci, see stele-host-setup" :
 			"a device that this machine can make");
 }
 
