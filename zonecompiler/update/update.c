@@ -2,7 +2,9 @@
 #include "zonecompiler/update/internal.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/crc32c.h"
 #include "lib/dns/rrtype.h"
+#include "lib/image/digests.h"
 #include "zonecompiler/build/build.h"
 #include "zonecompiler/image/compact.h"
 #include "zonecompiler/image/lock.h"
@@ -30,26 +32,58 @@ int update_rebuild(struct update *update, const char *format, ...)
 	return UPDATE_REBUILD;
 }
 
-const struct stele_view_shard *update_shard(struct update *update, uint32_t index)
+static int fail_shard(struct update *update, uint32_t index, const char *what)
 {
-	const struct stele_view_shard *shard = update->view.shards + index;
-	if (shard->base == NULL && update->damage == 0)
-		update->damage = stele_view_decode(&update->view, index, &update->damage_error);
-	return shard;
+	return stele_fail(update->reterr, STELE_E_INPUT, "%s: shard %" PRIu32 " at %" PRIu64 ": %s",
+			  update->path, index,
+			  stele_le64(stele_view_ref(&update->view, index)->off), what);
 }
 
-const struct stele_name *update_find(struct update *update, uint32_t zone_id, uint64_t key,
-				     const uint8_t *rel, size_t rel_len)
+int update_shard(struct update *update, uint32_t index, const struct stele_view_shard **ret_shard)
+{
+	struct stele_view *view = &update->view;
+	const struct stele_shard_ref *ref = stele_view_ref(view, index);
+	*ret_shard = view->shards + index;
+	if ((*ret_shard)->base != NULL || ref->kind == STELE_SHARD_NONE)
+		return 0;
+	const uint8_t *bytes = view->bytes + stele_le64(ref->off);
+	if (stele_crc32c(0, bytes, stele_le64(ref->size)) != stele_le32(ref->crc))
+		return fail_shard(update, index, "wrong checksum");
+	struct stele_error detail;
+	int rc = stele_view_decode(view, index, &detail);
+	return rc == 0 ? 0 : stele_fail(update->reterr, rc, "%s: %s", update->path, detail.text);
+}
+
+int update_check_digest(struct update *update, uint32_t index)
 {
 	const struct stele_view *view = &update->view;
-	uint32_t index = view->name_first + stele_key_shard(key, view->name_bits);
-	const uint8_t *record = stele_view_find(update_shard(update, index), key);
+	if (index >= view->shard_cnt || view->shards[index].base == NULL)
+		return 0;
+	const struct stele_shard_ref *ref = stele_view_ref(view, index);
+	struct stele_digests_job job = {.bytes = view->shards[index].base,
+					.sz = stele_le64(ref->size)};
+	int rc = stele_digests(&job, 1, update->reterr);
+	if (rc == 0 && memcmp(job.sha256, ref->digest, sizeof(ref->digest)) != 0)
+		rc = fail_shard(update, index, "wrong digest");
+	return rc;
+}
+
+int update_find(struct update *update, uint32_t zone_id, uint64_t key, const uint8_t *rel,
+		size_t rel_len, const struct stele_name **ret_name)
+{
+	const struct stele_view *view = &update->view;
+	const struct stele_view_shard *shard;
+	*ret_name = NULL;
+	int rc = update_shard(update, view->name_first + stele_key_shard(key, view->name_bits),
+			      &shard);
+	const uint8_t *record = rc == 0 ? stele_view_find(shard, key) : NULL;
 	if (record == NULL)
-		return NULL;
+		return rc;
 	struct stele_name_parts parts = stele_name_parts(record);
-	bool same = stele_le32(parts.head->zone_id) == zone_id && parts.head->rel_len == rel_len &&
-		    memcmp(parts.rel, rel, rel_len) == 0;
-	return same ? parts.head : NULL;
+	if (stele_le32(parts.head->zone_id) == zone_id && parts.head->rel_len == rel_len &&
+	    memcmp(parts.rel, rel, rel_len) == 0)
+		*ret_name = parts.head;
+	return 0;
 }
 
 uint64_t update_count_rrs(const uint8_t *record, bool *ret_has_nsec)
@@ -170,9 +204,6 @@ static int by_shards(struct update *update, const char *path, int fd)
 		rc = do_zones(update);
 	if (rc == 0)
 		rc = update_hash_shards(update);
-	if (update->damage < 0)
-		rc = stele_fail(update->reterr, update->damage, "%s: %s", path,
-				update->damage_error.text);
 	update->stats->name_cnt = update->names.cnt;
 	if (rc != 0)
 		return rc;
@@ -308,6 +339,7 @@ int stele_update(struct stele_store *store, const char *path,
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	}
 	update->store = store;
+	update->path = path;
 	update->stats = &stats;
 	update->reterr = &error;
 	update->file.fd = -1;
