@@ -165,7 +165,6 @@ static int build(struct arguments *a)
 	}
 	struct stele_progress progress;
 	stele_progress_begin(&progress, "carving", "names", 0);
-	a->build.takes_lock = true;
 	a->build.progress = stele_progress_part;
 	a->build.user = &progress;
 

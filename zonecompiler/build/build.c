@@ -347,7 +347,8 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read, ui
 	int rc = stele_image_create(&build->file, options->image, &superblock, reterr);
 	if (rc < 0)
 		return rc;
-	build->file.takes_lock = options->takes_lock;
+	if (options->is_locked)
+		build->file.lock_fd = options->lock_fd;
 	double begin = stele_clock_s();
 	rc = plan(build, read, *counted, reterr);
 	if (rc == 0) {

@@ -36,8 +36,10 @@ struct stele_build_options {
 	const uint8_t *const *only;
 	size_t only_cnt;
 	bool only_existing; /* those of them that the store does not have are left out */
-	/* Lock the image that is there while the new one takes its place. Not for who holds the lock. */
-	bool takes_lock;
+	/* By `lock_fd` the caller has locked the image, and no other file is replaced. Else what is there is locked while
+	 * the new one takes its place. */
+	bool is_locked;
+	int lock_fd;
 	/* Called now and then, by the calling thread. May be NULL. */
 	void (*progress)(void *user, const char *phase, uint64_t done, uint64_t total);
 	void *user;

@@ -5,6 +5,7 @@
 #include "zonecompiler/image/lock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,15 +66,16 @@ static int finish(struct stele_image_file *file, const struct stele_view *view,
 	return rc;
 }
 
-int stele_compact_locked(const char *path, struct stele_image_size *ret_size,
+int stele_compact_locked(const char *path, int fd, struct stele_image_size *ret_size,
 			 struct stele_error *reterr)
 {
 	struct stele_view view;
-	int rc = stele_view_open_file(path, &view, reterr);
+	int rc = stele_view_open_directory(fd, path, &view, reterr);
 	if (rc < 0)
 		return rc;
 	struct stele_image_file file;
 	rc = stele_image_create(&file, path, superblock(&view), reterr);
+	file.lock_fd = fd;
 	if (rc == 0)
 		rc = finish(&file, &view, ret_size, reterr);
 	stele_view_close(&view);
@@ -92,13 +94,13 @@ static int copy_ahead(struct stele_image_file *file, const struct stele_view *vi
 	return rc;
 }
 
-/* The part with the lock. `same` tells that the image is the file that was copied. */
-static int catch_up(struct stele_image_file *file, const char *path, bool same,
+/* The part with the lock, by `fd`. `same` tells that the image is the file that was copied. */
+static int catch_up(struct stele_image_file *file, const char *path, int fd, bool same,
 		    struct stele_compact_stats *stats, struct stele_error *reterr)
 {
 	struct stele_view view;
 	struct stele_image_size size;
-	int rc = stele_view_open_file(path, &view, reterr);
+	int rc = stele_view_open_directory(fd, path, &view, reterr);
 	if (rc < 0) {
 		stele_image_abort(file);
 		return rc;
@@ -106,6 +108,7 @@ static int catch_up(struct stele_image_file *file, const char *path, bool same,
 	stats->generation = view.generation;
 	stats->image_sz = view.bytes_sz;
 	if (same) {
+		file->lock_fd = fd;
 		rc = finish(file, &view, &size, reterr);
 		stats->done = rc == 0;
 		if (rc == 0)
@@ -117,7 +120,14 @@ static int catch_up(struct stele_image_file *file, const char *path, bool same,
 	return rc;
 }
 
-static int with_lock(struct stele_image_file *file, const char *path, const struct stat *before,
+static bool same_file(int fd, int other_fd)
+{
+	struct stat st, other;
+	return fstat(fd, &st) == 0 && fstat(other_fd, &other) == 0 && st.st_dev == other.st_dev &&
+	       st.st_ino == other.st_ino;
+}
+
+static int with_lock(struct stele_image_file *file, const char *path, int before_fd,
 		     struct stele_compact_stats *stats, struct stele_error *reterr)
 {
 	int fd;
@@ -127,24 +137,19 @@ static int with_lock(struct stele_image_file *file, const char *path, const stru
 		return rc;
 	}
 	double begin = stele_clock_s();
-	struct stat st;
-	bool same = fstat(fd, &st) == 0 && st.st_dev == before->st_dev &&
-		    st.st_ino == before->st_ino;
-	rc = catch_up(file, path, same, stats, reterr);
+	rc = catch_up(file, path, fd, same_file(before_fd, fd), stats, reterr);
 	stats->locked_s = stele_clock_s() - begin;
 	close(fd);
 	return rc;
 }
 
-int stele_compact(const char *path, const struct stele_compact_options *options,
-		  struct stele_compact_stats *ret_stats, struct stele_error *reterr)
+/* `fd` is the image as it is before: no other file gets its inode while that is open. */
+static int compact(const char *path, int fd, const struct stele_compact_options *options,
+		   struct stele_compact_stats *ret_stats, struct stele_error *reterr)
 {
 	struct stele_compact_stats stats = {0};
-	struct stat before;
 	struct stele_view view;
-	if (stat(path, &before) != 0)
-		return stele_fail_file(reterr, errno, "%s", path);
-	int rc = stele_view_open_file(path, &view, reterr);
+	int rc = stele_view_open_directory(fd, path, &view, reterr);
 	if (rc < 0)
 		return rc;
 	stats.before_sz = view.bytes_sz;
@@ -154,10 +159,21 @@ int stele_compact(const char *path, const struct stele_compact_options *options,
 		rc = copy_ahead(&file, &view, options, reterr);
 	file.no_sync = options->no_sync;
 	if (rc == 0)
-		rc = with_lock(&file, path, &before, &stats, reterr);
-	/* Not before: while it is mapped, no other file gets its inode. */
+		rc = with_lock(&file, path, fd, &stats, reterr);
 	stele_view_close(&view);
 	if (rc == 0)
 		*ret_stats = stats;
+	return rc;
+}
+
+int stele_compact(const char *path, const struct stele_compact_options *options,
+		  struct stele_compact_stats *ret_stats, struct stele_error *reterr)
+{
+	/* Without waiting for somebody at the other end, should it be a FIFO. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return stele_fail_file(reterr, errno, "%s", path);
+	int rc = compact(path, fd, options, ret_stats, reterr);
+	close(fd);
 	return rc;
 }

@@ -36,10 +36,10 @@ int stele_compact(const char *path, const struct stele_compact_options *options,
 		  struct stele_compact_stats *ret_stats, struct stele_error *reterr);
 
 /*
- * The same for whoever has locked the image and waits: all is copied now, and synced. STELE_E_INPUT,
+ * The same for whoever has locked the image, by `fd`, and waits: all is copied now, and synced. STELE_E_INPUT,
  * STELE_E_SYSTEM.
  */
-int stele_compact_locked(const char *path, struct stele_image_size *ret_size,
+int stele_compact_locked(const char *path, int fd, struct stele_image_size *ret_size,
 			 struct stele_error *reterr);
 
 #endif

@@ -130,7 +130,7 @@ static int give_mode(const struct stele_image_file *file, struct stele_error *re
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr)
 {
-	*file = (struct stele_image_file){.fd = -1};
+	*file = (struct stele_image_file){.fd = -1, .lock_fd = -1};
 	/* It is going to be replaced: an image may be, a device such as /dev/null had better not. */
 	struct stat st;
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
@@ -374,8 +374,11 @@ static int sync_directory_of(struct stele_image_file *file, struct stele_error *
 /* Puts a new image in the place of what is there. */
 static int take_place(struct stele_image_file *file, struct stele_error *reterr)
 {
-	int lock = -1;
-	int rc = file->takes_lock ? stele_image_lock_place(file->path, &lock, reterr) : 0;
+	int lock = -1, rc = 0;
+	if (file->lock_fd < 0)
+		rc = stele_image_lock_place(file->path, &lock, reterr);
+	else
+		rc = stele_image_check_name(file->lock_fd, file->path, reterr);
 	/* No sooner does it get a name: while it waits for the lock it may be ended, and nothing stays. */
 	if (rc == 0 && file->is_unnamed)
 		rc = name_temporary(file, reterr);

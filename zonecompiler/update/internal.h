@@ -64,6 +64,7 @@ struct update {
 	struct stele_store_read *read;
 	struct stele_view view; /* of the directory: see update_shard() */
 	const char *path;       /* of the image */
+	int fd;                 /* open on it, with its lock */
 	struct stele_hash_seed seed;
 	bool is_partial;
 	bool no_sync; /* of `file` */

@@ -36,6 +36,24 @@ def test_damage_is_not_made_good(tmp_path):
     assert "203.0.113.77" in stele.run("query", image, "bank.d.example").stdout
 
 
+def test_which_zones_a_partial_image_has(tmp_path):
+    """Its apexes say so where it is built anew: they are not taken from a damaged table."""
+    image, zone = tmp_path / "image", tmp_path / "zone"
+    zone.write_text(ZONE % (1, 1))
+    for store in ("one", "two"):
+        stele.run("import", "--store", tmp_path / store, "--zone", "d.example", zone)
+        stele.run("import", "--store", tmp_path / store, "--zone", "f.example", zone)
+    stele.run("build", "--store", tmp_path / "one", "-o", image, "--only", "d.example")
+    good = image.read_bytes()
+    off, size = image_parts.shards(good)[1]
+    assert good[off:off + size].count(b"\1d\7example\0") >= 1
+    damaged = good[:off] + good[off:off + size].replace(b"\1d\7example\0", b"\1f\7example\0") + good[off + size:]
+    image.write_bytes(damaged)
+    done = stele.run("update", "--store", tmp_path / "two", image, check=False)
+    assert done.returncode == 1 and "shard 1 at %d: wrong checksum" % off in done.stderr
+    assert image.read_bytes() == damaged
+
+
 def some_places(rng, image):
     """Heads of shards and a few more bytes of each; references, superblock and root."""
     for off, size in image_parts.shards(image):

@@ -49,5 +49,6 @@ int test_build_flags(void);
 int test_build_compact(void);
 int test_build_damage(void);
 int test_build_limits(void);
+int test_build_moved(void);
 
 #endif
