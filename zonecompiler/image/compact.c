@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -169,11 +170,18 @@ static int compact(const char *path, int fd, const struct stele_compact_options 
 int stele_compact(const char *path, const struct stele_compact_options *options,
 		  struct stele_compact_stats *ret_stats, struct stele_error *reterr)
 {
+	char *real_path;
+	int rc = stele_image_real_path(path, &real_path, reterr);
+	if (rc < 0)
+		return rc;
 	/* Without waiting for somebody at the other end, should it be a FIFO. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(real_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return stele_fail_file(reterr, errno, "%s", path);
-	int rc = compact(path, fd, options, ret_stats, reterr);
-	close(fd);
+		rc = stele_fail_file(reterr, errno, "%s", path);
+	else
+		rc = compact(real_path, fd, options, ret_stats, reterr);
+	if (fd >= 0)
+		close(fd);
+	free(real_path);
 	return rc;
 }

@@ -4,9 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+int stele_image_real_path(const char *path, char **ret_path, struct stele_error *reterr)
+{
+	struct stat st;
+	bool is_link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+	*ret_path = is_link ? realpath(path, NULL) : strdup(path);
+	return *ret_path != NULL ? 0 : stele_fail_file(reterr, errno, "%s", path);
+}
 
 static bool has_name(int fd, const char *path)
 {

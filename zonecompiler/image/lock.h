@@ -14,6 +14,12 @@
 #include "lib/base/error.h"
 
 /*
+ * Where the image itself stands if `path` is a symbolic link: it is that file that is appended to, and so the one to be
+ * replaced. Else `path` as it is. To be freed. STELE_E_INPUT: the link leads nowhere; STELE_E_SYSTEM.
+ */
+int stele_image_real_path(const char *path, char **ret_path, struct stele_error *reterr);
+
+/*
  * Opens the image at `path` for writing and locks it; waits for others, who may put another file in
  * its place. The lock ends with the descriptor, which is the caller's. STELE_E_INPUT,
  * STELE_E_SYSTEM.

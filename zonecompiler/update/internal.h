@@ -63,7 +63,7 @@ struct update {
 	struct stele_store *store;
 	struct stele_store_read *read;
 	struct stele_view view; /* of the directory: see update_shard() */
-	const char *path;       /* of the image */
+	char *path;             /* of the image itself, not of a link to it */
 	int fd;                 /* open on it, with its lock */
 	struct stele_hash_seed seed;
 	bool is_partial;

@@ -365,18 +365,21 @@ int stele_update(struct stele_store *store, const char *path,
 	if (update == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	update->store = store;
-	update->path = path;
 	update->stats = &stats;
 	update->reterr = &error;
 	update->file.fd = -1;
 	update->no_sync = options->no_sync;
-	int rc = stele_image_lock(path, &update->fd, &error);
+	update->fd = -1;
+	int rc = stele_image_real_path(path, &update->path, &error);
+	if (rc == 0)
+		rc = stele_image_lock(update->path, &update->fd, &error);
 	if (rc == 0) {
 		double begin = stele_clock_s();
 		rc = run(update, options);
 		stats.work_s = stele_clock_s() - begin - stats.sync_s;
 		close(update->fd);
 	}
+	free(update->path);
 	free(update);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);

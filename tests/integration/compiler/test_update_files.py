@@ -200,6 +200,33 @@ def test_replaced_records_give_the_shards_of_a_build(tmp_path):
     assert shards > 2
 
 
+@pytest.mark.parametrize("command", ("compact", "update"))
+def test_image_behind_a_link(command, tmp_path):
+    """The link stays, and what it leads to is replaced: whoever serves that gets the change."""
+    world = World(str(tmp_path), "link", [30], ("plain",))
+    (tmp_path / "place").mkdir()
+    target, link = tmp_path / "place" / "real", tmp_path / "link"
+    os.rename(world.image, target)
+    (tmp_path / "between").symlink_to("place/real")
+    link.symlink_to(tmp_path / "between")
+    before = target.stat().st_ino
+    if command == "update":
+        shutil.rmtree(world.store)      # another store means a full build
+        world.load(world.zones[0])
+    done = stele.run(command, *{"compact": (), "update": ("--store", world.store)}[command], link)
+    assert done.stdout.startswith("%s: " % link)
+    assert link.is_symlink() and os.readlink(tmp_path / "between") == "place/real"
+    assert target.stat().st_ino != before and os.listdir(target.parent) == ["real"]
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    stele.run("update", "--store", world.store, link)
+    assert " %d 3600 900 " % world.zones[0].serial in stele.run("dump", target).stdout
+    link.unlink()
+    link.symlink_to("nowhere")
+    done = stele.run(command, *{"compact": (), "update": ("--store", world.store)}[command], link, check=False)
+    assert done.returncode == 1 and str(link) in done.stderr and link.is_symlink()
+
+
 @pytest.mark.parametrize("command", ("compact", "update", "build"))
 def test_who_may_read_an_image_stays(command, tmp_path):
     """Whether a file is appended to or replaced, nobody knows beforehand: both leave mode and owner alone."""
