@@ -261,9 +261,15 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 {
 	if (round == ROUND_UPDATE)
 		mark_boot(publisher);
-	const char *const build[] = {
-		publisher->compiler, "build",  "--store", publisher->store, "-o",
-		publisher->image,    "--json", NULL};
+	const char *const build[] = {publisher->compiler,
+				     "build",
+				     "--store",
+				     publisher->store,
+				     "-o",
+				     publisher->image,
+				     "--force", /* damage may begin with its first bytes */
+				     "--json",
+				     NULL};
 	const char *const verify[] = {publisher->compiler, "verify", publisher->image, NULL};
 	const char *const update[] = {
 		publisher->compiler,

@@ -416,6 +416,10 @@ int stele_build(struct stele_store *store, const struct stele_build_options *opt
 	if (stele_store_has_file(store, options->image))
 		return stele_fail(reterr, STELE_E_INPUT,
 				  "%s: a file of the store (expected an image)", options->image);
+	if (!options->force)
+		rc = stele_image_check_replaceable(options->image, reterr);
+	if (rc < 0)
+		return rc;
 	for (unsigned i = 0; again && i < AGAIN_MAX; i++) {
 		struct stele_build_stats stats = {0};
 		rc = build_once(store, options, &counted, &stats, &again, reterr);

@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
+#include "lib/base/file.h"
 #include "lib/image/digests.h"
 #include "lib/image/identity.h"
 #include "zonecompiler/image/lock.h"
@@ -125,6 +126,28 @@ static int give_mode(const struct stele_image_file *file, struct stele_error *re
 			errno = 0;
 	}
 	return fchmod(file->fd, mode) == 0 ? 0 : stele_fail_errno(reterr, errno, "%s", file->path);
+}
+
+int stele_image_check_replaceable(const char *path, struct stele_error *reterr)
+{
+	struct stat st;
+	if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == EACCES ? 0 : stele_fail_file(reterr, errno, "%s", path);
+	struct stele_superblock sb;
+	int rc = stele_file_read_at(fd, 0, sb.magic, sizeof(sb.magic), reterr);
+	close(fd);
+	if (rc == 0 && memcmp(sb.magic, STELE_IMAGE_MAGIC, sizeof(sb.magic)) == 0)
+		return 0;
+	if (rc == STELE_E_SYSTEM)
+		return rc;
+	return stele_fail(
+		reterr, STELE_E_INPUT,
+		"%s: not an image, and not empty (expected an image, or a name that is free; "
+		"--force replaces it)",
+		path);
 }
 
 int stele_image_create(struct stele_image_file *file, const char *path,

@@ -48,6 +48,12 @@ struct stele_image_size {
 };
 
 /*
+ * Whether a file at `path` may have its place taken by an image without a word of the user: it is one, it is empty, or
+ * this process may not read it. A link may, since what it leads to stays. STELE_E_INPUT: it is something else.
+ */
+int stele_image_check_replaceable(const char *path, struct stele_error *reterr);
+
+/*
  * Begins a new image beside `path`, with the seed, feature bits and store of `superblock`, and with the mode and, as
  * far as this process may, the owner of a file that is there. Refuses a `path` at which there is something else than
  * a file (STELE_E_INPUT).

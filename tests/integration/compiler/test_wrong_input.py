@@ -87,6 +87,25 @@ def test_store_as_the_place_of_a_new_image(folder):
     assert stele.run("export", "--store", folder / "store", "example").stdout == before
 
 
+def test_build_over_what_is_no_image(folder):
+    """Another store above all. Only who says so has it replaced; an image and an empty file are not asked about."""
+    stele.run("import", "--store", folder / "second", "--zone", "example", folder / "zone")
+    (folder / "short").write_bytes(b"STELE")
+    (folder / "to-zone").symlink_to("zone")
+    for name in ("zone", "binary", "short", "second/data.mdb"):
+        before = (folder / name).read_bytes()
+        refuses(folder, INPUT, name + ": not an image", "build", "--store", "store", "-o", name)
+        assert (folder / name).read_bytes() == before
+    stele.run("export", "--store", folder / "second", "example")
+    for name in ("image", "taken", "short", "to-zone"):
+        if name == "taken":
+            (folder / name).touch()
+        stele.run("build", "--store", folder / "store", "-o", folder / name, *["--force"][:name == "short"])
+        stele.run("verify", folder / name)
+    assert (folder / "zone").read_text().startswith("@ 60 SOA")    # the link was replaced
+    refuses(folder, INPUT, "a file of the store", "build", "--store", "store", "-o", "store/data.mdb", "--force")
+
+
 def test_no_folder_for_findings(folder):
     """Told before the image is looked at, which takes minutes of a large one."""
     for image in "image", "binary":
