@@ -188,7 +188,8 @@ static int by_shards(struct update *update)
 	update->stats->from_generation = update->view.generation;
 	update->stats->generation = stele_store_generation(update->read);
 	update->stats->image_sz = update->view.bytes_sz;
-	if (stele_le64(sb->store_id) != identity_of(update->store))
+	update->stats->was_of_other_store = stele_le64(sb->store_id) != identity_of(update->store);
+	if (update->stats->was_of_other_store)
 		return update_rebuild(update, "the image is of another store");
 	rc = check_mark(update);
 	if (rc != 0 || update->view.generation == update->stats->generation)

@@ -40,6 +40,7 @@ struct stele_update_stats {
 	uint64_t shard_cnt;   /* shards made again */
 	uint64_t appended_sz; /* bytes */
 	uint64_t image_sz;
+	bool was_of_other_store;
 	char reason[STELE_ERROR_MAX]; /* for building anew, or for not copying what is due; "": none */
 	double work_s;                /* with the image locked, without sync_s */
 	double sync_s;                /* waiting until the disk has it */

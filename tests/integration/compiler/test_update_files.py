@@ -134,12 +134,22 @@ def test_tail_is_cut_while_the_image_is_opened(tmp_path):
 
 
 def test_other_store_means_a_full_build(tmp_path):
+    """Which is told: the zones of the image may be those of a store that was not meant."""
     world = World(str(tmp_path), "other", [30], ("plain",))
-    shutil.rmtree(world.store)
+    os.rename(world.store, tmp_path / "old")
     world.load(world.zones[0])
     world.step()
     world.compare()
     assert world.results == ["rebuilt"]
+    done = stele.run("update", "--store", tmp_path / "old", world.image)
+    assert done.stderr == "stele-compile: warning: %s: it was of another store, and has the zones of %s now\n" % (
+        world.image, tmp_path / "old")
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    stele.run("update", "--store", world.store, world.image)
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    assert stele.run("update", "--store", world.store, world.image).stderr == ""
 
 
 @pytest.mark.parametrize("commits", [1, 2])
