@@ -385,9 +385,12 @@ static int sync_directory_of(struct stele_image_file *file, struct stele_error *
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	free(copy);
-	int rc = 0;
-	if (fd < 0 || fsync(fd) != 0)
-		rc = stele_fail_errno(reterr, errno, "%s: syncing its directory", file->path);
+	/* One that may be written to and not read is synced with all else of its file system. */
+	int rc = fd >= 0 ? fsync(fd) : syncfs(file->fd);
+	if (rc != 0)
+		rc = stele_fail_errno(reterr, errno,
+				      "%s: is in place, but a crash of the machine may undo that",
+				      file->path);
 	if (fd >= 0)
 		close(fd);
 	file->sync_s += stele_clock_s() - begin;

@@ -95,7 +95,8 @@ void stele_image_remove(struct stele_image_file *file, uint32_t shard);
  * Writes directory and root, and gives a new image its name. `root` has the numbers; places,
  * checksums and live_sz are set here. The file is closed either way; on failure a new image is
  * removed, and an old one is as it was. STELE_E_INPUT: more names than an image may have, or `path`
- * cannot be replaced; STELE_E_SYSTEM, also where the locked image has lost its name.
+ * cannot be replaced; STELE_E_SYSTEM, also where the locked image has lost its name. The one failure with the new
+ * image in place, as its message says, is that the folder could not be synced.
  */
 int stele_image_finish(struct stele_image_file *file, const struct stele_root *root,
 		       struct stele_image_size *ret_size, struct stele_error *reterr);

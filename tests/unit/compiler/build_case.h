@@ -48,6 +48,7 @@ void check_like_new(struct place *p);
 int test_build_flags(void);
 int test_build_compact(void);
 int test_build_damage(void);
+int test_build_end(void);
 int test_build_limits(void);
 int test_build_moved(void);
 
