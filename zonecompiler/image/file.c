@@ -12,11 +12,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Behind the name of an image, for the name that it has until it is complete. */
+#define SUFFIX ".XXXXXX"
 
 static uint64_t align_up(uint64_t off, uint64_t align)
 {
@@ -77,18 +81,28 @@ void stele_image_abort(struct stele_image_file *file)
 	close_file(file);
 }
 
+/* Where a file without a name gets one from. */
+static void proc_path(int fd, char ret_path[40])
+{
+	snprintf(ret_path, 40, "/proc/self/fd/%d", fd);
+}
+
 /*
  * Opens a file without a name in the directory of the image: whatever ends the process, nothing stays
- * behind. File systems that do not know this get a file under a temporary name.
+ * behind. File systems that do not know this get a file under a temporary name, and so does all where /proc is missing.
  */
 static void open_temporary(struct stele_image_file *file)
 {
-	char *copy = strdup(file->path);
-	if (copy != NULL) {
+	char from[40], *copy = strdup(file->path);
+	if (copy != NULL)
 		file->fd = open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		file->is_unnamed = file->fd >= 0;
-	}
 	free(copy);
+	proc_path(file->fd, from);
+	file->is_unnamed = file->fd >= 0 && access(from, F_OK) == 0;
+	if (file->fd >= 0 && !file->is_unnamed) {
+		close(file->fd);
+		file->fd = -1;
+	}
 	if (file->fd < 0)
 		file->fd = mkostemp(file->temporary, O_CLOEXEC);
 }
@@ -97,7 +111,7 @@ static void open_temporary(struct stele_image_file *file)
 static int name_temporary(struct stele_image_file *file, struct stele_error *reterr)
 {
 	char from[40];
-	snprintf(from, sizeof(from), "/proc/self/fd/%d", file->fd);
+	proc_path(file->fd, from);
 	char *digits = file->temporary + strlen(file->temporary) - 6;
 	for (unsigned i = 0; i < 100; i++) {
 		snprintf(digits, 7, "%06x", ((unsigned)getpid() * 0x9e3779b1u + i) & 0xffffff);
@@ -108,7 +122,7 @@ static int name_temporary(struct stele_image_file *file, struct stele_error *ret
 		if (errno != EEXIST)
 			break;
 	}
-	return stele_fail_errno(reterr, errno, "%s", file->temporary);
+	return stele_fail_errno(reterr, errno, "%s: naming it", file->path);
 }
 
 /* Who may read what it replaces may read it, and write to it: an update does either. Else as the umask has it. */
@@ -150,17 +164,50 @@ int stele_image_check_replaceable(const char *path, struct stele_error *reterr)
 		path);
 }
 
+static const char *name_in(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* So much of a name has room before the suffix. */
+static size_t temporary_stem(size_t name_len)
+{
+	return name_len < NAME_MAX - strlen(SUFFIX) ? name_len : NAME_MAX - strlen(SUFFIX);
+}
+
+/* What can be known now of a path is not found out when all is done. */
+static int check_path(const char *path, struct stele_error *reterr)
+{
+	struct stat st;
+	size_t len = strlen(path);
+	if (len == 0)
+		return stele_fail(reterr, STELE_E_INPUT, "no name (expected that of an image)");
+	/* It is going to be replaced: an image may be, a device such as /dev/null had better not. */
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: not a regular file (expected an image)", path);
+	if (path[len - 1] == '/')
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: ends in a slash (expected the name of an image)", path);
+	size_t name_len = strlen(name_in(path));
+	size_t temporary_len = len - name_len + temporary_stem(name_len) + strlen(SUFFIX);
+	if (name_len > NAME_MAX || temporary_len >= PATH_MAX)
+		return stele_fail_file(reterr, ENAMETOOLONG, "%s", path);
+	return 0;
+}
+
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr)
 {
 	*file = (struct stele_image_file){.fd = -1, .lock_fd = -1};
-	/* It is going to be replaced: an image may be, a device such as /dev/null had better not. */
-	struct stat st;
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "%s: not a regular file (expected an image)", path);
+	int rc = check_path(path, reterr);
+	if (rc < 0)
+		return rc;
+	const char *name = name_in(path);
+	int stem_len = (int)(name - path) + (int)temporary_stem(strlen(name));
 	file->path = strdup(path);
-	if (file->path == NULL || asprintf(&file->temporary, "%s.XXXXXX", path) < 0) {
+	if (file->path == NULL || asprintf(&file->temporary, "%.*s" SUFFIX, stem_len, path) < 0) {
 		file->temporary = NULL;
 		close_file(file);
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
@@ -171,7 +218,7 @@ int stele_image_create(struct stele_image_file *file, const char *path,
 		close_file(file);
 		return stele_fail_file(reterr, error_number, "%s", path);
 	}
-	int rc = give_mode(file, reterr);
+	rc = give_mode(file, reterr);
 	struct stele_superblock sb = {
 		.magic = STELE_IMAGE_MAGIC,
 		.major = stele_to_le16(STELE_IMAGE_MAJOR),
