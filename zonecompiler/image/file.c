@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -444,6 +445,25 @@ static int sync_directory_of(struct stele_image_file *file, struct stele_error *
 	return rc;
 }
 
+/*
+ * No sooner does the file get a name: while it waited for the lock it could be ended, and nothing would stay. Until it has
+ * its own name, or none again, signals wait.
+ */
+static int take_name(struct stele_image_file *file, struct stele_error *reterr)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int rc = file->is_unnamed ? name_temporary(file, reterr) : 0;
+	if (rc == 0 && rename(file->temporary, file->path) != 0) {
+		rc = stele_fail_errno(reterr, errno, "%s", file->path);
+		unlink(file->temporary);
+		file->is_unnamed = true;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
 /* Puts a new image in the place of what is there. */
 static int take_place(struct stele_image_file *file, struct stele_error *reterr)
 {
@@ -452,11 +472,8 @@ static int take_place(struct stele_image_file *file, struct stele_error *reterr)
 		rc = stele_image_lock_place(file->path, &lock, reterr);
 	else
 		rc = stele_image_check_name(file->lock_fd, file->path, reterr);
-	/* No sooner does it get a name: while it waits for the lock it may be ended, and nothing stays. */
-	if (rc == 0 && file->is_unnamed)
-		rc = name_temporary(file, reterr);
-	if (rc == 0 && rename(file->temporary, file->path) != 0)
-		rc = stele_fail_errno(reterr, errno, "%s", file->path);
+	if (rc == 0)
+		rc = take_name(file, reterr);
 	if (lock >= 0)
 		close(lock);
 	return rc;
