@@ -135,10 +135,14 @@ static int give_mode(const struct stele_image_file *file, struct stele_error *re
 	mode_t mode = 0666 & ~mask;
 	if (stat(file->path, &st) == 0 && S_ISREG(st.st_mode)) {
 		mode = st.st_mode & 0777;
+		struct stat mine;
 		/* Only root gives files away; others may give them to a group of their own. */
 		if (fchown(file->fd, st.st_uid, st.st_gid) != 0 &&
 		    fchown(file->fd, (uid_t)-1, st.st_gid) != 0)
 			errno = 0;
+		/* The group that it has instead was given no rights. */
+		if (fstat(file->fd, &mine) != 0 || mine.st_gid != st.st_gid)
+			mode &= ~(mode_t)S_IRWXG;
 	}
 	return fchmod(file->fd, mode) == 0 ? 0 : stele_fail_errno(reterr, errno, "%s", file->path);
 }

@@ -129,6 +129,23 @@ def test_build_over_an_image_that_may_not_be_read():
 
 
 @needs_two_users
+def test_rights_of_a_group_that_cannot_be_kept():
+    """Of the group of an image that somebody else replaces. They were not given to the group that he has."""
+    with folder_of_nobody() as folder:
+        image = folder / "image"
+        stele.run("build", "--store", folder / "store", "-o", image)
+        for mode, kept in ((0o640, 0o600), (0o664, 0o604)):
+            os.chown(image, 0, 0)
+            image.chmod(mode)
+            as_nobody("build", "--store", folder / "store", "-o", image)
+            now = image.stat()
+            assert (now.st_uid, now.st_gid, now.st_mode & 0o777) == (NOBODY, NOBODY, kept)
+        image.chmod(0o640)
+        as_nobody("build", "--store", folder / "store", "-o", image)
+        assert image.stat().st_mode & 0o777 == 0o640
+
+
+@needs_two_users
 def test_build_in_a_folder_that_may_not_be_read():
     """To write is enough."""
     with folder_of_nobody() as folder:
