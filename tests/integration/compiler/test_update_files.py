@@ -4,8 +4,10 @@ import functools
 import json
 import os
 import random
+import resource
 import shutil
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -208,6 +210,30 @@ def test_replaced_records_give_the_shards_of_a_build(tmp_path):
         stele.run("build", "--store", store, "-o", fresh, "--seed", SEED)
         assert directory(updated) == directory(fresh), (serial, cnt)
     assert shards > 2
+
+
+@pytest.mark.parametrize("command", ("import", "build", "update", "compact"))
+def test_limit_of_file_sizes(command, tmp_path):
+    """It is said, and nothing changes, as when the disk is full."""
+    world = World(str(tmp_path), "limit", [30], ("plain",))
+    zone, fresh = tmp_path / "zone", tmp_path / "new"
+    if command != "import":
+        world.zones[0].edit()
+        world.load(world.zones[0])
+    else:
+        zone.write_text("@ 60 SOA ns h 9 1 1 1 1\n@ 60 NS ns.other.\n" + "".join(
+            'h%d 60 TXT "%s"\n' % (i, "x" * 200) for i in range(20000)))
+    before = open(world.image, "rb").read()
+    limit = os.path.getsize(os.path.join(world.store, "data.mdb")) if command == "import" else 2000
+    arguments = {"import": ("--store", world.store, "--zone", "two.test", zone), "compact": (world.image,),
+                 "build": ("--store", world.store, "-o", fresh), "update": ("--store", world.store, world.image)}
+    done = subprocess.run(
+        [stele.binary(), command, *arguments[command]], stderr=subprocess.PIPE, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert done.returncode == 3 and "File too large" in done.stderr, done
+    assert open(world.image, "rb").read() == before and not fresh.exists()
+    assert '"one.test."' in stele.run("zones", "--store", world.store, "--json").stdout
+    stele.run("update", "--store", world.store, world.image)
 
 
 @pytest.mark.parametrize("command", ("compact", "update"))
