@@ -374,11 +374,12 @@ static void on_compacted(void *user, int exit_status, const char *output, size_t
 	struct stele_publisher *publisher = user;
 	struct stele_error err;
 
-	(void)exit_status;
 	(void)output;
 	(void)output_len;
 	publisher->compactor = NULL;
 	if (*error) {
+		/* It has read all of the image. */
+		publisher->build_anew |= exit_status == 1;
 		fail_compact(publisher, error);
 	} else if (publish_open(publisher, &err) != 0) {
 		fail_compact(publisher, err.text);

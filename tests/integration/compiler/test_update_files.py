@@ -236,6 +236,23 @@ def test_limit_of_file_sizes(command, tmp_path):
     stele.run("update", "--store", world.store, world.image)
 
 
+def test_compact_finds_damage(tmp_path):
+    """No copy takes the place of a damaged image: all that is wrong with it is wrong with that too."""
+    world = World(str(tmp_path), "damaged", [30], ("nsec",))
+    with open(world.image, "rb") as file:
+        image = bytearray(file.read())
+    off, size = image_parts.shards(image)[0]
+    image[off + size - 1] ^= 1
+    with open(world.image, "wb") as file:
+        file.write(image)
+    inode = os.stat(world.image).st_ino
+    done = stele.run("compact", world.image, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "stele-compile: %s: shard 0 at %d: wrong checksum\n" % (world.image, off)
+    assert os.stat(world.image).st_ino == inode and os.listdir(tmp_path).count("updated") == 1
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("updated.")]
+
+
 @pytest.mark.parametrize("command", ("compact", "update"))
 def test_image_behind_a_link(command, tmp_path):
     """The link stays, and what it leads to is replaced: whoever serves that gets the change."""

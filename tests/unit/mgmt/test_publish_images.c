@@ -153,6 +153,30 @@ static void test_compact(void **state)
 	world_end(&w);
 }
 
+static bool is_rebuilt(struct publish_world *world)
+{
+	return world_status(world).compile_rebuilt_cnt == 2;
+}
+
+/* A copy reads all of the image: what it refuses is built anew, and there is no garbage then. */
+static void test_compact_finds_damage(void **state)
+{
+	(void)state;
+	world_begin(&w, real_compiler, true);
+	snprintf(w.compiler, sizeof(w.compiler), "%s",
+		 script_until_flag("[ $1 != compact ] || { echo wrong checksum >&2; exit 1; }"));
+	world_start_publisher(&w);
+	make_garbage();
+	set_flag(true);
+	world_run_until(&w, has_compile_trouble);
+	assert_string_equal(w.trouble[TROUBLE_COMPILE], "compact: wrong checksum");
+	world_run_until(&w, is_rebuilt);
+	assert_string_equal(w.trouble[TROUBLE_COMPILE], "");
+	assert_true(world_status(&w).garbage_sz < UINT64_C(1) << 20);
+	world_serve(&w, world_commit_change(&w, 1));
+	world_end(&w);
+}
+
 static bool has_copy_begun(struct publish_world *world)
 {
 	char path[160];
@@ -198,6 +222,7 @@ int test_publish_images(void)
 		cmocka_unit_test(test_damage_beside_an_update),
 		cmocka_unit_test(test_image_that_cannot_be_updated),
 		cmocka_unit_test(test_compact),
+		cmocka_unit_test(test_compact_finds_damage),
 		cmocka_unit_test(test_updates_beside_compact),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
