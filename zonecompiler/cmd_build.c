@@ -25,13 +25,16 @@ static const struct stele_cmd_option options[] = {
 	{"jobs", 'J', "N", "threads (default: as many as there are cores)"},
 	{"only", 'z', "ZONE", "take this zone, and those named after it, and no others"},
 	{"seed", 'S', "HEX", "32 hexadecimal digits: the same store and seed give the same bytes"},
+	{"force", 'f', NULL,
+	 "replace a file that is no image, too; without it only an image or an empty one"},
 	{"json", 'j', NULL, "print a summary as JSON"},
 	{NULL, 0, NULL, NULL},
 };
 
 static const struct stele_cmd_spec spec = {
 	.name = "build",
-	.synopsis = "--store DIR -o IMAGE [--jobs N] [--only ZONE...] [--seed HEX] [--json]",
+	.synopsis =
+		"--store DIR -o IMAGE [--jobs N] [--only ZONE...] [--seed HEX] [--force] [--json]",
 	.about =
 		"Carves the answers of all zones of the store and writes them as an image. Without --seed\n"
 		"the secret seed of its hashes is random, as it has to be where strangers ask.",
@@ -99,6 +102,9 @@ static int parse(int argc, char **argv, struct arguments *a)
 		case 'S':
 			a->seed = value;
 			break;
+		case 'f':
+			a->build.force = true;
+			break;
 		default:
 			a->json = true;
 			break;
@@ -165,7 +171,6 @@ static int build(struct arguments *a)
 	}
 	struct stele_progress progress;
 	stele_progress_begin(&progress, "carving", "names", 0);
-	a->build.takes_lock = true;
 	a->build.progress = stele_progress_part;
 	a->build.user = &progress;
 

@@ -28,10 +28,10 @@ static const struct stele_cmd_spec spec = {
 	.synopsis = "--store DIR [--jobs N] [--no-compact] [--no-sync] [--json] IMAGE",
 	.about =
 		"Appends to the image what changed in the store since it was made: only shards with a changed\n"
-		"record. Where too much changed the image is built anew, with its seed, and replaced; where too\n"
-		"much of the file is not reached any more, it is compacted, if there is room for that. With\n"
-		"--no-sync an image has to be verified, or built anew, if the machine crashes before the disk has\n"
-		"it all.",
+		"record. Where too much changed, or the image is of another store, it is built anew, with its\n"
+		"seed, and replaced; where too much of the file is not reached any more, it is compacted, if\n"
+		"there is room for that. With --no-sync an image has to be verified, or built anew, if the\n"
+		"machine crashes before the disk has it all.",
 	.options = options,
 };
 
@@ -132,6 +132,9 @@ int stele_cmd_update(int argc, char **argv)
 		return stele_cmd_fail(rc, &err);
 	if (stats.kind == STELE_UPDATE_APPENDED && stats.reason[0] != '\0')
 		stele_cmd_say("warning: %s: its garbage stays: %s", image, stats.reason);
+	if (stats.was_of_other_store)
+		stele_cmd_say("warning: %s: it was of another store, and has the zones of %s now",
+			      image, store_dir);
 	if (json)
 		print_json(image, &stats, seconds);
 	else

@@ -56,6 +56,8 @@ int main(int argc, char **argv)
 {
 	stele_cmd_begin();
 	signal(SIGBUS, explain_cut);
+	/* Then writing fails (EFBIG), is said, and leaves nothing half-done. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		stele_cmd_say("a command is missing (see stele-compile --help)");
 		return 2;

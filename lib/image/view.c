@@ -232,28 +232,24 @@ static int open_fd(int fd, bool with_shards, struct stele_view *ret_view,
 	return rc;
 }
 
-static int open_file(const char *path, bool with_shards, struct stele_view *ret_view,
-		     struct stele_error *reterr)
+int stele_view_open_file(const char *path, struct stele_view *ret_view, struct stele_error *reterr)
 {
 	/* Without waiting for somebody at the other end, should it be a FIFO. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return stele_fail_file(reterr, errno, "%s", path);
 	struct stele_error detail;
-	int rc = open_fd(fd, with_shards, ret_view, &detail);
+	int rc = open_fd(fd, true, ret_view, &detail);
 	close(fd);
 	return rc == 0 ? 0 : stele_fail(reterr, rc, "%s: %s", path, detail.text);
 }
 
-int stele_view_open_file(const char *path, struct stele_view *ret_view, struct stele_error *reterr)
-{
-	return open_file(path, true, ret_view, reterr);
-}
-
-int stele_view_open_directory(const char *path, struct stele_view *ret_view,
+int stele_view_open_directory(int fd, const char *path, struct stele_view *ret_view,
 			      struct stele_error *reterr)
 {
-	return open_file(path, false, ret_view, reterr);
+	struct stele_error detail;
+	int rc = open_fd(fd, false, ret_view, &detail);
+	return rc == 0 ? 0 : stele_fail(reterr, rc, "%s: %s", path, detail.text);
 }
 
 void stele_view_renew(struct stele_view *view)

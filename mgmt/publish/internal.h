@@ -42,6 +42,7 @@ struct stele_publisher {
 	struct stele_flush *flush;      /* NULL: none goes on */
 	uint64_t unsynced_ns, flush_ns; /* since when; when the flush was begun */
 	unsigned refused_cnt;           /* updates in a row that ended with exit status 1 */
+	unsigned failed_cnt;            /* updates and verifications in a row that came to no end */
 	bool compile_told, image_told;  /* trouble that was told, and has not ended */
 	struct stele_pause pause;
 	/* Copies the image beside the rounds, which go on meanwhile. NULL: none runs. */

@@ -43,6 +43,13 @@
 /* So many updates that find something wrong, and the image is built anew: it may be the image. */
 #define REFUSED_MAX 2
 
+/*
+ * After so many rounds that died, or could not read or write, a build is tried in the place of the next: what kills a
+ * compiler that looks at the image may be the image, or the disk below it. Where it is not, a build takes more memory
+ * and room than what failed, so that is tried again afterwards.
+ */
+#define FAILED_MAX 3
+
 static const char *const words[] = {
 	[ROUND_UPDATE] = "update", [ROUND_BUILD] = "build", [ROUND_VERIFY] = "verify"};
 
@@ -176,8 +183,8 @@ static void succeed(struct stele_publisher *publisher, bool rebuilt)
 	publisher->is_first = false;
 	/* What was found wrong while an update went on, the update has not made right. */
 	if (rebuilt)
-		publisher->build_anew = false;
-	publisher->refused_cnt = 0;
+		publisher->build_anew = publisher->is_suspect = false;
+	publisher->refused_cnt = publisher->failed_cnt = 0;
 	stele_pause_end(&publisher->pause);
 	status->compile_cnt++;
 	status->open_last_ns = now - began_ns;
@@ -193,16 +200,29 @@ static void end_verify(struct stele_publisher *publisher, int exit_status, const
 {
 	/* Anything but a verdict (no memory, killed) is tried again. */
 	if (*error && exit_status != 1) {
+		publisher->failed_cnt++;
 		fail(publisher, error);
 		return;
 	}
 	publisher->is_suspect = false;
+	publisher->failed_cnt = 0;
 	if (*error) {
 		publisher->build_anew = publisher->image_told = true;
 		publish_trouble(publisher, "image", error);
 	} else {
 		publish_open_first(publisher);
 	}
+}
+
+static void note_failed(struct stele_publisher *publisher, int exit_status)
+{
+	if (publisher->round != ROUND_UPDATE)
+		return;
+	if (exit_status != 1)
+		publisher->failed_cnt++;
+	/* What an update finds wrong may be the image, or the store, and only a build tells. */
+	else if (++publisher->refused_cnt >= REFUSED_MAX)
+		publisher->build_anew = true;
 }
 
 static void on_done(void *user, int exit_status, const char *output, size_t output_len,
@@ -216,10 +236,7 @@ static void on_done(void *user, int exit_status, const char *output, size_t outp
 	if (publisher->round == ROUND_VERIFY) {
 		end_verify(publisher, exit_status, error);
 	} else if (*error) {
-		/* What an update finds wrong may be the image, or the store, and only a build tells. */
-		if (publisher->round == ROUND_UPDATE && exit_status == 1 &&
-		    ++publisher->refused_cnt >= REFUSED_MAX)
-			publisher->build_anew = true;
+		note_failed(publisher, exit_status);
 		fail(publisher, error);
 	} else if (take_summary(publisher, output, output_len, &rebuilt)) {
 		succeed(publisher, rebuilt);
@@ -244,9 +261,15 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 {
 	if (round == ROUND_UPDATE)
 		mark_boot(publisher);
-	const char *const build[] = {
-		publisher->compiler, "build",  "--store", publisher->store, "-o",
-		publisher->image,    "--json", NULL};
+	const char *const build[] = {publisher->compiler,
+				     "build",
+				     "--store",
+				     publisher->store,
+				     "-o",
+				     publisher->image,
+				     "--force", /* damage may begin with its first bytes */
+				     "--json",
+				     NULL};
 	const char *const verify[] = {publisher->compiler, "verify", publisher->image, NULL};
 	const char *const update[] = {
 		publisher->compiler,
@@ -269,6 +292,8 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 	};
 	struct stele_error err;
 
+	if (round == ROUND_BUILD)
+		publisher->failed_cnt = 0;
 	publisher->round = round;
 	publisher->appends_unsynced = round == ROUND_UPDATE && publisher->may_not_sync;
 	publisher->began_ns = stele_clock_ns();
@@ -282,6 +307,8 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 
 static enum publish_round round_due(const struct stele_publisher *publisher)
 {
+	if (publisher->failed_cnt >= FAILED_MAX)
+		return ROUND_BUILD;
 	if (publisher->is_suspect)
 		return ROUND_VERIFY;
 	/* Somebody may have taken it away. */
@@ -347,11 +374,12 @@ static void on_compacted(void *user, int exit_status, const char *output, size_t
 	struct stele_publisher *publisher = user;
 	struct stele_error err;
 
-	(void)exit_status;
 	(void)output;
 	(void)output_len;
 	publisher->compactor = NULL;
 	if (*error) {
+		/* It has read all of the image. */
+		publisher->build_anew |= exit_status == 1;
 		fail_compact(publisher, error);
 	} else if (publish_open(publisher, &err) != 0) {
 		fail_compact(publisher, err.text);

@@ -347,7 +347,8 @@ static int carve_and_pack(struct build *build, struct stele_store_read *read, ui
 	int rc = stele_image_create(&build->file, options->image, &superblock, reterr);
 	if (rc < 0)
 		return rc;
-	build->file.takes_lock = options->takes_lock;
+	if (options->is_locked)
+		build->file.lock_fd = options->lock_fd;
 	double begin = stele_clock_s();
 	rc = plan(build, read, *counted, reterr);
 	if (rc == 0) {
@@ -415,6 +416,10 @@ int stele_build(struct stele_store *store, const struct stele_build_options *opt
 	if (stele_store_has_file(store, options->image))
 		return stele_fail(reterr, STELE_E_INPUT,
 				  "%s: a file of the store (expected an image)", options->image);
+	if (!options->force)
+		rc = stele_image_check_replaceable(options->image, reterr);
+	if (rc < 0)
+		return rc;
 	for (unsigned i = 0; again && i < AGAIN_MAX; i++) {
 		struct stele_build_stats stats = {0};
 		rc = build_once(store, options, &counted, &stats, &again, reterr);

@@ -36,8 +36,11 @@ struct stele_build_options {
 	const uint8_t *const *only;
 	size_t only_cnt;
 	bool only_existing; /* those of them that the store does not have are left out */
-	/* Lock the image that is there while the new one takes its place. Not for who holds the lock. */
-	bool takes_lock;
+	bool force;         /* replace a file that is no image */
+	/* By `lock_fd` the caller has locked the image, and no other file is replaced. Else what is there is locked while
+	 * the new one takes its place. */
+	bool is_locked;
+	int lock_fd;
 	/* Called now and then, by the calling thread. May be NULL. */
 	void (*progress)(void *user, const char *phase, uint64_t done, uint64_t total);
 	void *user;
@@ -55,7 +58,7 @@ struct stele_build_stats {
 /*
  * Writes an image of the store's last generation beside `image` and puts it in that place; after a failure what was
  * there still is. STELE_E_INPUT: a zone of `only` is not in the store, there is more than an image can hold, or the
- * image would take the place of a file of the store; STELE_E_STALE: the store changes too often; STELE_E_SYSTEM.
+ * image would take the place of a file of the store, or of one that is no image; STELE_E_STALE: the store changes too often; STELE_E_SYSTEM.
  */
 int stele_build(struct stele_store *store, const struct stele_build_options *options,
 		struct stele_build_stats *ret_stats, struct stele_error *reterr);

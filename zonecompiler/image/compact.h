@@ -30,16 +30,17 @@ struct stele_compact_stats {
  * Copies what the last root of the image reaches into a new file, which takes its name: same seed, same
  * shards, same generation. Takes as long as copying does, and may be ended at any moment without harm.
  * Updates may go on meanwhile; the image is locked at the end alone, for as long as it takes to copy what they
- * added. With `no_sync` nothing is synced during that, as of an update. STELE_E_INPUT, STELE_E_SYSTEM.
+ * added. With `no_sync` nothing is synced during that, as of an update. STELE_E_INPUT: not an image, or one of which a shard is
+ * damaged, which stays; STELE_E_SYSTEM.
  */
 int stele_compact(const char *path, const struct stele_compact_options *options,
 		  struct stele_compact_stats *ret_stats, struct stele_error *reterr);
 
 /*
- * The same for whoever has locked the image and waits: all is copied now, and synced. STELE_E_INPUT,
+ * The same for whoever has locked the image, by `fd`, and waits: all is copied now, and synced. STELE_E_INPUT,
  * STELE_E_SYSTEM.
  */
-int stele_compact_locked(const char *path, struct stele_image_size *ret_size,
+int stele_compact_locked(const char *path, int fd, struct stele_image_size *ret_size,
 			 struct stele_error *reterr);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
+#include "lib/base/file.h"
 #include "lib/image/digests.h"
 #include "lib/image/identity.h"
 #include "zonecompiler/image/lock.h"
@@ -11,11 +12,16 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Behind the name of an image, for the name that it has until it is complete. */
+#define SUFFIX ".XXXXXX"
 
 static uint64_t align_up(uint64_t off, uint64_t align)
 {
@@ -76,18 +82,28 @@ void stele_image_abort(struct stele_image_file *file)
 	close_file(file);
 }
 
+/* Where a file without a name gets one from. */
+static void proc_path(int fd, char ret_path[40])
+{
+	snprintf(ret_path, 40, "/proc/self/fd/%d", fd);
+}
+
 /*
  * Opens a file without a name in the directory of the image: whatever ends the process, nothing stays
- * behind. File systems that do not know this get a file under a temporary name.
+ * behind. File systems that do not know this get a file under a temporary name, and so does all where /proc is missing.
  */
 static void open_temporary(struct stele_image_file *file)
 {
-	char *copy = strdup(file->path);
-	if (copy != NULL) {
+	char from[40], *copy = strdup(file->path);
+	if (copy != NULL)
 		file->fd = open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		file->is_unnamed = file->fd >= 0;
-	}
 	free(copy);
+	proc_path(file->fd, from);
+	file->is_unnamed = file->fd >= 0 && access(from, F_OK) == 0;
+	if (file->fd >= 0 && !file->is_unnamed) {
+		close(file->fd);
+		file->fd = -1;
+	}
 	if (file->fd < 0)
 		file->fd = mkostemp(file->temporary, O_CLOEXEC);
 }
@@ -96,7 +112,7 @@ static void open_temporary(struct stele_image_file *file)
 static int name_temporary(struct stele_image_file *file, struct stele_error *reterr)
 {
 	char from[40];
-	snprintf(from, sizeof(from), "/proc/self/fd/%d", file->fd);
+	proc_path(file->fd, from);
 	char *digits = file->temporary + strlen(file->temporary) - 6;
 	for (unsigned i = 0; i < 100; i++) {
 		snprintf(digits, 7, "%06x", ((unsigned)getpid() * 0x9e3779b1u + i) & 0xffffff);
@@ -107,7 +123,7 @@ static int name_temporary(struct stele_image_file *file, struct stele_error *ret
 		if (errno != EEXIST)
 			break;
 	}
-	return stele_fail_errno(reterr, errno, "%s", file->temporary);
+	return stele_fail_errno(reterr, errno, "%s: naming it", file->path);
 }
 
 /* Who may read what it replaces may read it, and write to it: an update does either. Else as the umask has it. */
@@ -119,25 +135,84 @@ static int give_mode(const struct stele_image_file *file, struct stele_error *re
 	mode_t mode = 0666 & ~mask;
 	if (stat(file->path, &st) == 0 && S_ISREG(st.st_mode)) {
 		mode = st.st_mode & 0777;
+		struct stat mine;
 		/* Only root gives files away; others may give them to a group of their own. */
 		if (fchown(file->fd, st.st_uid, st.st_gid) != 0 &&
 		    fchown(file->fd, (uid_t)-1, st.st_gid) != 0)
 			errno = 0;
+		/* The group that it has instead was given no rights. */
+		if (fstat(file->fd, &mine) != 0 || mine.st_gid != st.st_gid)
+			mode &= ~(mode_t)S_IRWXG;
 	}
 	return fchmod(file->fd, mode) == 0 ? 0 : stele_fail_errno(reterr, errno, "%s", file->path);
+}
+
+int stele_image_check_replaceable(const char *path, struct stele_error *reterr)
+{
+	struct stat st;
+	if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == EACCES ? 0 : stele_fail_file(reterr, errno, "%s", path);
+	struct stele_superblock sb;
+	int rc = stele_file_read_at(fd, 0, sb.magic, sizeof(sb.magic), reterr);
+	close(fd);
+	if (rc == 0 && memcmp(sb.magic, STELE_IMAGE_MAGIC, sizeof(sb.magic)) == 0)
+		return 0;
+	if (rc == STELE_E_SYSTEM)
+		return rc;
+	return stele_fail(
+		reterr, STELE_E_INPUT,
+		"%s: not an image, and not empty (expected an image, or a name that is free; "
+		"--force replaces it)",
+		path);
+}
+
+static const char *name_in(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* So much of a name has room before the suffix. */
+static size_t temporary_stem(size_t name_len)
+{
+	return name_len < NAME_MAX - strlen(SUFFIX) ? name_len : NAME_MAX - strlen(SUFFIX);
+}
+
+/* What can be known now of a path is not found out when all is done. */
+static int check_path(const char *path, struct stele_error *reterr)
+{
+	struct stat st;
+	size_t len = strlen(path);
+	if (len == 0)
+		return stele_fail(reterr, STELE_E_INPUT, "no name (expected that of an image)");
+	/* It is going to be replaced: an image may be, a device such as /dev/null had better not. */
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: not a regular file (expected an image)", path);
+	if (path[len - 1] == '/')
+		return stele_fail(reterr, STELE_E_INPUT,
+				  "%s: ends in a slash (expected the name of an image)", path);
+	size_t name_len = strlen(name_in(path));
+	size_t temporary_len = len - name_len + temporary_stem(name_len) + strlen(SUFFIX);
+	if (name_len > NAME_MAX || temporary_len >= PATH_MAX)
+		return stele_fail_file(reterr, ENAMETOOLONG, "%s", path);
+	return 0;
 }
 
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr)
 {
-	*file = (struct stele_image_file){.fd = -1};
-	/* It is going to be replaced: an image may be, a device such as /dev/null had better not. */
-	struct stat st;
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-		return stele_fail(reterr, STELE_E_INPUT,
-				  "%s: not a regular file (expected an image)", path);
+	*file = (struct stele_image_file){.fd = -1, .lock_fd = -1};
+	int rc = check_path(path, reterr);
+	if (rc < 0)
+		return rc;
+	const char *name = name_in(path);
+	int stem_len = (int)(name - path) + (int)temporary_stem(strlen(name));
 	file->path = strdup(path);
-	if (file->path == NULL || asprintf(&file->temporary, "%s.XXXXXX", path) < 0) {
+	if (file->path == NULL || asprintf(&file->temporary, "%.*s" SUFFIX, stem_len, path) < 0) {
 		file->temporary = NULL;
 		close_file(file);
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
@@ -148,7 +223,7 @@ int stele_image_create(struct stele_image_file *file, const char *path,
 		close_file(file);
 		return stele_fail_file(reterr, error_number, "%s", path);
 	}
-	int rc = give_mode(file, reterr);
+	rc = give_mode(file, reterr);
 	struct stele_superblock sb = {
 		.magic = STELE_IMAGE_MAGIC,
 		.major = stele_to_le16(STELE_IMAGE_MAJOR),
@@ -362,25 +437,47 @@ static int sync_directory_of(struct stele_image_file *file, struct stele_error *
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	free(copy);
-	int rc = 0;
-	if (fd < 0 || fsync(fd) != 0)
-		rc = stele_fail_errno(reterr, errno, "%s: syncing its directory", file->path);
+	/* One that may be written to and not read is synced with all else of its file system. */
+	int rc = fd >= 0 ? fsync(fd) : syncfs(file->fd);
+	if (rc != 0)
+		rc = stele_fail_errno(reterr, errno,
+				      "%s: is in place, but a crash of the machine may undo that",
+				      file->path);
 	if (fd >= 0)
 		close(fd);
 	file->sync_s += stele_clock_s() - begin;
 	return rc;
 }
 
+/*
+ * No sooner does the file get a name: while it waited for the lock it could be ended, and nothing would stay. Until it has
+ * its own name, or none again, signals wait.
+ */
+static int take_name(struct stele_image_file *file, struct stele_error *reterr)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int rc = file->is_unnamed ? name_temporary(file, reterr) : 0;
+	if (rc == 0 && rename(file->temporary, file->path) != 0) {
+		rc = stele_fail_errno(reterr, errno, "%s", file->path);
+		unlink(file->temporary);
+		file->is_unnamed = true;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
 /* Puts a new image in the place of what is there. */
 static int take_place(struct stele_image_file *file, struct stele_error *reterr)
 {
-	int lock = -1;
-	int rc = file->takes_lock ? stele_image_lock_place(file->path, &lock, reterr) : 0;
-	/* No sooner does it get a name: while it waits for the lock it may be ended, and nothing stays. */
-	if (rc == 0 && file->is_unnamed)
-		rc = name_temporary(file, reterr);
-	if (rc == 0 && rename(file->temporary, file->path) != 0)
-		rc = stele_fail_errno(reterr, errno, "%s", file->path);
+	int lock = -1, rc = 0;
+	if (file->lock_fd < 0)
+		rc = stele_image_lock_place(file->path, &lock, reterr);
+	else
+		rc = stele_image_check_name(file->lock_fd, file->path, reterr);
+	if (rc == 0)
+		rc = take_name(file, reterr);
 	if (lock >= 0)
 		close(lock);
 	return rc;

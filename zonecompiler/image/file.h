@@ -30,8 +30,9 @@ struct stele_image_file {
 	/* What was appended gets to the disk some time. Until then a crash of the machine may leave a root
 	 * without what it reaches; one of the program does not. */
 	bool no_sync;
-	/* A new image takes the lock of the one whose place it gets (lock.h). Not for who holds it. */
-	bool takes_lock;
+	/* The image whose place a new one gets, locked by the caller (lock.h): no other file is replaced. -1, as after
+	 * creation: whatever is there, which is locked for that. */
+	int lock_fd;
 
 	struct stele_shard_ref *refs; /* the directory */
 	uint32_t shard_cnt;
@@ -47,8 +48,14 @@ struct stele_image_size {
 };
 
 /*
+ * Whether a file at `path` may have its place taken by an image without a word of the user: it is one, it is empty, or
+ * this process may not read it. A link may, since what it leads to stays. STELE_E_INPUT: it is something else.
+ */
+int stele_image_check_replaceable(const char *path, struct stele_error *reterr);
+
+/*
  * Begins a new image beside `path`, with the seed, feature bits and store of `superblock`, and with the mode and, as
- * far as this process may, the owner of a file that is there. Refuses a `path` at which there is something else than
+ * far as this process may, the owner and the group of a file that is there; without that group, also without its rights. Refuses a `path` at which there is something else than
  * a file (STELE_E_INPUT).
  */
 int stele_image_create(struct stele_image_file *file, const char *path,
@@ -88,7 +95,8 @@ void stele_image_remove(struct stele_image_file *file, uint32_t shard);
  * Writes directory and root, and gives a new image its name. `root` has the numbers; places,
  * checksums and live_sz are set here. The file is closed either way; on failure a new image is
  * removed, and an old one is as it was. STELE_E_INPUT: more names than an image may have, or `path`
- * cannot be replaced; STELE_E_SYSTEM.
+ * cannot be replaced; STELE_E_SYSTEM, also where the locked image has lost its name. The one failure with the new
+ * image in place, as its message says, is that the folder could not be synced.
  */
 int stele_image_finish(struct stele_image_file *file, const struct stele_root *root,
 		       struct stele_image_size *ret_size, struct stele_error *reterr);

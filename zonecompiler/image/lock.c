@@ -3,9 +3,38 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+int stele_image_real_path(const char *path, char **ret_path, struct stele_error *reterr)
+{
+	struct stat st;
+	bool is_link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+	*ret_path = is_link ? realpath(path, NULL) : strdup(path);
+	return *ret_path != NULL ? 0 : stele_fail_file(reterr, errno, "%s", path);
+}
+
+static bool has_name(int fd, const char *path)
+{
+	struct stat mine, theirs;
+	return fstat(fd, &mine) == 0 && stat(path, &theirs) == 0 && mine.st_dev == theirs.st_dev &&
+	       mine.st_ino == theirs.st_ino;
+}
+
+int stele_image_check_name(int fd, const char *path, struct stele_error *reterr)
+{
+	if (has_name(fd, path))
+		return 0;
+	return stele_fail(
+		reterr, STELE_E_SYSTEM,
+		"%s: moved, removed or replaced meanwhile; what is there now stays (it may be "
+		"tried again)",
+		path);
+}
 
 static int lock(const char *path, int flags, int *ret_fd, struct stele_error *reterr)
 {
@@ -13,17 +42,15 @@ static int lock(const char *path, int flags, int *ret_fd, struct stele_error *re
 		int fd = open(path, flags | O_CLOEXEC);
 		if (fd < 0)
 			return stele_fail_file(reterr, errno, "%s", path);
-		struct stat mine, theirs;
 		int rc = 0;
 		while ((rc = flock(fd, LOCK_EX)) != 0 && errno == EINTR)
 			;
-		if (rc != 0 || fstat(fd, &mine) != 0) {
+		if (rc != 0) {
 			int error_number = errno;
 			close(fd);
 			return stele_fail_errno(reterr, error_number, "%s: locking it", path);
 		}
-		if (stat(path, &theirs) == 0 && mine.st_dev == theirs.st_dev &&
-		    mine.st_ino == theirs.st_ino) {
+		if (has_name(fd, path)) {
 			*ret_fd = fd;
 			return 0;
 		}

@@ -14,9 +14,17 @@ static size_t entry_sz(const struct chain *chain, const uint8_t *entry)
 	return chain->is_nsec3 ? stele_nsec3_entry_sz(entry) : stele_nsec_entry_sz(entry);
 }
 
-static const uint8_t *old_block(const struct chain *chain, uint32_t i)
+/* `*ret_block` gets NULL if there is none. */
+static int old_block(const struct chain *chain, uint32_t i, const uint8_t **ret_block)
 {
-	return chain->is_new ? NULL : update_shard(chain->update, chain->first + i)->base;
+	const struct stele_view_shard *shard;
+	*ret_block = NULL;
+	if (chain->is_new)
+		return 0;
+	int rc = update_shard(chain->update, chain->first + i, &shard);
+	if (rc == 0)
+		*ret_block = shard->base;
+	return rc;
 }
 
 struct stele_chain_run update_chain_unpack(const struct chain *chain, const uint8_t *block)
@@ -113,7 +121,11 @@ static int load(struct chain *chain, uint32_t i, struct stele_chain_run *ret_run
 {
 	struct update *update = chain->update;
 	struct chain_shard *shard = chain->shards + i;
-	struct stele_chain_run old = update_chain_unpack(chain, old_block(chain, i));
+	const uint8_t *block;
+	int rc = old_block(chain, i, &block);
+	if (rc < 0)
+		return rc;
+	struct stele_chain_run old = update_chain_unpack(chain, block);
 	if (!shard->is_touched) {
 		*ret_run = old;
 		return 0;
@@ -123,8 +135,8 @@ static int load(struct chain *chain, uint32_t i, struct stele_chain_run *ret_run
 	if (chain->is_nsec3) {
 		struct stele_nsec3_run run = {.entries = chain->own};
 		run.entries.len = 0;
-		int rc = stele_nsec3_run_carve(&update->carver, update->read, &chain->zone->facts,
-					       chain->bits, i, &run, update->reterr);
+		rc = stele_nsec3_run_carve(&update->carver, update->read, &chain->zone->facts,
+					   chain->bits, i, &run, update->reterr);
 		chain->own = run.entries;
 		if (rc < 0)
 			return rc;
@@ -141,12 +153,12 @@ static int load(struct chain *chain, uint32_t i, struct stele_chain_run *ret_run
 		const uint8_t *end = chain->begins[i + 1];
 		for (const uint8_t *e = chain->begins[i]; e < end; e += stele_nsec_entry_sz(e))
 			cnt++;
-		int rc = stele_buffer_add(&chain->own, chain->begins[i],
-					  (size_t)(end - chain->begins[i]), update->reterr);
+		rc = stele_buffer_add(&chain->own, chain->begins[i],
+				      (size_t)(end - chain->begins[i]), update->reterr);
 		if (rc < 0)
 			return rc;
 	} else {
-		int rc = update_chain_merge(chain, &old, shard->members, shard->member_cnt, &cnt);
+		rc = update_chain_merge(chain, &old, shard->members, shard->member_cnt, &cnt);
 		if (rc < 0)
 			return rc;
 	}
@@ -188,12 +200,15 @@ static int find_before(struct chain *chain, uint32_t i, const uint8_t **ret_entr
 			*ret_sz = shard->last_sz;
 			return 0;
 		}
-		const uint8_t *block = old_block(chain, i);
+		const uint8_t *block;
+		int rc = old_block(chain, i, &block);
+		if (rc < 0)
+			return rc;
 		if (!shard->is_known && update_chain_unpack(chain, block).entry_cnt > 0) {
 			*ret_entry = chain->is_nsec3 ? stele_nsec3_last(block) :
 						       stele_nsec_last(block);
 			*ret_sz = entry_sz(chain, *ret_entry);
-			return 0;
+			return update_check_digest(chain->update, chain->first + i);
 		}
 	}
 	return update_rebuild(chain->update, "a denial chain has become empty");
@@ -238,7 +253,10 @@ static int carry_on(struct chain *chain, uint32_t i)
 		if (chain->shards[k].is_touched || chain->shards[k].is_written ||
 		    (!chain->is_nsec3 && k == 0))
 			return 0;
-		const uint8_t *block = old_block(chain, k);
+		const uint8_t *block;
+		int rc = old_block(chain, k, &block);
+		if (rc < 0)
+			return rc;
 		if (block == NULL)
 			return update_rebuild(chain->update,
 					      "a shard of a denial chain is missing");
@@ -246,7 +264,7 @@ static int carry_on(struct chain *chain, uint32_t i)
 						       stele_nsec_first(block);
 		const uint8_t *carry = NULL;
 		size_t carry_sz = 0;
-		int rc = find_before(chain, k, &carry, &carry_sz);
+		rc = find_before(chain, k, &carry, &carry_sz);
 		if (rc != 0 || carry == NULL)
 			return rc;
 		if (entry_sz(chain, old) == carry_sz && memcmp(old, carry, carry_sz) == 0)

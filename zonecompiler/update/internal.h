@@ -63,8 +63,8 @@ struct update {
 	struct stele_store *store;
 	struct stele_store_read *read;
 	struct stele_view view; /* of the directory: see update_shard() */
-	int damage;             /* what the first shard that did not decode returned */
-	struct stele_error damage_error;
+	char *path;             /* of the image itself, not of a link to it */
+	int fd;                 /* open on it, with its lock */
 	struct stele_hash_seed seed;
 	bool is_partial;
 	bool no_sync; /* of `file` */
@@ -102,14 +102,20 @@ int update_rebuild(struct update *update, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * A shard of the image, read when it is first asked for. One that is damaged looks absent, and the
- * update fails in the end with what is wrong with it.
+ * A shard of the image. When it is first asked for, its checksum is compared: what follows offsets and lengths in it
+ * may trust them. STELE_E_INPUT: it is damaged.
  */
-const struct stele_view_shard *update_shard(struct update *update, uint32_t index);
+int update_shard(struct update *update, uint32_t index, const struct stele_view_shard **ret_shard);
+
+/*
+ * Compares the digest of a shard, if anything of it was read. Before bytes of it get into a new shard, whose digest
+ * would make good whatever is wrong with them.
+ */
+int update_check_digest(struct update *update, uint32_t index);
 
 /* The record of the name with this key, or NULL. */
-const struct stele_name *update_find(struct update *update, uint32_t zone_id, uint64_t key,
-				     const uint8_t *rel, size_t rel_len);
+int update_find(struct update *update, uint32_t zone_id, uint64_t key, const uint8_t *rel,
+		size_t rel_len, const struct stele_name **ret_name);
 
 /* Records in an RRset table, signatures included; whether one is NSEC. */
 uint64_t update_count_rrs(const uint8_t *record, bool *ret_has_nsec);
@@ -149,6 +155,7 @@ struct update_facts {
 int update_record_facts(struct update *update, const uint8_t *record, bool is_zone,
 			struct update_facts *facts);
 
+/* The shard in the place of the one with this index, whose records may be among its own. */
 int update_put_shard(struct update *update, uint32_t shard, enum stele_shard_kind kind,
 		     uint32_t item_cnt, const uint8_t *bytes, uint64_t size);
 

@@ -36,9 +36,8 @@ static int describe(struct update *update, const struct update_zone *zone, const
 	uint64_t hash = stele_carve_hash_below(update->seed, facts->apex_hash, subject->owner,
 					       subject->rel_len);
 	subject->name_key = stele_key_name(update->seed, hash, facts->apex_hash);
-	subject->old =
-		update_find(update, zone->id, subject->name_key, subject->owner, subject->rel_len);
-	return 0;
+	return update_find(update, zone->id, subject->name_key, subject->owner, subject->rel_len,
+			   &subject->old);
 }
 
 /* The node of an existing name, or NULL. */

@@ -105,14 +105,14 @@ int update_replace(struct update *update, uint32_t shard, const struct update_ed
 		   size_t edit_cnt, bool is_zones, bool *ret_done)
 {
 	struct replacement replacement = {
-		.shard = update_shard(update, shard),
 		.kind = is_zones ? STELE_SHARD_ZONES : STELE_SHARD_NAMES,
 	};
-	const uint8_t *base = replacement.shard->base;
 	*ret_done = false;
-	if (base == NULL)
-		return 0;
-	int rc = find_replaced(update, edits, edit_cnt, &replacement);
+	int rc = update_shard(update, shard, &replacement.shard);
+	if (rc < 0 || replacement.shard->base == NULL)
+		return rc;
+	const uint8_t *base = replacement.shard->base;
+	rc = find_replaced(update, edits, edit_cnt, &replacement);
 	if (rc != 1)
 		return rc;
 	const struct stele_hash_shard *head = (const void *)base;

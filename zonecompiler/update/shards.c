@@ -30,6 +30,9 @@ int update_edit_add(struct update *update, struct update_edits *edits, uint64_t 
 int update_put_shard(struct update *update, uint32_t shard, enum stele_shard_kind kind,
 		     uint32_t item_cnt, const uint8_t *bytes, uint64_t size)
 {
+	int rc = update_check_digest(update, shard);
+	if (rc < 0)
+		return rc;
 	update->stats->shard_cnt++;
 	uint64_t off = stele_image_place(&update->file, size);
 	return stele_image_put(&update->file, shard, kind, item_cnt, off, bytes, size,
@@ -120,7 +123,10 @@ static int64_t keep_old(struct update *update, const struct stele_view_shard *sh
 static int make_shard(struct update *update, uint32_t shard, const struct update_edit *edits,
 		      size_t edit_cnt, bool is_zones)
 {
-	const struct stele_view_shard *old = update_shard(update, shard);
+	const struct stele_view_shard *old;
+	int rc = update_shard(update, shard, &old);
+	if (rc < 0)
+		return rc;
 	const uint8_t *base = old->base;
 	size_t old_cnt =
 		base != NULL ?
@@ -130,7 +136,7 @@ static int make_shard(struct update *update, uint32_t shard, const struct update
 	if (old_cnt + edit_cnt > GROWN_MAX * target)
 		return update_rebuild(update, "a shard has grown to %zu %s", old_cnt + edit_cnt,
 				      is_zones ? "zones" : "names");
-	int rc = make_room(update, old_cnt + edit_cnt);
+	rc = make_room(update, old_cnt + edit_cnt);
 	if (rc < 0)
 		return rc;
 	int64_t cnt = 0;

@@ -2,7 +2,9 @@
 #include "zonecompiler/update/internal.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/crc32c.h"
 #include "lib/dns/rrtype.h"
+#include "lib/image/digests.h"
 #include "zonecompiler/build/build.h"
 #include "zonecompiler/image/compact.h"
 #include "zonecompiler/image/lock.h"
@@ -30,26 +32,58 @@ int update_rebuild(struct update *update, const char *format, ...)
 	return UPDATE_REBUILD;
 }
 
-const struct stele_view_shard *update_shard(struct update *update, uint32_t index)
+static int fail_shard(struct update *update, uint32_t index, const char *what)
 {
-	const struct stele_view_shard *shard = update->view.shards + index;
-	if (shard->base == NULL && update->damage == 0)
-		update->damage = stele_view_decode(&update->view, index, &update->damage_error);
-	return shard;
+	return stele_fail(update->reterr, STELE_E_INPUT, "%s: shard %" PRIu32 " at %" PRIu64 ": %s",
+			  update->path, index,
+			  stele_le64(stele_view_ref(&update->view, index)->off), what);
 }
 
-const struct stele_name *update_find(struct update *update, uint32_t zone_id, uint64_t key,
-				     const uint8_t *rel, size_t rel_len)
+int update_shard(struct update *update, uint32_t index, const struct stele_view_shard **ret_shard)
+{
+	struct stele_view *view = &update->view;
+	const struct stele_shard_ref *ref = stele_view_ref(view, index);
+	*ret_shard = view->shards + index;
+	if ((*ret_shard)->base != NULL || ref->kind == STELE_SHARD_NONE)
+		return 0;
+	const uint8_t *bytes = view->bytes + stele_le64(ref->off);
+	if (stele_crc32c(0, bytes, stele_le64(ref->size)) != stele_le32(ref->crc))
+		return fail_shard(update, index, "wrong checksum");
+	struct stele_error detail;
+	int rc = stele_view_decode(view, index, &detail);
+	return rc == 0 ? 0 : stele_fail(update->reterr, rc, "%s: %s", update->path, detail.text);
+}
+
+int update_check_digest(struct update *update, uint32_t index)
 {
 	const struct stele_view *view = &update->view;
-	uint32_t index = view->name_first + stele_key_shard(key, view->name_bits);
-	const uint8_t *record = stele_view_find(update_shard(update, index), key);
+	if (index >= view->shard_cnt || view->shards[index].base == NULL)
+		return 0;
+	const struct stele_shard_ref *ref = stele_view_ref(view, index);
+	struct stele_digests_job job = {.bytes = view->shards[index].base,
+					.sz = stele_le64(ref->size)};
+	int rc = stele_digests(&job, 1, update->reterr);
+	if (rc == 0 && memcmp(job.sha256, ref->digest, sizeof(ref->digest)) != 0)
+		rc = fail_shard(update, index, "wrong digest");
+	return rc;
+}
+
+int update_find(struct update *update, uint32_t zone_id, uint64_t key, const uint8_t *rel,
+		size_t rel_len, const struct stele_name **ret_name)
+{
+	const struct stele_view *view = &update->view;
+	const struct stele_view_shard *shard;
+	*ret_name = NULL;
+	int rc = update_shard(update, view->name_first + stele_key_shard(key, view->name_bits),
+			      &shard);
+	const uint8_t *record = rc == 0 ? stele_view_find(shard, key) : NULL;
 	if (record == NULL)
-		return NULL;
+		return rc;
 	struct stele_name_parts parts = stele_name_parts(record);
-	bool same = stele_le32(parts.head->zone_id) == zone_id && parts.head->rel_len == rel_len &&
-		    memcmp(parts.rel, rel, rel_len) == 0;
-	return same ? parts.head : NULL;
+	if (stele_le32(parts.head->zone_id) == zone_id && parts.head->rel_len == rel_len &&
+	    memcmp(parts.rel, rel, rel_len) == 0)
+		*ret_name = parts.head;
+	return 0;
 }
 
 uint64_t update_count_rrs(const uint8_t *record, bool *ret_has_nsec)
@@ -143,9 +177,9 @@ static struct stele_root new_root(const struct update *update, uint64_t store_ma
 	return root;
 }
 
-static int by_shards(struct update *update, const char *path, int fd)
+static int by_shards(struct update *update)
 {
-	int rc = stele_view_open_directory(path, &update->view, update->reterr);
+	int rc = stele_view_open_directory(update->fd, update->path, &update->view, update->reterr);
 	if (rc < 0)
 		return rc;
 	const struct stele_superblock *sb = (const void *)update->view.bytes;
@@ -154,15 +188,16 @@ static int by_shards(struct update *update, const char *path, int fd)
 	update->stats->from_generation = update->view.generation;
 	update->stats->generation = stele_store_generation(update->read);
 	update->stats->image_sz = update->view.bytes_sz;
-	if (stele_le64(sb->store_id) != identity_of(update->store))
+	update->stats->was_of_other_store = stele_le64(sb->store_id) != identity_of(update->store);
+	if (update->stats->was_of_other_store)
 		return update_rebuild(update, "the image is of another store");
 	rc = check_mark(update);
 	if (rc != 0 || update->view.generation == update->stats->generation)
 		return rc;
-	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int own = fcntl(update->fd, F_DUPFD_CLOEXEC, 0);
 	if (own < 0)
-		return stele_fail_errno(update->reterr, errno, "%s", path);
-	rc = stele_image_append(&update->file, path, own, &update->view, update->reterr);
+		return stele_fail_errno(update->reterr, errno, "%s", update->path);
+	rc = stele_image_append(&update->file, update->path, own, &update->view, update->reterr);
 	update->file.no_sync = update->no_sync;
 	if (rc == 0)
 		rc = update_find_zones(update);
@@ -170,9 +205,6 @@ static int by_shards(struct update *update, const char *path, int fd)
 		rc = do_zones(update);
 	if (rc == 0)
 		rc = update_hash_shards(update);
-	if (update->damage < 0)
-		rc = stele_fail(update->reterr, update->damage, "%s: %s", path,
-				update->damage_error.text);
 	update->stats->name_cnt = update->names.cnt;
 	if (rc != 0)
 		return rc;
@@ -190,7 +222,8 @@ static int by_shards(struct update *update, const char *path, int fd)
 	return rc;
 }
 
-static void free_update(struct update *update)
+/* All but the view. */
+static void free_work(struct update *update)
 {
 	stele_image_abort(&update->file);
 	for (size_t i = 0; i < update->zone_cnt; i++) {
@@ -212,9 +245,6 @@ static void free_update(struct update *update)
 	stele_walk_free(&update->walk);
 	stele_packer_free(&update->packer);
 	free(update->items);
-	if (update->view.bytes != NULL)
-		stele_view_close(&update->view);
-	free(update);
 }
 
 /* ---- building anew ---- */
@@ -224,16 +254,19 @@ struct zone_names {
 	size_t cnt;
 };
 
-/* The apexes of all zones of an image; pointers into it. */
-static int list_apexes(const struct stele_view *view, struct zone_names *ret_names,
-		       struct stele_error *reterr)
+/* The apexes of all zones of the image; pointers into it. */
+static int list_apexes(struct update *update, struct zone_names *ret_names)
 {
+	const struct stele_view *view = &update->view;
 	ret_names->cnt = 0;
 	ret_names->names = calloc(view->zone_cnt + 1u, sizeof(*ret_names->names));
 	if (ret_names->names == NULL)
-		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
+		return stele_fail(update->reterr, STELE_E_SYSTEM, "out of memory");
 	for (uint64_t i = 0; i < UINT64_C(1) << view->zone_bits; i++) {
-		const struct stele_view_shard *shard = view->shards + view->zone_first + i;
+		const struct stele_view_shard *shard;
+		int rc = update_shard(update, view->zone_first + (uint32_t)i, &shard);
+		if (rc < 0)
+			return rc;
 		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
 			const uint8_t *record = stele_view_slot_record(shard, k);
 			if (record != NULL && ret_names->cnt < view->zone_cnt)
@@ -244,34 +277,31 @@ static int list_apexes(const struct stele_view *view, struct zone_names *ret_nam
 	return 0;
 }
 
-static int build_anew(struct stele_store *store, const char *path,
-		      const struct stele_update_options *with, struct stele_update_stats *stats,
-		      struct stele_error *reterr)
+static int build_anew(struct update *update, const struct stele_update_options *with)
 {
-	struct stele_view view;
-	int rc = stele_view_open_file(path, &view, reterr);
-	if (rc < 0)
-		return rc;
-	const struct stele_superblock *sb = (const void *)view.bytes;
+	const struct stele_superblock *sb = (const void *)update->view.bytes;
+	struct stele_update_stats *stats = update->stats;
 	struct stele_build_options options = {
-		.image = path,
+		.image = update->path,
+		.is_locked = true,
+		.lock_fd = update->fd,
 		.jobs = with->jobs,
 		.progress = with->progress,
 		.user = with->user,
 		.seed = {stele_le64(sb->seed[0]), stele_le64(sb->seed[1])},
 	};
 	struct zone_names only = {0};
-	if ((stele_le32(sb->compatible) & STELE_COMPATIBLE_PARTIAL) != 0) {
-		rc = list_apexes(&view, &only, reterr);
+	int rc = 0;
+	if (update->is_partial) {
+		rc = list_apexes(update, &only);
 		options.only = only.names;
 		options.only_cnt = only.cnt;
 		options.only_existing = true;
 	}
 	struct stele_build_stats built = {0};
 	if (rc == 0)
-		rc = stele_build(store, &options, &built, reterr);
+		rc = stele_build(update->store, &options, &built, update->reterr);
 	free(only.names);
-	stele_view_close(&view);
 	if (rc < 0)
 		return rc;
 	stats->kind = STELE_UPDATE_REBUILT;
@@ -291,49 +321,67 @@ static bool is_compaction_due(const struct stele_image_size *size)
 	return garbage > GARBAGE_MIN && garbage * 100 > GARBAGE_PERCENT * size->file_sz;
 }
 
+static void compact(struct update *update)
+{
+	struct stele_update_stats *stats = update->stats;
+	struct stele_image_size size;
+	struct stele_error error;
+	/* The image is up to date. That there is no room for a copy is no reason to say otherwise. */
+	if (stele_compact_locked(update->path, update->fd, &size, &error) == 0) {
+		stats->kind = STELE_UPDATE_COMPACTED;
+		stats->image_sz = size.file_sz;
+		stats->sync_s += size.sync_s;
+	} else {
+		snprintf(stats->reason, sizeof(stats->reason), "%s", error.text);
+	}
+}
+
+static int run(struct update *update, const struct stele_update_options *options)
+{
+	int rc = stele_store_read_begin(update->store, &update->read, update->reterr);
+	if (rc == 0) {
+		rc = by_shards(update);
+		stele_store_read_end(update->read);
+	}
+	free_work(update);
+	if (rc == UPDATE_REBUILD)
+		rc = build_anew(update, options);
+	else if (rc == 0)
+		rc = stele_image_check_name(update->fd, update->path, update->reterr);
+	if (update->view.bytes != NULL)
+		stele_view_close(&update->view);
+	if (rc == 0 && update->stats->kind == STELE_UPDATE_APPENDED && !options->no_compact &&
+	    is_compaction_due(&update->size))
+		compact(update);
+	return rc;
+}
+
 int stele_update(struct stele_store *store, const char *path,
 		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,
 		 struct stele_error *reterr)
 {
-	struct stele_error error;
 	struct stele_update_stats stats = {0};
-	int fd = -1;
-	int rc = stele_image_lock(path, &fd, &error);
-	if (rc < 0)
-		return stele_fail(reterr, rc, "%s", error.text);
-	double begin = stele_clock_s();
+	struct stele_error error;
 	struct update *update = calloc(1, sizeof(*update));
-	if (update == NULL) {
-		close(fd);
+	if (update == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	}
 	update->store = store;
 	update->stats = &stats;
 	update->reterr = &error;
 	update->file.fd = -1;
 	update->no_sync = options->no_sync;
-	rc = stele_store_read_begin(store, &update->read, &error);
+	update->fd = -1;
+	int rc = stele_image_real_path(path, &update->path, &error);
+	if (rc == 0)
+		rc = stele_image_lock(update->path, &update->fd, &error);
 	if (rc == 0) {
-		rc = by_shards(update, path, fd);
-		stele_store_read_end(update->read);
+		double begin = stele_clock_s();
+		rc = run(update, options);
+		stats.work_s = stele_clock_s() - begin - stats.sync_s;
+		close(update->fd);
 	}
-	struct stele_image_size size = update->size;
-	free_update(update);
-	if (rc == UPDATE_REBUILD)
-		rc = build_anew(store, path, options, &stats, &error);
-	if (rc == 0 && stats.kind == STELE_UPDATE_APPENDED && !options->no_compact &&
-	    is_compaction_due(&size)) {
-		/* The image is up to date. That there is no room for a copy is no reason to say otherwise. */
-		if (stele_compact_locked(path, &size, &error) == 0) {
-			stats.kind = STELE_UPDATE_COMPACTED;
-			stats.image_sz = size.file_sz;
-			stats.sync_s += size.sync_s;
-		} else {
-			snprintf(stats.reason, sizeof(stats.reason), "%s", error.text);
-		}
-	}
-	stats.work_s = stele_clock_s() - begin - stats.sync_s;
-	close(fd);
+	free(update->path);
+	free(update);
 	if (rc < 0)
 		return stele_fail(reterr, rc, "%s", error.text);
 	*ret_stats = stats;

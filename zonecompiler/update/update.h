@@ -14,6 +14,9 @@
  * Where that does not pay or cannot be done, the image is built anew from the store with the seed it
  * has; where too much of the file is no longer reached, what is reached is copied into a new file.
  * Both replace the file under its name. A copy that fails leaves what was appended.
+ *
+ * What is read of the image is compared with its sums, so damage is noticed and gets into no new shard. An image
+ * whose sums fit is taken for one that a compiler wrote: one from a stranger has to be verified before.
  */
 
 #include "lib/base/error.h"
@@ -37,6 +40,7 @@ struct stele_update_stats {
 	uint64_t shard_cnt;   /* shards made again */
 	uint64_t appended_sz; /* bytes */
 	uint64_t image_sz;
+	bool was_of_other_store;
 	char reason[STELE_ERROR_MAX]; /* for building anew, or for not copying what is due; "": none */
 	double work_s;                /* with the image locked, without sync_s */
 	double sync_s;                /* waiting until the disk has it */
@@ -59,8 +63,8 @@ struct stele_update_options {
 };
 
 /*
- * Updates the image at `path`. Waits for another update of it to end. STELE_E_INPUT: not an image, or the
- * store holds what cannot be carved.
+ * Updates the image at `path`. Waits for another update of it to end. STELE_E_INPUT: not an image, or a damaged one,
+ * which stays as it is, or the store holds what cannot be carved.
  */
 int stele_update(struct stele_store *store, const char *path,
 		 const struct stele_update_options *options, struct stele_update_stats *ret_stats,

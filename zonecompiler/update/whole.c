@@ -18,8 +18,11 @@ static int take_name(void *user, uint64_t key, const uint8_t *record, size_t rec
 	if (stele_id_map_get(&update->visited, key, &is_new) == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
 	const struct stele_name *head = (const void *)record;
-	const struct stele_name *old =
-		update_find(update, whole->zone->id, key, record + sizeof(*head), head->rel_len);
+	const struct stele_name *old;
+	int rc = update_find(update, whole->zone->id, key, record + sizeof(*head), head->rel_len,
+			     &old);
+	if (rc < 0)
+		return rc;
 	if (old != NULL && update_record_sz((const uint8_t *)old) == record_sz &&
 	    memcmp(old, record, record_sz) == 0)
 		return 0;
@@ -84,13 +87,14 @@ int update_remove_names(struct update *update)
 	for (size_t i = 0; i < update->zone_cnt; i++)
 		is_needed |= update->zones[i].is_whole && update->zones[i].old != NULL;
 	for (uint32_t i = 0; is_needed && i < UINT32_C(1) << view->name_bits; i++) {
-		const struct stele_view_shard *shard = update_shard(update, view->name_first + i);
-		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+		const struct stele_view_shard *shard;
+		int rc = update_shard(update, view->name_first + i, &shard);
+		for (uint32_t k = 0; rc == 0 && k < stele_view_slot_cnt(shard); k++) {
 			const uint8_t *record = stele_view_slot_record(shard, k);
-			int rc = record != NULL ? remove_record(update, record) : 0;
-			if (rc < 0)
-				return rc;
+			rc = record != NULL ? remove_record(update, record) : 0;
 		}
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }

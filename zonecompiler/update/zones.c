@@ -88,13 +88,14 @@ static int note_zones(struct update *update)
 {
 	const struct stele_view *view = &update->view;
 	for (uint32_t i = 0; i < UINT32_C(1) << view->zone_bits; i++) {
-		const struct stele_view_shard *shard = update_shard(update, view->zone_first + i);
-		for (uint32_t k = 0; k < stele_view_slot_cnt(shard); k++) {
+		const struct stele_view_shard *shard;
+		int rc = update_shard(update, view->zone_first + i, &shard);
+		for (uint32_t k = 0; rc == 0 && k < stele_view_slot_cnt(shard); k++) {
 			const uint8_t *record = stele_view_slot_record(shard, k);
-			int rc = record != NULL ? note_zone(update, (const void *)record) : 0;
-			if (rc < 0)
-				return rc;
+			rc = record != NULL ? note_zone(update, (const void *)record) : 0;
 		}
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -102,9 +103,9 @@ static int note_zones(struct update *update)
 /* ---- the store's zones ---- */
 
 /*
- * Zones that the image does not have can be found in the store only among all. Which zones were
- * chosen for an image, its apexes tell: one that was removed and imported again has another id, and
- * is wanted as before.
+ * Zones that the image does not have can be found in the store only among all. Which zones were chosen for an image, its
+ * apexes alone tell: one that was removed and imported again since the last update has another id, and is wanted as
+ * before. One that an update has found gone is chosen no longer.
  */
 static int find_new_zones(struct update *update)
 {

@@ -96,22 +96,65 @@ def test_build_locks_an_image_that_may_only_be_read(tmp_path, store):
     assert generation(image) == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
-def test_build_over_an_image_that_may_not_be_read():
-    """Somebody else's, in a folder of one's own: there is no lock to be had."""
-    with tempfile.TemporaryDirectory() as name:   # pytest's folders are root's alone
+@contextlib.contextmanager
+def folder_of_nobody():
+    """With a store: pytest's folders are root's alone."""
+    with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         load(folder / "store", 1)
+        for path in (folder, folder / "store", *(folder / "store").iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+        yield folder
+
+
+def as_nobody(*arguments):
+    done = subprocess.run([stele.binary(), *arguments], user=NOBODY, group=NOBODY, extra_groups=[],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+needs_two_users = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
+
+
+@needs_two_users
+def test_build_over_an_image_that_may_not_be_read():
+    """Somebody else's, in a folder of one's own: there is no lock to be had."""
+    with folder_of_nobody() as folder:
         image = folder / "image"
         stele.run("build", "--store", folder / "store", "-o", image)
         image.chmod(0o600)
-        for path in (folder, folder / "store", *(folder / "store").iterdir()):
-            os.chown(path, NOBODY, NOBODY)
         load(folder / "store", 2)
-        done = subprocess.run([stele.binary(), "build", "--store", folder / "store", "-o", image], user=NOBODY,
-                              group=NOBODY, extra_groups=[], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        as_nobody("build", "--store", folder / "store", "-o", image)
         assert generation(image) == 2 and image.stat().st_uid == NOBODY
+
+
+@needs_two_users
+def test_rights_of_a_group_that_cannot_be_kept():
+    """Of the group of an image that somebody else replaces. They were not given to the group that he has."""
+    with folder_of_nobody() as folder:
+        image = folder / "image"
+        stele.run("build", "--store", folder / "store", "-o", image)
+        for mode, kept in ((0o640, 0o600), (0o664, 0o604)):
+            os.chown(image, 0, 0)
+            image.chmod(mode)
+            as_nobody("build", "--store", folder / "store", "-o", image)
+            now = image.stat()
+            assert (now.st_uid, now.st_gid, now.st_mode & 0o777) == (NOBODY, NOBODY, kept)
+        image.chmod(0o640)
+        as_nobody("build", "--store", folder / "store", "-o", image)
+        assert image.stat().st_mode & 0o777 == 0o640
+
+
+@needs_two_users
+def test_build_in_a_folder_that_may_not_be_read():
+    """To write is enough."""
+    with folder_of_nobody() as folder:
+        place = folder / "place"
+        place.mkdir()
+        os.chown(place, NOBODY, NOBODY)
+        place.chmod(0o300)
+        as_nobody("build", "--store", folder / "store", "-o", place / "image")
+        assert generation(place / "image") == 1
 
 
 def test_build_over_nothing(tmp_path, store):

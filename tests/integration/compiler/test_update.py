@@ -177,3 +177,11 @@ def test_chosen_zones_may_be_removed_and_imported_again(tmp_path):
     answerer.stop()
     assert [reply[3] & 15 for reply in replies] == [0, 0, 5, 5]
     assert [reply[-1] for reply in replies[:2]] == [2, 1]
+
+    # One that an update has found gone is chosen no longer.
+    stele.run("remove", "--store", store, "a.test")
+    stele.run("update", "--store", store, image)
+    load("a.test", "192.0.2.3")
+    stele.run("update", "--store", store, image)
+    stele.run("build", "--store", store, "-o", fresh, "--seed", SEED, "--only", "b.test")
+    assert stele.run("dump", image).stdout == stele.run("dump", fresh).stdout

@@ -4,13 +4,16 @@ import functools
 import json
 import os
 import random
+import resource
 import shutil
 import struct
+import subprocess
 import threading
 
 import pytest
 
 import disks
+import image_parts
 import stele
 from edited_zones import World
 
@@ -133,12 +136,22 @@ def test_tail_is_cut_while_the_image_is_opened(tmp_path):
 
 
 def test_other_store_means_a_full_build(tmp_path):
+    """Which is told: the zones of the image may be those of a store that was not meant."""
     world = World(str(tmp_path), "other", [30], ("plain",))
-    shutil.rmtree(world.store)
+    os.rename(world.store, tmp_path / "old")
     world.load(world.zones[0])
     world.step()
     world.compare()
     assert world.results == ["rebuilt"]
+    done = stele.run("update", "--store", tmp_path / "old", world.image)
+    assert done.stderr == "stele-compile: warning: %s: it was of another store, and has the zones of %s now\n" % (
+        world.image, tmp_path / "old")
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    stele.run("update", "--store", world.store, world.image)
+    world.zones[0].edit()
+    world.load(world.zones[0])
+    assert stele.run("update", "--store", world.store, world.image).stderr == ""
 
 
 @pytest.mark.parametrize("commits", [1, 2])
@@ -163,26 +176,10 @@ def test_store_put_back_from_a_copy(tmp_path, commits):
     assert "nothing to do" in stele.run("update", "--store", world.store, world.image).stdout
 
 
-def root_of(image):
-    root = image[(len(image) - 256) // 4096 * 4096:][:256]
-    assert root[:8] == b"STELROOT"
-    return root
-
-
-def first_page(image):
-    """Where the references of the first 64 shards stand."""
-    top, = struct.unpack_from("<Q", root_of(image), 48)
-    return struct.unpack_from("<Q", image, top)[0]
-
-
 def directory(path):
-    """[(digest, size)] of all shards of an image, as docs/image-format.md describes it."""
+    """[(digest, size)] of all shards of an image."""
     with open(path, "rb") as file:
-        image = file.read()
-    shard_cnt, = struct.unpack_from("<I", root_of(image), 12)
-    assert shard_cnt <= 64
-    refs = (image[first_page(image) + 64 * shard:][:64] for shard in range(shard_cnt))
-    return [(ref[32:], struct.unpack_from("<Q", ref, 8)) for ref in refs]
+        return [(ref[32:], struct.unpack_from("<Q", ref, 8)) for ref in image_parts.refs(file.read())]
 
 
 def test_replaced_records_give_the_shards_of_a_build(tmp_path):
@@ -215,19 +212,72 @@ def test_replaced_records_give_the_shards_of_a_build(tmp_path):
     assert shards > 2
 
 
-def test_damaged_shard_stops_an_update(tmp_path):
-    """Only shards that an update needs are read. One whose head is damaged is named, and nothing changes."""
+@pytest.mark.parametrize("command", ("import", "build", "update", "compact"))
+def test_limit_of_file_sizes(command, tmp_path):
+    """It is said, and nothing changes, as when the disk is full."""
+    world = World(str(tmp_path), "limit", [30], ("plain",))
+    zone, fresh = tmp_path / "zone", tmp_path / "new"
+    if command != "import":
+        world.zones[0].edit()
+        world.load(world.zones[0])
+    else:
+        zone.write_text("@ 60 SOA ns h 9 1 1 1 1\n@ 60 NS ns.other.\n" + "".join(
+            'h%d 60 TXT "%s"\n' % (i, "x" * 200) for i in range(20000)))
+    before = open(world.image, "rb").read()
+    limit = os.path.getsize(os.path.join(world.store, "data.mdb")) if command == "import" else 2000
+    arguments = {"import": ("--store", world.store, "--zone", "two.test", zone), "compact": (world.image,),
+                 "build": ("--store", world.store, "-o", fresh), "update": ("--store", world.store, world.image)}
+    done = subprocess.run(
+        [stele.binary(), command, *arguments[command]], stderr=subprocess.PIPE, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert done.returncode == 3 and "File too large" in done.stderr, done
+    assert open(world.image, "rb").read() == before and not fresh.exists()
+    assert '"one.test."' in stele.run("zones", "--store", world.store, "--json").stdout
+    stele.run("update", "--store", world.store, world.image)
+
+
+def test_compact_finds_damage(tmp_path):
+    """No copy takes the place of a damaged image: all that is wrong with it is wrong with that too."""
     world = World(str(tmp_path), "damaged", [30], ("nsec",))
-    image = bytearray(open(world.image, "rb").read())
-    shard_off, = struct.unpack_from("<Q", image, first_page(image))
-    image[shard_off + 16] ^= 1   # the size of the only shard of names
+    with open(world.image, "rb") as file:
+        image = bytearray(file.read())
+    off, size = image_parts.shards(image)[0]
+    image[off + size - 1] ^= 1
     with open(world.image, "wb") as file:
         file.write(image)
+    inode = os.stat(world.image).st_ino
+    done = stele.run("compact", world.image, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "stele-compile: %s: shard 0 at %d: wrong checksum\n" % (world.image, off)
+    assert os.stat(world.image).st_ino == inode and os.listdir(tmp_path).count("updated") == 1
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("updated.")]
+
+
+@pytest.mark.parametrize("command", ("compact", "update"))
+def test_image_behind_a_link(command, tmp_path):
+    """The link stays, and what it leads to is replaced: whoever serves that gets the change."""
+    world = World(str(tmp_path), "link", [30], ("plain",))
+    (tmp_path / "place").mkdir()
+    target, link = tmp_path / "place" / "real", tmp_path / "link"
+    os.rename(world.image, target)
+    (tmp_path / "between").symlink_to("place/real")
+    link.symlink_to(tmp_path / "between")
+    before = target.stat().st_ino
+    if command == "update":
+        shutil.rmtree(world.store)      # another store means a full build
+        world.load(world.zones[0])
+    done = stele.run(command, *{"compact": (), "update": ("--store", world.store)}[command], link)
+    assert done.stdout.startswith("%s: " % link)
+    assert link.is_symlink() and os.readlink(tmp_path / "between") == "place/real"
+    assert target.stat().st_ino != before and os.listdir(target.parent) == ["real"]
     world.zones[0].edit()
     world.load(world.zones[0])
-    done = stele.run("update", "--store", world.store, world.image, check=False)
-    assert done.returncode == 1 and "shard 0" in done.stderr and "its head" in done.stderr
-    assert open(world.image, "rb").read() == image
+    stele.run("update", "--store", world.store, link)
+    assert " %d 3600 900 " % world.zones[0].serial in stele.run("dump", target).stdout
+    link.unlink()
+    link.symlink_to("nowhere")
+    done = stele.run(command, *{"compact": (), "update": ("--store", world.store)}[command], link, check=False)
+    assert done.returncode == 1 and str(link) in done.stderr and link.is_symlink()
 
 
 @pytest.mark.parametrize("command", ("compact", "update", "build"))

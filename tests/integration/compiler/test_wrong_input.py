@@ -75,10 +75,31 @@ def test_what_the_system_refuses(folder):
 def test_place_of_a_new_image(folder):
     """What is no image is not replaced, a folder that is not there is not made."""
     for name, status, words in (("dir", INPUT, "not a regular file"), ("fifo", INPUT, "not a regular file"),
-                                ("none/image", INPUT, "No such file"), ("zone/image", INPUT, "Not a directory")):
+                                ("none/image", INPUT, "No such file"), ("zone/image", INPUT, "Not a directory"),
+                                ("new/", INPUT, "new/: ends in a slash"), ("", INPUT, "no name"),
+                                ("n" * 256, INPUT, "File name too long"),
+                                ("./" * 2046 + "image", INPUT, "File name too long")):
+        # Before the work: there is no time for any.
         refuses(folder, status, words, "build", "--store", "store", "-o", name)
     assert stat.S_ISFIFO(os.stat(folder / "fifo").st_mode)
     assert not [name for name in os.listdir(folder) if name.startswith(("dir.", "fifo."))]
+
+
+def test_longest_name_of_an_image(folder):
+    for length in (248, 249, 255):
+        name = "n" * length
+        stele.run("build", "--store", folder / "store", "-o", folder / name)
+        stele.run("compact", folder / name)
+        os.unlink(folder / name)
+    assert not [name for name in os.listdir(folder) if name.startswith("nnn")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to take /proc away")
+def test_without_proc(folder, tmp_path):
+    subprocess.run(["unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$@"', "sh", stele.binary(), "build",
+                    "--store", folder / "store", "-o", tmp_path / "image"], check=True)
+    stele.run("verify", tmp_path / "image")
+    assert os.listdir(tmp_path) == ["image"]
 
 
 def test_store_as_the_place_of_a_new_image(folder):
@@ -86,6 +107,25 @@ def test_store_as_the_place_of_a_new_image(folder):
     for name in ("store/data.mdb", "store/lock.mdb", "dir/../store/data.mdb"):
         refuses(folder, INPUT, "a file of the store", "build", "--store", "store", "-o", name)
     assert stele.run("export", "--store", folder / "store", "example").stdout == before
+
+
+def test_build_over_what_is_no_image(folder):
+    """Another store above all. Only who says so has it replaced; an image and an empty file are not asked about."""
+    stele.run("import", "--store", folder / "second", "--zone", "example", folder / "zone")
+    (folder / "short").write_bytes(b"STELE")
+    (folder / "to-zone").symlink_to("zone")
+    for name in ("zone", "binary", "short", "second/data.mdb"):
+        before = (folder / name).read_bytes()
+        refuses(folder, INPUT, name + ": not an image", "build", "--store", "store", "-o", name)
+        assert (folder / name).read_bytes() == before
+    stele.run("export", "--store", folder / "second", "example")
+    for name in ("image", "taken", "short", "to-zone"):
+        if name == "taken":
+            (folder / name).touch()
+        stele.run("build", "--store", folder / "store", "-o", folder / name, *["--force"][:name == "short"])
+        stele.run("verify", folder / name)
+    assert (folder / "zone").read_text().startswith("@ 60 SOA")    # the link was replaced
+    refuses(folder, INPUT, "a file of the store", "build", "--store", "store", "-o", "store/data.mdb", "--force")
 
 
 def test_no_folder_for_findings(folder):

@@ -47,6 +47,9 @@ void check_like_new(struct place *p);
 /* The groups of the other files; 0 if nothing failed. */
 int test_build_flags(void);
 int test_build_compact(void);
+int test_build_damage(void);
+int test_build_end(void);
 int test_build_limits(void);
+int test_build_moved(void);
 
 #endif

@@ -146,5 +146,6 @@ int main(void)
 		TEST(test_much_changed),        TEST(test_failure_leaves_nothing),
 	};
 	return cmocka_run_group_tests_name("build", tests, NULL, NULL) + test_build_flags() +
-	       test_build_compact() + test_build_limits();
+	       test_build_compact() + test_build_damage() + test_build_end() + test_build_limits() +
+	       test_build_moved();
 }

@@ -7,6 +7,8 @@
 
 #include "tests/unit/mgmt/publish_case.h"
 
+#include "mgmt/publish/internal.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +33,21 @@ void set_flag(bool set)
 		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	else
 		remove(path);
+}
+
+static bool has_failed_again(struct publish_world *world)
+{
+	return world_status(world).compile_failed_cnt == 1;
+}
+
+void run_failures(unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		w.publisher->status.compile_failed_cnt = 0;
+		stele_pause_end(&w.publisher->pause);
+		publish_go_on(w.publisher);
+		world_run_until(&w, has_failed_again);
+	}
 }
 
 void damage(off_t at, size_t size)

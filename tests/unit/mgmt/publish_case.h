@@ -17,6 +17,9 @@ extern struct publish_world w;
 const char *script_until_flag(const char *first);
 void set_flag(bool set);
 
+/* Runs until `cnt` rounds more have failed, without the pauses between them. */
+void run_failures(unsigned cnt);
+
 /* Writes over `size` bytes of the image, at most 64. */
 void damage(off_t at, size_t size);
 /* Whether the mark is there that says in which boot the image was written. */

@@ -201,7 +201,7 @@ void world_end(struct publish_world *world)
 	static const char *const names[] = {"store/data.mdb", "store/lock.mdb", "store",
 					    "image",          "socket",         "socket.lock",
 					    "image.boot",     "script",         "flag",
-					    "other",          "begun"};
+					    "other",          "begun",          "rounds"};
 	if (world->publisher != NULL)
 		world_stop_publisher(world);
 	if (world->responder.server != NULL)

@@ -147,14 +147,95 @@ static void test_end_within(void **state)
 	world_end(&w);
 }
 
+/* What the compiler was asked for, a line each, by a script that says so. */
+static const char *rounds_so_far(void)
+{
+	static char text[1024];
+	char path[160];
+	snprintf(path, sizeof(path), "%s/rounds", w.dir);
+	FILE *file = fopen(path, "re");
+	text[file ? fread(text, 1, sizeof(text) - 1, file) : 0] = '\0';
+	if (file)
+		fclose(file);
+	return text;
+}
+
+/* A publisher of which the compiler notes its rounds, and does `script` first as long as the flag is set. */
+static void begin_noting(const char *script)
+{
+	char noting[512];
+	world_begin(&w, real_compiler, false);
+	snprintf(noting, sizeof(noting), "echo $1 >> %s/rounds\n%s", w.dir, script);
+	snprintf(w.compiler, sizeof(w.compiler), "%s", script_until_flag(noting));
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	set_flag(true);
+}
+
+/* An update that dies again and again may die of the image. */
+static void build_instead(const char *script, const char *words)
+{
+	begin_noting(script);
+	uint64_t generation = world_commit_change(&w, 1);
+	w.publisher->status.wanted = generation;
+	run_failures(3);
+	assert_non_null(strstr(w.trouble[TROUBLE_COMPILE], words));
+	stele_pause_end(&w.publisher->pause);
+	world_serve(&w, generation);
+	assert_string_equal(rounds_so_far(), "update\nupdate\nupdate\nbuild\n");
+	assert_int_equal(world_status(&w).compile_rebuilt_cnt, 2);
+	assert_string_equal(w.trouble[TROUBLE_COMPILE], "");
+	/* That was once. */
+	set_flag(false);
+	world_serve(&w, world_commit_change(&w, 2));
+	assert_int_equal(world_status(&w).compile_rebuilt_cnt, 2);
+	world_end(&w);
+}
+
+static void test_dies_of_the_image(void **state)
+{
+	(void)state;
+	build_instead("[ $1 != update ] || kill -SEGV $$", "killed by signal 11");
+}
+
+static void test_cannot_read_the_image(void **state)
+{
+	(void)state;
+	build_instead("[ $1 != update ] || { echo its disk failed >&2; exit 3; }",
+		      "its disk failed");
+}
+
+/* Where to build is of no help either, updates are tried again: they take less. */
+static void test_build_fails_too(void **state)
+{
+	(void)state;
+	begin_noting("echo no space >&2; exit 3");
+	uint64_t generation = world_commit_change(&w, 1);
+	w.publisher->status.wanted = generation;
+	run_failures(7);
+	assert_string_equal(rounds_so_far(),
+			    "update\nupdate\nupdate\nbuild\nupdate\nupdate\nupdate\n");
+	set_flag(false);
+	stele_pause_end(&w.publisher->pause);
+	world_serve(&w, generation);
+	world_end(&w);
+}
+
 int test_publish_compilers(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exit_status),  cmocka_unit_test(test_silent_failure),
-		cmocka_unit_test(test_killed),       cmocka_unit_test(test_hangs),
-		cmocka_unit_test(test_says_nothing), cmocka_unit_test(test_says_too_much),
-		cmocka_unit_test(test_no_compiler),  cmocka_unit_test(test_no_process),
+		cmocka_unit_test(test_exit_status),
+		cmocka_unit_test(test_silent_failure),
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_hangs),
+		cmocka_unit_test(test_says_nothing),
+		cmocka_unit_test(test_says_too_much),
+		cmocka_unit_test(test_no_compiler),
+		cmocka_unit_test(test_no_process),
 		cmocka_unit_test(test_end_within),
+		cmocka_unit_test(test_dies_of_the_image),
+		cmocka_unit_test(test_cannot_read_the_image),
+		cmocka_unit_test(test_build_fails_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

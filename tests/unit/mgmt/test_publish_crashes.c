@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "mgmt/publish/internal.h"
 #include "tests/unit/mgmt/publish_case.h"
 
 #include <fcntl.h>
@@ -84,6 +85,28 @@ static void test_crash_damaged_it(void **state)
 {
 	(void)state;
 	crash_and_start(true);
+}
+
+/* No verdict again and again is one: an image that cannot be looked at is built anew. */
+static void test_verify_dies(void **state)
+{
+	(void)state;
+	world_begin(&w, real_compiler, false);
+	snprintf(w.compiler, sizeof(w.compiler), "%s",
+		 script_until_flag("[ $1 != verify ] || kill -BUS $$"));
+	world_start_publisher(&w);
+	world_serve(&w, world_commit_zone(&w, 100));
+	world_stop_publisher(&w);
+	leave_mark("00000000-0000-0000-0000-000000000000\n");
+	set_flag(true);
+	world_start_publisher(&w);
+	run_failures(3);
+	assert_false(has_image(&w));
+	stele_pause_end(&w.publisher->pause);
+	world_serve(&w, world_commit_change(&w, 1));
+	assert_int_equal(world_status(&w).compile_rebuilt_cnt, 1);
+	assert_string_equal(w.trouble[TROUBLE_COMPILE], "");
+	world_end(&w);
 }
 
 static off_t image_size(void)
@@ -289,6 +312,7 @@ int test_publish_crashes(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_boot_mark),
 		cmocka_unit_test(test_crash_left_it_whole),
+		cmocka_unit_test(test_verify_dies),
 		cmocka_unit_test(test_crash_damaged_it),
 		cmocka_unit_test(test_crash_tore_the_tail),
 		cmocka_unit_test(test_crash_left_a_root_alone),
