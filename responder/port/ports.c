@@ -37,12 +37,11 @@ static int find_device(const struct stele_responder_config *config, unsigned ind
 		*ret_id = id;
 		return 0;
 	}
-	return stele_fail(
-		reterr, STELE_E_SYSTEM, "port '%s': DPDK has no device %s (expected %s)",
-		config->ports.items[index].name, name,
-		config->ports.items[index].kind == STELE_PORT_PCI ?
-			"a network card that is bound to vfio-pci, see stele-host-setup" :
-			"a device that this machine can make");
+	return stele_fail(reterr, STELE_E_SYSTEM, "port '%s': DPDK has no device %s (expected %s)",
+			  config->ports.items[index].name, name,
+			  config->ports.items[index].kind == STELE_PORT_PCI ?
+				  "a network card that is bound to vfio-pci, see stele-host-setup" :
+				  "a device that this machine can make");
 }
 
 static int make_pools(struct stele_port *port, const struct stele_responder_config *config,
