@@ -156,12 +156,13 @@ int stele_image_check_replaceable(const char *path, struct stele_error *reterr)
 	if (fd < 0)
 		return errno == EACCES ? 0 : stele_fail_file(reterr, errno, "%s", path);
 	struct stele_superblock sb;
-	int rc = stele_file_read_at(fd, 0, sb.magic, sizeof(sb.magic), reterr);
+	struct stele_error detail;
+	int rc = stele_file_read_at(fd, 0, sb.magic, sizeof(sb.magic), &detail);
 	close(fd);
 	if (rc == 0 && memcmp(sb.magic, STELE_IMAGE_MAGIC, sizeof(sb.magic)) == 0)
 		return 0;
 	if (rc == STELE_E_SYSTEM)
-		return rc;
+		return stele_fail(reterr, rc, "%s: %s", path, detail.text);
 	return stele_fail(
 		reterr, STELE_E_INPUT,
 		"%s: not an image, and not empty (expected an image, or a name that is free; "
