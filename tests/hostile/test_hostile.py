@@ -21,7 +21,7 @@ ALL = [("header", x) for x in messages.HEADER] + [("names", x) for x in messages
 def server():
     zones = [(name, path) for name, path in worlds.hand_written() if name in (messages.ZONE, messages.SHORT,
                                                                              "big.test.")]
-    with stele.Stele(zones) as running:
+    with stele.Stele(zones, cookie_secret="00112233445566778899aabbccddeeff") as running:
         yield running
 
 
@@ -62,6 +62,17 @@ def test_message_over_tcp(case, server):
     if case.name != "AXFR over UDP":
         assert outcome(case.message, raw) in case.allowed
     ordinary(server, True)
+
+
+@pytest.mark.parametrize("size", [*range(16), 41, 60, 1000])
+def test_cookies_are_as_any_option_where_they_are_off(size, server):
+    """RFC 6891 6.1.2: who does not know an option ignores it."""
+    answerer = stele.Answerer(server.image)
+    try:
+        reply = dnswire.parse(answerer.ask([messages.cookie(size)])[0], strict=True)
+    finally:
+        answerer.stop()
+    assert (reply.rcode, len(reply.answer)) == (0, 1)
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512])

@@ -73,8 +73,10 @@ def two_images(folder):
 class Answerer:
     """A running `stele-compile answer`. ask() gives the replies in order, None where none is sent."""
 
-    def __init__(self, image, tcp=False, client=None, check_store=None):
+    def __init__(self, image, tcp=False, client=None, check_store=None, cookie_secret=None):
         command = [binary(), "answer", image]
+        if cookie_secret:
+            command += ["--cookie-secret", cookie_secret]
         if check_store:
             command += ["--check-store", check_store]
         if tcp:
@@ -139,7 +141,8 @@ def ask_each(image, queries):
 class Stele:
     """An image made of zone files [(name, file), ...], and answerers over it, started when first used."""
 
-    def __init__(self, zones):
+    def __init__(self, zones, cookie_secret=None):
+        self.cookie_secret = cookie_secret
         self.folder = tempfile.mkdtemp(prefix="stele-test-")
         self.image = os.path.join(self.folder, "test.image")
         self.answerers = {}
@@ -156,7 +159,7 @@ class Stele:
     def answerer(self, tcp=False, client=None):
         key = tcp, client
         if key not in self.answerers:
-            self.answerers[key] = Answerer(self.image, tcp, client)
+            self.answerers[key] = Answerer(self.image, tcp, client, cookie_secret=self.cookie_secret)
         return self.answerers[key]
 
     def ask(self, queries, tcp=False, client=None):
