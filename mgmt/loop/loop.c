@@ -63,8 +63,10 @@ static void on_wake(evutil_socket_t fd, short events, void *user)
 	(void)events;
 	/* Emptied before the queue is taken, so that a later post rings again. */
 	(void)!read(fd, &cnt, sizeof(cnt));
+	/* Asked before the queue is taken: what was posted before the stop is in it. A later stop rings again. */
+	bool stopping = atomic_load(&loop->stopping);
 	run_queue(loop);
-	if (atomic_load(&loop->stopping))
+	if (stopping)
 		event_base_loopexit(loop->base, NULL);
 }
 

@@ -41,7 +41,7 @@ struct event_base *stele_loop_base(const struct stele_loop *loop);
 void stele_loop_run(struct stele_loop *loop);
 /* Runs in a thread of its own, with all signals blocked. STELE_E_SYSTEM. */
 int stele_loop_start(struct stele_loop *loop, struct stele_error *reterr);
-/* Any thread. Ends after the events at hand. */
+/* Any thread. Ends after the events at hand and what this thread has posted before. */
 void stele_loop_stop(struct stele_loop *loop);
 /* Waits for the end of the thread of stele_loop_start(). */
 void stele_loop_join(struct stele_loop *loop);

@@ -215,6 +215,42 @@ static void test_left_over(void **state)
 	stele_loop_free(NULL);
 }
 
+struct held {
+	struct stele_task task;
+	struct stele_loop *loop;
+	atomic_bool runs, may_end;
+	bool was_here;
+};
+
+static void run_held(struct stele_task *task)
+{
+	struct held *held = (struct held *)task;
+	held->was_here = stele_loop_is_here(held->loop);
+	atomic_store(&held->runs, true);
+	while (!atomic_load(&held->may_end))
+		usleep(100);
+}
+
+/* What was posted before the stop runs in the loop's thread, also if that is in the middle of a task then. */
+static void test_posted_before_the_stop(void **state)
+{
+	(void)state;
+	struct stele_loop *loop = new_loop("state");
+	struct held first = {.task.run = run_held, .loop = loop};
+	struct held last = {.task.run = run_held, .loop = loop, .may_end = true};
+	start(loop);
+	stele_loop_post(loop, &first.task);
+	while (!atomic_load(&first.runs))
+		usleep(100);
+	stele_loop_post(loop, &last.task);
+	stele_loop_stop(loop);
+	atomic_store(&first.may_end, true);
+	stele_loop_join(loop);
+	assert_true(atomic_load(&last.runs));
+	assert_true(last.was_here);
+	stele_loop_free(loop);
+}
+
 /* A process's signals are for the main loop: other threads have all of them blocked. */
 static void take_mask(struct stele_task *task)
 {
@@ -241,9 +277,12 @@ static void test_signals_blocked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_posters),         cmocka_unit_test(test_between_loops),
-		cmocka_unit_test(test_no_starvation),   cmocka_unit_test(test_left_over),
+		cmocka_unit_test(test_posters),
+		cmocka_unit_test(test_between_loops),
+		cmocka_unit_test(test_no_starvation),
+		cmocka_unit_test(test_left_over),
 		cmocka_unit_test(test_signals_blocked),
+		cmocka_unit_test(test_posted_before_the_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
