@@ -96,6 +96,8 @@ def test_longest_name_of_an_image(folder):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to take /proc away")
 def test_without_proc(folder, tmp_path):
+    if stele.is_sanitized():
+        pytest.skip("sanitizers need /proc")
     subprocess.run(["unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$@"', "sh", stele.binary(), "build",
                     "--store", folder / "store", "-o", tmp_path / "image"], check=True)
     stele.run("verify", tmp_path / "image")

@@ -10,8 +10,8 @@
 
 /* ---- something happens when a lock is held ---- */
 
-static struct place *moving; /* NULL: nothing is to happen */
-static bool is_locked;
+static struct place *moving;         /* NULL: nothing is to happen */
+static _Thread_local bool is_locked; /* others of these tests lock in two threads */
 
 int __real_flock(int fd, int operation);
 int __wrap_flock(int fd, int operation);
