@@ -4,6 +4,7 @@
 #include "lib/base/bytes.h"
 #include "lib/dns/message.h"
 #include "lib/dns/nsec3.h"
+#include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
 
 #include <inttypes.h>
@@ -219,27 +220,6 @@ struct rrset_sums {
 	const struct stele_owner_rr *first_sig;
 };
 
-/* RFC 3597 section 4: names in the data of these types may be pointers, and so take less than is counted here. */
-static bool shrinks(uint16_t type)
-{
-	switch (type) {
-	case STELE_TYPE_NS:
-	case STELE_TYPE_MD:
-	case STELE_TYPE_MF:
-	case STELE_TYPE_CNAME:
-	case STELE_TYPE_SOA:
-	case STELE_TYPE_MB:
-	case STELE_TYPE_MG:
-	case STELE_TYPE_MR:
-	case STELE_TYPE_PTR:
-	case STELE_TYPE_MINFO:
-	case STELE_TYPE_MX:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Bytes of a message that are left behind the shortest question to which records at an owner are the answer. */
 static size_t room_behind_question(const struct stele_owner *owner)
 {
@@ -255,7 +235,9 @@ static int check_sums(struct stele_check *check, const struct stele_owner *owner
 {
 	char text[STELE_NAME_TEXT_MAX], type_text[STELE_RRTYPE_TEXT_MAX];
 	size_t room = room_behind_question(owner);
-	size_t sz_max = shrinks(first->type) ? STELE_MESSAGE_MAX : room;
+	/* Names in its data may be pointers in a reply, and so take less than is counted here. */
+	bool shrinks = stele_rdata_compressible_cnt(first->type) > 0;
+	size_t sz_max = shrinks ? STELE_MESSAGE_MAX : room;
 	bool is_large = sums->sz > sz_max;
 	if (is_large || sums->sig_sz > room)
 		return stele_report_error(
@@ -264,7 +246,7 @@ static int check_sums(struct stele_check *check, const struct stele_owner *owner
 			stele_key_to_text(owner->key, owner->key_len, text),
 			is_large ? "" : "RRSIG over ", stele_rrtype_to_text(first->type, type_text),
 			is_large ? sums->sz : sums->sig_sz, is_large ? sz_max : room);
-	if (!shrinks(first->type) && sums->sz + sums->sig_sz + OPT_SZ > room)
+	if (!shrinks && sums->sz + sums->sig_sz + OPT_SZ > room)
 		stele_report_warning(
 			check->report, STELE_WARN_RRSET_LARGE, stele_check_place(check, first),
 			"RRset %s %s has %zu bytes%s (expected at most %zu: who asks%s never gets it)",

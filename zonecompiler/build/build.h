@@ -58,7 +58,8 @@ struct stele_build_stats {
 /*
  * Writes an image of the store's last generation beside `image` and puts it in that place; after a failure what was
  * there still is. STELE_E_INPUT: a zone of `only` is not in the store, there is more than an image can hold, or the
- * image would take the place of a file of the store, or of one that is no image; STELE_E_STALE: the store changes too often; STELE_E_SYSTEM.
+ * image would take the place of a file of the store, or of one that is no image; STELE_E_STALE: the store changes too
+ * often; STELE_E_SYSTEM.
  */
 int stele_build(struct stele_store *store, const struct stele_build_options *options,
 		struct stele_build_stats *ret_stats, struct stele_error *reterr);

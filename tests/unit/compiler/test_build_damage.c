@@ -95,31 +95,28 @@ static void flip_all(struct place *p, const struct stele_view *fresh)
 	free(image.bytes);
 }
 
-static void test_flips_under_a_replaced_record(void **state)
+/* Updates of damaged images of two zones, after one of them has changed. */
+static void flip_before(struct place *p, const char *zone, unsigned name_cnt, unsigned serial)
 {
-	struct place *p = *state;
 	set_zone(p->store, "a.test.", 8, 1);
 	set_zone(p->store, "b.test.", 3, 1);
 	build(p, p->image, 1);
-	set_zone(p->store, "a.test.", 8, 2);
+	set_zone(p->store, zone, name_cnt, serial);
 	build(p, p->other, 1);
 	struct stele_view fresh = open_verified(p->other);
 	flip_all(p, &fresh);
 	stele_view_close(&fresh);
 }
 
+static void test_flips_under_a_replaced_record(void **state)
+{
+	flip_before(*state, "a.test.", 8, 2);
+}
+
 /* A zone that goes has all names looked at. */
 static void test_flips_under_a_zone_that_goes(void **state)
 {
-	struct place *p = *state;
-	set_zone(p->store, "a.test.", 8, 1);
-	set_zone(p->store, "b.test.", 3, 1);
-	build(p, p->image, 1);
-	set_zone(p->store, "b.test.", 0, 0);
-	build(p, p->other, 1);
-	struct stele_view fresh = open_verified(p->other);
-	flip_all(p, &fresh);
-	stele_view_close(&fresh);
+	flip_before(*state, "b.test.", 0, 0);
 }
 
 /* A byte of a name shard changed, and all checksums above it made right again. */
