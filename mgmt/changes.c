@@ -70,6 +70,7 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 {
 	bool was_loaded = zone->loaded, was_expired = zone->expired;
 	uint32_t old_serial = zone->serial;
+	uint64_t old_generation = zone->generation;
 	stele_zones_set_id(daemon->zones, zone, info->id);
 	zone->loaded = (info->flags & STELE_STORE_ZONE_STUB) == 0;
 	zone->expired = (info->flags & STELE_STORE_ZONE_EXPIRED) != 0;
@@ -85,7 +86,9 @@ static void learn(struct stele_daemon *daemon, struct stele_store_read *read,
 	bool newer = zone->loaded && (!was_loaded || old_serial != zone->serial);
 	if (zone->loaded && !zone->expired && (newer || was_expired))
 		zone->notify_due = true;
-	if (newer && zone->options->catalog == STELE_CATALOG_CONSUMER)
+	/* Under the same serial too: an operator may have had it fetched or imported so. */
+	if (zone->loaded && (newer || old_generation != zone->generation) &&
+	    zone->options->catalog == STELE_CATALOG_CONSUMER)
 		zone->catalog_due = daemon->catalogs_due = true;
 	/* It may be somebody else's change. */
 	if (zone->options->catalog == STELE_CATALOG_PRODUCER)

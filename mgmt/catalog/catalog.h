@@ -5,7 +5,7 @@
 /*
  * Catalog zones (RFC 9432), version 2, as consumer and as producer.
  *
- * A consumer reads a catalog whenever its serial changes and makes its members zones of this
+ * A consumer reads a catalog whenever it changes and makes its members zones of this
  * daemon: new ones with the template of their group, or `catalog_template`. A member that left is
  * removed, with its data. One that moved by `coo` keeps its data; a member whose unique label
  * changed is reset (section 5.6). A member that cannot be added is reported with the reason.

@@ -192,6 +192,16 @@ def test_broken(hand):
     assert members(hand.secondary, "one.invalid") == {"a.test"}
 
 
+def test_by_force(hand):
+    """What was put right at the primary under the serial of before comes with the zone, and counts."""
+    serial = hand.change("one.invalid", ("add", "x.zones", "PTR", "a.test."))
+    hand.until("one.invalid", {"a.test"})
+    hand.primary.load("one.invalid", EMPTY.replace(" 1 ", " %d " % serial) + "y.zones PTR b.test.\n")
+    hand.primary.wait_for(lambda: "b.test" in str(contents.transfer(hand.primary.port, "one.invalid")))
+    hand.secondary.ctl("transfer", "one.invalid", "--force")
+    hand.until("one.invalid", {"b.test"})
+
+
 def test_moves(hand):
     """With `coo` and the same label a zone keeps what is known of it; with another label it does not."""
     hand.change("one.invalid", ("add", "x.zones", "PTR", "a.test."))
