@@ -191,13 +191,19 @@ void stele_turn_leave(struct stele_turns *turns, struct stele_turn *turn)
 	turn->had = false;
 }
 
+/* Not for longer than anybody is left alone: the clock may have gone back meanwhile. */
+static bool stands_back(const struct stele_turn_server *server, time_t now)
+{
+	return server->back_until > now && server->back_until <= now + STELE_TURN_BACK_MAX_S;
+}
+
 void stele_turns_failed(struct stele_turns *turns, const struct stele_config_address *address,
 			uint16_t port, const char *reason)
 {
 	struct stele_turn_server *server = find(turns, address, port);
 	time_t now = turns->now(turns->user);
 	/* Many zones find it out together: that counts once. */
-	if (server == NULL || server->back_until > now)
+	if (server == NULL || stands_back(server, now))
 		return;
 	time_t wait = STELE_TURN_BACK_S;
 	for (unsigned i = 0; i < server->failure_cnt && wait < STELE_TURN_BACK_MAX_S; i++)
@@ -221,7 +227,7 @@ const char *stele_turns_stands_back(const struct stele_turns *turns,
 				    const struct stele_config_address *address, uint16_t port)
 {
 	const struct stele_turn_server *server = find(turns, address, port);
-	if (server == NULL || server->back_until <= turns->now(turns->user))
+	if (server == NULL || !stands_back(server, turns->now(turns->user)))
 		return NULL;
 	return server->reason;
 }

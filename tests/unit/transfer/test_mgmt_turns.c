@@ -178,6 +178,26 @@ static void a_server_stands_back(void **state)
 	stele_turn_leave(turns, &zone.turn);
 }
 
+/* A clock that was wrong and is set right: nobody is left alone until the time that it showed comes again. */
+static void the_clock_goes_back(void **state)
+{
+	(void)state;
+	struct zone zone = {0};
+	struct stele_config_address a = address(1);
+	enter(&zone, 0, STELE_TURN_PROBE, 1);
+	now += 1000000;
+	stele_turns_failed(turns, &a, 53, "no answer");
+	assert_non_null(stele_turns_stands_back(turns, &a, 53));
+	now -= 1000000;
+	assert_null(stele_turns_stands_back(turns, &a, 53));
+	/* It fails once more, by the clock as it is now. */
+	stele_turns_failed(turns, &a, 53, "still no answer");
+	assert_string_equal(stele_turns_stands_back(turns, &a, 53), "still no answer");
+	now += STELE_TURN_BACK_MAX_S;
+	assert_null(stele_turns_stands_back(turns, &a, 53));
+	stele_turn_leave(turns, &zone.turn);
+}
+
 /* ---- timers ---- */
 
 #define S UINT64_C(1000000000)
@@ -273,6 +293,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_together_have_a_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(thousands_that_leave_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_server_stands_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_clock_goes_back, set_up, tear_down),
 		cmocka_unit_test(refresh_waits),
 		cmocka_unit_test(retry_waits),
 		cmocka_unit_test(expiry),
