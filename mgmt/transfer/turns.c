@@ -6,7 +6,7 @@
 #include <time.h>
 
 struct queue {
-	struct stele_turn *first, *last; /* `last` only where there is a first */
+	struct stele_turn *first, *last;
 	unsigned had_cnt, waiting_cnt;
 };
 
@@ -34,13 +34,20 @@ static const unsigned all_max[STELE_TURN_KIND_CNT] = {STELE_TURN_PROBES_MAX,
 static const unsigned server_max[STELE_TURN_KIND_CNT] = {STELE_TURN_SERVER_PROBES_MAX,
 							 STELE_TURN_SERVER_TRANSFERS_MAX};
 
+/* Whoever gives up may be one of a hundred thousand that wait, so it is not looked for. */
+static void take_out(struct queue *queue, struct stele_turn *turn)
+{
+	*(turn->before != NULL ? &turn->before->next : &queue->first) = turn->next;
+	*(turn->next != NULL ? &turn->next->before : &queue->last) = turn->before;
+	queue->waiting_cnt--;
+}
+
 static void give(struct stele_turns *turns, struct stele_turn_server *server,
 		 enum stele_turn_kind kind)
 {
 	struct queue *queue = &server->queues[kind];
 	struct stele_turn *turn = queue->first;
-	queue->first = turn->next;
-	queue->waiting_cnt--;
+	take_out(queue, turn);
 	queue->had_cnt++;
 	turns->had_cnt[kind]++;
 	turn->had = true;
@@ -156,11 +163,9 @@ int stele_turn_wait(struct stele_turns *turns, struct stele_turn *turn, enum ste
 	turn->server = server;
 	turn->kind = kind;
 	turn->had = false;
+	turn->before = queue->last;
 	turn->next = NULL;
-	if (queue->first == NULL)
-		queue->first = turn;
-	else
-		queue->last->next = turn;
+	*(queue->last != NULL ? &queue->last->next : &queue->first) = turn;
 	queue->last = turn;
 	queue->waiting_cnt++;
 	wake(turns);
@@ -177,15 +182,7 @@ void stele_turn_leave(struct stele_turns *turns, struct stele_turn *turn)
 		turns->had_cnt[turn->kind]--;
 		wake(turns);
 	} else {
-		struct stele_turn **at = &queue->first, *before = NULL;
-		while (*at != turn) {
-			before = *at;
-			at = &before->next;
-		}
-		*at = turn->next;
-		if (queue->last == turn)
-			queue->last = before;
-		queue->waiting_cnt--;
+		take_out(queue, turn);
 	}
 	turn->server = NULL;
 	turn->had = false;

@@ -52,7 +52,7 @@ struct stele_turn {
 	struct stele_turn_server *server; /* NULL: neither waits nor has one */
 	enum stele_turn_kind kind;
 	bool had;
-	struct stele_turn *next;
+	struct stele_turn *before, *next; /* while it waits */
 };
 
 /* `now` tells seconds; of any clock. */

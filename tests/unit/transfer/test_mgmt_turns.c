@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct event_base *base;
 static struct stele_turns *turns;
@@ -150,6 +151,35 @@ static void thousands_that_leave_at_once(void **state)
 	}
 	run();
 	assert_int_equal(had_cnt, 10000);
+}
+
+/* All members of a large catalog go while they wait: the last first, as who takes them out of the table does it. */
+static void many_give_up(void **state)
+{
+	(void)state;
+	enum { CNT = 100000 };
+	struct zone *zones = calloc(CNT, sizeof(*zones));
+	assert_non_null(zones);
+	for (int i = 0; i < CNT; i++)
+		enter(&zones[i], i, STELE_TURN_PROBE, 1);
+	clock_t begun = clock();
+	for (int i = CNT; i-- > 1;)
+		stele_turn_leave(turns, &zones[i].turn);
+	assert_true(clock() - begun < 2 * CLOCKS_PER_SEC);
+	/* Some in the middle, then one behind the last. */
+	for (int i = 1; i < 6; i++)
+		enter(&zones[i], i, STELE_TURN_PROBE, 1);
+	stele_turn_leave(turns, &zones[2].turn);
+	stele_turn_leave(turns, &zones[5].turn);
+	stele_turn_leave(turns, &zones[0].turn);
+	enter(&zones[6], 6, STELE_TURN_PROBE, 1);
+	run();
+	static const int expected[] = {1, 3, 4, 6};
+	assert_int_equal(had_cnt, 4);
+	assert_memory_equal(had, expected, sizeof(expected));
+	for (int i = 0; i < 7; i++)
+		stele_turn_leave(turns, &zones[i].turn);
+	free(zones);
 }
 
 static void a_server_stands_back(void **state)
@@ -292,6 +322,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(servers_take_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(all_together_have_a_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(thousands_that_leave_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_give_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_server_stands_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_clock_goes_back, set_up, tear_down),
 		cmocka_unit_test(refresh_waits),
