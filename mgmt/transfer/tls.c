@@ -242,8 +242,13 @@ int stele_tls_fail(SSL *ssl, int result, struct stele_error *reterr)
 		return error_number == 0 ?
 			       stele_fail(reterr, STELE_E_SYSTEM, "connection closed") :
 			       stele_fail_errno(reterr, error_number, "connection lost");
-	if (kind == SSL_ERROR_ZERO_RETURN)
+	/* With a word of TLS, or without one, which is how a relay that has nobody behind it goes away. */
+	if (kind == SSL_ERROR_ZERO_RETURN ||
+	    (kind == SSL_ERROR_SSL &&
+	     ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)) {
+		ERR_clear_error();
 		return stele_fail(reterr, STELE_E_SYSTEM, "connection closed");
+	}
 	long verify = SSL_get_verify_result(ssl);
 	if (verify != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE) {
 		ERR_clear_error();

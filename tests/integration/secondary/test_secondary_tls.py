@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Zones over TLS (RFC 9103): whom a secondary believes, and that the zone comes over one connection."""
+import contextlib
+import socket
 import ssl
+import threading
 
 import pytest
 
@@ -153,3 +156,22 @@ def test_no_tls_there():
     with FakePrimary(zone.answer) as primary, \
          Secondary([ZONE], [remote(primary, name="xfr.test")], ["transfer_max_time: 2s"]) as secondary:
         assert not secondary.wait(ZONE, lambda z: z["error"])["loaded"]
+
+
+def test_closes_during_the_handshake(world):
+    """As a relay does that has nobody behind it: no reason to mistrust anybody, and to leave it alone for now."""
+    ca, _ = world
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(65536)
+        threading.Thread(target=serve, daemon=True).start()
+        there = "addresses: [127.0.0.1], port: %d, tls: {enabled: true, name: xfr.test, ca: %s}" % (
+            server.getsockname()[1], ca.ca)
+        with Secondary([ZONE], [there]) as secondary:
+            assert "connection closed" in secondary.wait(ZONE, lambda z: z["error"])["error"]
+            secondary.command("refresh", ZONE)
+            secondary.wait(ZONE, lambda z: "left alone for now" in z["error"])
