@@ -174,7 +174,13 @@ static bool expect_name(SSL *ssl, const char *name, const struct stele_config_ad
 	if (name == NULL)
 		return X509_VERIFY_PARAM_set1_ip(param, address->addr,
 						 address->family == 4 ? 4 : 16) == 1;
-	return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+	/* Neither a certificate nor TLS has the last dot (RFC 6066 section 3). */
+	char host[256];
+	size_t len = strnlen(name, sizeof(host) - 1);
+	len -= len > 1 && name[len - 1] == '.';
+	memcpy(host, name, len);
+	host[len] = '\0';
+	return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
 int stele_tls_client(struct stele_tls_contexts *contexts, const struct stele_remote_tls_config *tls,

@@ -65,9 +65,15 @@ def refused(tls, text, **options):
         assert not primary.asked
 
 
-def test_name(world):
+@pytest.mark.parametrize("name", ["xfr.test", "xfr.test.", "XFR.Test"])
+def test_name(world, name):
+    """With or without the last dot, as names elsewhere; in a certificate, and in TLS, it has none."""
     ca, _ = world
-    taken(context(ca.issue("xfr.test")), name="xfr.test", ca=ca.ca)
+    asked = []
+    tls = context(ca.issue("xfr.test"))
+    tls.sni_callback = lambda connection, server_name, context: asked.append(server_name)
+    taken(tls, name=name, ca=ca.ca)
+    assert {server_name.lower() for server_name in asked} == {"xfr.test"}
 
 
 def test_address(world):
