@@ -299,6 +299,11 @@ int stele_client_ask(struct stele_client *client, const uint8_t *msg, size_t len
 	return 0;
 }
 
+void stele_client_set_answer_max(struct stele_client *client, uint64_t ns)
+{
+	client->settings.answer_max_ns = ns;
+}
+
 bool stele_client_has_sent(const struct stele_client *client)
 {
 	return client->out_at > 0 || client->try_cnt > 0;

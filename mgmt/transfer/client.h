@@ -87,6 +87,9 @@ void stele_client_free(struct stele_client *client); /* NULL is fine. From callb
 int stele_client_ask(struct stele_client *client, const uint8_t *msg, size_t len,
 		     struct stele_error *reterr);
 
+/* For the answers to what is asked from now on, in place of `answer_max_ns`. */
+void stele_client_set_answer_max(struct stele_client *client, uint64_t ns);
+
 /* Whether any of the last question has left: then the server may have acted on it, whatever came back.
  * From `ended` too. */
 bool stele_client_has_sent(const struct stele_client *client);

@@ -261,6 +261,8 @@ void refresh_fetch(struct stele_refresh *refresh)
 			refresh, round->remote->tls.enabled ? STELE_CLIENT_TLS : STELE_CLIENT_TCP);
 		status = stele_client_new(stele_loop_base(refresh->daemon->main), &settings,
 					  &round->client, &err);
+	} else {
+		stele_client_set_answer_max(round->client, round->options->transfer_max_ns);
 	}
 	if (status == 0)
 		status = stele_client_ask(round->client, msg, len, &err);

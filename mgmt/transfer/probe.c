@@ -10,6 +10,10 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+/* A connection, and silence until the answer comes. More, and a primary that sends it byte by byte keeps the zone from
+ * the others for as long as a transfer may take. */
+#define ANSWER_MAX_NS (STELE_CLIENT_CONNECT_NS + STELE_CLIENT_SILENCE_NS)
+
 uint16_t refresh_message_id(struct stele_daemon *daemon)
 {
 	uint16_t id;
@@ -125,6 +129,8 @@ void refresh_probe(struct stele_refresh *refresh)
 		transport = STELE_CLIENT_TCP;
 	struct stele_client_settings settings = refresh_client(refresh, transport);
 	struct stele_error err;
+	if (settings.answer_max_ns == 0 || settings.answer_max_ns > ANSWER_MAX_NS)
+		settings.answer_max_ns = ANSWER_MAX_NS;
 	uint8_t msg[STELE_TRANSFER_QUERY_MAX];
 	stele_count(&refresh->daemon->counters.soa_in);
 	round->id = refresh_message_id(refresh->daemon);

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whom a secondary asks, in which order, from where; and whom it leaves alone for now."""
+import ssl
+import struct
 import time
 
+import dns.flags
 import dns.rcode
 import pytest
 
-from fake_primary import BASE, NEXT, ZONE, FakePrimary, reply, silent, versions, wire
+from certificates import Authority, pin
+from fake_primary import BASE, NEXT, ZONE, FakePrimary, Keep, Pause, Raw, reply, silent, versions, wire
 from secondary import Secondary
 
 
@@ -164,3 +168,51 @@ def test_source_address():
             secondary.command("refresh", ZONE)
             secondary.wait_serial(ZONE, 2)
         assert {(q.tcp, q.peer) for q in primary.asked} == {(True, "127.0.0.9"), (False, "127.0.0.9")}
+
+
+@pytest.mark.slow
+def test_one_that_answers_byte_by_byte():
+    """It is never silent for long, and never done: a question for the SOA does not have the time of a transfer."""
+    zone, news = versions(), versions()
+    news.versions[2] = NEXT
+
+    def drip(question):
+        if not question.tcp:
+            yield wire(reply(question, flags=dns.flags.AA | dns.flags.TC))
+            return
+        answer = wire(reply(question, [news.soa()]))
+        for byte in struct.pack("!H", len(answer)) + answer:
+            yield Raw(bytes([byte]))
+            yield Pause(5)
+    with FakePrimary(zone.answer) as first, FakePrimary(zone.answer) as second, \
+         Secondary([ZONE], [first.port, second.port]) as secondary:
+        secondary.wait_serial(ZONE, 1)
+        first.script, second.script = drip, news.answer
+        secondary.command("refresh", ZONE)
+        secondary.wait_serial(ZONE, 2, 70)
+
+
+@pytest.mark.slow
+def test_slow_transfer_where_the_soa_was_asked_for(tmp_path):
+    """Over one connection: the transfer has its own time."""
+    zone = versions()
+
+    def slow(question):
+        for part in zone.answer(question, size=3):
+            yield part
+            if question.type == "IXFR" and part is not Keep:
+                yield Pause(16)
+    certificate = Authority(tmp_path).issue("xfr.test")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate)
+    tls.set_alpn_protocols(["dot"])
+    with FakePrimary(zone.answer, tls=tls) as primary, \
+         Secondary([ZONE], ["addresses: [127.0.0.1], port: %d, tls: {enabled: true, pins: [\"%s\"]}" % (
+             primary.port, pin(certificate[0]))]) as secondary:
+        secondary.wait_serial(ZONE, 1)
+        primary.script = slow
+        zone.versions[2] = BASE + [("x%d.zone.test." % i, 300, "A", "192.0.2.9") for i in range(6)]
+        connections = primary.connection_cnt
+        secondary.command("refresh", ZONE)
+        secondary.wait_serial(ZONE, 2, 90)
+        assert primary.connection_cnt == connections + 1
