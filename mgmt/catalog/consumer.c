@@ -38,6 +38,7 @@ static void forget_problems(struct stele_catalog *state)
 	free(state->problems);
 	state->problems = NULL;
 	state->problem_cnt = state->problem_cap = 0;
+	state->gave_away = false;
 }
 
 static void keep_problem(struct stele_catalog *state, const char *member, const char *reason)
@@ -109,7 +110,7 @@ void stele_catalog_look_again(struct stele_daemon *daemon)
 	for (size_t i = 0; i < stele_zones_cnt(daemon->zones); i++) {
 		struct stele_managed_zone *zone = stele_zones_at(daemon->zones, i);
 		if (is_consumer(zone) && zone->catalog_state != NULL &&
-		    zone->catalog_state->problem_cnt > 0)
+		    (zone->catalog_state->problem_cnt > 0 || zone->catalog_state->gave_away))
 			make_due(daemon, zone);
 	}
 }
@@ -230,6 +231,11 @@ static void meet(struct stele_daemon *daemon, struct stele_store_read *read, str
 		return;
 	}
 	bool is_ours = is_same_name(zone->catalog, catalog->apex);
+	/* It has gone where this catalog gave it, which lists it until all who read it have followed. */
+	if (!is_ours && member->has_coo && is_same_name(zone->catalog, member->coo)) {
+		catalog->catalog_state->gave_away = true;
+		return;
+	}
 	if (!is_ours && !is_handed_over(read, other, zone, catalog)) {
 		add_problem(catalog, member, "it is a member of another catalog");
 		return;

@@ -14,6 +14,7 @@ struct stele_catalog {
 	/* Of a consumer: members that could not be had. */
 	struct catalog_problem *problems;
 	size_t problem_cnt, problem_cap;
+	bool gave_away; /* one at least is another catalog's by now, as this one says (`coo`) */
 
 	/* Of a producer. */
 	bool writing; /* a commit is under way */

@@ -213,6 +213,18 @@ def test_moves(hand):
     hand.change("one.invalid", ("add", "coo.x.zones", "PTR", "two.invalid."))
     hand.until("two.invalid", {"a.test"})
     assert hand.transfers("a.test") == transfers
+    # That the catalog which gave it away lists it until everybody has followed is as it should be.
+    hand.change("one.invalid", ("add", "z.zones", "PTR", "b.test."))
+    hand.until("one.invalid", {"b.test"})
+    assert hand.problems("one.invalid") == {}
+    # If the other one lets it go, it is the first one's again, as long as that lists it.
+    hand.change("two.invalid", ("delete", "x.zones"))
+    hand.until("one.invalid", {"a.test", "b.test"})
+    hand.secondary.wait("a.test", 1)
+    hand.secondary.wait_for(lambda: hand.transfers("a.test") > transfers)
+    transfers = hand.transfers("a.test")
+    hand.change("two.invalid", ("add", "x.zones", "PTR", "a.test."))
+    hand.until("two.invalid", {"a.test"})
     hand.change("one.invalid", ("delete", "x.zones"), ("delete", "coo.x.zones"))
     assert members(hand.secondary, "two.invalid") == {"a.test"}
     assert hand.secondary.serial("a.test") == 1
