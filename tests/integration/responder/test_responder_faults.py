@@ -20,6 +20,21 @@ import responder
 QUERY = dnswire.query("www.example.", "A")
 
 
+def test_a_port_that_does_not_start(images):
+    """Why is said after all has been taken down, which a driver's hold on its buffers must not keep it from."""
+    node = responder.Node(images[0], start=False)
+    library = os.path.join(os.path.dirname(os.path.dirname(responder.binary())),
+                           "tests/integration/responder/libport_fault.so")
+    node.wrapper = ["env", "LD_PRELOAD=" + library,
+                    "ASAN_OPTIONS=verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")]
+    try:
+        with pytest.raises(responder.ResponderError, match="port 'port0': does not start: Input/output error"):
+            node.start()
+        assert node.process.returncode == 3
+    finally:
+        node.stop()
+
+
 def behind_the_last(pid):
     """The first descriptor behind all that a process has. Below it, what waits for a connection keeps some."""
     return max(int(name) for name in os.listdir("/proc/%d/fd" % pid)) + 1
