@@ -36,12 +36,18 @@ static unsigned take(struct stele_exception_driver *driver, struct rte_mempool *
 	return max ? rte_eth_rx_burst(self->id, 0, mbufs, (uint16_t)max) : 0;
 }
 
+/* DPDK closes no device that runs. */
+static void stop(const struct virtio *self)
+{
+	rte_eth_dev_stop(self->id);
+	rte_eth_dev_close(self->id);
+}
+
 static void close_virtio(struct stele_exception_driver *driver)
 {
 	struct virtio *self = (struct virtio *)(void *)driver;
 
-	rte_eth_dev_stop(self->id);
-	rte_eth_dev_close(self->id);
+	stop(self);
 	free(self);
 }
 
@@ -88,7 +94,7 @@ static int make(void *user, struct stele_error *reterr)
 	if (!rc)
 		rc = stele_interface_configure(&self->settings, reterr);
 	if (rc)
-		rte_eth_dev_close(self->id);
+		stop(self);
 	return rc;
 }
 

@@ -1,25 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded into a responder (test_responder_faults.py): no device starts, and the memory of packet buffers that are
- * given back goes at once, as huge pages do.
+ * Preloaded into a responder (test_responder_faults.py). By $STELE_PORT_FAULT no device starts ("start"), or one that
+ * makes no interface takes the place of virtio-user ("interface"). The memory of packet buffers that are given back goes
+ * at once, as huge pages do.
  */
+#include <dlfcn.h>
 #include <errno.h>
+#include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define VIRTIO "virtio_user"
+#define INSTEAD "net_null0"
+
+static int is_fault(const char *name)
+{
+	const char *fault = getenv("STELE_PORT_FAULT");
+
+	return fault != NULL && strcmp(fault, name) == 0;
+}
+
+static int is_replaced(const char *device)
+{
+	return is_fault("interface") && strncmp(device, VIRTIO, strlen(VIRTIO)) == 0;
+}
+
 int rte_eth_dev_start(uint16_t id)
 {
-	(void)id;
-	return -EIO;
+	int (*next)(uint16_t);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "rte_eth_dev_start");
+	return is_fault("start") ? -EIO : next(id);
+}
+
+int rte_eal_hotplug_add(const char *bus, const char *device, const char *args)
+{
+	int (*next)(const char *, const char *, const char *);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "rte_eal_hotplug_add");
+	return is_replaced(device) ? next(bus, INSTEAD, "") : next(bus, device, args);
+}
+
+int rte_eth_dev_get_port_by_name(const char *device, uint16_t *id)
+{
+	int (*next)(const char *, uint16_t *);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "rte_eth_dev_get_port_by_name");
+	return next(is_replaced(device) ? INSTEAD : device, id);
 }
 
 static void take_away(struct rte_mempool *pool, void *user, struct rte_mempool_memhdr *piece,
 		      unsigned index)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)piece->addr;
-	uintptr_t first = (begin + page - 1) / page * page, end = (begin + piece->len) / page * page;
+	uintptr_t first = (begin + page - 1) / page * page,
+		  end = (begin + piece->len) / page * page;
 
 	(void)pool;
 	(void)user;

@@ -20,19 +20,32 @@ import responder
 QUERY = dnswire.query("www.example.", "A")
 
 
-def test_a_port_that_does_not_start(images):
-    """Why is said after all has been taken down, which a driver's hold on its buffers must not keep it from."""
-    node = responder.Node(images[0], start=False)
+def start_with_fault(image, fault, kind="tap"):
+    """Its exit status, and what it says of why it does not start."""
+    node = responder.Node(image, change=lambda config: config["ports"][0]["exception"].update(kind=kind), start=False)
     library = os.path.join(os.path.dirname(os.path.dirname(responder.binary())),
                            "tests/integration/responder/libport_fault.so")
-    node.wrapper = ["env", "LD_PRELOAD=" + library,
+    node.wrapper = ["env", "LD_PRELOAD=" + library, "STELE_PORT_FAULT=" + fault,
                     "ASAN_OPTIONS=verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")]
     try:
-        with pytest.raises(responder.ResponderError, match="port 'port0': does not start: Input/output error"):
+        with pytest.raises(responder.ResponderError):
             node.start()
-        assert node.process.returncode == 3
+        return node.process.returncode, node.log_text()
     finally:
         node.stop()
+
+
+def test_a_port_that_does_not_start(images):
+    """Why is said after all has been taken down, which a driver's hold on its buffers must not keep it from."""
+    status, log = start_with_fault(images[0], "start")
+    assert status == 3 and "port 'port0': does not start: Input/output error" in log, log
+
+
+def test_a_virtio_interface_that_takes_no_settings(images):
+    """Its device runs by then: it is stopped, or it would not close, and hold on to the interface and to buffers."""
+    status, log = start_with_fault(images[0], "interface", "virtio-user")
+    assert "exception path: interface 'kernel0' does not take a MAC address: No such device" in log, log
+    assert status == 3 and "Cannot close started device" not in log, log
 
 
 def behind_the_last(pid):
