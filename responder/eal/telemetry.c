@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/eal/telemetry.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <rte_telemetry.h>
@@ -73,16 +72,14 @@ static int tell_zones(const char *cmd, const char *params, struct rte_tel_data *
 	bool one = params && *params, found = false;
 	if (!one)
 		rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
-	for (uint32_t slot = 1; slot < snapshot.zone_cnt && rc == 0 && !found; slot++) {
+	for (uint32_t slot = 1; slot < snapshot.zone_cnt && rc >= 0 && !found; slot++) {
 		if (snapshot.zones[slot].name_len == 0)
 			continue;
 		stele_name_to_text(snapshot.zones[slot].name, name);
 		if (!one) {
 			/* DPDK's answer has room for 512 of 127 bytes; the others can be asked for
-			 * by name. */
+			 * by name. Of a name that was cut it says so, by a number above 0. */
 			rc = rte_tel_data_add_array_string(data, name);
-			if (rc == -E2BIG)
-				rc = 0;
 		} else if (strcmp(name, params) == 0) {
 			tell_zone(&snapshot, slot, data);
 			found = true;
