@@ -57,6 +57,8 @@ def test_telemetry(node):
     with telemetry(node) as ask:
         assert ask("/stele/counters")["answered_udp4"] >= 10
         assert ask("/stele/counters,0")["balance"] == 0
+        for none in "1", "-1", "x", "0x", "18446744073709551616":
+            assert ask("/stele/counters," + none) is None
         assert ask("/stele/zones") == ["example."]
         assert ask("/stele/zones,example.")["answer"] >= 10
         assert ask("/stele/zones,unknown.") is None
