@@ -337,6 +337,12 @@ int images_refuse(struct stele_images *images, int rc, struct stele_error *reter
 	return rc;
 }
 
+static int refuse_load(struct stele_images *images, int rc, struct stele_error *reterr)
+{
+	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS_REFUSED, 1);
+	return images_refuse(images, rc, reterr);
+}
+
 static int prepare(struct stele_images *images, int fd, uint64_t end, const char *name,
 		   struct stele_serve_next **next, struct stele_error *reterr)
 {
@@ -366,7 +372,7 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 
 	/* An image that is in its file is no base for another. Without one, any is better than none. */
 	if (rc && images_in_mapping(images))
-		return rc;
+		return refuse_load(images, rc, reterr);
 	images_note_workers(images);
 	/* To be had before anything is published: without it, the image would not be remembered, nor moved. */
 	int held_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -382,8 +388,7 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 		images_discard(images, next);
 		if (held_fd >= 0)
 			close(held_fd);
-		stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS_REFUSED, 1);
-		return images_refuse(images, rc, reterr);
+		return refuse_load(images, rc, reterr);
 	}
 	struct stele_serve_load_info info = *stele_serve_next_info(next[0]);
 	uint64_t begin = stele_clock_ns();

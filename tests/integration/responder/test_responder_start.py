@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A start serves from the mapping of the image's file, and moves the image into the arena behind that."""
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 import dnswire
 import responder
+import standstill
 import stele
 
 QUERY = dnswire.query("www.example.", "A")
@@ -29,6 +31,7 @@ class Started:
         shutil.copy(image, self.image)
         rest(self.image)
         self.gate, self.start_gate = str(folder / "gate"), str(folder / "start-gate")
+        self.nice_gate = folder / "nice-gate"
         self.node = responder.Node(self.image, start=False)
         self.state = self.node.config["state_dir"]
 
@@ -41,7 +44,7 @@ class Started:
                                "tests/integration/responder/libmove_gate.so")
         before = dict(os.environ)
         os.environ.update(LD_PRELOAD=library, STELE_MOVE_GATE=self.gate,
-                          STELE_START_GATE=self.start_gate,
+                          STELE_START_GATE=self.start_gate, STELE_NICE_GATE=str(self.nice_gate),
                           ASAN_OPTIONS="verify_asan_link_order=0:" + before.get("ASAN_OPTIONS", ""))
         try:
             self.node.start()
@@ -75,6 +78,7 @@ class Started:
         return self.start()
 
     def stop(self):
+        self.nice_gate.unlink(missing_ok=True)
         self.open_gate()
         self.node.stop()
 
@@ -200,6 +204,24 @@ def test_a_load_waits_for_the_move(images, started):
     loading.join()
     assert responses[0]["ok"] and started.ask() == "198.51.100.2"
     assert started.served_from() == "arena"
+    assert started.node.request("rollback")["ok"] and started.ask() == "198.51.100.1"
+
+
+def test_a_move_that_a_worker_holds_up(images, started):
+    """That says nothing against the image, which stays. A load is refused with it, and both go on when the worker does."""
+    started.node.config["idle"] = {"mode": "busy"}    # one that sleeps holds no image, and holds up nobody
+    started.nice_gate.touch()
+    started.start(closed=True)
+    with standstill.stopped(standstill.worker(started.node.process.pid)):
+        started.nice_gate.unlink()
+        started.open_gate()
+        response = started.node.load(images[1])
+        assert not response["ok"] and "worker 0 on core" in response["error"], response
+        assert started.served_from() == "mapping" and not started.node.request("status")["withdrawn"]
+        stats = responder.stelectl("stats", "--json", "--socket", started.node.control)
+        assert json.loads(stats)["globals"]["loads_refused"] == 1
+    assert started.ask() == "198.51.100.1"
+    assert started.node.load(images[1])["ok"] and started.ask() == "198.51.100.2"
     assert started.node.request("rollback")["ok"] and started.ask() == "198.51.100.1"
 
 
