@@ -320,6 +320,8 @@ int images_publish(struct stele_images *images, struct stele_serve_next **next,
 	for (unsigned i = 0; i < images->node_cnt; i++)
 		stele_serve_publish(images->serves[i], next[i]);
 	images_note_status(images);
+	/* All have come round since the load began: that was the wait before this. */
+	images_note_workers(images);
 	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
 		rc = stele_serve_await(images->serves[i], reterr);
 	if (rc)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import threading
 import time
@@ -223,6 +224,26 @@ def test_a_move_that_a_worker_holds_up(images, started):
     assert started.ask() == "198.51.100.1"
     assert started.node.load(images[1])["ok"] and started.ask() == "198.51.100.2"
     assert started.node.request("rollback")["ok"] and started.ask() == "198.51.100.1"
+
+
+def test_a_worker_that_stops_when_a_load_has_waited_for_it(images, started, tmp_path):
+    """The image is published by then, and that worker is the one that has not seen it: the load says which."""
+    started.node.config["idle"] = {"mode": "busy"}
+    started.start()
+    (tmp_path / "other").mkdir()
+    other, gate = tmp_path / "other/image", pathlib.Path(started.start_gate)
+    shutil.copy(images[1], other)
+    gate.touch()
+    try:
+        with open(other, "rb") as file, started.node.begin("load", fd=file.fileno(), path=str(other)) as loading:
+            time.sleep(0.5)    # it has waited, and reads
+            with standstill.stopped(standstill.worker(started.node.process.pid)):
+                gate.unlink()
+                response = json.loads(loading.recv(1 << 20))
+    finally:
+        gate.unlink(missing_ok=True)
+    assert re.search("worker 0 on core [0-9]+ stands still: all others serve the image", response["error"]), response
+    assert started.ask() == "198.51.100.2" and started.node.load(other)["unchanged"]
 
 
 def test_killed_while_it_is_moved(started):
