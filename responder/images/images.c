@@ -411,10 +411,14 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 int stele_images_load(struct stele_images *images, int fd, const char *name,
 		      struct stele_serve_load_info *ret_info, struct stele_error *reterr)
 {
-	int rc = images_load_until(images, fd, UINT64_MAX, name, ret_info, reterr);
+	struct stele_serve_load_info info = {0};
+	int rc = images_load_until(images, fd, UINT64_MAX, name, &info, reterr);
 
-	if (!rc && is_other_served(images))
+	/* Also if a worker has yet to see it: it is served. */
+	if (info.serial != 0 && is_other_served(images))
 		remember(images, false);
+	if (ret_info)
+		*ret_info = info;
 	return rc;
 }
 

@@ -227,7 +227,8 @@ def test_a_move_that_a_worker_holds_up(images, started):
 
 
 def test_a_worker_that_stops_when_a_load_has_waited_for_it(images, started, tmp_path):
-    """The image is published by then, and that worker is the one that has not seen it: the load says which."""
+    """The image is published by then, and that worker is the one that has not seen it: the load says which. What is
+    served is remembered all the same."""
     started.node.config["idle"] = {"mode": "busy"}
     started.start()
     (tmp_path / "other").mkdir()
@@ -243,6 +244,9 @@ def test_a_worker_that_stops_when_a_load_has_waited_for_it(images, started, tmp_
     finally:
         gate.unlink(missing_ok=True)
     assert re.search("worker 0 on core [0-9]+ stands still: all others serve the image", response["error"]), response
+    assert started.ask() == "198.51.100.2"
+    started.node.kill()
+    started.start()
     assert started.ask() == "198.51.100.2" and started.node.load(other)["unchanged"]
 
 
