@@ -305,6 +305,13 @@ void images_discard(struct stele_images *images, struct stele_serve_next **next)
 	}
 }
 
+/* What was left undone for a worker that had yet to see the current image: what was prepared since has waited for it. */
+static void settle_late(struct stele_images *images)
+{
+	if (images->retired)
+		images_settle_zones(images);
+}
+
 /*
  * On all nodes; what was prepared is gone then. Nothing is published while a worker may still look at an
  * image before the current one, so there are never more than two that zones are counted of.
@@ -314,8 +321,7 @@ int images_publish(struct stele_images *images, struct stele_serve_next **next,
 {
 	int rc = 0;
 
-	if (images->retired)
-		images_settle_zones(images);
+	settle_late(images);
 	images_give_zones(images, next);
 	for (unsigned i = 0; i < images->node_cnt; i++)
 		stele_serve_publish(images->serves[i], next[i]);
@@ -394,10 +400,12 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 	}
 	struct stele_serve_load_info info = *stele_serve_next_info(next[0]);
 	uint64_t begin = stele_clock_ns();
-	if (info.unchanged)
+	if (info.unchanged) {
 		images_discard(images, next);
-	else
+		settle_late(images);
+	} else {
 		rc = images_publish(images, next, reterr);
+	}
 	info.grace_ns = stele_clock_ns() - begin;
 	hold_file(images, held_fd, name, info.unchanged);
 	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS, 1);

@@ -245,9 +245,11 @@ def test_a_worker_that_stops_when_a_load_has_waited_for_it(images, started, tmp_
         gate.unlink(missing_ok=True)
     assert re.search("worker 0 on core [0-9]+ stands still: all others serve the image", response["error"]), response
     assert started.ask() == "198.51.100.2"
-    started.node.kill()
-    started.start()
-    assert started.ask() == "198.51.100.2" and started.node.load(other)["unchanged"]
+    with open(started.state + "/last-image.json", encoding="utf-8") as remembered:
+        assert json.load(remembered)["path"] == str(other)
+    assert started.node.load(other)["unchanged"]
+    stats = json.loads(responder.stelectl("stats", "--zones", "--json", "--socket", started.node.control))
+    assert [zone["serial"] for zone in stats["zones"] if zone["zone"]] == [2], stats
 
 
 def test_killed_while_it_is_moved(started):
