@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/port/exception_driver.h"
 #include "lib/daemon/log.h"
+#include "responder/port/pool.h"
 #include "responder/port/tap.h"
 
 #include <rte_dev.h>
@@ -22,7 +23,7 @@ static void give(struct stele_exception_driver *driver, struct rte_mbuf *mbuf)
 	struct virtio *self = (struct virtio *)(void *)driver;
 
 	/* The port's NIC may have had plans for it. */
-	mbuf->ol_flags = 0;
+	stele_pool_forget_offloads(mbuf);
 	if (rte_eth_tx_burst(self->id, 0, &mbuf, 1) == 0)
 		rte_pktmbuf_free(mbuf);
 }

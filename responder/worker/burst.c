@@ -73,11 +73,11 @@ static __attribute__((noinline)) void offload_checksums(const struct stele_worke
 	uint64_t l3_len = frame->family == 4 ? 20 : 40;
 	mbuf->tx_offload = frame->l3_off | l3_len << RTE_MBUF_L3_LEN_OFS;
 	if (frame->family == 4) {
-		mbuf->ol_flags = RTE_MBUF_F_TX_IPV4;
+		mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4;
 		if (flags & STELE_FRAME_TX_IP_CKSUM)
 			mbuf->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 	} else {
-		mbuf->ol_flags = RTE_MBUF_F_TX_IPV6;
+		mbuf->ol_flags |= RTE_MBUF_F_TX_IPV6;
 	}
 	if (flags & STELE_FRAME_TX_UDP_CKSUM)
 		mbuf->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
@@ -154,7 +154,7 @@ static void reply_all(struct stele_worker *worker, const struct stele_worker_zon
 			not_answered(worker, zones, mbuf, reply);
 			continue;
 		}
-		mbuf->ol_flags = 0;
+		stele_pool_forget_offloads(mbuf);
 		if (tx_cksum)
 			offload_checksums(worker, mbuf, frame);
 		uint32_t len = stele_frame_reply(worker->frame, frame,
