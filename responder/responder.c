@@ -354,14 +354,15 @@ int stele_responder_start(struct stele_responder *responder,
 		rc = open_images(responder, reterr);
 	if (!rc)
 		rc = make_workers(responder, reterr);
+	/* Before root is given up, so that it keeps nothing of it. */
+	if (!rc)
+		rc = stele_jobs_start(tidy, responder->images, &responder->jobs, reterr);
 	if (!rc && config->user)
 		rc = stele_privileges_drop(config->user, keeps_net(responder) ? STELE_KEEP_NET : 0,
 					   reterr);
 	/* Behind DPDK's start, which has a handler of its own while it looks for huge pages. */
 	if (!rc)
 		rc = stele_sigbus_explain(reterr);
-	if (!rc)
-		rc = stele_jobs_start(tidy, responder->images, &responder->jobs, reterr);
 	if (!rc) {
 		/* Before the workers: nobody has to wait for anybody. */
 		restore_image(responder);

@@ -101,6 +101,32 @@ static int check_place(const char *path, struct stele_error *reterr)
 	return 0;
 }
 
+/*
+ * Lets those in who may come. By the inode that was looked at: with root's rights, a path is not to be gone by in a folder
+ * whose owner can put a link to any file there.
+ */
+static int open_to_group(const char *path, gid_t group, struct stat *ret_st)
+{
+	char name[40];
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	int rc = fstat(fd, ret_st);
+	if (rc == 0 && !S_ISSOCK(ret_st->st_mode)) {
+		errno = EEXIST;
+		rc = -1;
+	}
+	if (rc == 0 && group != (gid_t)-1)
+		rc = fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH);
+	if (rc == 0)
+		rc = chmod(name, 0660);
+	int error = errno;
+	close(fd);
+	errno = error;
+	return rc;
+}
+
 /* Ready under another name first: nobody connects before its mode is right. */
 static int bind_socket(struct stele_ctl_listener *l, gid_t group, struct stele_error *reterr)
 {
@@ -113,9 +139,8 @@ static int bind_socket(struct stele_ctl_listener *l, gid_t group, struct stele_e
 		return stele_fail_errno(reterr, errno, "%s: cannot remove", fresh.sun_path);
 	if (bind(l->fd, (struct sockaddr *)&fresh, sizeof(fresh)) != 0)
 		return stele_fail_errno(reterr, errno, "%s: cannot bind", l->path);
-	if ((group != (gid_t)-1 && chown(fresh.sun_path, (uid_t)-1, group) != 0) ||
-	    chmod(fresh.sun_path, 0660) != 0 || lstat(fresh.sun_path, &st) != 0 ||
-	    listen(l->fd, BACKLOG) != 0 || rename(fresh.sun_path, l->path) != 0) {
+	if (open_to_group(fresh.sun_path, group, &st) != 0 || listen(l->fd, BACKLOG) != 0 ||
+	    rename(fresh.sun_path, l->path) != 0) {
 		int error = errno;
 		unlink(fresh.sun_path);
 		return stele_fail_errno(reterr, error, "%s: cannot listen", l->path);

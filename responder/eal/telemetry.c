@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/eal/telemetry.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <rte_telemetry.h>
 #include <stdlib.h>
@@ -25,6 +23,23 @@ static int take_snapshot(bool zones, struct stele_stats_snapshot *ret_snapshot)
 	return rc;
 }
 
+/* All workers, or the one whose number `params` is. */
+static int add_up(const struct stele_stats_snapshot *snapshot, const char *params,
+		  struct stele_stats_worker *ret_sum)
+{
+	char *end;
+
+	if (!params || !*params) {
+		stele_stats_sum(snapshot, ret_sum);
+		return 0;
+	}
+	unsigned long worker = strtoul(params, &end, 10);
+	if (*end || worker >= snapshot->worker_cnt)
+		return -1;
+	*ret_sum = snapshot->workers[worker];
+	return 0;
+}
+
 static int tell_counters(const char *cmd, const char *params, struct rte_tel_data *data)
 {
 	struct stele_stats_snapshot snapshot;
@@ -35,11 +50,11 @@ static int tell_counters(const char *cmd, const char *params, struct rte_tel_dat
 		free(sum);
 		return -1;
 	}
-	unsigned long worker = params && *params ? strtoul(params, NULL, 10) : ULONG_MAX;
-	if (worker < snapshot.worker_cnt)
-		*sum = snapshot.workers[worker];
-	else
-		stele_stats_sum(&snapshot, sum);
+	if (add_up(&snapshot, params, sum) != 0) {
+		stele_stats_snapshot_free(&snapshot);
+		free(sum);
+		return -1;
+	}
 	rte_tel_data_start_dict(data);
 	for (unsigned i = 0; i < STELE_STAT_CNT; i++)
 		rte_tel_data_add_dict_u64(data, stele_stat_name(i), sum->values[i]);
@@ -73,16 +88,15 @@ static int tell_zones(const char *cmd, const char *params, struct rte_tel_data *
 	bool one = params && *params, found = false;
 	if (!one)
 		rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
-	for (uint32_t slot = 1; slot < snapshot.zone_cnt && rc == 0 && !found; slot++) {
+	for (uint32_t slot = 1; slot < snapshot.zone_cnt && rc >= 0 && !found; slot++) {
 		if (snapshot.zones[slot].name_len == 0)
 			continue;
 		stele_name_to_text(snapshot.zones[slot].name, name);
 		if (!one) {
-			/* DPDK's answer has room for 512 of 127 bytes; the others can be asked for
-			 * by name. */
+			/* DPDK's answer has room for 512 of 127 bytes, and 16 KB in all; the others
+			 * can be asked for by name. Of a name that was cut it says so, by a number
+			 * above 0. */
 			rc = rte_tel_data_add_array_string(data, name);
-			if (rc == -E2BIG)
-				rc = 0;
 		} else if (strcmp(name, params) == 0) {
 			tell_zone(&snapshot, slot, data);
 			found = true;

@@ -8,7 +8,7 @@
  *
  *     /stele/counters        all workers added up, and "balance", which is 0 by the law of the counters
  *     /stele/counters,N      worker N
- *     /stele/zones           names of zones that are counted on their own
+ *     /stele/zones           names of zones that are counted on their own, as many as DPDK has room for
  *     /stele/zones,NAME      counters of one
  *
  * Requests are handled in DPDK's thread, from the shared memory that other programs read too, so no

@@ -305,6 +305,13 @@ void images_discard(struct stele_images *images, struct stele_serve_next **next)
 	}
 }
 
+/* What was left undone for a worker that had yet to see the current image: what was prepared since has waited for it. */
+static void settle_late(struct stele_images *images)
+{
+	if (images->retired)
+		images_settle_zones(images);
+}
+
 /*
  * On all nodes; what was prepared is gone then. Nothing is published while a worker may still look at an
  * image before the current one, so there are never more than two that zones are counted of.
@@ -314,12 +321,13 @@ int images_publish(struct stele_images *images, struct stele_serve_next **next,
 {
 	int rc = 0;
 
-	if (images->retired)
-		images_settle_zones(images);
+	settle_late(images);
 	images_give_zones(images, next);
 	for (unsigned i = 0; i < images->node_cnt; i++)
 		stele_serve_publish(images->serves[i], next[i]);
 	images_note_status(images);
+	/* All have come round since the load began: that was the wait before this. */
+	images_note_workers(images);
 	for (unsigned i = 0; i < images->node_cnt && !rc; i++)
 		rc = stele_serve_await(images->serves[i], reterr);
 	if (rc)
@@ -335,6 +343,12 @@ int images_refuse(struct stele_images *images, int rc, struct stele_error *reter
 		rc = name_stuck(images, "nothing is loaded until it goes on", reterr);
 	images_note_status(images);
 	return rc;
+}
+
+static int refuse_load(struct stele_images *images, int rc, struct stele_error *reterr)
+{
+	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS_REFUSED, 1);
+	return images_refuse(images, rc, reterr);
 }
 
 static int prepare(struct stele_images *images, int fd, uint64_t end, const char *name,
@@ -366,7 +380,7 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 
 	/* An image that is in its file is no base for another. Without one, any is better than none. */
 	if (rc && images_in_mapping(images))
-		return rc;
+		return refuse_load(images, rc, reterr);
 	images_note_workers(images);
 	/* To be had before anything is published: without it, the image would not be remembered, nor moved. */
 	int held_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -382,15 +396,16 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 		images_discard(images, next);
 		if (held_fd >= 0)
 			close(held_fd);
-		stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS_REFUSED, 1);
-		return images_refuse(images, rc, reterr);
+		return refuse_load(images, rc, reterr);
 	}
 	struct stele_serve_load_info info = *stele_serve_next_info(next[0]);
 	uint64_t begin = stele_clock_ns();
-	if (info.unchanged)
+	if (info.unchanged) {
 		images_discard(images, next);
-	else
+		settle_late(images);
+	} else {
 		rc = images_publish(images, next, reterr);
+	}
 	info.grace_ns = stele_clock_ns() - begin;
 	hold_file(images, held_fd, name, info.unchanged);
 	stele_stats_global_add(images->stats, STELE_GLOBAL_LOADS, 1);
@@ -404,10 +419,14 @@ int images_load_until(struct stele_images *images, int fd, uint64_t end, const c
 int stele_images_load(struct stele_images *images, int fd, const char *name,
 		      struct stele_serve_load_info *ret_info, struct stele_error *reterr)
 {
-	int rc = images_load_until(images, fd, UINT64_MAX, name, ret_info, reterr);
+	struct stele_serve_load_info info = {0};
+	int rc = images_load_until(images, fd, UINT64_MAX, name, &info, reterr);
 
-	if (!rc && is_other_served(images))
+	/* Also if a worker has yet to see it: it is served. */
+	if (info.serial != 0 && is_other_served(images))
 		remember(images, false);
+	if (ret_info)
+		*ret_info = info;
 	return rc;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/port/exception_driver.h"
 #include "lib/daemon/log.h"
+#include "responder/port/pool.h"
 #include "responder/port/tap.h"
 
 #include <rte_dev.h>
@@ -22,7 +23,7 @@ static void give(struct stele_exception_driver *driver, struct rte_mbuf *mbuf)
 	struct virtio *self = (struct virtio *)(void *)driver;
 
 	/* The port's NIC may have had plans for it. */
-	mbuf->ol_flags = 0;
+	stele_pool_forget_offloads(mbuf);
 	if (rte_eth_tx_burst(self->id, 0, &mbuf, 1) == 0)
 		rte_pktmbuf_free(mbuf);
 }
@@ -36,12 +37,18 @@ static unsigned take(struct stele_exception_driver *driver, struct rte_mempool *
 	return max ? rte_eth_rx_burst(self->id, 0, mbufs, (uint16_t)max) : 0;
 }
 
+/* DPDK closes no device that runs. */
+static void stop(const struct virtio *self)
+{
+	rte_eth_dev_stop(self->id);
+	rte_eth_dev_close(self->id);
+}
+
 static void close_virtio(struct stele_exception_driver *driver)
 {
 	struct virtio *self = (struct virtio *)(void *)driver;
 
-	rte_eth_dev_stop(self->id);
-	rte_eth_dev_close(self->id);
+	stop(self);
 	free(self);
 }
 
@@ -88,7 +95,7 @@ static int make(void *user, struct stele_error *reterr)
 	if (!rc)
 		rc = stele_interface_configure(&self->settings, reterr);
 	if (rc)
-		rte_eth_dev_close(self->id);
+		stop(self);
 	return rc;
 }
 

@@ -2,6 +2,7 @@
 #ifndef STELE_RESPONDER_PORT_POOL_H
 #define STELE_RESPONDER_PORT_POOL_H
 
+#include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,5 +19,12 @@
  */
 struct rte_mempool *stele_pool_new(const char *name, unsigned cnt, unsigned cache, uint32_t room,
 				   int socket, bool dense);
+
+/* Of a frame that is to leave: forgets what it was received with, but not whose memory it lies in. Some drivers leave
+ * frames in memory of their own, which they get back with the buffer. */
+static inline void stele_pool_forget_offloads(struct rte_mbuf *mbuf)
+{
+	mbuf->ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
+}
 
 #endif

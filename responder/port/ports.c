@@ -254,18 +254,19 @@ int stele_port_open(struct stele_port *port, const struct stele_responder_config
 		return stele_fail_errno(reterr, -rc, "port '%s'", port->config->name);
 	port->bifurcated = stele_steer_isolate(port, &info);
 	rc = make_pools(port, config, lcores, reterr);
-	if (!rc)
-		rc = configure(port, &info, lcores, &frame_flags, reterr);
+	if (rc)
+		goto free_pools;
+	rc = configure(port, &info, lcores, &frame_flags, reterr);
 	if (!rc)
 		rc = choose_mac(port, mac, &foreign, reterr);
 	if (!rc)
 		rc = make_frame_port(port, config, mac, frame_flags, reterr);
 	if (rc)
-		goto free_pools;
+		goto close;
 	rc = rte_eth_dev_start(port->id);
 	if (rc) {
 		rc = stele_fail_errno(reterr, -rc, "port '%s': does not start", port->config->name);
-		goto free_pools;
+		goto close;
 	}
 	if (port->bifurcated)
 		rc = stele_steer_queries(port, config->answers.port, reterr);
@@ -280,6 +281,9 @@ int stele_port_open(struct stele_port *port, const struct stele_responder_config
 	return 0;
 stop:
 	rte_eth_dev_stop(port->id);
+close:
+	/* It has buffers of the pools. */
+	rte_eth_dev_close(port->id);
 free_pools:
 	free_pools(port);
 	return rc;

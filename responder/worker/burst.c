@@ -7,12 +7,18 @@
 #include <rte_prefetch.h>
 #include <time.h>
 
+/* 0 if the counter has gone back between the two: see bucket.h. */
+static inline uint64_t cycles_between(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
 /* What a stage took that began at `from`. Returns when it ended. */
 static inline uint64_t end_stage(struct stele_worker *worker, enum stele_stat stage, uint64_t from)
 {
 	uint64_t now = rte_rdtsc();
 
-	stele_stats_add(worker->stats, stage, now - from);
+	stele_stats_add(worker->stats, stage, cycles_between(from, now));
 	return now;
 }
 
@@ -73,11 +79,11 @@ static __attribute__((noinline)) void offload_checksums(const struct stele_worke
 	uint64_t l3_len = frame->family == 4 ? 20 : 40;
 	mbuf->tx_offload = frame->l3_off | l3_len << RTE_MBUF_L3_LEN_OFS;
 	if (frame->family == 4) {
-		mbuf->ol_flags = RTE_MBUF_F_TX_IPV4;
+		mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4;
 		if (flags & STELE_FRAME_TX_IP_CKSUM)
 			mbuf->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 	} else {
-		mbuf->ol_flags = RTE_MBUF_F_TX_IPV6;
+		mbuf->ol_flags |= RTE_MBUF_F_TX_IPV6;
 	}
 	if (flags & STELE_FRAME_TX_UDP_CKSUM)
 		mbuf->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
@@ -154,7 +160,7 @@ static void reply_all(struct stele_worker *worker, const struct stele_worker_zon
 			not_answered(worker, zones, mbuf, reply);
 			continue;
 		}
-		mbuf->ol_flags = 0;
+		stele_pool_forget_offloads(mbuf);
 		if (tx_cksum)
 			offload_checksums(worker, mbuf, frame);
 		uint32_t len = stele_frame_reply(worker->frame, frame,
@@ -207,7 +213,7 @@ static void send_all(struct stele_worker *worker, const struct stele_worker_zone
 		return;
 	uint64_t bytes = local_bytes(burst, burst->local_cnt);
 	unsigned sent = stele_burst_transmit(worker, burst->out, burst->out_cnt);
-	uint64_t cycles = end_stage(worker, STELE_STAT_CYCLES_TX, now) - burst->began;
+	uint64_t ended = end_stage(worker, STELE_STAT_CYCLES_TX, now);
 	if (unlikely(sent < burst->out_cnt)) {
 		for (unsigned i = sent; i < burst->local_cnt; i++)
 			bytes -= rte_pktmbuf_pkt_len(burst->out[i]);
@@ -215,7 +221,7 @@ static void send_all(struct stele_worker *worker, const struct stele_worker_zone
 	}
 	stele_stats_add(worker->stats, STELE_STAT_TX_PACKETS, sent);
 	stele_stats_add(worker->stats, STELE_STAT_TX_BYTES, bytes + tally->bytes);
-	stele_tally_write(worker, tally, cycles);
+	stele_tally_write(worker, tally, cycles_between(burst->began, ended));
 }
 
 static void count_slipped(struct stele_worker *worker)
@@ -264,7 +270,7 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 	stele_punt_flush(worker);
 	if (worker->rrl)
 		count_slipped(worker);
-	stele_stats_add(worker->stats, STELE_STAT_CYCLES_RX, burst->began - polled);
+	stele_stats_add(worker->stats, STELE_STAT_CYCLES_RX, cycles_between(polled, burst->began));
 	stele_stats_add(worker->stats, STELE_STAT_RX_PACKETS, cnt);
 	stele_stats_add(worker->stats, STELE_STAT_RX_BYTES, bytes);
 	stele_stats_add(worker->stats, STELE_STAT_BURSTS, 1);

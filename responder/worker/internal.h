@@ -10,6 +10,7 @@
 
 #include "responder/worker/bucket.h"
 #include "responder/port/exception.h"
+#include "responder/port/pool.h"
 #include "responder/worker/worker.h"
 
 #include <rte_mbuf.h>

@@ -36,7 +36,7 @@ static void reply_locally(struct stele_worker *worker, struct rte_mbuf *mbuf,
 	}
 	uint32_t len =
 		stele_frame_local_reply(worker->frame, frame, rte_pktmbuf_mtod(mbuf, uint8_t *));
-	mbuf->ol_flags = 0;
+	stele_pool_forget_offloads(mbuf);
 	/* Before all replies to queries. */
 	worker->burst.local_stat[stele_burst_queue(&worker->burst, mbuf, len)] =
 		stats[frame->reason];

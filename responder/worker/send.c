@@ -33,7 +33,7 @@ unsigned stele_burst_return(struct stele_worker *worker)
 	if (likely(cnt == 0))
 		return 0;
 	for (unsigned i = 0; i < cnt; i++)
-		mbufs[i]->ol_flags = 0;
+		stele_pool_forget_offloads(mbufs[i]);
 	unsigned sent = stele_burst_transmit(worker, mbufs, cnt);
 	for (unsigned i = sent; i < cnt; i++)
 		rte_pktmbuf_free(mbufs[i]);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded into a responder (test_responder_start.py): the thread that moves an image into the arena
- * reads nothing as long as the file $STELE_MOVE_GATE is there, and all others nothing of a file "image" as long as
- * $STELE_START_GATE is.
+ * reads nothing as long as the file $STELE_MOVE_GATE is there, and does not begin at all as long as $STELE_NICE_GATE is;
+ * all others read nothing of a file "image" as long as $STELE_START_GATE is.
  */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,17 +26,32 @@ static int is_image(int fd)
 	return strcmp(strrchr(path, '/') != NULL ? strrchr(path, '/') : "", "/image") == 0;
 }
 
-static void wait_at_gate(int fd)
+static void wait_for(const char *gate)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
+
+	while (gate != NULL && access(gate, F_OK) == 0)
+		nanosleep(&pause, NULL);
+}
+
+static void wait_at_gate(int fd)
+{
 	char name[16] = "";
 
 	prctl(PR_GET_NAME, name, 0, 0, 0);
-	const char *gate = strcmp(name, "stele-move") == 0 ? getenv("STELE_MOVE_GATE") :
-			   is_image(fd)                    ? getenv("STELE_START_GATE") :
-							     NULL;
-	while (gate != NULL && access(gate, F_OK) == 0)
-		nanosleep(&pause, NULL);
+	wait_for(strcmp(name, "stele-move") == 0 ? getenv("STELE_MOVE_GATE") :
+		 is_image(fd)                    ? getenv("STELE_START_GATE") :
+						   NULL);
+}
+
+/* With which the thread begins. */
+int setpriority(__priority_which_t which, id_t who, int priority)
+{
+	int (*next)(__priority_which_t, id_t, int);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "setpriority");
+	wait_for(getenv("STELE_NICE_GATE"));
+	return next(which, who, priority);
 }
 
 /* Both names that a program may have been built with. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the responder counts and shows, and what it does when it is told to: trace, drain, reload."""
+import contextlib
 import json
 import os
 import socket
@@ -35,9 +36,9 @@ def test_zones_say_how_they_are_signed(node, tmp_path):
         assert node.request("zone", zone=zone)["signed"] == kind
 
 
-def test_telemetry(images, node):
-    """The same counters over DPDK's own socket."""
-    node.ask([QUERY] * 10)
+@contextlib.contextmanager
+def telemetry(node):
+    """What asks over DPDK's own socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.settimeout(20)
         sock.connect(node.request("status")["telemetry"])
@@ -47,11 +48,32 @@ def test_telemetry(images, node):
             sock.send(command.encode())
             return json.loads(sock.recv(1 << 16))[command.split(",")[0]]
 
+        yield ask
+
+
+def test_telemetry(node):
+    """The same counters as in shared memory."""
+    node.ask([QUERY] * 10)
+    with telemetry(node) as ask:
         assert ask("/stele/counters")["answered_udp4"] >= 10
         assert ask("/stele/counters,0")["balance"] == 0
+        for none in "1", "-1", "x", "0x", "18446744073709551616":
+            assert ask("/stele/counters," + none) is None
         assert ask("/stele/zones") == ["example."]
         assert ask("/stele/zones,example.")["answer"] >= 10
         assert ask("/stele/zones,unknown.") is None
+
+
+def test_telemetry_cuts_long_names_and_lists_all(node, tmp_path):
+    """DPDK has room for 127 bytes of each."""
+    names = ["%s.%s.%s.test." % (3 * (letter * 60,)) for letter in "abc"] + ["%d.test." % i for i in range(5)]
+    (tmp_path / "zone").write_text("@ 60 SOA ns h 1 60 60 60 60\n@ 60 NS ns.example.\n")
+    for name in names:
+        stele.run("import", "--store", tmp_path / "store", "--zone", name, tmp_path / "zone")
+    stele.run("build", "--store", tmp_path / "store", "-o", tmp_path / "image")
+    assert node.load(tmp_path / "image")["ok"]
+    with telemetry(node) as ask:
+        assert sorted(ask("/stele/zones")) == sorted(name[:127] for name in names)
 
 
 def test_trace_gives_the_reply_and_counts_nothing(node):

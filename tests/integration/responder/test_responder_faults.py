@@ -20,6 +20,70 @@ import responder
 QUERY = dnswire.query("www.example.", "A")
 
 
+def preload(node, fault):
+    library = os.path.join(os.path.dirname(os.path.dirname(responder.binary())),
+                           "tests/integration/responder/libport_fault.so")
+    node.wrapper = ["env", "LD_PRELOAD=" + library, "STELE_PORT_FAULT=" + fault,
+                    "ASAN_OPTIONS=verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")]
+
+
+def start_with_fault(image, fault, kind="tap"):
+    """Its exit status, and what it says of why it does not start."""
+    node = responder.Node(image, change=lambda config: config["ports"][0]["exception"].update(kind=kind), start=False)
+    preload(node, fault)
+    try:
+        with pytest.raises(responder.ResponderError):
+            node.start()
+        return node.process.returncode, node.log_text()
+    finally:
+        node.stop()
+
+
+def test_a_port_that_does_not_start(images):
+    """Why is said after all has been taken down, which a driver's hold on its buffers must not keep it from."""
+    status, log = start_with_fault(images[0], "start")
+    assert status == 3 and "port 'port0': does not start: Input/output error" in log, log
+
+
+def test_a_virtio_interface_that_takes_no_settings(images):
+    """Its device runs by then: it is stopped, or it would not close, and hold on to the interface and to buffers."""
+    status, log = start_with_fault(images[0], "interface", "virtio-user")
+    assert "exception path: interface 'kernel0' does not take a MAC address: No such device" in log, log
+    assert status == 3 and "Cannot close started device" not in log, log
+
+
+def capabilities(pid):
+    """{name of a thread: its capabilities} of all threads."""
+    found = {}
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with contextlib.suppress(FileNotFoundError), open("/proc/%d/task/%s/status" % (pid, thread),
+                                                          encoding="ascii") as status:
+            fields = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
+            found["main" if int(thread) == pid else fields["Name"]] = int(fields["CapPrm"], 16)
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_who_keeps_what_a_card_of_the_kernel_needs(images):
+    """Its driver goes through the kernel, by the main thread. Who reads images and packets has no need of it."""
+    def change(config):
+        config["ports"][0].update(device="0000:7f:1f.7", args={}, exception={"kind": "none"})
+        config["user"] = "nobody"
+
+    node = responder.Node(images[0], port="file", change=change, start=False)
+    preload(node, "bifurcated")
+    try:
+        os.chmod(node.folder, 0o777)
+        os.chmod(node.config["state_dir"], 0o777)
+        node.start()
+        assert node.request("zones")["ok"]    # by the loader
+        kept = capabilities(node.process.pid)
+        assert kept.pop("main") == 1 << 12 | 1 << 13
+        assert "stele-loader" in kept and not any(kept.values()), kept
+    finally:
+        node.stop()
+
+
 def behind_the_last(pid):
     """The first descriptor behind all that a process has. Below it, what waits for a connection keeps some."""
     return max(int(name) for name in os.listdir("/proc/%d/fd" % pid)) + 1

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A start serves from the mapping of the image's file, and moves the image into the arena behind that."""
 import contextlib
+import json
 import os
 import pathlib
+import re
 import shutil
 import threading
 import time
@@ -11,6 +13,7 @@ import pytest
 
 import dnswire
 import responder
+import standstill
 import stele
 
 QUERY = dnswire.query("www.example.", "A")
@@ -29,6 +32,7 @@ class Started:
         shutil.copy(image, self.image)
         rest(self.image)
         self.gate, self.start_gate = str(folder / "gate"), str(folder / "start-gate")
+        self.nice_gate = folder / "nice-gate"
         self.node = responder.Node(self.image, start=False)
         self.state = self.node.config["state_dir"]
 
@@ -41,7 +45,7 @@ class Started:
                                "tests/integration/responder/libmove_gate.so")
         before = dict(os.environ)
         os.environ.update(LD_PRELOAD=library, STELE_MOVE_GATE=self.gate,
-                          STELE_START_GATE=self.start_gate,
+                          STELE_START_GATE=self.start_gate, STELE_NICE_GATE=str(self.nice_gate),
                           ASAN_OPTIONS="verify_asan_link_order=0:" + before.get("ASAN_OPTIONS", ""))
         try:
             self.node.start()
@@ -75,6 +79,7 @@ class Started:
         return self.start()
 
     def stop(self):
+        self.nice_gate.unlink(missing_ok=True)
         self.open_gate()
         self.node.stop()
 
@@ -201,6 +206,50 @@ def test_a_load_waits_for_the_move(images, started):
     assert responses[0]["ok"] and started.ask() == "198.51.100.2"
     assert started.served_from() == "arena"
     assert started.node.request("rollback")["ok"] and started.ask() == "198.51.100.1"
+
+
+def test_a_move_that_a_worker_holds_up(images, started):
+    """That says nothing against the image, which stays. A load is refused with it, and both go on when the worker does."""
+    started.node.config["idle"] = {"mode": "busy"}    # one that sleeps holds no image, and holds up nobody
+    started.nice_gate.touch()
+    started.start(closed=True)
+    with standstill.stopped(standstill.worker(started.node.process.pid)):
+        started.nice_gate.unlink()
+        started.open_gate()
+        response = started.node.load(images[1])
+        assert not response["ok"] and "worker 0 on core" in response["error"], response
+        assert started.served_from() == "mapping" and not started.node.request("status")["withdrawn"]
+        stats = responder.stelectl("stats", "--json", "--socket", started.node.control)
+        assert json.loads(stats)["globals"]["loads_refused"] == 1
+    assert started.ask() == "198.51.100.1"
+    assert started.node.load(images[1])["ok"] and started.ask() == "198.51.100.2"
+    assert started.node.request("rollback")["ok"] and started.ask() == "198.51.100.1"
+
+
+def test_a_worker_that_stops_when_a_load_has_waited_for_it(images, started, tmp_path):
+    """The image is published by then, and that worker is the one that has not seen it: the load says which. What is
+    served is remembered all the same."""
+    started.node.config["idle"] = {"mode": "busy"}
+    started.start()
+    (tmp_path / "other").mkdir()
+    other, gate = tmp_path / "other/image", pathlib.Path(started.start_gate)
+    shutil.copy(images[1], other)
+    gate.touch()
+    try:
+        with open(other, "rb") as file, started.node.begin("load", fd=file.fileno(), path=str(other)) as loading:
+            time.sleep(0.5)    # it has waited, and reads
+            with standstill.stopped(standstill.worker(started.node.process.pid)):
+                gate.unlink()
+                response = json.loads(loading.recv(1 << 20))
+    finally:
+        gate.unlink(missing_ok=True)
+    assert re.search("worker 0 on core [0-9]+ stands still: all others serve the image", response["error"]), response
+    assert started.ask() == "198.51.100.2"
+    with open(started.state + "/last-image.json", encoding="utf-8") as remembered:
+        assert json.load(remembered)["path"] == str(other)
+    assert started.node.load(other)["unchanged"]
+    stats = json.loads(responder.stelectl("stats", "--zones", "--json", "--socket", started.node.control))
+    assert [zone["serial"] for zone in stats["zones"] if zone["zone"]] == [2], stats
 
 
 def test_killed_while_it_is_moved(started):

@@ -10,13 +10,54 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* What stands in the place of the next socket that is bound; NULL: it does. */
+static const char *instead;
+
+int __real_bind(int sock, const struct sockaddr *address, socklen_t sz);
+int __wrap_bind(int sock, const struct sockaddr *address, socklen_t sz);
+int __wrap_bind(int sock, const struct sockaddr *address, socklen_t sz)
+{
+	const char *path = ((const struct sockaddr_un *)(const void *)address)->sun_path;
+	int rc = __real_bind(sock, address, sz);
+	if (rc == 0 && instead != NULL) {
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(symlink(instead, path), 0);
+	}
+	return rc;
+}
+
+/* Who owns the folder, as the user does whom a server that starts as root becomes, could put a link there. */
+static void test_link_in_its_place(void **state)
+{
+	(void)state;
+	struct stele_ctl_server *server = NULL;
+	struct stele_error err;
+	struct stat before, after;
+	char file[128];
+	snprintf(file, sizeof(file), "%s/file", ctl_dir);
+	close(open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	assert_int_equal(stat(file, &before), 0);
+	instead = file;
+	int rc = ctl_new_server(0, getgid() + 1, &server, &err);
+	instead = NULL;
+	if (rc == 0)
+		stele_ctl_server_free(server);
+	assert_int_equal(stat(file, &after), 0);
+	assert_int_equal(after.st_mode, before.st_mode);
+	assert_int_equal(after.st_gid, before.st_gid);
+	assert_int_equal(rc, STELE_E_SYSTEM);
+	assert_int_equal(unlink(file), 0);
+}
 
 /* As what a killed process was starting does until it runs. */
 static void test_lock_that_goes_soon(void **state)
@@ -179,6 +220,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_link_in_its_place),
 		cmocka_unit_test(test_lock_that_goes_soon),
 		cmocka_unit_test_teardown(test_stale, ctl_end),
 		cmocka_unit_test_teardown(test_peers, ctl_end),

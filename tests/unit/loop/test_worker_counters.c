@@ -10,6 +10,7 @@
 #include "lib/base/bytes.h"
 #include "tests/unit/loop/burst_case.h"
 
+#include <rte_cycles.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -215,6 +216,19 @@ static void test_polls(void **state)
 	assert_int_equal(stele_worker_generation(worker), view->generation);
 }
 
+/* ---- time ---- */
+
+/* The counter of cycles goes back when a machine has slept, or a virtual one was moved: nobody knows then what it took. */
+static void test_time_that_goes_back(void **state)
+{
+	struct rte_mbuf *mbuf = burst_case_packet(17);
+	uint64_t ahead = rte_rdtsc() + 3600 * rte_get_tsc_hz();
+
+	(void)state;
+	stele_burst_process(burst_case_server.worker, NULL, &mbuf, 1, ahead);
+	assert_int_equal(burst_case_value(STELE_STAT_CYCLES_RX), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static struct loop_server_settings with_cookies = {.cookies = true};
@@ -228,6 +242,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_polls, burst_case_open, burst_case_close),
 		cmocka_unit_test_prestate_setup_teardown(test_cookies, burst_case_open,
 							 burst_case_close, &with_cookies),
+		cmocka_unit_test_setup_teardown(test_time_that_goes_back, burst_case_open,
+						burst_case_close),
 	};
 
 	if (argc != 2)

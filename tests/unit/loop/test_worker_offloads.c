@@ -9,6 +9,8 @@
 #include "benchmarks/loop/eal.h"
 #include "tests/unit/loop/burst_case.h"
 
+#include <string.h>
+
 static void process_one(struct rte_mbuf *mbuf)
 {
 	burst_case_process(&mbuf, 1);
@@ -100,6 +102,49 @@ static void test_what_the_card_fills_in(void **state)
 	check_told(burst_case_arp_request(), 0, 0);
 }
 
+/* ---- whose bytes they are ---- */
+
+static unsigned given_back;
+
+static void give_back(void *addr, void *user)
+{
+	(void)addr;
+	(void)user;
+	given_back++;
+}
+
+/* Moves a frame to memory of a driver's own, as some leave it there (mlx5 with mprq_en). */
+static void move_out(struct rte_mbuf *mbuf)
+{
+	static uint8_t room[4096] __attribute__((aligned(64)));
+	uint16_t sz = sizeof(room), len = rte_pktmbuf_data_len(mbuf);
+
+	memcpy(room, rte_pktmbuf_mtod(mbuf, const void *), len);
+	rte_pktmbuf_attach_extbuf(mbuf, room, 0, sz,
+				  rte_pktmbuf_ext_shinfo_init_helper(room, &sz, give_back, NULL));
+	mbuf->buf_len = sz;
+	mbuf->data_len = len;
+}
+
+/* What the card fills in or not, the driver gets its memory back, and the buffer its own. */
+static void test_frames_in_a_drivers_memory(void **state)
+{
+	struct rte_mbuf *frames[] = {burst_case_packet(17), burst_case_query6(),
+				     burst_case_arp_request()};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		const void *own = frames[i]->buf_addr;
+		given_back = 0;
+		move_out(frames[i]);
+		process_one(frames[i]);
+		assert_ptr_equal(sent(), frames[i]);
+		rte_pktmbuf_free(frames[i]);
+		assert_int_equal(given_back, 1);
+		assert_ptr_equal(frames[i]->buf_addr, own);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct loop_server_settings fills[] = {
@@ -111,6 +156,9 @@ int main(int argc, char **argv)
 #define TEST_FILLS(i)                                                                              \
 	cmocka_unit_test_prestate_setup_teardown(test_what_the_card_fills_in, burst_case_open,     \
 						 burst_case_close, &fills[i])
+#define TEST_MEMORY(i)                                                                             \
+	cmocka_unit_test_prestate_setup_teardown(test_frames_in_a_drivers_memory, burst_case_open, \
+						 burst_case_close, &fills[i])
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_the_card_has_checked, burst_case_open,
 						burst_case_close),
@@ -120,6 +168,8 @@ int main(int argc, char **argv)
 		TEST_FILLS(1),
 		TEST_FILLS(2),
 		TEST_FILLS(3),
+		TEST_MEMORY(0),
+		TEST_MEMORY(3),
 	};
 
 	if (argc != 2)
