@@ -425,7 +425,7 @@ int stele_images_load(struct stele_images *images, int fd, const char *name,
 	/* Also if a worker has yet to see it: it is served. */
 	if (info.serial != 0 && is_other_served(images))
 		remember(images, false);
-	if (ret_info)
+	if (ret_info && !rc)
 		*ret_info = info;
 	return rc;
 }
