@@ -43,3 +43,12 @@ def limits(case):
                 f"{off / (1 - limit) - off:.0f} for both. They take {on - off:.0f}: each query here brings the cookie of a "
                 "client never seen, whose server cookie is reckoned and whose two prefixes are counted.")
     return why
+
+
+def memory(ours, mirror):
+    """`ours`, `mirror`: functions of results to the bytes of Stele's process, and of 5tswap's."""
+    def why(results, _):
+        return (f"Stele's process takes {ours(results) / 2**20:.0f} MiB. {mirror(results) / 2**20:.0f} are those of a "
+                "program on DPDK that only sends back packets (5tswap); the rest is the image, room for an update beside "
+                "it, and the file of the image, as long as it is copied.")
+    return why
