@@ -319,6 +319,58 @@ def test_a_section_whose_numbers_are_not_there_says_so(tmp_path):
     assert "not in these results (rings: " in text and "| Knot XDP | 150,000 (±10%) |" in text
 
 
+def test_the_report_tells_what_is_not_alike(written):
+    text = (written / "report.md").read_text()
+    assert "Stele starts from an image that is there, the others from zone files." in text
+    assert "NSD takes no UPDATE: it follows Knot, which waits for a second before it tells it" not in text   # it is not there
+    assert "size of its image" in text
+
+
+def test_the_report_tells_who_answered_all_that_it_was_asked(tmp_path):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "all"
+    canned.write(folder)
+    rows = tables.read(folder / "veth-hosts.csv")
+    for row in rows:
+        if row["server"] in ("5tswap", "knot-xdp") and row["mix"] == "hot":
+            row["asked"] = row["replied"]
+    tables.write(folder / "veth-hosts.csv", rows)
+    rows = tables.read(folder / "update-to-served.csv")
+    tables.write(folder / "update-to-served.csv", rows + [{**row, "server": "nsd"} for row in rows[:100]])
+    done = command("--report", folder)
+    assert done.returncode == 0, done.stderr
+    text = (folder / "report.md").read_text()
+    assert "Answered at least 98 % of what they were asked, and might answer more: testpmd 5tswap hot; Knot XDP hot." in text
+    assert "NSD takes no UPDATE: it follows Knot, which waits for a second before it tells it" in text
+
+
+def test_the_report_tells_of_cases_of_another_build(tmp_path):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "builds"
+    canned.write(folder)
+    about = json.loads((folder / "run.json").read_text())
+    about["facts"]["stele"] = "one"
+    about["builds"] = {"growth": "two", "rings": "one", "tcp": "two"}
+    (folder / "run.json").write_text(json.dumps(about))
+    assert command("--report", folder).returncode == 0
+    assert "By another build: growth and tcp by two." in (folder / "report.md").read_text()
+
+
+def test_a_report_without_what_draws_is_refused(folder, tmp_path):
+    """Before anything is measured, too: it would be after an hour."""
+    (tmp_path / "matplotlib").mkdir()
+    (tmp_path / "matplotlib" / "__init__.py").write_text("raise ImportError('not here')\n")
+    for arguments in (["--report", folder], ["--only", "growth", "--no-build", "--results", tmp_path / "none"]):
+        done = subprocess.run([sys.executable, RUN, *map(str, arguments)], stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env={**os.environ, "PYTHONPATH": str(tmp_path)})
+        if os.geteuid() != 0 and "root" in done.stderr:
+            continue
+        assert done.returncode == 3, done.stderr
+        assert done.stderr.startswith("benchmarks/run: not installed: ") and "python3-matplotlib" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_quick_report_says_so(tmp_path):
     pytest.importorskip("matplotlib")
     canned.write(tmp_path / "quick", "quick")
@@ -337,12 +389,24 @@ def test_list_names_all_cases():
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (["--only", "engine,nothing"], "no case 'nothing'"), (["--quick", "--long"], "not allowed with"),
+    (["--only", "engine,nothing"], "no case 'nothing'"), (["--only", ""], "no case ''"), (["--quick", "--long"], "not allowed with"),
     (["--report", "/nonexistent"], "no folder of results"), (["--root-zone", "/nonexistent"], "is not there"),
     (["--nothing"], "unrecognized")])
 def test_wrong_usage_is_told(arguments, words):
     done = command(*arguments)
     assert done.returncode == 2 and words in done.stderr and done.stdout == ""
+
+
+def test_results_of_another_size_are_not_mixed(folder, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, which is asked for first")
+    pytest.importorskip("matplotlib")
+    build = tmp_path / "build" / "meson-info"
+    build.mkdir(parents=True)
+    (build / "intro-buildoptions.json").write_text(json.dumps(
+        [{"name": "b_sanitize", "value": "none"}, {"name": "buildtype", "value": "release"}]))
+    done = command("--no-build", "--quick", "--only", "growth", "--build-dir", tmp_path / "build", "--results", folder)
+    assert done.returncode == 3 and "has results of the size 'full', not 'quick'" in done.stderr
 
 
 def test_cases_are_chosen_by_name_or_beginning():
