@@ -4,6 +4,7 @@ import functools
 import statistics
 
 from measuring import cases, engines, plots, queries, rivals, targets, zones
+from measuring.rates import KEPT_UP
 from measuring.stats import SPREAD_MAX, percentile, spread
 
 FILE = "report.md"
@@ -156,7 +157,7 @@ def veth(results, name):
     starts = results.rows(f"{name}-starts")
     lines += ["Replies a second, the server on one processor, at the rate at which it answers most:", "",
               *pivot("server", mixes, rates, "{:,.0f}"), "",
-              *([f"Answered at least {targets.ALL_ANSWERED * 100:.0f} % of what they were asked, and might answer more: "
+              *([f"Answered at least {KEPT_UP * 100:.0f} % of what they were asked, and might answer more: "
                  f"{'; '.join(kept_up)}.", ""] if kept_up else []),
               *([f"Not of the rcode that was expected: {', '.join(wrong)} were.", ""] if wrong else []),
               "Stele starts from an image that is there, the others from zone files. Memory is that of all processes of a "
@@ -227,7 +228,7 @@ def load(results, name):
     of_what = zone_title([{**rows[0], "names": rows[0]["zone_names"]}], rows[0]["zones"])
     plots.bars(path, f"From zone files to answers: {of_what}", "", {
         "seconds to the first answer": {server: by["wall s"] for server, by in shown.items()},
-        "MiB when served": {server: by["served MiB"] for server, by in shown.items()}}, one_scale=False)
+        "MiB when served, of Stele the image": {server: by["served MiB"] for server, by in shown.items()}}, one_scale=False)
     return [f"{rows[0]['records']:,} records. Stele: `import` and `build`, and for memory the size of its image, which "
             "is not that of the process that serves it (that stands under veth); the others: from start to first answer, their "
             "processes' memory.", *lines,

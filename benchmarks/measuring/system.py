@@ -57,7 +57,13 @@ def two_processors(parser, chosen):
     processors = sorted(os.sched_getaffinity(0))
     if len(processors) < 2:
         parser.error("needs two processors")
-    return tuple(map(int, chosen.split(","))) if chosen else tuple(processors[:2])
+    try:
+        pair = tuple(map(int, chosen.split(","))) if chosen else tuple(processors[:2])
+    except ValueError:
+        pair = ()
+    if len(set(pair)) != 2 or not set(pair) <= set(processors):
+        parser.error(f"--cpus {chosen}: expected two of {','.join(map(str, processors))}")
+    return pair
 
 
 @contextlib.contextmanager

@@ -6,11 +6,10 @@ import math
 import pathlib
 import statistics
 
-from measuring import engines, noise, reasons, rivals, tables
+from measuring import engines, noise, rates, reasons, rivals, tables
 from measuring.stats import MISSED, NONE, REACHED, percentile, ratios, spread, verdict_text
 
 GROWN_NAMES = 50_000_000    # up to which the cost of a query is to grow by no more than that
-ALL_ANSWERED = 0.98         # of what a server was asked; it might answer more then, if it were asked more
 
 
 class Missing(Exception):
@@ -71,7 +70,7 @@ def best_of_rounds(rows):
 def all_answered(rows):
     """Whether a server kept up with the generator in half of the rounds: then its rate is what it was asked."""
     best = best_rows(rows)
-    return 2 * sum(row["replied"] >= ALL_ANSWERED * row["asked"] for row in best) >= len(best)
+    return 2 * sum(map(rates.kept_up, best)) >= len(best)
 
 
 @dataclasses.dataclass(frozen=True)
