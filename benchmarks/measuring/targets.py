@@ -212,9 +212,12 @@ def served(part):
 def unanswered(results):
     """Queries that Stele did not answer while an UPDATE of it was waited for."""
     rows = results.rows("update-to-served", server="stele")
-    if "unanswered" not in rows[0]:
+    if "unanswered" in rows[0]:
+        return exact(sum(row["unanswered"] for row in rows))
+    # Results of a time when they were not counted: each would have taken 0.2 s.
+    if max(row["both_ms"] for row in rows) >= 200:
         raise Missing("unanswered")
-    return exact(sum(row["unanswered"] for row in rows))
+    return exact(0)
 
 
 def flood_lost(results):

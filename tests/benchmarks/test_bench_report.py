@@ -99,6 +99,20 @@ def test_growth_that_is_too_much_already_is_missed(folder):
     assert verdicts(folder)["growth of a random query, 1 K to 50 M names", "itself"] == ("4.00", "missed")
 
 
+def test_a_query_without_an_answer_is_missed(folder):
+    key = "queries without an answer while UPDATEs are served", "none"
+    rows = tables.read(folder / "update-to-served.csv")
+    tables.write(folder / "update-to-served.csv", [{**row, "unanswered": int(row["round"] == 5)} for row in rows])
+    assert verdicts(folder)[key] == ("1", "missed")
+    # As in results of a time when they were not counted: one would have been waited for.
+    rows = [{name: value for name, value in row.items() if name != "unanswered"} for row in rows]
+    tables.write(folder / "update-to-served.csv", rows)
+    assert verdicts(folder)[key] == ("0", "reached")
+    rows[3]["both_ms"] = 230.0
+    tables.write(folder / "update-to-served.csv", rows)
+    assert verdicts(folder)[key] == ("", "not measured")
+
+
 def test_a_rival_that_answers_all_that_it_is_asked_might_answer_more(folder):
     """The generator's pace is no limit of the server that keeps up with it."""
     rows = tables.read(folder / "veth-hosts.csv")
@@ -395,6 +409,19 @@ def test_list_names_all_cases():
 def test_wrong_usage_is_told(arguments, words):
     done = command(*arguments)
     assert done.returncode == 2 and words in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("program, arguments, words", [
+    ("veth", "--rates x", "expected numbers with commas"), ("veth", "--rates 0", "expected at least 1"),
+    ("veth", "--cpus 0", "expected two of"), ("tcp", "--cpus a,b", "expected two of"),
+    ("axfr-in", "--only bind", "expected some of stele,knot,nsd"), ("axfr-out/run", "--only x", "expected some of"),
+    ("axfr-out/run", "--runs 0", "fewer than 3"), ("update-to-served", "--servers x,knot", "expected some of"),
+    ("update-to-served", "--rate 0", "expected at least 1"),
+    ("compare-load", "--zones root --root-zone /nonexistent", "/nonexistent is not there")])
+def test_wrong_usage_of_a_command_is_told_before_anything_is_done(program, arguments, words):
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "benchmarks", program), *arguments.split()], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
 
 
 def test_results_of_another_size_are_not_mixed(folder, tmp_path):
