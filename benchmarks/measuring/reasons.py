@@ -45,10 +45,9 @@ def limits(case):
     return why
 
 
-def memory(ours, mirror):
-    """`ours`, `mirror`: functions of results to the bytes of Stele's process, and of 5tswap's."""
-    def why(results, _):
-        return (f"Stele's process takes {ours(results) / 2**20:.0f} MiB. {mirror(results) / 2**20:.0f} are those of a "
-                "program on DPDK that only sends back packets (5tswap); the rest is the image, room for an update beside "
-                "it, and the file of the image, as long as it is copied.")
-    return why
+def memory(results, _):
+    ours, mirror = (results.rows("veth-tld-starts", server=server)[0] for server in ("stele", "5tswap"))
+    return (f"Stele's process takes {(ours['resident'] + ours['huge']) / 2**20:.0f} MiB, {ours['huge'] / 2**20:.0f} of them "
+            "in huge pages: buffers for packets, the image, and room for an update beside it. The rest is the program's own, "
+            "and the image's file as long as it is copied. A program on DPDK that only sends back packets (5tswap) takes "
+            f"{(mirror['resident'] + mirror['huge']) / 2**20:.0f}.")

@@ -319,8 +319,7 @@ TARGETS = [
     Target("load-tld", "image beside memory, 1 M delegations", "Knot", load_ratio("served", beside=False), 0.5, AT_MOST,
            "times its memory"),
     *(Target("veth-tld", "memory of the process that serves 1 M delegations", rivals.TITLES[other],
-             process_memory_beside(other), 0.5, AT_MOST, "times its memory",
-             why=reasons.memory(process_memory("stele"), process_memory("5tswap")))
+             process_memory_beside(other), 0.5, AT_MOST, "times its memory", why=reasons.memory)
       for other in ("knot", "nsd")),
     Target("load-tld", "image, 1 M delegations", "itself", image_bytes, 120, AT_MOST, "bytes a delegated name", 1),
     Target("load-tld", "peak memory of build", "the image", build_memory, 2, AT_MOST, "times"),
