@@ -18,9 +18,15 @@ CLONE_NEWNET = 0x40000000
 
 
 def end_on_signals():
-    """Has signals that end a program go through its clean-up."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    """Has the first signal that ends a program go through its clean-up, which others do not disturb."""
+    numbers = signal.SIGTERM, signal.SIGHUP, signal.SIGINT
+
+    def end(number, _):
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+    for number in numbers:
+        signal.signal(number, end)
 
 
 def need_root(program):

@@ -2,6 +2,7 @@
 """Targets and the report, of a folder of made-up results; and how benchmarks/run takes its command line."""
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -269,6 +270,17 @@ def test_the_readme_has_a_place_for_them():
     with open(os.path.join(ROOT, "benchmarks", "README.md"), encoding="utf-8") as file:
         text = file.read()
     assert text.count(targets.BEGIN) == text.count(targets.END) == 1
+
+
+def test_each_column_of_the_results_is_explained():
+    with open(os.path.join(ROOT, "benchmarks", "README.md"), encoding="utf-8") as file:
+        section = file.read().split("## Columns")[1].split("\n## ")[0]
+    explained, unknown = set(re.findall(r"`([a-z0-9_]+)`", section)), set()
+    for path in pathlib.Path(ROOT, "benchmarks", "results").rglob("*.csv"):
+        rows = tables.read(path)
+        unknown |= {column for column in [*rows[0], *(row["measure"] for row in rows if "measure" in row)]
+                    if column not in explained}
+    assert unknown == set()
 
 
 # --- the report ---

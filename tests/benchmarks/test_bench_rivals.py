@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""That rivals are not held back by how they are set up."""
+"""That rivals are not held back by how they are set up, and that the machine is as before when it is over."""
 import argparse
 import os
+import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -43,3 +47,32 @@ def test_two_processors_are_two_that_are_there(chosen, capsys):
         system.two_processors(parser, chosen)
     assert end.value.code == 2 and f"--cpus {chosen}: expected two of " in capsys.readouterr().err
     assert system.two_processors(parser, None) == tuple(sorted(os.sched_getaffinity(0))[:2])
+
+
+CLEANS_UP = """
+import sys, time
+sys.path.insert(0, {path!r})
+from measuring import system
+system.end_on_signals()
+try:
+    print("ready", flush=True)
+    time.sleep(30)
+finally:
+    print("cleaning up", flush=True)
+    time.sleep(0.5)
+    print("clean", flush=True)
+"""
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_does_not_disturb_the_clean_up(first):
+    path = str(pathlib.Path(rivals.__file__).resolve().parents[1])
+    child = subprocess.Popen([sys.executable, "-c", CLEANS_UP.format(path=path)], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(first)
+    assert child.stdout.readline() == "cleaning up\n"
+    for second in signal.SIGINT, signal.SIGTERM:
+        child.send_signal(second)
+    said, errors = child.communicate(timeout=30)
+    assert (said, errors, child.returncode) == ("clean\n", "", 128 + first)
