@@ -83,7 +83,8 @@ def end_on_signals():
             signal.signal(each, signal.SIG_IGN)
         sys.exit(128 + number)
     for number in numbers:
-        signal.signal(number, end)
+        if signal.getsignal(number) != signal.SIG_IGN:    # as nohup has it
+            signal.signal(number, end)
 
 
 def main():
