@@ -64,11 +64,17 @@ finally:
 """
 
 
+def not_ignored():
+    """As in a terminal, whatever the tests themselves run in."""
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_second_signal_does_not_disturb_the_clean_up(first):
     path = str(pathlib.Path(rivals.__file__).resolve().parents[1])
     child = subprocess.Popen([sys.executable, "-c", CLEANS_UP.format(path=path)], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=not_ignored)
     assert child.stdout.readline() == "ready\n"
     child.send_signal(first)
     assert child.stdout.readline() == "cleaning up\n"
