@@ -18,8 +18,8 @@ def kept_up(run):
 def search(ask, rates, down=True):
     """
     The runs, `ask(rate)` each, a dictionary with `rate`, `asked` (what was sent a second) and `replied`: of all
-    `rates`, then of higher ones than the highest that the server kept up with, as long as it does and the generator too;
-    if it kept up with none, of lower ones than the lowest, as long as less is more.
+    `rates`, then of higher ones than the highest that the server kept up with, as long as it does and the generator
+    too; if it kept up with none, of lower ones than the lowest, as long as less is more.
     """
     runs = [ask(rate) for rate in rates]
     at = max(filter(kept_up, runs), key=lambda run: run["rate"], default=None)

@@ -160,8 +160,8 @@ def veth(results, name):
               *([f"Answered at least {KEPT_UP * 100:.0f} % of what they were asked, and might answer more: "
                  f"{'; '.join(kept_up)}.", ""] if kept_up else []),
               *([f"Not of the rcode that was expected: {', '.join(wrong)} were.", ""] if wrong else []),
-              "Stele starts from an image that is there, the others from zone files. Memory is that of all processes of a "
-              "server, huge pages included.", "",
+              "Stele starts from an image that is there, the others from zone files. Memory is that of all processes of "
+              "a server, huge pages included.", "",
               "| server | first answer after s | MiB | bytes a name |", "|---|--:|--:|--:|"]
     lines += [f"| {rivals.TITLES[row['server']]} | {row['ready_s']:.2f} | {size / 2**20:,.0f} | "
               f"{size / row['names']:,.0f} |" for row in starts if row["server"] != "5tswap"
@@ -184,8 +184,8 @@ def memory_of_all(results):
     lines, path = picture(results, "memory", "Memory a name")
     plots.bars(path, "Resident memory a name, when all is loaded", "bytes a name (a record, of the root zone)",
                panels, one_scale=False)
-    return ["", "Memory in all sets of zones; what a program needs whatever its zones counts too. Stele's has room for one "
-            "update beside the image, and the image's file as long as it is copied.", *lines]
+    return ["", "Memory in all sets of zones; what a program needs whatever its zones counts too. Stele's has room for "
+            "one update beside the image, and the image's file as long as it is copied.", *lines]
 
 
 def connections(results, name, title):
@@ -228,10 +228,11 @@ def load(results, name):
     of_what = zone_title([{**rows[0], "names": rows[0]["zone_names"]}], rows[0]["zones"])
     plots.bars(path, f"From zone files to answers: {of_what}", "", {
         "seconds to the first answer": {server: by["wall s"] for server, by in shown.items()},
-        "MiB when served, of Stele the image": {server: by["served MiB"] for server, by in shown.items()}}, one_scale=False)
+        "MiB when served, of Stele the image": {server: by["served MiB"] for server, by in shown.items()}},
+        one_scale=False)
     return [f"{rows[0]['records']:,} records. Stele: `import` and `build`, and for memory the size of its image, which "
-            "is not that of the process that serves it (that stands under veth); the others: from start to first answer, their "
-            "processes' memory.", *lines,
+            "is not that of the process that serves it (that stands under veth); the others: from start to first answer, "
+            "their processes' memory.", *lines,
             *pivot("server", list(next(iter(shown.values()))), shown, "{:,.2f}")]
 
 
@@ -283,8 +284,8 @@ def served_table(results, name, title):
 def update_to_served(results):
     lines = served_table(results, "update-to-served", "From an UPDATE until it is served")
     if "nsd" in results.values("update-to-served", "server"):
-        lines += ["", "NSD takes no UPDATE: it follows Knot, which waits for a second before it tells it. That second is not "
-                  "NSD's."]
+        lines += ["", "NSD takes no UPDATE: it follows Knot, which waits for a second before it tells it. That second is "
+                  "not NSD's."]
     if results.has("update-to-served-flood"):
         row, = results.rows("update-to-served-flood")
         lines += ["", f"{row['rate']} UPDATEs a second for {row['seconds']} s: of {row['sent']:,} "

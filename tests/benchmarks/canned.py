@@ -29,8 +29,8 @@ def veth(folder, name, kind, names, rates, sizes=None):
         for mix in ("hot", "uniform") for server, rate in rates.items()
         for row in rounds(rate=1_000_000, asked=rate * 1.1, replied=rate, reply_bytes=100, right=1)])
     tables.write(folder / f"{name}-starts.csv", [
-        {"server": server, "zones": kind, "names": names, "ready_s": 0.5, "resident": MIB * (sizes or {}).get(server, 10),
-         "huge": 0} for server in rates])
+        {"server": server, "zones": kind, "names": names, "ready_s": 0.5, "huge": 0,
+         "resident": MIB * (sizes or {}).get(server, 10)} for server in rates])
 
 
 def write(folder, size="full", veth_rates=None):
@@ -50,7 +50,8 @@ def write(folder, size="full", veth_rates=None):
             ("two threads", "stele with limits", "no", 7e6), ("one thread", "stele", "no", 7e6),
             ("one thread", "stele with limits", "no", 6e6), ("swaps", "stele", "no", 8e6),
             ("swaps", "stele", "yes", 7e6))
-        for row in rounds(qps=qps, busy_ns=1e9 / qps, steady_p999_us=50.0, p999_us=72.0 if swapping == "yes" else 60.0)])
+        for row in rounds(qps=qps, busy_ns=1e9 / qps, steady_p999_us=50.0,
+                          p999_us=72.0 if swapping == "yes" else 60.0)])
     tables.write(folder / "memif.csv", [
         {"case": case, "server": server, **row}
         for case in ("hot positive", "random positive", "random NXDOMAIN DO")

@@ -69,8 +69,8 @@ def test_what_is_killed_leaves_nothing(images):
     if not os.access(program, os.X_OK) or len(processors) < 2:
         pytest.skip("bench_rings is not built, or there is one processor")
     child = subprocess.Popen([program, "--no-huge", "--cpus", "%d,%d,%d" % (processors[0], *processors[:2]), "--rounds",
-                              "1", "--seconds", "30", "--case", "random positive", images[0]], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                              "1", "--seconds", "30", "--server", "stele", "--case", "random positive", images[0]],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 60
     while True:
         with open("/proc/%d/maps" % child.pid, encoding="ascii") as file:

@@ -86,8 +86,8 @@ def test_a_second_signal_does_not_disturb_the_clean_up(first):
 
 def test_what_was_started_by_nohup_goes_on():
     path = str(pathlib.Path(rivals.__file__).resolve().parents[1])
-    child = subprocess.Popen(["nohup", sys.executable, "-c", CLEANS_UP.format(path=path).replace("sleep(30)", "sleep(2)")],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    code = CLEANS_UP.format(path=path).replace("sleep(30)", "sleep(2)")
+    child = subprocess.Popen(["nohup", sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "ready\n"
     child.send_signal(signal.SIGHUP)
     child.communicate(timeout=30)

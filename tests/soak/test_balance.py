@@ -111,7 +111,8 @@ def test_each_life_is_judged_by_itself():
     def life(killed, seen, received, balance):
         return {"killed": killed, "seen": seen, "full": 0, "counters": {"rx_packets": received, "balance": balance}}
     assert run.broken_laws([life(True, 900, 500, 32), life(True, 500, 532, -32), life(False, 9, 9, 0)]) == []
-    for wrong in (life(True, 2000, 500, 0), life(True, 500, 540, 0), life(True, 500, 500, 40), life(False, 500, 500, 1)):
+    for wrong in (life(True, 2000, 500, 0), life(True, 500, 540, 0), life(True, 500, 500, 40),
+                  life(False, 500, 500, 1)):
         assert len(run.broken_laws([life(True, 500, 500, 0)] * 4 + [wrong])) == 1
 
 
