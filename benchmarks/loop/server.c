@@ -61,6 +61,7 @@ int loop_server_open(const struct loop_server_settings *settings, struct loop_se
 	rc = stele_stats_create(&stats, &ret->stats, reterr);
 	if (rc)
 		return rc;
+	unlink(path); /* nobody else reads it, and who is killed cannot take it away */
 	ret->counters = stele_stats_worker(ret->stats, 0, &place);
 	loop_server_answers(settings->cookies, &ret->answers);
 	stele_rrl_settings_default(&ret->rrl);

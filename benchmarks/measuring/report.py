@@ -4,6 +4,7 @@ import functools
 import statistics
 
 from measuring import cases, engines, plots, queries, rivals, targets, zones
+from measuring.rates import KEPT_UP
 from measuring.stats import SPREAD_MAX, percentile, spread
 
 FILE = "report.md"
@@ -149,10 +150,18 @@ def veth(results, name):
     wrong = [f"{rivals.TITLES[server]} {mix} {right:.0%}" for server in servers if server != "5tswap"
              for mix in mixes for right in [min(results.values(name, "right", server=server, mix=mix))]
              if right < 0.99]
+    kept_up = {rivals.TITLES[server]: [mix for mix in mixes
+                                       if targets.all_answered(results.rows(name, server=server, mix=mix))]
+               for server in servers}
+    kept_up = [f"{server} {', '.join(those)}" for server, those in kept_up.items() if those]
     starts = results.rows(f"{name}-starts")
     lines += ["Replies a second, the server on one processor, at the rate at which it answers most:", "",
               *pivot("server", mixes, rates, "{:,.0f}"), "",
+              *([f"Answered at least {KEPT_UP * 100:.0f} % of what they were asked, and might answer more: "
+                 f"{'; '.join(kept_up)}.", ""] if kept_up else []),
               *([f"Not of the rcode that was expected: {', '.join(wrong)} were.", ""] if wrong else []),
+              "Stele starts from an image that is there, the others from zone files. Memory is that of all processes of "
+              "a server, huge pages included.", "",
               "| server | first answer after s | MiB | bytes a name |", "|---|--:|--:|--:|"]
     lines += [f"| {rivals.TITLES[row['server']]} | {row['ready_s']:.2f} | {size / 2**20:,.0f} | "
               f"{size / row['names']:,.0f} |" for row in starts if row["server"] != "5tswap"
@@ -175,8 +184,8 @@ def memory_of_all(results):
     lines, path = picture(results, "memory", "Memory a name")
     plots.bars(path, "Resident memory a name, when all is loaded", "bytes a name (a record, of the root zone)",
                panels, one_scale=False)
-    return ["", "Memory in all sets of zones; what a program needs whatever its zones counts too, and Stele's has "
-            "room for one update beside the image.", *lines]
+    return ["", "Memory in all sets of zones; what a program needs whatever its zones counts too. Stele's has room for "
+            "one update beside the image, and the image's file as long as it is copied.", *lines]
 
 
 def connections(results, name, title):
@@ -219,9 +228,11 @@ def load(results, name):
     of_what = zone_title([{**rows[0], "names": rows[0]["zone_names"]}], rows[0]["zones"])
     plots.bars(path, f"From zone files to answers: {of_what}", "", {
         "seconds to the first answer": {server: by["wall s"] for server, by in shown.items()},
-        "MiB when served": {server: by["served MiB"] for server, by in shown.items()}}, one_scale=False)
-    return [f"{rows[0]['records']:,} records. Stele: `import` and `build`, its image as memory; the others: from "
-            "start to first answer, their processes' memory.", *lines,
+        "MiB when served, of Stele the image": {server: by["served MiB"] for server, by in shown.items()}},
+        one_scale=False)
+    return [f"{rows[0]['records']:,} records. Stele: `import` and `build`, and for memory the size of its image, which "
+            "is not that of the process that serves it (that stands under veth); the others: from start to first answer, "
+            "their processes' memory.", *lines,
             *pivot("server", list(next(iter(shown.values()))), shown, "{:,.2f}")]
 
 
@@ -263,12 +274,18 @@ def served_table(results, name, title):
     lines += ["| server | median ms | 90 % | 99 % | most |", "|---|--:|--:|--:|--:|"]
     lines += [f"| {server} | {statistics.median(values):.1f} | {percentile(values, 0.9):.1f} | "
               f"{percentile(values, 0.99):.1f} | {max(values):.1f} |" for server, values in by_server.items()]
+    lost = sum(row.get("unanswered", 0) for row in rows)
+    if "unanswered" in rows[0]:
+        lines += ["", f"Queries without an answer within 0.2 s meanwhile: {lost:,}."]
     return lines
 
 
 @section("update-to-served")
 def update_to_served(results):
     lines = served_table(results, "update-to-served", "From an UPDATE until it is served")
+    if "nsd" in results.values("update-to-served", "server"):
+        lines += ["", "NSD takes no UPDATE: it follows Knot, which waits for a second before it tells it. That second is "
+                  "not NSD's."]
     if results.has("update-to-served-flood"):
         row, = results.rows("update-to-served-flood")
         lines += ["", f"{row['rate']} UPDATEs a second for {row['seconds']} s: of {row['sent']:,} "
@@ -299,6 +316,16 @@ def update(results):
 
 # --- the whole ---
 
+def other_builds(about):
+    """Which cases were measured later, by another build than the one that the facts name."""
+    found = {}
+    for case, build in about.get("builds", {}).items():
+        if build != about.get("facts", {}).get("stele"):
+            found.setdefault(build, []).append(case)
+    return [line for build, names in found.items() for line in (
+        "", f"By another build: {' and '.join(names)} by {build}.")]
+
+
 def write(folder):
     """Writes report.md and the pictures. A section whose numbers are not there says so."""
     results = targets.Results(folder)
@@ -310,6 +337,7 @@ def write(folder):
               "Medians; in brackets the spread, (max - min) / median, with an exclamation mark where it is above "
               f"{SPREAD_MAX:.0%} and the number says little. Whiskers are the smallest and the largest.", "",
               "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in about.get("facts", {}).items())]
+    lines += other_builds(about)
     titled = set()
     for case, function in SECTIONS:
         one = cases.BY_NAME[case]

@@ -2,13 +2,15 @@
 """
 The servers that are measured: each writes its configuration into a folder and gives its command line.
 
-All of them have one thread that answers, as many as there are processors to load zones where they have such; no rate
-limits, no cookies, no logs of queries, small replies. Zones are read as they are, without checks of signatures.
+All of them have one thread that answers, as many as there are processors to load zones where they have such and loading
+is what is measured; no rate limits, no cookies, no logs of queries, small replies. Zones are read as they are, without
+checks of signatures. Caches do not forget while a server stands still and others have their turns.
 """
 import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -128,7 +130,8 @@ def bind(place):
 }};
 controls {{ }};
 {zones}""")
-    return ["named", "-g", "-n", "1", "-c", config]
+    # What loads zones there are the threads that answer.
+    return ["named", "-g", "-n", place.loaders, "-c", config]
 
 
 def powerdns(place):
@@ -147,6 +150,9 @@ distributor-threads=1
 max-tcp-connections=1000
 max-tcp-connections-per-client=0
 max-tcp-transactions-per-conn=0
+cache-ttl=3600
+query-cache-ttl=3600
+negquery-cache-ttl=3600
 daemon=no
 guardian=no
 disable-syslog=yes
@@ -259,6 +265,14 @@ cookies: {{enabled: false}}
 rrl: {{enabled: false}}
 """)
     return [build / "responder" / "stele-responder", "-c", config]
+
+
+def way_of(log):
+    """How the responder came to serve its image, as its log says, and whether it is in memory."""
+    text = log.read_text()
+    way = re.search(r"serves .*: ((?:mapped|copied)\b.*)", text)
+    return (way.group(1) if way else "not said",
+            "serves from memory" in text or bool(way and way.group(1).startswith("copied")))
 
 
 def arena_mib(image):

@@ -18,9 +18,16 @@ CLONE_NEWNET = 0x40000000
 
 
 def end_on_signals():
-    """Has signals that end a program go through its clean-up."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    """Has the first signal that ends a program go through its clean-up, which others do not disturb."""
+    numbers = signal.SIGTERM, signal.SIGHUP, signal.SIGINT
+
+    def end(number, _):
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+    for number in numbers:
+        if signal.getsignal(number) != signal.SIG_IGN:    # as nohup has it
+            signal.signal(number, end)
 
 
 def need_root(program):
@@ -57,7 +64,13 @@ def two_processors(parser, chosen):
     processors = sorted(os.sched_getaffinity(0))
     if len(processors) < 2:
         parser.error("needs two processors")
-    return tuple(map(int, chosen.split(","))) if chosen else tuple(processors[:2])
+    try:
+        pair = tuple(map(int, chosen.split(","))) if chosen else tuple(processors[:2])
+    except ValueError:
+        pair = ()
+    if len(set(pair)) != 2 or not set(pair) <= set(processors):
+        parser.error(f"--cpus {chosen}: expected two of {','.join(map(str, processors))}")
+    return pair
 
 
 @contextlib.contextmanager

@@ -6,8 +6,10 @@ import math
 import pathlib
 import statistics
 
-from measuring import engines, noise, reasons, tables
-from measuring.stats import MISSED, percentile, ratios, spread, verdict_text
+from measuring import engines, noise, rates, reasons, rivals, tables
+from measuring.stats import MISSED, NONE, REACHED, percentile, ratios, spread, verdict_text
+
+GROWN_NAMES = 50_000_000    # up to which the cost of a query is to grow by no more than that
 
 
 class Missing(Exception):
@@ -51,21 +53,39 @@ class Results:
         return noise.fault(self.rows("noise"), case) if self.has("noise") else ""
 
 
-def best_of_rounds(rows):
-    """Of several rates in a round the most replies: one value a round."""
+def best_rows(rows):
+    """Of several rates in a round the row with the most replies."""
     by_round = {}
     for row in rows:
-        by_round[row["round"]] = max(row["replied"], by_round.get(row["round"], 0))
+        if row["round"] not in by_round or row["replied"] > by_round[row["round"]]["replied"]:
+            by_round[row["round"]] = row
     return list(by_round.values())
+
+
+def best_of_rounds(rows):
+    """Of several rates in a round the most replies: one value a round."""
+    return [row["replied"] for row in best_rows(rows)]
+
+
+def all_answered(rows):
+    """Whether a server kept up with the generator in half of the rounds: then its rate is what it was asked."""
+    best = best_rows(rows)
+    return 2 * sum(map(rates.kept_up, best)) >= len(best)
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """A value, the spreads of what it is made of, and what the rounds would give that suit it least."""
+    """
+    A value, the spreads of what it is made of, and what the rounds would give that suit it least. `beside`: it is
+    beside what another took, whom a busy machine may have slowed more. `short`: why it is less than what is asked for;
+    it may be missed then, but not reached.
+    """
     value: float
     spreads: tuple = ()
     low: float = -math.inf
     high: float = math.inf
+    beside: bool = False
+    short: str = ""
 
 
 # --- formulas: Results to Measured ---
@@ -78,10 +98,16 @@ def several(values):
     return Measured(statistics.median(values), (spread(values),), min(values), max(values))
 
 
-def ratio(ours, theirs):
+def ratio(ours, theirs, beside=True):
     """Of the rounds. At worst, the best one of theirs stands beside the worst one of ours."""
     rounds = ratios(ours, theirs)
-    return Measured(statistics.median(rounds), (spread(rounds),), min(ours) / max(theirs), max(ours) / min(theirs))
+    return Measured(statistics.median(rounds), (spread(rounds),), min(ours) / max(theirs), max(ours) / min(theirs),
+                    beside)
+
+
+def of_names(names, wanted):
+    """Why what was measured of so many names says too little."""
+    return "" if names >= wanted else f"{names:,} names, not {wanted:,}"
 
 
 def engine(case, names):
@@ -89,7 +115,8 @@ def engine(case, names):
     def measure(results):
         size = max((row["names"] for row in results.rows("growth", case=case) if row["names"] <= names),
                    default=None)
-        return several([engines.at_reference(row) for row in results.rows("growth", case=case, names=size)])
+        found = several([engines.at_reference(row) for row in results.rows("growth", case=case, names=size)])
+        return dataclasses.replace(found, short=of_names(size, names))
     return measure
 
 
@@ -102,8 +129,10 @@ def grows(results):
         cases.append(ratio(*engines.ends(results.rows("growth", case=case))))
     most = max(each.value for each in cases)
     # What cannot be the one that grows most may vary.
+    largest = max(results.values("growth", "names"))
     return Measured(most, sum((each.spreads for each in cases if each.high >= most), ()),
-                    high=max(each.high for each in cases))
+                    high=max(each.high for each in cases), beside=True,
+                    short=f"to {of_names(largest, GROWN_NAMES)}" if largest < GROWN_NAMES else "")
 
 
 def rings(case):
@@ -122,11 +151,21 @@ def limits_cost(results):
     off, on = (results.values("rings", "qps", part="two threads", case=LIMITS_CASE, server=server)
                for server in ("stele", "stele with limits"))
     rate = ratio(on, off)
-    return Measured(1 - rate.value, rate.spreads, 1 - rate.high, 1 - rate.low)
+    # Few percent of the rate are many of what it costs.
+    return Measured(1 - rate.value, (spread([1 - each for each in ratios(on, off)]),), 1 - rate.high, 1 - rate.low,
+                    beside=True)
 
 
 def swap_faults(results):
     return exact(sum(row["lost"] + row["wrong"] for row in results.rows("rings", swapping="yes")))
+
+
+def swaps_slow(results):
+    """How much longer the slowest thousandth of the replies takes, where it is most."""
+    cases = [ratio(*(results.values("rings", "p999_us", part="swaps", case=case, swapping=swapping)
+                     for swapping in ("yes", "no")))
+             for case in dict.fromkeys(results.values("rings", "case", swapping="yes"))]
+    return max(cases, key=lambda each: each.value)
 
 
 def memif(case):
@@ -138,9 +177,22 @@ def memif(case):
 
 def veth(other, mix="uniform"):
     def measure(results):
-        return ratio(*(best_of_rounds(results.rows("veth-hosts", server=server, mix=mix))
-                       for server in ("stele", other)))
+        ours, theirs = (results.rows("veth-hosts", server=server, mix=mix) for server in ("stele", other))
+        found = ratio(best_of_rounds(ours), best_of_rounds(theirs))
+        # 5tswap is there to tell what cable and generator let through.
+        if other != "5tswap" and all_answered(theirs):
+            return dataclasses.replace(found, short=f"{rivals.TITLES[other]} answered all that it was asked")
+        return found
     return measure
+
+
+def process_memory(server):
+    """Bytes of the process that serves a million delegations, huge pages included."""
+    return lambda results: sum(results.rows("veth-tld-starts", server=server)[0][part] for part in ("resident", "huge"))
+
+
+def process_memory_beside(other):
+    return lambda results: exact(process_memory("stele")(results) / process_memory(other)(results))
 
 
 def own_time(results):
@@ -155,6 +207,17 @@ def own_time(results):
 def served(part):
     """Milliseconds. Whatever else the machine did has only made them more."""
     return lambda results: exact(percentile(results.values("update-to-served", "both_ms", server="stele"), part))
+
+
+def unanswered(results):
+    """Queries that Stele did not answer while an UPDATE of it was waited for."""
+    rows = results.rows("update-to-served", server="stele")
+    if "unanswered" in rows[0]:
+        return exact(sum(row["unanswered"] for row in rows))
+    # Results of a time when they were not counted: each would have taken 0.2 s.
+    if max(row["both_ms"] for row in rows) >= 200:
+        raise Missing("unanswered")
+    return exact(0)
 
 
 def flood_lost(results):
@@ -172,8 +235,8 @@ def load(measure):
         row["value"] for row in results.rows("load-tld", what=what, measure=measure)]
 
 
-def load_ratio(measure, other="knot"):
-    return lambda results: ratio(load(measure)(results), load(measure)(results, other))
+def load_ratio(measure, other="knot", beside=True):
+    return lambda results: ratio(load(measure)(results), load(measure)(results, other), beside)
 
 
 def records_per_core(results):
@@ -185,7 +248,7 @@ def image_bytes(results):
 
 
 def build_memory(results):
-    return ratio(load("build_rss")(results), load("served")(results))
+    return ratio(load("build_rss")(results), load("served")(results), beside=False)
 
 
 def beside(name, key, column, other, **more):
@@ -216,7 +279,7 @@ TARGETS = [
            engine("random positive", 10_000_000), 110, AT_MOST, GHZ, 1),
     Target("growth", "engine, NXDOMAIN with NSEC3 and DO, 10 M names", "the same",
            engine("random NXDOMAIN DO", 10_000_000), 200, AT_MOST, GHZ, 1),
-    Target("growth", "growth of a random query, smallest to largest image", "itself", grows, 2.5, AT_MOST,
+    Target("growth", "growth of a random query, 1 K to 50 M names", "itself", grows, 2.5, AT_MOST,
            "times", why=reasons.growth),
     *(Target("rings", f"whole loop, rings, {case}", "5tswap on the same rings", rings(case), least, AT_LEAST,
              "Mq/s a core")
@@ -224,6 +287,8 @@ TARGETS = [
     Target("rings", "rate limits and cookies", "the same run without", limits_cost, 0.15, AT_MOST, "of the rate",
            why=reasons.limits(LIMITS_CASE)),
     Target("rings", "queries lost or wrong while images are swapped", "none", swap_faults, 0, AT_MOST, "", 0),
+    Target("rings", "99.9th percentile while images are swapped", "the same run without", swaps_slow, 2, AT_MOST,
+           "times"),
     *(Target("memif", f"whole loop, memif, {case}", "testpmd 5tswap", memif(case), 0.6, AT_LEAST, "of it",
              why=reasons.memif(case))
       for case in ("hot positive", "random positive", "random NXDOMAIN DO")),
@@ -234,6 +299,8 @@ TARGETS = [
     Target("update-to-served", "UPDATE to served, median", "Knot, NSD", served(0.5), 50, AT_MOST, "ms", 1),
     Target("update-to-served", "UPDATE to served, 99th percentile", "Knot, NSD", served(0.99), 100, AT_MOST,
            "ms", 1),
+    Target("update-to-served", "queries without an answer while UPDATEs are served", "none", unanswered, 0, AT_MOST,
+           "", 0),
     Target("update-to-served", "200 UPDATEs a second: lost", "none", flood_lost, 0, AT_MOST, "", 0),
     Target("update-to-served", "200 UPDATEs a second: most behind", "itself", flood_behind, 1000, AT_MOST, "ms", 0),
     Target("axfr-in", "1 M delegations by AXFR until served", "Knot",
@@ -249,7 +316,11 @@ TARGETS = [
     Target("load-tld", "zone file to answers, 1 M delegations", "Knot", load_ratio("wall_s"), 1, AT_MOST,
            "times its time"),
     Target("load-tld", "records compiled", "itself", records_per_core, 1, AT_LEAST, "M a second and core"),
-    Target("load-tld", "memory when served", "Knot", load_ratio("served"), 0.5, AT_MOST, "times its memory"),
+    Target("load-tld", "image beside memory, 1 M delegations", "Knot", load_ratio("served", beside=False), 0.5, AT_MOST,
+           "times its memory"),
+    *(Target("veth-tld", "memory of the process that serves 1 M delegations", rivals.TITLES[other],
+             process_memory_beside(other), 0.5, AT_MOST, "times its memory", why=reasons.memory)
+      for other in ("knot", "nsd")),
     Target("load-tld", "image, 1 M delegations", "itself", image_bytes, 120, AT_MOST, "bytes a delegated name", 1),
     Target("load-tld", "peak memory of build", "the image", build_memory, 2, AT_MOST, "times"),
 ]
@@ -274,9 +345,13 @@ def evaluate(results, targets=None):
         except Missing:
             rows.append({**row, "measured": "", "verdict": "not measured"})
             continue
-        worst = None if results.quick else measured.high if target.at_most else measured.low
-        verdict = verdict_text(measured.value, target.limit, target.at_most, measured.spreads,
-                               results.fault(target.case), worst)
+        fault = results.fault(target.case)
+        worst = measured.high if target.at_most else measured.low
+        if results.quick or fault and measured.beside:
+            worst = None
+        verdict = verdict_text(measured.value, target.limit, target.at_most, measured.spreads, fault, worst)
+        if verdict == REACHED and measured.short:
+            verdict = f"{NONE} ({measured.short})"
         rows.append({**row, "measured": f"{measured.value:,.{target.digits}f}", "verdict": verdict,
                      **({"why": reason(target, results)} if verdict == MISSED else {})})
     return rows

@@ -22,6 +22,7 @@ class Asked:
 
     def __init__(self, sock, address):
         self.sock, self.address = sock, address
+        self.unanswered = 0     # queries
         self.sock.settimeout(0.2)
         self.sock.connect(address)
 
@@ -33,9 +34,10 @@ class Asked:
             try:
                 reply = self.sock.recv(4096)
             except (socket.timeout, ConnectionRefusedError):
-                return False
+                break
             if reply[:2] == query[:2]:
                 return reply[3] & 15 == 0 and reply[6:8] != b"\0\0"
+        self.unanswered += 1
         return False
 
 

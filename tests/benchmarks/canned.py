@@ -5,6 +5,7 @@ import json
 from measuring import tables
 
 FACTS = {"processor": "Abacus, 2 cores", "memory": "1 GiB"}
+MIB = 1 << 20
 AROUND = (0.95, 1.0, 1.05)      # three rounds: spread 10 %
 
 
@@ -22,14 +23,14 @@ def engine_rows(head, ns):
             ns=ns * factor, cycles=ns * factor * 2.6, spread_percent=3, reply_bytes=90, clear_ns=0, clear_percent=0)]
 
 
-def veth(folder, name, kind, names, rates):
+def veth(folder, name, kind, names, rates, sizes=None):
     tables.write(folder / f"{name}.csv", [
         {"server": server, "zones": kind, "names": names, "mix": mix, **row}
         for mix in ("hot", "uniform") for server, rate in rates.items()
         for row in rounds(rate=1_000_000, asked=rate * 1.1, replied=rate, reply_bytes=100, right=1)])
     tables.write(folder / f"{name}-starts.csv", [
-        {"server": server, "zones": kind, "names": names, "ready_s": 0.5, "resident": 10_000_000, "huge": 0}
-        for server in rates])
+        {"server": server, "zones": kind, "names": names, "ready_s": 0.5, "huge": 0,
+         "resident": MIB * (sizes or {}).get(server, 10)} for server in rates])
 
 
 def write(folder, size="full", veth_rates=None):
@@ -49,13 +50,16 @@ def write(folder, size="full", veth_rates=None):
             ("two threads", "stele with limits", "no", 7e6), ("one thread", "stele", "no", 7e6),
             ("one thread", "stele with limits", "no", 6e6), ("swaps", "stele", "no", 8e6),
             ("swaps", "stele", "yes", 7e6))
-        for row in rounds(qps=qps, busy_ns=1e9 / qps, steady_p999_us=50.0)])
+        for row in rounds(qps=qps, busy_ns=1e9 / qps, steady_p999_us=50.0,
+                          p999_us=72.0 if swapping == "yes" else 60.0)])
     tables.write(folder / "memif.csv", [
         {"case": case, "server": server, **row}
         for case in ("hot positive", "random positive", "random NXDOMAIN DO")
         for server, qps in (("5tswap", 8e6), ("stele", 5e6)) for row in rounds(qps=qps)])
     veth(folder, "veth-hosts", "hosts", 1000,
          veth_rates or {"5tswap": 500e3, "stele": 490e3, "knot-xdp": 150e3, "nsd": 90e3})
+    veth(folder, "veth-tld", "tld", 5000, {"5tswap": 500e3, "stele": 490e3, "knot": 80e3, "nsd": 90e3},
+         {"5tswap": 20, "stele": 60, "knot": 100, "nsd": 200})
     for name, kinds in (("tcp", ("tcp", "tcp-1")), ("tls", ("tls", "tls-1"))):
         tables.write(folder / f"{name}.csv", [
             {"server": server, "case": kind, **row} for server, rate in (("stele", 9e4), ("knot", 5e4), ("nsd", 4e4))
@@ -76,7 +80,7 @@ def write(folder, size="full", veth_rates=None):
     for name in "update-to-served.csv", "update-to-served-signed.csv":
         tables.write(folder / name, [
             {"server": server, "round": number, "names": 1000, "acknowledged_ms": 2.0, "then_served_ms": 10.0,
-             "both_ms": base + number}
+             "both_ms": base + number, "unanswered": 0}
             for server, base in (("stele", 10.0), ("knot", 80.0)) for number in range(100)])
     tables.write(folder / "update-to-served-flood.csv", [
         {"rate": 200, "seconds": 60, "names": 1000, "sent": 12000, "stored": 12000, "journal": 11999,
@@ -86,4 +90,5 @@ def write(folder, size="full", veth_rates=None):
         for change in ("leaf", "soa") for measure, value in (("work_s", 0.01), ("shards", 2.0))
         for row in rounds(value=value)])
     quiet = {"fastest_ns": 100, "before_ns": 105, "after_ns": 105, "steal": 0.0, "load_before": 0.1}
-    tables.write(folder / "noise.csv", [{"case": case, **quiet} for case in ("growth", "rings", "veth-hosts")])
+    tables.write(folder / "noise.csv", [{"case": case, **quiet} for case in (
+        "growth", "rings", "memif", "veth-hosts", "tcp", "load-tld")])

@@ -6,6 +6,7 @@ No times are looked at here. That it would find something is what tests/unit/loo
 import csv
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -60,3 +61,24 @@ def test_images_are_swapped_under_load(images, how):
                  "--swap", images[2], "--swap-every", "10", images[0])
     assert [row["swapping"] for row in rows] == ["no", "yes"] * 2
     assert all((int(row["swaps"]) > 0) == (row["swapping"] == "yes") for row in rows)
+
+
+def test_what_is_killed_leaves_nothing(images):
+    """As a benchmark does with it that is ended itself."""
+    program, processors = stele.built("benchmarks/bench_rings"), sorted(os.sched_getaffinity(0))
+    if not os.access(program, os.X_OK) or len(processors) < 2:
+        pytest.skip("bench_rings is not built, or there is one processor")
+    child = subprocess.Popen([program, "--no-huge", "--cpus", "%d,%d,%d" % (processors[0], *processors[:2]), "--rounds",
+                              "1", "--seconds", "30", "--server", "stele", "--case", "random positive", images[0]],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while True:
+        with open("/proc/%d/maps" % child.pid, encoding="ascii") as file:
+            if "/bench-loop-%d." % child.pid in file.read():
+                break
+        assert child.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(0.2)
+    child.kill()
+    child.communicate()
+    assert [name for name in os.listdir("/dev/shm") if name.startswith("bench-loop-%d." % child.pid)] == []

@@ -25,6 +25,23 @@ QUIET_S = 1.5
 COMPACTED_SZ, GARBAGE_SZ = 20 << 20, 320 << 20
 
 
+def unread_of(epoch):
+    """Frames of a life that were in its ring, and that it did not count."""
+    return epoch["seen"] - epoch["full"] - epoch["counters"]["rx_packets"]
+
+
+def broken_laws(epochs):
+    """What lives lost of their own, each by itself: one burst that was being counted, and a ring, if it was killed."""
+    broken = []
+    for number, epoch in enumerate(epochs, 1):
+        left, unread = epoch["counters"]["balance"], unread_of(epoch)
+        if abs(left) > (soak_world.BURST if epoch["killed"] else 0):
+            broken.append("life %d: %d packets received and not counted otherwise" % (number, left))
+        if epoch["killed"] and not -soak_world.BURST <= unread <= soak_world.RING:
+            broken.append("life %d: %d frames in its ring" % (number, unread))
+    return broken
+
+
 class Soak:
     def __init__(self, asked):
         self.asked, seed = asked, asked.seed
@@ -120,8 +137,7 @@ class Soak:
         nobody, unsure, kept = (sum(epoch[key] for epoch in world.epochs) for key in ("nobody", "unsure", "kept"))
         add = self.balance.add
         seen, full = (sum(epoch[key] for epoch in world.epochs) for key in ("seen", "full"))
-        unread = sum(epoch["seen"] - epoch["full"] - epoch["counters"]["rx_packets"] for epoch in world.epochs
-                     if epoch["killed"])
+        unread = sum(unread_of(epoch) for epoch in world.epochs if epoch["killed"])
         add(Line("frames that came to the port", wire["rx"] - self.offset["rx"], {
             "for the responder": seen, "fragments, which the kernel keeps": self.flooder.kept,
             "with nobody there, in %d deaths" % kills: nobody}, -kept, unsure,
@@ -142,9 +158,7 @@ class Soak:
         add(Line("packets of the kernel", total["return_in"],
                  {"sent": total["return_out"], "lost": total["return_lost"]}, -soak_world.BURST * kills,
                  soak_world.BURST * kills, "bursts"))
-        add(Nothing("laws that a living responder broke", [
-            "%d left over" % epoch["counters"]["balance"] for epoch in self.world.epochs
-            if epoch["counters"]["balance"] and not epoch["killed"]]))
+        add(Nothing("laws that a responder broke", broken_laws(self.world.epochs)))
         self.add_questions(nobody + unsure + unread + full)
         flooded = sum(self.flooder.sent.values())
         add(Limit("frames of floods", flooded, 1, wire["rx"], "frames"))
@@ -160,10 +174,12 @@ class Soak:
             "questions over UDP", sum(c.asked for c in udp),
             {"answered": sum(c.answered for c in udp), "answered late": sum(c.late for c in udp)}, 0, bound + counted,
             "nobody there, or no room in a ring"))
-        calm = ["%d questions, %.1f s long" % (cnt, end - begin) for c in udp for begin, end, cnt in c.lost_at
+        lost = [(cnt, end - begin) for c in udp for begin, end, cnt in c.lost_at
                 if not self.world.is_troubled(begin, end)]
+        calm, calm_cnt = ["%d questions, %.1f s long" % each for each in lost], sum(cnt for cnt, _ in lost)
+        # Each frame that found no room excuses one question.
         missed = total.get("drop_tx_full", 0) + sum(epoch["full"] for epoch in self.world.epochs)
-        self.balance.add(Nothing("questions over UDP lost without a reason", [] if missed else calm))
+        self.balance.add(Nothing("questions over UDP lost without a reason", calm if calm_cnt > missed else []))
         self.balance.add(Line("questions over TCP and TLS", sum(c.asked for c in streams),
                               {"answered": sum(c.answered for c in streams),
                                "on connections that were cut": sum(c.cut for c in streams)}))
@@ -261,8 +277,6 @@ class Soak:
             elif kind == "log":
                 with open(self.world.daemon.log, "a", encoding="utf-8") as log:
                     log.write("<3>planted\n")
-            else:
-                raise ValueError("nothing of the kind %s can be planted" % kind)
 
     def finish(self):
         self.plant()
@@ -291,7 +305,9 @@ def soak(asked):
         run.run()
         return run.finish()
     finally:
-        if asked.keep_logs:
-            for name, path in run.world.logs().items():
-                shutil.copy(path, "%s/%s.log" % (asked.keep_logs, name))
-        run.world.stop()
+        try:
+            if asked.keep_logs:
+                for name, path in run.world.logs().items():
+                    shutil.copy(path, "%s/%s.log" % (asked.keep_logs, name))
+        finally:
+            run.world.stop()

@@ -4,8 +4,10 @@
 First faults and load together, then load alone, by which memory is judged, then nothing, until all has arrived.
 """
 import argparse
+import math
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -17,23 +19,41 @@ sys.path[:0] = [HERE, os.path.join(TESTS, "support"), os.path.join(TESTS, "hosti
 PROGRAMS = {"STELE_RESPONDER": "responder/stele-responder", "STELE_COMPILE": "zonecompiler/stele-compile",
             "STELE_MGMTD": "mgmt/stele-mgmtd", "STELECTL": "mgmt/stelectl"}
 STEADY = 0.35         # of the time: without faults
+# Losses that the tests of the soak have it find.
+PLANTS = "frame", "change", "file", "log"
+
+
+def positive(text):
+    """A number above 0 that is finite, or ValueError."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0")
+    return number
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__.splitlines()[0])
     time_of = parser.add_mutually_exclusive_group()
-    time_of.add_argument("--minutes", type=float, help="how long (10)")
-    time_of.add_argument("--seconds", type=float)
+    time_of.add_argument("--minutes", type=positive, help="how long (10)")
+    time_of.add_argument("--seconds", type=positive)
     parser.add_argument("--seed", default=None, help="of all that is random; printed")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"), help="the folder of the programs (build)")
     parser.add_argument("--sanitized", metavar="BUILD", help="the same, of a build with sanitizers")
     parser.add_argument("--json", metavar="FILE", help="write the balance there too")
-    parser.add_argument("--flood", type=float, default=1500, metavar="N", help="frames a second (1500)")
+    parser.add_argument("--flood", type=positive, default=1500, metavar="N", help="frames a second (1500)")
     parser.add_argument("--no-faults", action="store_true", help="nothing is killed, no disk is full")
     parser.add_argument("--keep-logs", metavar="DIR", help="copy what the programs said there")
-    # What the tests of the soak itself use: losses that it has to find.
     parser.add_argument("--plant", default="", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    for kind in filter(None, asked.plant.split(",")):
+        if kind not in PLANTS:
+            parser.error("--plant: nothing of the kind %s" % kind)
+    # What would be told after an hour.
+    for path in filter(None, (asked.json and os.path.dirname(os.path.abspath(asked.json)), asked.keep_logs)):
+        if not os.path.isdir(path):
+            parser.error("%s is no folder" % path)
+    if not os.path.exists(os.path.join(asked.sanitized or asked.build, "build.ninja")):
+        parser.error("%s is no build (meson setup)" % (asked.sanitized or asked.build))
     asked.length = asked.seconds or (asked.minutes or 10) * 60
     asked.seed = asked.seed or str(random.SystemRandom().randrange(1 << 32))
     return asked
@@ -53,8 +73,23 @@ def prepare(asked):
     os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
 
 
+def end_on_signals():
+    """The first signal ends it by way of its clean-up, which others do not disturb: or namespaces, and a disk that is
+    mounted, would stay."""
+    numbers = signal.SIGTERM, signal.SIGHUP, signal.SIGINT
+
+    def end(number, _):
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+    for number in numbers:
+        if signal.getsignal(number) != signal.SIG_IGN:    # as nohup has it
+            signal.signal(number, end)
+
+
 def main():
     asked = arguments()
+    end_on_signals()
     import netns
     reason = netns.why_not()
     if reason:

@@ -2,7 +2,9 @@
 """The arithmetic of the soak's balance, with a loss planted in each of its lines."""
 import json
 import os
+import subprocess
 import sys
+import types
 
 import pytest
 
@@ -77,6 +79,57 @@ def test_difference():
     assert not difference("zone", {1, 2}, {1, 2})
     assert difference("zone", {1, 2}, {1}) == ["zone lacks 2"]
     assert difference("zone", {1}, {1, 2}) == ["zone has 2 besides"]
+
+
+# ---- losses without a reason ----
+
+def lost(cnt, full, tx_full=0):
+    """The lines of questions over UDP of a run in which `cnt` were lost in calm and `full` frames found no room."""
+    import load
+    import run
+    checker = object.__new__(load.UdpChecker)
+    checker.asked, checker.answered, checker.late, checker.checked = 1000, 1000 - cnt, 0, 1000
+    checker.lost_at, checker.wrong = [(10.0, 11.0, cnt)] if cnt else [], []
+    soak = object.__new__(run.Soak)
+    soak.balance, soak.checkers, soak.total = Balance(), [checker], {"drop_tx_full": tx_full}
+    soak.world = types.SimpleNamespace(epochs=[{"full": full}], is_troubled=lambda begin, end: False)
+    soak.add_questions(5000)    # floods were lost in deaths
+    return {line.name: line.fits for line in soak.balance.lines}["questions over UDP lost without a reason"]
+
+
+def test_questions_that_are_lost_in_calm_need_a_reason_each():
+    assert lost(0, 0) and lost(3, 3) and lost(3, 1, 2)
+    assert not lost(1, 0)
+    # One frame that found a ring full excuses no hundred questions.
+    assert not lost(100, 1) and not lost(4, 1, 2)
+
+
+def test_each_life_is_judged_by_itself():
+    """Four deaths do not let one life lose four rings, nor what one counts twice another forget."""
+    import run
+
+    def life(killed, seen, received, balance):
+        return {"killed": killed, "seen": seen, "full": 0, "counters": {"rx_packets": received, "balance": balance}}
+    assert run.broken_laws([life(True, 900, 500, 32), life(True, 500, 532, -32), life(False, 9, 9, 0)]) == []
+    for wrong in (life(True, 2000, 500, 0), life(True, 500, 540, 0), life(True, 500, 500, 40),
+                  life(False, 500, 500, 1)):
+        assert len(run.broken_laws([life(True, 500, 500, 0)] * 4 + [wrong])) == 1
+
+
+# ---- the command line ----
+
+@pytest.mark.parametrize("arguments, words", [
+    ("--seconds 0", "expected more than 0"), ("--seconds -5", "expected more than 0"),
+    ("--minutes nan", "expected more than 0"), ("--minutes inf", "expected more than 0"),
+    ("--flood 0", "expected more than 0"), ("--plant nonsense", "nothing of the kind nonsense"),
+    ("--json /nonexistent/x", "/nonexistent is no folder"), ("--keep-logs /nonexistent", "/nonexistent is no folder"),
+    ("--build /nonexistent", "/nonexistent is no build"), ("--sanitized /nonexistent", "/nonexistent is no build"),
+    ("--seconds 1 --minutes 1", "not allowed with"), ("7", "unrecognized")])
+def test_wrong_usage_is_told_before_anything_is_done(arguments, words):
+    soak = os.path.join(os.path.dirname(os.path.abspath(__file__)), "soak.py")
+    done = subprocess.run([sys.executable, soak, *arguments.split()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
 
 
 # ---- answers ----
