@@ -98,10 +98,10 @@ struct stele_store {
 	bool unmapped;    /* moving the map failed */
 	const void *map;  /* where it is; NULL if that is not known */
 
-	/* Of the lock file, 0 if there is none; whether this made the store, and its directory. */
+	/* Of the lock file, 0 if there is none; whether this made the store, its files, and its directory. */
 	dev_t lock_dev;
 	ino_t lock_ino;
-	bool made, made_dir;
+	bool made, made_files, made_dir;
 
 	/* One process must not open the same store twice, see env.c. */
 	struct stele_store *next_open;

@@ -86,6 +86,50 @@ static void fill_disk(void)
 	CHECK(umount(dir) == 0);
 }
 
+static bool is_there(const char *folder, const char *name)
+{
+	char path[256];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return stat(path, &st) == 0;
+}
+
+/* A store for which there is no room leaves nothing, however far it has come: no folder, and no file in one that was there. */
+static void fill_disk_of_new_store(void)
+{
+	struct stele_error err = {""};
+	char path[128], new_dir[128], old_dir[128];
+	CHECK(mount("tmpfs", dir, "tmpfs", 0, "size=1m") == 0);
+	snprintf(path, sizeof(path), "%s/filler", dir);
+	snprintf(new_dir, sizeof(new_dir), "%s/new", dir);
+	snprintf(old_dir, sizeof(old_dir), "%s/old", dir);
+	CHECK(mkdir(old_dir, 0700) == 0);
+	int filler = open(path, O_WRONLY | O_CREAT, 0600);
+	static char zeros[4096];
+	while (write(filler, zeros, sizeof(zeros)) > 0)
+		;
+	off_t filled = lseek(filler, 0, SEEK_END);
+	unsigned failed_cnt = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		struct stele_store *store;
+		CHECK(ftruncate(filler, filled - (off_t)i * 4096) == 0);
+		if (stele_store_open(new_dir, STELE_STORE_CREATE, &store, &err) == 0) {
+			stele_store_close(store);
+			break;
+		}
+		CHECK(!is_there(dir, "new"));
+		CHECK(stele_store_open(old_dir, STELE_STORE_CREATE, &store, &err) ==
+		      STELE_E_SYSTEM);
+		CHECK(!is_there(old_dir, "data.mdb") && !is_there(old_dir, "lock.mdb"));
+		CHECK(is_there(dir, "old"));
+		failed_cnt++;
+	}
+	/* The lock file alone takes 33 of these steps. */
+	CHECK(failed_cnt > 35 && failed_cnt < 100);
+	close(filler);
+	CHECK(umount(dir) == 0);
+}
+
 /* A lock file that somebody else left without blocks, of any size: it gets them, or there is no store. */
 static void fill_disk_with_holes(void)
 {
@@ -184,6 +228,7 @@ static void test_full_disk(void **state)
 	(void)state;
 	own_mounts_run(fill_disk_of_reader);
 	own_mounts_run(fill_disk);
+	own_mounts_run(fill_disk_of_new_store);
 	own_mounts_run(fill_disk_with_holes);
 }
 
