@@ -320,6 +320,8 @@ void exchange_drop_buffers(struct connection *c);
 
 int tls_context_new(const struct stele_tls_config *config, SSL_CTX **ret_context,
 		    struct stele_error *reterr);
+/* When the certificate ends that a context shows to clients, in seconds since 1970. */
+int64_t tls_certificate_end(const SSL_CTX *context);
 /* Makes the connection one of TLS. False: no memory. */
 bool tls_begin(struct connection *c);
 /* Goes on with the handshake. */

@@ -54,6 +54,10 @@ void stele_service_free(struct stele_service *service);
 int stele_service_reload(struct stele_service *service, const struct stele_mgmtd_config *config,
 			 struct stele_tsig_keys *keys, struct stele_error *reterr);
 
+/* When the certificate ends that clients are shown, in seconds since 1970; 0: there is none. In the thread of
+ * stele_service_reload(). */
+int64_t stele_service_certificate_end(const struct stele_service *service);
+
 /* Counters since the start: any thread. */
 #define STELE_SERVICE_COUNTERS(X)                                                                  \
 	X(udp_queries, "queries over UDP")                                                         \
