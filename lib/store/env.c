@@ -51,8 +51,10 @@ int(store_fail)(const struct stele_store *store, struct stele_error *err, int rc
 		why = "the address space limit of this process (ulimit -v) leaves no room to grow";
 	else if (rc == MDB_READERS_FULL)
 		why = "too many reads at the same time";
-	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_PANIC)
+	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND)
 		why = "the data is damaged";
+	else if (rc == MDB_PANIC)
+		why = "an earlier write failed, and others still read (it may be tried again)";
 	char detail[128];
 	if (why == NULL)
 		why = rc > 0 ? strerror_r(rc, detail, sizeof(detail)) : mdb_strerror(rc);
@@ -346,6 +348,36 @@ static int check_lock_file(const struct stele_store *store, struct stele_error *
 		return 0;
 	return stele_fail(reterr, STELE_E_SYSTEM, "store %s was removed while it was opened",
 			  store->dir);
+}
+
+int store_open_again(struct stele_store *store, struct stele_error *reterr)
+{
+	uint8_t identity[STORE_IDENTITY_SZ];
+	MDB_txn *txn = NULL;
+	memcpy(identity, store->identity, sizeof(identity));
+	mdb_env_close(store->env);
+	store->env = NULL;
+	store->map = NULL;
+	int status = open_env(store, reterr);
+	if (status != 0)
+		return status;
+	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+	if (rc != 0)
+		status = store_fail(store, reterr, rc, "cannot open it again");
+	else
+		status = open_databases(store, txn, reterr);
+	bool is_same = memcmp(identity, store->identity, sizeof(identity)) == 0;
+	memcpy(store->identity, identity, sizeof(identity));
+	if (status == 0 && is_same) {
+		mdb_txn_commit(txn);
+		return 0;
+	}
+	mdb_txn_abort(txn);
+	mdb_env_close(store->env);
+	store->env = NULL;
+	if (status < 0)
+		return status;
+	return stele_fail(reterr, STELE_E_SYSTEM, "store %s is another one by now", store->dir);
 }
 
 static void unregister(struct stele_store *store)
