@@ -12,8 +12,8 @@
  * goes to the handlers (request.h) and may be answered out of order.
  *
  * What a client can cost is bounded: connections in all and of one address, queries of a
- * connection that are worked on, bytes that wait to be taken, and the time for a handshake, half a
- * message, and a reply that is not taken. Where the number of connections is reached, the one that
+ * connection and datagrams that are worked on, bytes that wait to be taken, and the time for a
+ * handshake, half a message, and a reply that is not taken. Where the number of connections is reached, the one that
  * has been quiet for the longest makes room.
  */
 
