@@ -326,6 +326,8 @@ int stele_daemon_start(struct stele_daemon *daemon, const struct stele_mgmtd_con
 	daemon->started_at = time(NULL);
 	/* Clients that go away in the middle of an answer. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Ignored, as whoever started us may have it, it would keep from us how the compiler ends. */
+	signal(SIGCHLD, SIG_DFL);
 	raise_limits();
 	int status = 0;
 	if (config->user != NULL)

@@ -51,8 +51,10 @@ int(store_fail)(const struct stele_store *store, struct stele_error *err, int rc
 		why = "the address space limit of this process (ulimit -v) leaves no room to grow";
 	else if (rc == MDB_READERS_FULL)
 		why = "too many reads at the same time";
-	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_PANIC)
+	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND)
 		why = "the data is damaged";
+	else if (rc == MDB_PANIC)
+		why = "an earlier write failed, and others still read (it may be tried again)";
 	char detail[128];
 	if (why == NULL)
 		why = rc > 0 ? strerror_r(rc, detail, sizeof(detail)) : mdb_strerror(rc);
@@ -203,11 +205,11 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 			if (rc == 0) {
 				rc = mdb_txn_commit(txn);
 				txn = NULL;
+				store->made = rc == 0;
 				if (rc != 0)
 					rc = store_fail(store, reterr, rc, "cannot make it");
 				else
 					rc = sync_dir(store->dir, reterr);
-				store->made = rc == 0;
 			}
 		}
 		mdb_txn_abort(txn);
@@ -285,12 +287,13 @@ static int make_lock_file(struct stele_store *store, struct stele_error *reterr)
 		return 0; /* LMDB knows what can be done without */
 	if (fd < 0)
 		return stele_fail_file(reterr, errno, "cannot make %s", path);
+	store->made_files = is_new && !has_data;
 	if (is_new && has_data)
 		give_to_owner_of(fd, &data);
-	struct stat st;
+	struct stat st = {0};
 	int error = fstat(fd, &st) == 0 ? reserve_blocks(fd) : errno;
-	store->lock_dev = error == 0 ? st.st_dev : 0;
-	store->lock_ino = error == 0 ? st.st_ino : 0;
+	store->lock_dev = st.st_dev;
+	store->lock_ino = st.st_ino;
 	close(fd);
 	return error == 0 ? 0 : stele_fail_errno(reterr, error, "cannot make %s", path);
 }
@@ -347,6 +350,36 @@ static int check_lock_file(const struct stele_store *store, struct stele_error *
 			  store->dir);
 }
 
+int store_open_again(struct stele_store *store, struct stele_error *reterr)
+{
+	uint8_t identity[STORE_IDENTITY_SZ];
+	MDB_txn *txn = NULL;
+	memcpy(identity, store->identity, sizeof(identity));
+	mdb_env_close(store->env);
+	store->env = NULL;
+	store->map = NULL;
+	int status = open_env(store, reterr);
+	if (status != 0)
+		return status;
+	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+	if (rc != 0)
+		status = store_fail(store, reterr, rc, "cannot open it again");
+	else
+		status = open_databases(store, txn, reterr);
+	bool is_same = memcmp(identity, store->identity, sizeof(identity)) == 0;
+	memcpy(store->identity, identity, sizeof(identity));
+	if (status == 0 && is_same) {
+		mdb_txn_commit(txn);
+		return 0;
+	}
+	mdb_txn_abort(txn);
+	mdb_env_close(store->env);
+	store->env = NULL;
+	if (status < 0)
+		return status;
+	return stele_fail(reterr, STELE_E_SYSTEM, "store %s is another one by now", store->dir);
+}
+
 static void unregister(struct stele_store *store)
 {
 	pthread_mutex_lock(&open_lock);
@@ -385,6 +418,52 @@ static int register_once(struct stele_store *store, struct stele_error *reterr)
 			 0;
 }
 
+/*
+ * LMDB holds a shared lock on the first byte of the lock file for each process that has the store open. To hold it alone
+ * shows that there is none but this, and keeps others waiting until the files are gone. Locks are the process's: to
+ * close `fd` ends them.
+ */
+static bool is_alone(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	return fcntl(fd, F_SETLK, &lock) == 0;
+}
+
+/* Nobody has committed anything but the empty databases; also where LMDB could not open it. */
+static bool holds_nothing(const struct stele_store *store, const char *data)
+{
+	struct stat st;
+	MDB_envinfo info;
+	if (store->env != NULL)
+		return mdb_env_info(store->env, &info) == 0 &&
+		       info.me_last_txnid <= (store->made ? 1 : 0);
+	/* Two pages are there before the first commit. */
+	return stat(data, &st) != 0 || st.st_size <= 2 * sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * Takes the files away that this open made, and with them the directory if it is of this open too. Others may have done
+ * so before, and have made their own since.
+ */
+static void take_back(const struct stele_store *store)
+{
+	char data[PATH_MAX], lock[PATH_MAX];
+	struct stat st;
+	snprintf(data, sizeof(data), "%s/data.mdb", store->dir);
+	snprintf(lock, sizeof(lock), "%s/lock.mdb", store->dir);
+	int fd = open(lock, O_RDWR | O_CLOEXEC);
+	bool is_same = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == store->lock_dev &&
+		       st.st_ino == store->lock_ino;
+	if (is_same && is_alone(fd) && holds_nothing(store, data)) {
+		unlink(data);
+		unlink(lock);
+		if (store->made_dir)
+			rmdir(store->dir);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_store **ret_store,
 		     struct stele_error *reterr)
 {
@@ -407,20 +486,23 @@ int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_s
 	status = make_lock_file(store, reterr);
 	if (status == 0)
 		status = open_env(store, reterr);
-	if (status != 0)
-		goto unregister_store;
-	status = check_lock_file(store, reterr);
+	if (status == 0)
+		status = check_lock_file(store, reterr);
 	if (status == 0)
 		status = prepare(store, reterr);
 	if (status != 0)
-		goto close_env;
+		goto close_store;
 	*ret_store = store;
 	return 0;
-close_env:
-	mdb_env_close(store->env);
-unregister_store:
+close_store:
+	if (store->made_files)
+		take_back(store);
+	if (store->env != NULL)
+		mdb_env_close(store->env);
 	unregister(store);
 free_store:
+	if (store->made_dir)
+		rmdir(store->dir); /* if nothing is in it */
 	pthread_mutex_destroy(&store->lock);
 	free(store->dir);
 	free(store);
@@ -438,45 +520,10 @@ void stele_store_close(struct stele_store *store)
 	free(store);
 }
 
-/*
- * LMDB holds a shared lock on the first byte of the lock file for each process that has the store open. To hold it alone
- * shows that there is none but this, and keeps others waiting until the files are gone. Locks are the process's: to
- * close `fd` ends them.
- */
-static bool is_alone(int fd)
-{
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-	return fcntl(fd, F_SETLK, &lock) == 0;
-}
-
-static bool has_no_commit(struct stele_store *store)
-{
-	struct stele_store_read *read;
-	if (stele_store_read_begin(store, &read, NULL) != 0)
-		return false;
-	bool has_none = stele_store_generation(read) == 0;
-	stele_store_read_end(read);
-	return has_none;
-}
-
 void stele_store_discard(struct stele_store *store)
 {
-	char data[PATH_MAX], lock[PATH_MAX];
-	if (store == NULL || !store->made) {
-		stele_store_close(store);
-		return;
-	}
-	snprintf(data, sizeof(data), "%s/data.mdb", store->dir);
-	snprintf(lock, sizeof(lock), "%s/lock.mdb", store->dir);
-	int fd = open(lock, O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && is_alone(fd) && has_no_commit(store)) {
-		unlink(data);
-		unlink(lock);
-		if (store->made_dir)
-			rmdir(store->dir);
-	}
-	if (fd >= 0)
-		close(fd);
+	if (store != NULL && store->made)
+		take_back(store);
 	stele_store_close(store);
 }
 

@@ -87,21 +87,22 @@ struct store_step_head {
 _Static_assert(sizeof(struct store_step_head) == 16, "on disk");
 
 struct stele_store {
-	MDB_env *env;
+	MDB_env *env; /* NULL: it could not be opened again */
 	MDB_dbi dbs[STORE_DB_CNT];
 	char *dir;
 	enum stele_store_mode mode;
 	uint8_t identity[STORE_IDENTITY_SZ];
 
-	pthread_mutex_t lock; /* guards the three below */
+	/* Guards the three below, and `env` where no transaction is under way. */
+	pthread_mutex_t lock;
 	unsigned txn_cnt; /* under way in this process: the map must not move while there are any */
 	bool unmapped;    /* moving the map failed */
 	const void *map;  /* where it is; NULL if that is not known */
 
-	/* Of the lock file, 0 if there is none; whether this made the store, and its directory. */
+	/* Of the lock file, 0 if there is none; whether this made the store, its files, and its directory. */
 	dev_t lock_dev;
 	ino_t lock_ino;
-	bool made, made_dir;
+	bool made, made_files, made_dir;
 
 	/* One process must not open the same store twice, see env.c. */
 	struct stele_store *next_open;
@@ -143,6 +144,9 @@ int store_meta_get(const struct stele_store *store, MDB_txn *txn, enum store_met
 		   uint64_t *ret_value);
 int store_meta_put(const struct stele_store *store, MDB_txn *txn, enum store_meta row,
 		   uint64_t value);
+
+/* Opens the environment again; if that fails there is none. With the lock held and no transaction under way. */
+int store_open_again(struct stele_store *store, struct stele_error *reterr);
 
 /* ---- map.c ---- */
 

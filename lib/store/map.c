@@ -9,6 +9,9 @@
  * sanitizer), half of it is tried, and half of that. Under `ulimit -v` at most half of the
  * limit is asked for, because the heap has to live in the rest. Only then can the map be too small:
  * a write reports that, and a read follows a file that another process has made larger.
+ *
+ * When the last write of a commit fails, that of the root, LMDB begins nothing more in this process until the
+ * environment is opened again. That, too, is done when no transaction is under way.
  */
 #include "lib/store/internal.h"
 
@@ -88,20 +91,27 @@ int store_txn_begin(struct stele_store *store, unsigned flags, MDB_txn **ret_txn
 	for (unsigned tries = 0;; tries++) {
 		pthread_mutex_lock(&store->lock);
 		bool unmapped = store->unmapped;
+		MDB_env *env = store->env;
 		store->txn_cnt += !unmapped;
 		pthread_mutex_unlock(&store->lock);
 		if (unmapped)
 			return store_fail(store, reterr, MDB_MAP_FULL, "cannot map the file");
-		int rc = mdb_txn_begin(store->env, NULL, flags, ret_txn);
+		int rc = env != NULL ? mdb_txn_begin(env, NULL, flags, ret_txn) : MDB_PANIC;
 		if (rc == 0)
 			return 0;
+		int status = 0;
 		pthread_mutex_lock(&store->lock);
 		store->txn_cnt--;
-		bool again = rc == MDB_MAP_RESIZED && store->txn_cnt == 0 && tries < 3;
-		if (again)
+		bool again = store->txn_cnt == 0 && tries < 3 &&
+			     (rc == MDB_MAP_RESIZED || rc == MDB_PANIC);
+		if (again && rc == MDB_PANIC)
+			status = store_open_again(store, reterr);
+		else if (again)
 			rc = follow_map(store);
 		pthread_mutex_unlock(&store->lock);
-		if (!again || rc != 0)
+		if (status != 0)
+			return status;
+		if (!again || (rc != 0 && rc != MDB_PANIC))
 			return store_fail(store, reterr, rc == MDB_MAP_RESIZED ? MDB_MAP_FULL : rc,
 					  "cannot begin a transaction");
 	}

@@ -19,7 +19,10 @@ int stele_store_write_begin(struct stele_store *store, struct stele_store_write 
 				  store->dir);
 	/* A reader that died keeps old pages from being used again, so the file would grow. */
 	int cleared;
-	mdb_reader_check(store->env, &cleared);
+	pthread_mutex_lock(&store->lock);
+	if (store->env != NULL)
+		mdb_reader_check(store->env, &cleared);
+	pthread_mutex_unlock(&store->lock);
 	struct stele_store_write *write = calloc(1, sizeof(*write));
 	if (write == NULL)
 		return store_fail(store, reterr, ENOMEM, "cannot write");

@@ -125,6 +125,10 @@ static void write_service(const struct stele_service *service, FILE *out)
 #undef X
 	exposition_single(out, "stele_service_connections", "gauge", "connections open now",
 			  (double)c.connections);
+	int64_t end = stele_service_certificate_end(service);
+	if (end != 0)
+		exposition_single(out, "stele_tls_certificate_expires_timestamp_seconds", "gauge",
+				  "when the certificate ends that clients are shown", (double)end);
 }
 
 void metrics_write_daemon(const struct stele_daemon *daemon, FILE *out)

@@ -278,8 +278,8 @@ static void start(struct stele_publisher *publisher, enum publish_round round)
 		publisher->store,
 		"--json",
 		"--no-compact",
+		publisher->may_not_sync ? "--no-sync" : "--",
 		publisher->image,
-		publisher->may_not_sync ? "--no-sync" : NULL,
 		NULL,
 	};
 	const char *const *const argvs[] = {
@@ -398,8 +398,8 @@ static void start_compact(struct stele_publisher *publisher)
 		publisher->compiler,
 		"compact",
 		"--json",
+		publisher->may_not_sync ? "--no-sync" : "--",
 		publisher->image,
-		publisher->may_not_sync ? "--no-sync" : NULL,
 		NULL,
 	};
 	struct stele_child_settings settings = {

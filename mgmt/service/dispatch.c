@@ -112,15 +112,16 @@ static void give_transfer(struct request *r)
 	service->handlers.transfer(service->handlers.user, &r->public);
 }
 
-static unsigned opcode_of(const struct request *r)
+/* Of a message that has a header. */
+static unsigned opcode_of(const uint8_t *msg)
 {
-	return (stele_get_be16(r->public.msg + 2) & STELE_FLAG_OPCODE) >> STELE_OPCODE_SHIFT;
+	return (stele_get_be16(msg + 2) & STELE_FLAG_OPCODE) >> STELE_OPCODE_SHIFT;
 }
 
 static void give(struct request *r)
 {
 	const struct stele_handlers *handlers = &r->worker->service->handlers;
-	unsigned opcode = opcode_of(r);
+	unsigned opcode = opcode_of(r->public.msg);
 	uint16_t rcode = judge(r);
 
 	if (rcode != STELE_RCODE_NOERROR)
@@ -146,7 +147,7 @@ static bool is_for_another(const struct request *r)
 	const struct stele_handlers *handlers = &r->worker->service->handlers;
 
 	return r->tsig.rcode == STELE_RCODE_NOTAUTH && r->tsig.error == STELE_TSIG_BADKEY &&
-	       handlers->update != NULL && opcode_of(r) == STELE_OPCODE_UPDATE;
+	       handlers->update != NULL && opcode_of(r->public.msg) == STELE_OPCODE_UPDATE;
 }
 
 static void dispatch(struct request *r)
@@ -195,15 +196,25 @@ void dispatch_message(struct connection *c, const uint8_t *msg, size_t len)
 	dispatch(r);
 }
 
+/* Updates wait for the disk, or for another server; all else is answered at once. */
+static bool has_room(const struct worker *worker, const uint8_t *msg, size_t len)
+{
+	return opcode_of(msg) != STELE_OPCODE_UPDATE ||
+	       worker->datagrams_sz + DATAGRAM_COST + len <= DATAGRAMS_SZ_MAX;
+}
+
 void dispatch_datagram(struct listener *listener, const struct udp_route *route, const uint8_t *msg,
 		       size_t len)
 {
-	struct request *r = request_new(listener->worker, STELE_UDP, msg, len);
+	struct worker *worker = listener->worker;
+	struct request *r = has_room(worker, msg, len) ? request_new(worker, STELE_UDP, msg, len) :
+							 NULL;
 
 	if (!r) {
-		count(listener->worker, COUNT_dropped);
+		count(worker, COUNT_dropped);
 		return;
 	}
+	worker->datagrams_sz += DATAGRAM_COST + len;
 	r->listener = listener;
 	r->route = *route;
 	udp_route_read(listener, route, &r->public.peer, &r->public.local);

@@ -54,6 +54,15 @@
  * whole. */
 #define READ_MAX 65536
 
+/*
+ * Bytes of the requests over UDP that handlers of one loop have at once; updates beyond are dropped, and come again.
+ * Less, and a burst of updates is lost while the store waits for the disk, or for another process that writes; more is
+ * what who may update can make us hold. Over connections `pipeline` has the bound.
+ */
+#define DATAGRAMS_SZ_MAX ((size_t)16 << 20)
+/* Of these, a request's own besides its message: its state, here and with its handler. */
+#define DATAGRAM_COST 4096
+
 /* ---- settings.c ---- */
 
 struct service_settings {
@@ -122,6 +131,7 @@ struct worker {
 	uint8_t *replies;        /* of a batch */
 	uint8_t *scratch;        /* for one message and its signature */
 	struct udp_buffers *udp;
+	size_t datagrams_sz; /* of requests over UDP that have not ended; see DATAGRAMS_SZ_MAX */
 
 	_Atomic uint64_t counters[COUNTER_CNT]; /* others read them */
 };
@@ -320,6 +330,8 @@ void exchange_drop_buffers(struct connection *c);
 
 int tls_context_new(const struct stele_tls_config *config, SSL_CTX **ret_context,
 		    struct stele_error *reterr);
+/* When the certificate ends that a context shows to clients, in seconds since 1970. */
+int64_t tls_certificate_end(const SSL_CTX *context);
 /* Makes the connection one of TLS. False: no memory. */
 bool tls_begin(struct connection *c);
 /* Goes on with the handshake. */

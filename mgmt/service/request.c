@@ -59,6 +59,8 @@ void request_free(struct request *r)
 		c->progress = true;
 		connection_wake(c);
 	}
+	if (r->listener)
+		r->worker->datagrams_sz -= DATAGRAM_COST + r->public.wire_len;
 	if (r->is_transfer)
 		atomic_fetch_sub_explicit(&r->worker->service->transfer_cnt, 1,
 					  memory_order_relaxed);

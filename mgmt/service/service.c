@@ -233,6 +233,11 @@ int stele_service_reload(struct stele_service *service, const struct stele_mgmtd
 	return 0;
 }
 
+int64_t stele_service_certificate_end(const struct stele_service *service)
+{
+	return service->settings->tls ? tls_certificate_end(service->settings->tls) : 0;
+}
+
 void stele_service_counters(const struct stele_service *service,
 			    struct stele_service_counters *ret_counters)
 {

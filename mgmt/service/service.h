@@ -12,8 +12,8 @@
  * goes to the handlers (request.h) and may be answered out of order.
  *
  * What a client can cost is bounded: connections in all and of one address, queries of a
- * connection that are worked on, bytes that wait to be taken, and the time for a handshake, half a
- * message, and a reply that is not taken. Where the number of connections is reached, the one that
+ * connection and datagrams that are worked on, bytes that wait to be taken, and the time for a
+ * handshake, half a message, and a reply that is not taken. Where the number of connections is reached, the one that
  * has been quiet for the longest makes room.
  */
 
@@ -53,6 +53,10 @@ void stele_service_free(struct stele_service *service);
  * rate), STELE_E_SYSTEM (no memory). One thread at a time. */
 int stele_service_reload(struct stele_service *service, const struct stele_mgmtd_config *config,
 			 struct stele_tsig_keys *keys, struct stele_error *reterr);
+
+/* When the certificate ends that clients are shown, in seconds since 1970; 0: there is none. In the thread of
+ * stele_service_reload(). */
+int64_t stele_service_certificate_end(const struct stele_service *service);
 
 /* Counters since the start: any thread. */
 #define STELE_SERVICE_COUNTERS(X)                                                                  \

@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- the context ---- */
 
@@ -100,6 +101,16 @@ int tls_context_new(const struct stele_tls_config *config, SSL_CTX **ret_context
 	}
 	*ret_context = context;
 	return 0;
+}
+
+int64_t tls_certificate_end(const SSL_CTX *context)
+{
+	const X509 *certificate = SSL_CTX_get0_certificate(context);
+	struct tm end = {0};
+
+	if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+		return 0;
+	return timegm(&end);
 }
 
 /* ---- names of a client ---- */

@@ -57,7 +57,7 @@ enum stelectl_server {
  * default. */
 const char *stelectl_socket(enum stelectl_server server);
 
-/* Whether a server listens at `path`. */
+/* Whether a server listens at `path`, or may: false only where there is certainly none. Does not wait. */
 bool stelectl_is_there(const char *path);
 
 /* Sets `common->socket` if the command line has not. */

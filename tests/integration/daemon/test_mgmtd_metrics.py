@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import urllib.error
@@ -15,6 +16,7 @@ import dns.query
 import dns.update
 import pytest
 
+import certificates
 import mgmtd
 import peers
 import stele
@@ -185,8 +187,9 @@ def check_rules(values):
     assert len(expressions) == text.count("- alert:") > 10
     names = {re.sub("{.*", "", name) for name in values}
     named = set(re.findall(r"\bstele_\w+", " ".join(expressions)))
-    # A zone of our own has no primary, and does not expire.
-    assert named - names == {"stele_zone_expires_timestamp_seconds", "stele_zone_primary_serial"}
+    # A zone of our own has no primary, and does not expire; this daemon has no certificate.
+    assert named - names == {"stele_zone_expires_timestamp_seconds", "stele_zone_primary_serial",
+                             "stele_tls_certificate_expires_timestamp_seconds"}
     for counter in re.findall(r"[a-z_]+", " ".join(re.findall(r'counter=~?"([^"]*)"', text))):
         assert any('counter="%s"' % counter in name for name in values), counter
 
@@ -196,6 +199,29 @@ def test_rules_of_secondaries(daemon):
     text = daemon.get("/metrics")[1]
     for name in "stele_zone_expires_timestamp_seconds", "stele_zone_primary_serial":
         assert "# TYPE %s gauge" % name in text
+
+
+def test_the_end_of_a_certificate(daemon, tmp_path):
+    """Of the one that clients are shown: the new one from a reload on, and it alone."""
+    name = "stele_tls_certificate_expires_timestamp_seconds"
+    authority = certificates.Authority(tmp_path)
+    certificate, key = authority.issue("ns.test", days=3)
+    config = {"listen": [{"address": "127.0.0.1", "port": peers.free_port(), "tls": True}],
+              "tls": {"certificate": certificate, "key": key}}
+
+    def end():
+        done = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-enddate"], check=True,
+                              stdout=subprocess.PIPE, text=True)
+        return ssl.cert_time_to_seconds(done.stdout.strip().partition("=")[2])
+
+    assert name not in daemon.metrics()
+    with Monitored(config=config) as encrypted:
+        first = end()
+        assert encrypted.metrics()[name] == first
+        authority.issue("ns.test", days=30)
+        assert end() > first + 86400 and encrypted.metrics()[name] == first
+        encrypted.reload()
+        assert encrypted.metrics()[name] == end()
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="not installed: promtool")

@@ -361,6 +361,50 @@ def test_a_daemon_that_hangs(server):
             daemon.process.send_signal(signal.SIGCONT)
 
 
+@contextlib.contextmanager
+def accepting_nobody():
+    """The path of a socket that somebody listens at who is not even reached any more: no more connections are taken."""
+    with tempfile.TemporaryDirectory(prefix="stele-test-") as folder, contextlib.ExitStack() as stack:
+        path = os.path.join(folder, "mgmtd.sock")
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        listener.bind(path)
+        listener.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+                waiting.setblocking(False)
+                waiting.connect(path)
+        yield path
+
+
+def ctl_beside(daemon, responder, *words, **options):
+    return subprocess.run([STELECTL, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={**os.environ, "STELE_MGMTD_SOCKET": daemon, "STELE_RESPONDER_SOCKET": responder},
+                          text=True, **options)
+
+
+def test_a_daemon_that_accepts_nobody(server):
+    """It hangs, and is not taken for one that is not there: what is shown instead would be the responder's alone."""
+    with accepting_nobody() as path:
+        done = ctl_beside(path, server.socket, "status")
+        assert done.returncode == 3 and done.stdout.startswith("server      stele-responder"), done
+        assert done.stderr.startswith("stelectl: %s: cannot connect: " % path), done
+        for words in ("zones",), ("zone", "zone-0.test."), ("wait", "zone-0.test.", "1"), ("reload",):
+            done = ctl_beside(path, server.socket, *words)
+            assert (done.returncode, done.stdout) == (3, ""), done
+            assert done.stderr.startswith("stelectl: %s: cannot connect: " % path), done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_a_daemon_for_others():
+    """Who may not ask it is told so, and not that there is no responder."""
+    with mgmtd.Daemon() as daemon:
+        os.chmod(daemon.folder, 0o755)
+        done = ctl_beside(daemon.control, daemon.path("nobody"), "status", user=65534, group=65534, extra_groups=[])
+    assert (done.returncode, done.stdout) == (3, ""), done
+    assert done.stderr == "stelectl: %s: cannot connect: Permission denied\n" % daemon.control
+
+
 def test_two_servers(server):
     """Without --socket the daemon is asked where it runs, and the responder for what only that knows."""
     with mgmtd.Daemon({"zones": [{"name": "a.test"}]}) as daemon:

@@ -98,6 +98,31 @@ def test_pipeline_limit(image):
             assert sorted(id_of(connection.receive()) for _ in range(13)) == list(range(13))
 
 
+def test_datagrams_with_handlers(image):
+    """Over UDP too: more updates than handlers may have at once get no answer, and come again. All else has one."""
+    large = struct.pack("!BHHIH", 0, 10, 1, 0, 60000) + bytes(60000)
+    with service.Service(image.image) as running, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect((running.address, running.port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        for i in range(400):
+            message = order("slow-5000", qid=i)
+            client.send(message[:10] + b"\0\1" + message[12:] + large)
+            if i % 2 == 1:
+                running.wait_for(lambda c, sent=i + 1: c["udp_queries"] == sent)
+        counters = running.counters()
+        assert counters["udp_replies"] == 0 and 100 < counters["dropped"] < 200, counters
+        client.settimeout(20)
+        client.send(order("now", NOTIFY, 400))
+        assert id_of(client.recv(65536)) == 400
+        counters = running.wait_for(at_rest)
+        assert counters["udp_replies"] == 401 - counters["dropped"]
+        client.send(order("now", qid=401))
+        while id_of(client.recv(65536)) != 401:
+            pass
+        assert at_rest(running.counters())
+
+
 # -- framing -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("tls", [False, True])
 def test_byte_at_a_time(image, tls, tmp_path):

@@ -2,7 +2,9 @@
 /* What the system does to the store: a full disk, little address space, files that are something else. */
 #include "tests/unit/store/faults_case.h"
 #include "tests/unit/store/own_mounts.h"
+#include "tests/unit/store/store_dir.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -83,6 +86,50 @@ static void fill_disk(void)
 	commit_bulk(store, 1, 100);
 	CHECK(lock_file_holes() == 0);
 	stele_store_close(store);
+	CHECK(umount(dir) == 0);
+}
+
+static bool is_there(const char *folder, const char *name)
+{
+	char path[256];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return stat(path, &st) == 0;
+}
+
+/* A store for which there is no room leaves nothing, however far it has come: no folder, and no file in one that was there. */
+static void fill_disk_of_new_store(void)
+{
+	struct stele_error err = {""};
+	char path[128], new_dir[128], old_dir[128];
+	CHECK(mount("tmpfs", dir, "tmpfs", 0, "size=1m") == 0);
+	snprintf(path, sizeof(path), "%s/filler", dir);
+	snprintf(new_dir, sizeof(new_dir), "%s/new", dir);
+	snprintf(old_dir, sizeof(old_dir), "%s/old", dir);
+	CHECK(mkdir(old_dir, 0700) == 0);
+	int filler = open(path, O_WRONLY | O_CREAT, 0600);
+	static char zeros[4096];
+	while (write(filler, zeros, sizeof(zeros)) > 0)
+		;
+	off_t filled = lseek(filler, 0, SEEK_END);
+	unsigned failed_cnt = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		struct stele_store *store;
+		CHECK(ftruncate(filler, filled - (off_t)i * 4096) == 0);
+		if (stele_store_open(new_dir, STELE_STORE_CREATE, &store, &err) == 0) {
+			stele_store_close(store);
+			break;
+		}
+		CHECK(!is_there(dir, "new"));
+		CHECK(stele_store_open(old_dir, STELE_STORE_CREATE, &store, &err) ==
+		      STELE_E_SYSTEM);
+		CHECK(!is_there(old_dir, "data.mdb") && !is_there(old_dir, "lock.mdb"));
+		CHECK(is_there(dir, "old"));
+		failed_cnt++;
+	}
+	/* The lock file alone takes 33 of these steps. */
+	CHECK(failed_cnt > 35 && failed_cnt < 100);
+	close(filler);
 	CHECK(umount(dir) == 0);
 }
 
@@ -184,7 +231,84 @@ static void test_full_disk(void **state)
 	(void)state;
 	own_mounts_run(fill_disk_of_reader);
 	own_mounts_run(fill_disk);
+	own_mounts_run(fill_disk_of_new_store);
 	own_mounts_run(fill_disk_with_holes);
+}
+
+/* LMDB's last write of a commit is to one of its first two pages; this one of them fails. */
+static bool head_fails;
+
+/* By its own name it would be pwrite64() here, which LMDB does not call. */
+ssize_t write_at(int fd, const void *bytes, size_t size, off_t off) __asm__("pwrite");
+
+ssize_t write_at(int fd, const void *bytes, size_t size, off_t off)
+{
+	if (head_fails && off < 2 * sysconf(_SC_PAGESIZE)) {
+		head_fails = false;
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, bytes, size, off);
+}
+
+static int try_bulk(struct stele_store *store, uint32_t serial, struct stele_error *err)
+{
+	struct stele_store_write *write;
+	int status = stele_store_write_begin(store, &write, err);
+	if (status != 0)
+		return status;
+	assert_int_equal(bulk_replace(write, apex, serial, 100, false, NULL, err), 0);
+	return stele_store_commit(write, NULL, err);
+}
+
+/* The commit fails, and LMDB wants to be opened again before the next transaction: nobody else need do that. */
+static void test_failed_head(void **state)
+{
+	(void)state;
+	struct stele_error err = {""};
+	struct stele_store *store = open_store(STELE_STORE_CREATE);
+	commit_bulk(store, 1, 100);
+	for (unsigned i = 0; i < 3; i++) {
+		head_fails = true;
+		assert_int_equal(try_bulk(store, 2, &err), STELE_E_SYSTEM);
+		assert_false(head_fails);
+		assert_non_null(strstr(err.text, "no space left"));
+		assert_int_equal(check_store(store), 1);
+	}
+	assert_int_equal(try_bulk(store, 2, &err), 0);
+	assert_int_equal(check_store(store), 2);
+	/* Not while somebody reads, who reads on. */
+	struct stele_store_read *read;
+	assert_int_equal(stele_store_read_begin(store, &read, &err), 0);
+	head_fails = true;
+	assert_int_equal(try_bulk(store, 3, &err), STELE_E_SYSTEM);
+	assert_int_equal(try_bulk(store, 3, &err), STELE_E_SYSTEM);
+	assert_non_null(strstr(err.text, "an earlier write failed"));
+	assert_int_equal(check_bulk(read), 2);
+	stele_store_read_end(read);
+	assert_int_equal(try_bulk(store, 3, &err), 0);
+	assert_int_equal(check_store(store), 3);
+	/* The store in its place may be another one by then. */
+	char data[128], kept[128], other_dir[128], other[160];
+	struct stele_store *stranger;
+	snprintf(data, sizeof(data), "%s/data.mdb", dir);
+	snprintf(kept, sizeof(kept), "%s/kept", dir);
+	snprintf(other_dir, sizeof(other_dir), "%s/other", dir);
+	snprintf(other, sizeof(other), "%s/data.mdb", other_dir);
+	assert_int_equal(stele_store_open(other_dir, STELE_STORE_CREATE, &stranger, &err), 0);
+	stele_store_close(stranger);
+	head_fails = true;
+	assert_int_equal(try_bulk(store, 4, &err), STELE_E_SYSTEM);
+	assert_int_equal(rename(data, kept), 0);
+	assert_int_equal(rename(other, data), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(try_bulk(store, 4, &err), STELE_E_SYSTEM);
+		assert_non_null(strstr(err.text, "another one by now"));
+	}
+	assert_int_equal(rename(kept, data), 0);
+	assert_int_equal(check_store(store), 3);
+	stele_store_close(store);
+	store_dir_remove(other_dir);
 }
 
 /* 96 MiB of address space: the map is 32 MiB at first, and follows what another process writes. */
@@ -360,6 +484,7 @@ int main(void)
 		TEST(test_no_store),      TEST(test_open_twice),
 		TEST(test_another_file),  TEST(test_unknown_version),
 		TEST(test_release_pages), TEST(test_lock_file_of_another_user),
+		TEST(test_failed_head),
 	};
 	return cmocka_run_group_tests_name("store-faults", tests, NULL, NULL) +
 	       test_store_processes();
