@@ -237,7 +237,7 @@ def test_moves(hand):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_state_is_lost(hand, how):
-    """What came from primaries is the catalog's again, though nothing else says that it was; and is served meanwhile."""
+    """What came from primaries is the catalog's again, though nothing else says that it was; and served meanwhile."""
     hand.change("one.invalid", ("add", "x.zones", "PTR", "a.test."))
     hand.secondary.wait("a.test", 1)
     hand.secondary.end(how)
