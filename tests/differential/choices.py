@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where Knot DNS and NSD differ from one another, what the RFC says, and whom Stele follows.
 
-Seen with Knot 3.2.6 and NSD 4.6.1. A difference between the peers that no entry names is still passed
-when Stele equals one of them, and counted as unnamed; a reply that equals neither is a failure unless
-an entry with stele="own" covers it. An entry with one server's name is a demand, not a permission.
+Seen with Knot 3.2.6 and NSD 4.6.1. A difference between the peers that no entry names is a failure, whomever
+Stele equals; so is a reply that equals neither, unless an entry with stele="own" covers it. An entry with one
+server's name is a demand, not a permission.
 """
 from typing import Callable, NamedTuple
 
@@ -94,6 +94,13 @@ def glue_cut(case):
             and (max(case.knot.size, case.nsd.size) > limit - 60
                  or left_out and all(has_no_room(case, left_out[key], limit) for key in left_out))
             and (required <= set(case.stele.additional) or case.stele.flags & dnswire.TC))
+
+
+def wildcard_behind_a_dname(case):
+    """A chain of DNAMEs ends at what a wildcard has; all but the proof that the name itself does not exist is equal."""
+    proofs = types(case.knot.authority) | types(case.nsd.authority)
+    return (equal(case, "flags", "rcode", "answer") and {DNAME, CNAME} <= types(case.knot.answer)
+            and NSEC in proofs and proofs <= {NSEC, RRSIG, NS})
 
 
 def asterisk_name(case, exists):
@@ -204,6 +211,10 @@ CHOICES = [
            "not exist. Knot sends it in the answer alone.",
            "own", lambda c: c.ask.qtype == NSEC and NSEC in types(c.stele.answer)
            and c.stele.answer == c.knot.answer and c.stele.rcode == c.knot.rcode and is_nsec_superset(c)),
+    Choice("wildcard-behind-a-dname", "RFC 4035 3.1.3.3",
+           "A chain of DNAMEs ends at a name that a wildcard stands for: the NSEC record proves that this name does "
+           "not exist. NSD sends one that does not cover it.",
+           "Knot", wildcard_behind_a_dname),
     Choice("nul-in-label", "RFC 4034 6.1",
            "Canonical order compares labels as byte strings; a label that continues another with a NUL byte "
            "sorts behind all names below the shorter one. Knot takes the wrong NSEC for such a query; NSD takes "
@@ -275,6 +286,10 @@ CHOICES = [
            "What fits differs with name compression, with what is thought dispensable, and with the order of "
            "glue; where one peer sets TC the other may not.",
            "either", lambda c: bool(truncated(c)) and equal(c, "rcode")),
+    Choice("truncation-of-a-chain", "RFC 2181 9",
+           "Both peers must cut a chain, and give the rcode of what is left of it, or of its end.",
+           "either", lambda c: c.knot.flags & c.nsd.flags & dnswire.TC and DNAME in types(c.knot.answer)
+           and equal(c, "answer")),
     Choice("reply-that-fits", "RFC 2181 9",
            "Both peers must cut a reply that, with Stele's compression, fits whole.",
            "own", lambda c: fits_only_in_stele(c) and c.nsd.flags & dnswire.TC and not c.stele.flags & dnswire.TC,
