@@ -322,6 +322,34 @@ def records_of(zone):
             for rdata in rdataset}
 
 
+def test_serial_past_zero():
+    """One that is raised here is never 0: there are secondaries to which that means that nothing was loaded."""
+    last = 2 ** 32 - 1
+    with mgmtd.Daemon(POLICY, keys=KEYS, data={"example.org": ZONE.replace(" 1 3600", " %d 3600" % last)}) as daemon:
+        daemon.wait("example.org", last)
+        assert update(daemon, "any.", ("add", "a", 60, "A", "192.0.2.3")) == "NOERROR"
+        assert contents.serial(contents.transfer(daemon.port, "example.org")) == 1
+
+
+def test_signatures_come_behind_all_else(daemon):
+    """They go with the last record that they cover; but not those that come along for what takes its place."""
+    def signature(tag):
+        return "A 13 3 60 20380101000000 20200101000000 %d example.org. AAAA" % tag
+
+    def at_s():
+        zone = contents.transfer(daemon.port, "example.org")
+        return {data for owner, _, _, data in zone if owner == "s.example.org."}
+
+    assert update(daemon, "any.", ("add", "s", 60, "RRSIG", signature(1)),
+                  ("add", "s", 60, "A", "192.0.2.3")) == "NOERROR"
+    assert at_s() == {"192.0.2.3", signature(1).lower()}
+    assert update(daemon, "any.", ("add", "s", 60, "RRSIG", signature(2)), ("delete", "s", "A"),
+                  ("add", "s", 60, "A", "192.0.2.4")) == "NOERROR"
+    assert at_s() == {"192.0.2.4", signature(2).lower()}
+    assert update(daemon, "any.", ("delete", "s", "A", "192.0.2.4")) == "NOERROR"
+    assert at_s() == set()
+
+
 @pytest.mark.parametrize("denial", ["nsec", "nsec3"])
 def test_signed_elsewhere(tmp_path, denial):
     """Who signs sends signatures and chain along: the zone becomes what the signer made, record by record."""
