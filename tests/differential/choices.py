@@ -96,11 +96,10 @@ def glue_cut(case):
             and (required <= set(case.stele.additional) or case.stele.flags & dnswire.TC))
 
 
-def wildcard_behind_a_dname(case):
-    """A chain of DNAMEs ends at what a wildcard has; all but the proof that the name itself does not exist is equal."""
-    proofs = types(case.knot.authority) | types(case.nsd.authority)
+def nsec_behind_a_dname(case):
+    """A chain by way of a DNAME ends at a name that does not exist; all is equal but NSEC records."""
     return (equal(case, "flags", "rcode", "answer") and {DNAME, CNAME} <= types(case.knot.answer)
-            and NSEC in proofs and proofs <= {NSEC, RRSIG, NS})
+            and types(set(case.knot.authority) ^ set(case.nsd.authority)) == {NSEC, RRSIG})
 
 
 def asterisk_name(case, exists):
@@ -211,10 +210,15 @@ CHOICES = [
            "not exist. Knot sends it in the answer alone.",
            "own", lambda c: c.ask.qtype == NSEC and NSEC in types(c.stele.answer)
            and c.stele.answer == c.knot.answer and c.stele.rcode == c.knot.rcode and is_nsec_superset(c)),
-    Choice("wildcard-behind-a-dname", "RFC 4035 3.1.3.3",
-           "A chain of DNAMEs ends at a name that a wildcard stands for: the NSEC record proves that this name does "
-           "not exist. NSD sends one that does not cover it.",
-           "Knot", wildcard_behind_a_dname),
+    Choice("nsec-behind-a-dname", "RFC 4035 3.1.3.3, 3.1.3.4",
+           "A chain by way of a DNAME ends at a name that a wildcard stands for: an NSEC record proves that this "
+           "name does not exist. NSD sends one that does not cover it.",
+           "Knot", nsec_behind_a_dname),
+    Choice("ds-behind-a-cname", "RFC 2308 2.2, RFC 4035 3.1.3.1",
+           "A query for DS follows a CNAME to a name without DS: the reply says so as for any type. NSD leaves out SOA "
+           "and proof.",
+           "Knot", lambda c: c.ask.qtype == DS and equal(c, "flags", "rcode", "answer")
+           and CNAME in types(c.knot.answer) and SOA in types(c.knot.authority) and not c.nsd.authority),
     Choice("nul-in-label", "RFC 4034 6.1",
            "Canonical order compares labels as byte strings; a label that continues another with a NUL byte "
            "sorts behind all names below the shorter one. Knot takes the wrong NSEC for such a query; NSD takes "

@@ -210,7 +210,11 @@ def test_moves(hand):
     transfers = hand.transfers("a.test")
     hand.change("two.invalid", ("add", "x.zones", "PTR", "a.test."))
     assert "a.test" in hand.problems("two.invalid")
-    hand.change("one.invalid", ("add", "coo.x.zones", "PTR", "two.invalid."))
+    # To a third one, so not to this.
+    hand.change("one.invalid", ("add", "coo.x.zones", "PTR", "three.invalid."))
+    hand.change("two.invalid", ("add", "note", "TXT", "x"))
+    assert "a.test" in hand.problems("two.invalid") and members(hand.secondary, "two.invalid") == set()
+    hand.change("one.invalid", ("delete", "coo.x.zones"), ("add", "coo.x.zones", "PTR", "two.invalid."))
     hand.until("two.invalid", {"a.test"})
     assert hand.transfers("a.test") == transfers
     # That the catalog which gave it away lists it until everybody has followed is as it should be.
