@@ -29,10 +29,15 @@ def types(section):
     return {rr[1] for rr in section}
 
 
+def chain(case):
+    """The name asked for, and where CNAMEs lead."""
+    return [case.ask.qname] + [rr[4] for rr in case.nsd.answer + case.knot.answer if rr[1] == CNAME]
+
+
 def below_hash(case):
-    """The name asked for is the owner of an NSEC3 record, or below one."""
-    labels = dnswire.labels_of(case.ask.qname)
-    return any(dnswire.from_labels(labels[i:]) in case.facts.hashes for i in range(len(labels)))
+    """One of these names is the owner of an NSEC3 record, or below one."""
+    return any(dnswire.from_labels(labels[i:]) in case.facts.hashes
+               for labels in map(dnswire.labels_of, chain(case)) for i in range(len(labels)))
 
 
 def nul_near(case):
@@ -104,8 +109,7 @@ def nsec_behind_a_dname(case):
 
 def asterisk_name(case, exists):
     """A name that begins with an asterisk, asked for or a CNAME's target, that has records or has none."""
-    names = [case.ask.qname] + [rr[4] for rr in case.nsd.answer + case.knot.answer if rr[1] == CNAME]
-    return any(name[:2] == b"\1*" and (name in case.facts.owners) == exists for name in names)
+    return any(name[:2] == b"\1*" and (name in case.facts.owners) == exists for name in chain(case))
 
 
 def like_knot_and_more(case):
