@@ -407,8 +407,8 @@ void stele_daemon_served(void *user, const struct stele_mapped_image *image)
 {
 	struct stele_daemon *daemon = user;
 	uint64_t generation = image->generation;
-	/* The compiler looks into the store later than we did, and may have seen what others have stored meanwhile: once
-	 * that is compiled, nothing else would come back to it. */
+	/* The compiler looks into the store later than we did, and may have seen what others have stored meanwhile:
+	 * once that is compiled, nothing else would come back to it. */
 	if (generation > daemon->generation)
 		stele_daemon_store_changed(daemon, generation);
 	struct stele_managed_zone *zone = daemon->unserved;

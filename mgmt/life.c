@@ -303,8 +303,8 @@ static int wake(struct stele_daemon *daemon, struct stele_error *reterr)
 	if (status < 0)
 		return status;
 	daemon->awake = true;
-	/* Zones that the store does not know yet get their stubs first: an image without them would have them refused as
-	 * if they were not ours. What there is from the last time answers meanwhile. */
+	/* Zones that the store does not know yet get their stubs first: an image without them would have them refused
+	 * as if they were not ours. What there is from the last time answers meanwhile. */
 	daemon->holds = true;
 	stele_daemon_store_changed(daemon, 0);
 	stele_daemon_begin_refreshes(daemon);

@@ -9,8 +9,8 @@
 #include "responder/control/running.h"
 
 /*
- * Looks at what the configuration names: the user, whom it becomes, cores, cookie secrets. Logs each fault; the status of
- * the first, or 0. Huge pages are not looked at: one that runs has them.
+ * Looks at what the configuration names: the user, whom it becomes, cores, cookie secrets. Logs each fault; the
+ * status of the first, or 0. Huge pages are not looked at: one that runs has them.
  */
 int stele_responder_check(const struct stele_responder_config *config);
 

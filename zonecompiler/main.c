@@ -39,8 +39,8 @@ static void print_help(void)
 }
 
 /*
- * Files are mapped: zone files, images, the store. If one is cut, a page is gone that has to be read, and nothing can go
- * on. As with any death of the process, what was to be written is either whole or not there.
+ * Files are mapped: zone files, images, the store. If one is cut, a page is gone that has to be read, and nothing can
+ * go on. As with any death of the process, what was to be written is either whole or not there.
  */
 static void explain_cut(int number)
 {

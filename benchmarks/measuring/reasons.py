@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a target is missed, in numbers of the same folder of results: functions of results and the limit to a sentence."""
+"""Why a target is missed, in numbers of the same folder of results: functions of results and limit to a sentence."""
 import statistics
 
 from measuring import engines

@@ -4,9 +4,9 @@
 
 /*
  * Text from elsewhere in a line that a person reads. Paths, arguments, and what files and peers hold may be any bytes:
- * a control character could end the line, or drive the terminal. It is shown escaped, `\n` for a line feed and `\xNN` for
- * each byte of any other; so is what is not UTF-8. The rest stays as it is, backslashes too: what was shown
- * once can be shown again.
+ * a control character could end the line, or drive the terminal. It is shown escaped, `\n` for a line feed and `\xNN`
+ * for each byte of any other; so is what is not UTF-8. The rest stays as it is, backslashes too: what was shown once
+ * can be shown again.
  */
 
 #include <stddef.h>

@@ -34,7 +34,7 @@ static int write_all(int fd, const uint8_t *bytes, size_t sz)
 	return fsync(fd) == 0 ? 0 : errno;
 }
 
-/* What programs that were killed left of files whose names begin so. If this fails, they are there until the next time. */
+/* What programs that were killed left of files whose names begin so. If this fails, they are there until next time. */
 static void remove_left(int dir_fd, const char *prefix)
 {
 	struct stat st;

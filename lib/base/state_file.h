@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 /*
- * Replaces `name`, of at most 24 bytes, in the directory `dir`, with mode 0600, and syncs. Others may do the same at the
- * same time: who is last wins. STELE_E_SYSTEM: what was there still is.
+ * Replaces `name`, of at most 24 bytes, in the directory `dir`, with mode 0600, and syncs. Others may do the same at
+ * the same time: who is last wins. STELE_E_SYSTEM: what was there still is.
  */
 int stele_state_file_write(const char *dir, const char *name, const uint8_t *bytes, size_t sz,
 			   struct stele_error *reterr);

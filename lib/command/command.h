@@ -79,7 +79,7 @@ enum {
 int stele_cmd_next_option(const struct stele_cmd_spec *spec, int argc, char **argv,
 			  const char **ret_value, int *ret_exit);
 
-/* Text of what is wrong with the option for which getopt_long() returned `id`, ':' or '?'. It is cut if it is too long. */
+/* Text of what is wrong with the option for which getopt_long() returned `id`, ':' or '?'. Cut if it is too long. */
 #define STELE_CMD_FAULT_MAX 512
 const char *stele_cmd_option_fault(int id, char **argv, char text[STELE_CMD_FAULT_MAX]);
 

@@ -131,7 +131,7 @@ int stele_ctl_unpack(const struct stele_ctl_call *call, struct stele_error *rete
  * later than a clock can tell. */
 uint64_t stele_ctl_deadline_ns(const struct stele_ctl_call *call, json_int_t timeout_ms);
 
-/* A JSON string of any text, for people: one that is not UTF-8 (a path may be anything) as lib/base/shown.h shows it. */
+/* A JSON string of any text, for people: what is not UTF-8 (a path may be anything) as lib/base/shown.h shows it. */
 json_t *stele_ctl_text(const char *text);
 
 /* ---- client ---- */

@@ -102,8 +102,8 @@ static int check_place(const char *path, struct stele_error *reterr)
 }
 
 /*
- * Lets those in who may come. By the inode that was looked at: with root's rights, a path is not to be gone by in a folder
- * whose owner can put a link to any file there.
+ * Lets those in who may come. By the inode that was looked at: with root's rights, a path is not to be gone by in a
+ * folder whose owner can put a link to any file there.
  */
 static int open_to_group(const char *path, gid_t group, struct stat *ret_st)
 {

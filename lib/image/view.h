@@ -96,9 +96,10 @@ int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *re
 int stele_view_open_file(const char *path, struct stele_view *ret_view, struct stele_error *reterr);
 
 /*
- * The same of the file that `fd` is open on, `path` being for messages, without reading the shards: `shards` has nothing in it until stele_view_decode() of each
- * shard that is wanted. For who needs a few of thousands: the head of each stands on a page of its own,
- * which has to be mapped, or even read from disk. Not for lookups and not for stele_view_verify().
+ * The same of the file that `fd` is open on, `path` being for messages, without reading the shards: `shards` has
+ * nothing in it until stele_view_decode() of each shard that is wanted. For who needs a few of thousands: the head of
+ * each stands on a page of its own, which has to be mapped, or even read from disk. Not for lookups and not for
+ * stele_view_verify().
  */
 int stele_view_open_directory(int fd, const char *path, struct stele_view *ret_view,
 			      struct stele_error *reterr);

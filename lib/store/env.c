@@ -335,8 +335,8 @@ static int open_env(struct stele_store *store, struct stele_error *reterr)
 }
 
 /*
- * Whether LMDB has locked the file that is there. Who opened a store while stele_store_discard() took it away waited for
- * the lock of a file that has no name any more, which nobody else will ever ask for.
+ * Whether LMDB has locked the file that is there. Who opened a store while stele_store_discard() took it away waited
+ * for the lock of a file that has no name any more, which nobody else will ever ask for.
  */
 static int check_lock_file(const struct stele_store *store, struct stele_error *reterr)
 {
@@ -419,9 +419,9 @@ static int register_once(struct stele_store *store, struct stele_error *reterr)
 }
 
 /*
- * LMDB holds a shared lock on the first byte of the lock file for each process that has the store open. To hold it alone
- * shows that there is none but this, and keeps others waiting until the files are gone. Locks are the process's: to
- * close `fd` ends them.
+ * LMDB holds a shared lock on the first byte of the lock file for each process that has the store open. To hold it
+ * alone shows that there is none but this, and keeps others waiting until the files are gone. Locks are the
+ * process's: to close `fd` ends them.
  */
 static bool is_alone(int fd)
 {

@@ -101,8 +101,8 @@ int stele_zone_edit_find(struct stele_zone_edit *edit, const uint8_t *owner, uin
 
 /*
  * The first type from `from` on of which an owner has records, and how many; NSEC3 stands apart. STELE_E_NOTFOUND if
- * there is none. Unlike the two above it copies nothing of what was touched, so that it can be asked for each record of a
- * message.
+ * there is none. Unlike the two above it copies nothing of what was touched, so that it can be asked for each record
+ * of a message.
  */
 int stele_zone_edit_next_type(struct stele_zone_edit *edit, const uint8_t *owner, uint16_t from,
 			      uint16_t *ret_type, size_t *ret_rr_cnt, struct stele_error *reterr);

@@ -9,8 +9,8 @@
 /* What the main loop knows: zones, publisher, service. In the main loop. */
 void metrics_write_daemon(const struct stele_daemon *daemon, FILE *out);
 
-/* How the responder does and what it counts: asks `socket` for its status and where its counters are, reads them. Nothing but
- * stele_responder_up 0 if it does not answer. Waits; any thread. */
+/* How the responder does and what it counts: asks `socket` for its status and where its counters are, reads them.
+ * Nothing but stele_responder_up 0 if it does not answer. Waits; any thread. */
 void metrics_write_responder(const char *socket, FILE *out);
 
 /*

@@ -24,8 +24,8 @@ struct stele_publisher {
 	struct stele_publisher_status status;
 	struct stele_link *link; /* NULL: no responder is configured */
 	uint64_t loaded; /* generation that the responder serves, since it is there; 0: not known */
-	/* Held: the daemon's image when the last load began, and when the one did that `loaded` is of, until it is told of.
-	 * The current one may be ahead of that. */
+	/* Held: the daemon's image when the last load began, and when the one did that `loaded` is of, until it is
+	 * told of. The current one may be ahead of that. */
 	struct stele_mapped_image *loading, *loaded_image;
 	/* Rises when the image is built anew: generations of another store's image mean nothing. */
 	uint64_t epoch;

@@ -81,7 +81,8 @@ int stelectl_plain_arguments(const struct stele_cmd_spec *spec, int argc, char *
  * another zone would be asked for. */
 json_t *stelectl_zone_name(const char *operand);
 
-/* Connects to `common->socket`, which must be set, asks once, disconnects. Takes over `request`, which may be NULL: memory is out. */
+/* Connects to `common->socket`, which must be set, asks once, disconnects. Takes over `request`, which may be NULL:
+ * memory is out. */
 int stelectl_ask(const struct stelectl_common *common, json_t *request, int fd, int timeout_ms,
 		 json_t **ret_response, struct stele_error *reterr);
 

@@ -2,9 +2,9 @@
 /*
  * RFC 2136 section 3.2.
  *
- * A message has room for some five thousand prerequisites, and so has an RRset for records. So what a name has is looked
- * at once for all that a message asks of it, in the order of names, types and data; which of the prerequisites is the
- * first that does not hold is seen afterwards.
+ * A message has room for some five thousand prerequisites, and so has an RRset for records. So what a name has is
+ * looked at once for all that a message asks of it, in the order of names, types and data; which of the prerequisites
+ * is the first that does not hold is seen afterwards.
  */
 #include "mgmt/update/perform.h"
 

@@ -50,9 +50,10 @@ static const struct stele_config_option memory_options[] = {
 		.min = 16 * MIB,
 		.max = 16 * TIB,
 		.def = "4G",
-		.help = "Address space for images, mapped once at start; it does not grow. An "
-			"image that does not fit beside what is served is refused. Allow for the "
-			"image and the shards that one update replaces; twice the image is ample.",
+		.help = "Address space for images on each NUMA node with workers, mapped once at "
+			"start; it does not grow. An image that does not fit beside what is served "
+			"is refused. Allow for the image and the shards that one update replaces; "
+			"twice the image is ample.",
 	},
 	{
 		.name = "mbufs_per_queue",

@@ -305,7 +305,7 @@ void images_discard(struct stele_images *images, struct stele_serve_next **next)
 	}
 }
 
-/* What was left undone for a worker that had yet to see the current image: what was prepared since has waited for it. */
+/* What was left undone for a worker that had yet to see the current image: what was prepared since waited for it. */
 static void settle_late(struct stele_images *images)
 {
 	if (images->retired)

@@ -42,8 +42,8 @@ struct stele_state_candidates {
  * this root and no later one of the same file, as after a rollback. `kept_fd`, or -1: a file that may be remembered
  * next, since a rollback leads there; if the directory has a name for it, it stays: it may be the last one. `dir`
  * must exist; its content is for the program's user alone to write. Syncs. STELE_E_SYSTEM: what was remembered
- * before still is; also of a file that a start could not open by any name, or, if it is `exact`, of which another one has
- * the name by now.
+ * before still is; also of a file that a start could not open by any name, or, if it is `exact`, of which another one
+ * has the name by now.
  */
 int stele_state_remember(const char *dir, int fd, const char *path, uint64_t root_off, bool exact,
 			 int kept_fd, struct stele_error *reterr);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Part of scripts/quickstart: the servers are asked, which shows what they do and checks it. check_cnt and failed_cnt say
-# how that went.
+# Part of scripts/quickstart: the servers are asked, which shows what they do and checks it. check_cnt and failed_cnt
+# say how that went.
 
 check_cnt=0
 failed_cnt=0

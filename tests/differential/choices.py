@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where Knot DNS and NSD differ from one another, what the RFC says, and whom Stele follows.
 
-Seen with Knot 3.2.6 and NSD 4.6.1. A difference between the peers that no entry names is still passed
-when Stele equals one of them, and counted as unnamed; a reply that equals neither is a failure unless
-an entry with stele="own" covers it. An entry with one server's name is a demand, not a permission.
+Seen with Knot 3.2.6 and NSD 4.6.1. A difference between the peers that no entry names is a failure, whomever
+Stele equals; so is a reply that equals neither, unless an entry with stele="own" covers it. An entry with one
+server's name is a demand, not a permission.
 """
 from typing import Callable, NamedTuple
 
@@ -29,10 +29,15 @@ def types(section):
     return {rr[1] for rr in section}
 
 
+def chain(case):
+    """The name asked for, and where CNAMEs lead."""
+    return [case.ask.qname] + [rr[4] for rr in case.nsd.answer + case.knot.answer if rr[1] == CNAME]
+
+
 def below_hash(case):
-    """The name asked for is the owner of an NSEC3 record, or below one."""
-    labels = dnswire.labels_of(case.ask.qname)
-    return any(dnswire.from_labels(labels[i:]) in case.facts.hashes for i in range(len(labels)))
+    """One of these names is the owner of an NSEC3 record, or below one."""
+    return any(dnswire.from_labels(labels[i:]) in case.facts.hashes
+               for labels in map(dnswire.labels_of, chain(case)) for i in range(len(labels)))
 
 
 def nul_near(case):
@@ -96,10 +101,15 @@ def glue_cut(case):
             and (required <= set(case.stele.additional) or case.stele.flags & dnswire.TC))
 
 
+def nsec_behind_a_dname(case):
+    """A chain by way of a DNAME ends at a name that does not exist; all is equal but NSEC records."""
+    return (equal(case, "flags", "rcode", "answer") and {DNAME, CNAME} <= types(case.knot.answer)
+            and types(set(case.knot.authority) ^ set(case.nsd.authority)) == {NSEC, RRSIG})
+
+
 def asterisk_name(case, exists):
     """A name that begins with an asterisk, asked for or a CNAME's target, that has records or has none."""
-    names = [case.ask.qname] + [rr[4] for rr in case.nsd.answer + case.knot.answer if rr[1] == CNAME]
-    return any(name[:2] == b"\1*" and (name in case.facts.owners) == exists for name in names)
+    return any(name[:2] == b"\1*" and (name in case.facts.owners) == exists for name in chain(case))
 
 
 def like_knot_and_more(case):
@@ -204,6 +214,15 @@ CHOICES = [
            "not exist. Knot sends it in the answer alone.",
            "own", lambda c: c.ask.qtype == NSEC and NSEC in types(c.stele.answer)
            and c.stele.answer == c.knot.answer and c.stele.rcode == c.knot.rcode and is_nsec_superset(c)),
+    Choice("nsec-behind-a-dname", "RFC 4035 3.1.3.3, 3.1.3.4",
+           "A chain by way of a DNAME ends at a name that a wildcard stands for: an NSEC record proves that this "
+           "name does not exist. NSD sends one that does not cover it.",
+           "Knot", nsec_behind_a_dname),
+    Choice("ds-behind-a-cname", "RFC 2308 2.2, RFC 4035 3.1.3.1",
+           "A query for DS follows a CNAME to a name without DS: the reply says so as for any type. NSD leaves out SOA "
+           "and proof.",
+           "Knot", lambda c: c.ask.qtype == DS and equal(c, "flags", "rcode", "answer")
+           and CNAME in types(c.knot.answer) and SOA in types(c.knot.authority) and not c.nsd.authority),
     Choice("nul-in-label", "RFC 4034 6.1",
            "Canonical order compares labels as byte strings; a label that continues another with a NUL byte "
            "sorts behind all names below the shorter one. Knot takes the wrong NSEC for such a query; NSD takes "
@@ -275,6 +294,10 @@ CHOICES = [
            "What fits differs with name compression, with what is thought dispensable, and with the order of "
            "glue; where one peer sets TC the other may not.",
            "either", lambda c: bool(truncated(c)) and equal(c, "rcode")),
+    Choice("truncation-of-a-chain", "RFC 2181 9",
+           "Both peers must cut a chain, and give the rcode of what is left of it, or of its end.",
+           "either", lambda c: c.knot.flags & c.nsd.flags & dnswire.TC and DNAME in types(c.knot.answer)
+           and equal(c, "answer")),
     Choice("reply-that-fits", "RFC 2181 9",
            "Both peers must cut a reply that, with Stele's compression, fits whole.",
            "own", lambda c: fits_only_in_stele(c) and c.nsd.flags & dnswire.TC and not c.stele.flags & dnswire.TC,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The responder as docs/operation.md has it installed, on a machine with network cards, IOMMU and systemd: see guest.py.
+"""The responder as docs/operation.md has it installed, on a machine with network cards, IOMMU, systemd: see guest.py.
 
 What no namespace can show: cards by their PCI address through vfio, RSS and checksums of a card, the way to the
 kernel over vhost-net, units and their hardening at work, and a boot after which nobody touches anything.

@@ -133,13 +133,8 @@ def judge(case, raw, choices, report):
         report.fail("choice %s: Stele must answer as %s, and answers as %s\n%s" % (
             demanded.name, demanded.stele, who, describe(case.ask, raw)))
         return
-    if who != "neither":
-        name = "unnamed (%s)" % ", ".join(differing(case.knot, case.nsd))
-        report.peers_differ[name, who] += 1
-        report.examples.setdefault((name, who), (case.ask, raw))
-        return
-    report.fail("the peers differ in %s and Stele equals neither\n%s" % (
-        ", ".join(differing(case.knot, case.nsd)), describe(case.ask, raw)))
+    report.fail("the peers differ in %s, which no choice names, and Stele equals %s\n%s" % (
+        ", ".join(differing(case.knot, case.nsd)), who, describe(case.ask, raw)))
 
 
 def compare(stele, knot, nsd, asks, facts, choices, tcp=False):

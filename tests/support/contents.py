@@ -11,7 +11,7 @@ import dns.tsig
 
 def transfer(port, zone, key=None, timeout=60):
     """{(owner, ttl, type, data)} of a zone, names and data in the form of dnspython."""
-    records, soa_cnt = set(), 0
+    records = set()
     query = dns.message.make_query(zone, "AXFR")
     if key:
         query.use_tsig(key)
@@ -20,7 +20,6 @@ def transfer(port, zone, key=None, timeout=60):
                                  keyname=key.name if key else None,
                                  keyalgorithm=key.algorithm if key else dns.tsig.default_algorithm):
         for rrset in message.answer:
-            soa_cnt += rrset.rdtype == dns.rdatatype.SOA
             for rdata in rrset:
                 records.add((rrset.name.canonicalize().to_text(), rrset.ttl,
                              dns.rdatatype.to_text(rrset.rdtype), rdata.to_text().lower()))

@@ -21,6 +21,7 @@ def servers(zones):
 def finish(report):
     TOTAL.add(report)
     assert not report.failed, "\n\n".join([report.summary()] + report.failures)
+    assert report.compared
 
 
 def facts_of(zones):

@@ -37,8 +37,8 @@ struct stele_build_options {
 	size_t only_cnt;
 	bool only_existing; /* those of them that the store does not have are left out */
 	bool force;         /* replace a file that is no image */
-	/* By `lock_fd` the caller has locked the image, and no other file is replaced. Else what is there is locked while
-	 * the new one takes its place. */
+	/* By `lock_fd` the caller has locked the image, and no other file is replaced. Else what is there is locked
+	 * while the new one takes its place. */
 	bool is_locked;
 	int lock_fd;
 	/* Called now and then, by the calling thread. May be NULL. */

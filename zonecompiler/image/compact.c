@@ -21,8 +21,8 @@ static bool same_shard(const struct stele_shard_ref *a, const struct stele_shard
 }
 
 /*
- * The bytes come out of the image itself, checksums and digests too: nothing is carved. Damage would be copied without a
- * word; to compare the checksum takes little beside the copy, and what is still damaged has a digest that tells.
+ * The bytes come out of the image itself, checksums and digests too: nothing is carved. Damage would be copied without
+ * a word; to compare the checksum takes little beside the copy, and what is still damaged has a digest that tells.
  */
 static int copy_shard(struct stele_image_file *file, const struct stele_view *view, uint32_t shard,
 		      struct stele_error *reterr)

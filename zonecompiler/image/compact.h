@@ -30,8 +30,8 @@ struct stele_compact_stats {
  * Copies what the last root of the image reaches into a new file, which takes its name: same seed, same
  * shards, same generation. Takes as long as copying does, and may be ended at any moment without harm.
  * Updates may go on meanwhile; the image is locked at the end alone, for as long as it takes to copy what they
- * added. With `no_sync` nothing is synced during that, as of an update. STELE_E_INPUT: not an image, or one of which a shard is
- * damaged, which stays; STELE_E_SYSTEM.
+ * added. With `no_sync` nothing is synced during that, as of an update. STELE_E_INPUT: not an image, or one of which
+ * a shard is damaged, which stays; STELE_E_SYSTEM.
  */
 int stele_compact(const char *path, const struct stele_compact_options *options,
 		  struct stele_compact_stats *ret_stats, struct stele_error *reterr);

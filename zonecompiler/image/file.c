@@ -451,8 +451,8 @@ static int sync_directory_of(struct stele_image_file *file, struct stele_error *
 }
 
 /*
- * No sooner does the file get a name: while it waited for the lock it could be ended, and nothing would stay. Until it has
- * its own name, or none again, signals wait.
+ * No sooner does the file get a name: while it waited for the lock it could be ended, and nothing would stay. Until
+ * it has its own name, or none again, signals wait.
  */
 static int take_name(struct stele_image_file *file, struct stele_error *reterr)
 {

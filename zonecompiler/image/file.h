@@ -55,8 +55,8 @@ int stele_image_check_replaceable(const char *path, struct stele_error *reterr);
 
 /*
  * Begins a new image beside `path`, with the seed, feature bits and store of `superblock`, and with the mode and, as
- * far as this process may, the owner and the group of a file that is there; without that group, also without its rights. Refuses a `path` at which there is something else than
- * a file (STELE_E_INPUT).
+ * far as this process may, the owner and the group of a file that is there; without that group, also without its
+ * rights. Refuses a `path` at which there is something else than a file (STELE_E_INPUT).
  */
 int stele_image_create(struct stele_image_file *file, const char *path,
 		       const struct stele_superblock *superblock, struct stele_error *reterr);

@@ -34,8 +34,8 @@ int stele_image_lock(const char *path, int *ret_fd, struct stele_error *reterr);
 int stele_image_lock_place(const char *path, int *ret_fd, struct stele_error *reterr);
 
 /*
- * Whether the image locked by `fd` still has its name: `mv` knows of no lock. Before another file takes the place, which
- * would be that of a file nobody has looked at. STELE_E_SYSTEM: it has not.
+ * Whether the image locked by `fd` still has its name: `mv` knows of no lock. Before another file takes the place,
+ * which would be that of a file nobody has looked at. STELE_E_SYSTEM: it has not.
  */
 int stele_image_check_name(int fd, const char *path, struct stele_error *reterr);
 

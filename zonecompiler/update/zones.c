@@ -103,9 +103,9 @@ static int note_zones(struct update *update)
 /* ---- the store's zones ---- */
 
 /*
- * Zones that the image does not have can be found in the store only among all. Which zones were chosen for an image, its
- * apexes alone tell: one that was removed and imported again since the last update has another id, and is wanted as
- * before. One that an update has found gone is chosen no longer.
+ * Zones that the image does not have can be found in the store only among all. Which zones were chosen for an image,
+ * its apexes alone tell: one that was removed and imported again since the last update has another id, and is wanted
+ * as before. One that an update has found gone is chosen no longer.
  */
 static int find_new_zones(struct update *update)
 {

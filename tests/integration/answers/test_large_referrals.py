@@ -99,7 +99,7 @@ def test_many_hosts_below_the_cut_and_beside_it(tmp_path):
 @pytest.mark.parametrize("count", [64, 65, 200, HOST_MAX])
 @pytest.mark.parametrize("name, rtype", [("mx", "MX"), ("x.sub", "A")])
 def test_hosts_beside_fill_a_message_too(tmp_path, count, name, rtype):
-    """As many as there is room for: over TCP those of a long MX RRset, or of a cut whose servers are elsewhere in the zone."""
+    """As many as there is room for: over TCP those of a long MX RRset, or of a cut with servers elsewhere in the zone."""
     text = HEAD + "".join("mx MX 1 h%d\nsub NS h%d\nh%d A 192.0.2.9\n" % (i, i, i) for i in range(count))
     reply = ask(answerer_of(tmp_path, text), name + ".z.test.", rtype)
     assert not reply.flags & TC

@@ -210,7 +210,11 @@ def test_moves(hand):
     transfers = hand.transfers("a.test")
     hand.change("two.invalid", ("add", "x.zones", "PTR", "a.test."))
     assert "a.test" in hand.problems("two.invalid")
-    hand.change("one.invalid", ("add", "coo.x.zones", "PTR", "two.invalid."))
+    # To a third one, so not to this.
+    hand.change("one.invalid", ("add", "coo.x.zones", "PTR", "three.invalid."))
+    hand.change("two.invalid", ("add", "note", "TXT", "x"))
+    assert "a.test" in hand.problems("two.invalid") and members(hand.secondary, "two.invalid") == set()
+    hand.change("one.invalid", ("delete", "coo.x.zones"), ("add", "coo.x.zones", "PTR", "two.invalid."))
     hand.until("two.invalid", {"a.test"})
     assert hand.transfers("a.test") == transfers
     # That the catalog which gave it away lists it until everybody has followed is as it should be.
@@ -237,7 +241,7 @@ def test_moves(hand):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_state_is_lost(hand, how):
-    """What came from primaries is the catalog's again, though nothing else says that it was; and is served meanwhile."""
+    """What came from primaries is the catalog's again, though nothing else says that it was; and served meanwhile."""
     hand.change("one.invalid", ("add", "x.zones", "PTR", "a.test."))
     hand.secondary.wait("a.test", 1)
     hand.secondary.end(how)

@@ -321,7 +321,7 @@ def test_reload_keeps_what_is_right():
 
 
 def test_audit_is_left_out():
-    """Whatever the change is, there is no line of it while the option is off; and the reload that turns it on has one."""
+    """Whatever the change is, there is no line of it while the option is off; the reload that turns it on has one."""
     config = {"acls": [{"id": "here", "prefixes": ["127.0.0.1"]}],
               "remotes": [{"id": "away", "addresses": ["127.0.0.1"], "port": 9}],
               "templates": [{"id": "default", "allow_update": ["here"]}, {"id": "second", "primaries": ["away"]}],

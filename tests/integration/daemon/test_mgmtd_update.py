@@ -322,6 +322,59 @@ def records_of(zone):
             for rdata in rdataset}
 
 
+@pytest.mark.parametrize("prefix", ["127.0.0.1", "192.0.2.1"])
+@pytest.mark.parametrize("key, secret", [("nobody.", mgmtd.SECRET), ("any.", "AAAAAAAAAAAAAAAAAAAAAA==")])
+def test_signed_with_a_key_that_is_not_ours(key, secret, prefix):
+    """NOTAUTH, not even where the address would do without a key."""
+    config = {"acls": [{"id": "these", "prefixes": [prefix]}, {"id": "here", "prefixes": ["127.0.0.1"]}],
+              "templates": [{"id": "default", "allow_update": ["these"], "allow_transfer": ["here"]}],
+              "zones": [{"name": "example.org"}]}
+
+    def rcode(*sign_with):
+        message = dns.update.Update("example.org")
+        message.add("a", 60, "A", "192.0.2.3")
+        if sign_with:
+            message.use_tsig(dns.tsig.Key(*sign_with))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(30)
+            sock.sendto(message.to_wire(), ("127.0.0.1", daemon.port))
+            return sock.recv(65535)[3] & 15
+
+    with mgmtd.Daemon(config, keys=KEYS, data={"example.org": ZONE}) as daemon:
+        daemon.wait("example.org", 1)
+        assert rcode(key, secret, "hmac-sha256") == dns.rcode.NOTAUTH
+        assert contents.serial(contents.transfer(daemon.port, "example.org")) == 1
+        assert rcode() == (dns.rcode.NOERROR if prefix == "127.0.0.1" else dns.rcode.REFUSED)
+
+
+def test_serial_past_zero():
+    """One that is raised here is never 0: there are secondaries to which that means that nothing was loaded."""
+    last = 2 ** 32 - 1
+    with mgmtd.Daemon(POLICY, keys=KEYS, data={"example.org": ZONE.replace(" 1 3600", " %d 3600" % last)}) as daemon:
+        daemon.wait("example.org", last)
+        assert update(daemon, "any.", ("add", "a", 60, "A", "192.0.2.3")) == "NOERROR"
+        assert contents.serial(contents.transfer(daemon.port, "example.org")) == 1
+
+
+def test_signatures_come_behind_all_else(daemon):
+    """They go with the last record that they cover; but not those that come along for what takes its place."""
+    def signature(tag):
+        return "A 13 3 60 20380101000000 20200101000000 %d example.org. AAAA" % tag
+
+    def at_s():
+        zone = contents.transfer(daemon.port, "example.org")
+        return {data for owner, _, _, data in zone if owner == "s.example.org."}
+
+    assert update(daemon, "any.", ("add", "s", 60, "RRSIG", signature(1)),
+                  ("add", "s", 60, "A", "192.0.2.3")) == "NOERROR"
+    assert at_s() == {"192.0.2.3", signature(1).lower()}
+    assert update(daemon, "any.", ("add", "s", 60, "RRSIG", signature(2)), ("delete", "s", "A"),
+                  ("add", "s", 60, "A", "192.0.2.4")) == "NOERROR"
+    assert at_s() == {"192.0.2.4", signature(2).lower()}
+    assert update(daemon, "any.", ("delete", "s", "A", "192.0.2.4")) == "NOERROR"
+    assert at_s() == set()
+
+
 @pytest.mark.parametrize("denial", ["nsec", "nsec3"])
 def test_signed_elsewhere(tmp_path, denial):
     """Who signs sends signatures and chain along: the zone becomes what the signer made, record by record."""

@@ -268,7 +268,7 @@ def test_trace(server):
 
 
 def test_health(server):
-    """Why it is not healthy, too; nobody is asked but the responder, and one that says nothing is not waited for long."""
+    """Why it is not healthy, too; nobody is asked but the responder, and one that says nothing not waited for long."""
     assert works(server, "health") == "healthy\n"
     works(server, "drain")
     done = ctl("--socket", server.socket, "health")
@@ -333,7 +333,7 @@ def test_reload_that_a_responder_refuses(how, status, told, changed):
 
 
 def test_reload_without_the_responder(tmp_path):
-    """A daemon that works with one is reloaded, and that this one is not is told; one that works with none is content."""
+    """A daemon that works with one is reloaded, and that this one is not is told; one that works without is content."""
     nobody = str(tmp_path / "nobody")
     with daemon_beside(nobody, responder=nobody) as (daemon, both):
         done, has_changed = reload_with_another_zone(daemon, both)

@@ -76,8 +76,8 @@ class Machine:
             return None
 
     def run(self, *words, kernel=True, programs=""):
-        """The script's status and all that it says; with `kernel`, what it writes has its effect. Programs of the folder
-        `programs` go before others."""
+        """The script's status and all that it says; with `kernel`, what it writes has its effect. Programs of the
+        folder `programs` go before others."""
         path = "%s:%s" % (programs, os.environ["PATH"]) if programs else os.environ["PATH"]
         stop = threading.Event()
         thread = threading.Thread(target=self._bind_drivers, args=(stop,))

@@ -120,8 +120,8 @@ def test_the_responder_may_take_its_time_to_start():
 
 
 def test_the_machine_is_ready_before_the_network():
-    """Whoever configures interfaces would take a card, and the responder needs pages and cards. The network may come before
-    basic.target, which is why the unit does not wait for that."""
+    """Whoever configures interfaces would take a card, and the responder needs pages and cards. The network may come
+    before basic.target, which is why the unit does not wait for that."""
     said = sections("stele-host-setup.service")
     assert {"network-pre.target", "stele-responder.service"} <= set(said["Unit"]["Before"][0].split())
     assert said["Unit"]["Wants"] == ["network-pre.target"] and said["Unit"]["DefaultDependencies"] == ["no"]
@@ -130,8 +130,8 @@ def test_the_machine_is_ready_before_the_network():
 
 
 def test_the_responder_sees_its_devices():
-    """Any DeviceAllow= closes all that it does not name: /dev/vfio, /dev/net/tun, /dev/vhost-net. Some settings imply it,
-    ProtectClock= among them where systemd is older than 252.7."""
+    """Any DeviceAllow= closes all that it does not name: /dev/vfio, /dev/net/tun, /dev/vhost-net. Some settings imply
+    it, ProtectClock= among them where systemd is older than 252.7."""
     said = sections("stele-responder.service")["Service"]
     assert not said.keys() & {"DeviceAllow", "DevicePolicy", "PrivateDevices", "ProtectClock"}
     # Which is what it would take away.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded into a responder (test_responder_start.py): the thread that moves an image into the arena
- * reads nothing as long as the file $STELE_MOVE_GATE is there, and does not begin at all as long as $STELE_NICE_GATE is;
- * all others read nothing of a file "image" as long as $STELE_START_GATE is.
+ * reads nothing as long as the file $STELE_MOVE_GATE is there, and does not begin at all as long as $STELE_NICE_GATE
+ * is; all others read nothing of a file "image" as long as $STELE_START_GATE is.
  */
 #include <dlfcn.h>
 #include <stdio.h>

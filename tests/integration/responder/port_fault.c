@@ -2,8 +2,8 @@
 /*
  * Preloaded into a responder (test_responder_faults.py). By $STELE_PORT_FAULT no device starts ("start"), one that
  * makes no interface takes the place of virtio-user ("interface"), or a port on PCI is one that shares its packets with
- * the kernel, though none ever come ("bifurcated"). The memory of packet buffers that are given back goes at once, as huge
- * pages do.
+ * the kernel, though none ever come ("bifurcated"). The memory of packet buffers that are given back goes at once, as
+ * huge pages do.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/fuzz: its ledger of what was fuzzed, so that hours add up across runs; its folders; targets one after the other."""
+"""scripts/fuzz: its ledger of what was fuzzed, so that hours add up across runs; its folders; one run a target."""
 import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -129,6 +130,31 @@ def test_a_merge_that_fails(tree):
     for name in "name", "query":
         log = "build-fuzz/found/%s/log" % name
         assert "not merged: see %s" % log in said and "cannot merge" in (tree / log).read_text()
+
+
+def test_two_runs_of_a_target(tree):
+    """The second leaves that target to the first, says which process has it, and goes on with its others."""
+    (tree / "bin/ninja").write_text("#!/bin/sh\nfor name in name query; do echo tests/fuzz/fuzz_$name: phony; done\n")
+    write_target(tree, 5, 1, name="name")
+    write_target(tree, 7, 1, "cd ${prefix%/*}/..; echo >begun; i=0; while [ ! -e go ] && [ $((i += 1)) -lt 600 ]; do "
+                 "sleep 0.05; done")
+    found = tree / "build-fuzz/found"
+    path = "%s:%s" % (tree / "bin", os.environ["PATH"])
+    first = subprocess.Popen([tree / "scripts/fuzz", "--seconds", "1", "--ledger", "query"],
+                             env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, text=True)
+    try:
+        while not (found / "begun").exists():
+            assert first.poll() is None
+            time.sleep(0.02)
+        said = fuzz(tree, "--seconds", "1", "--ledger", "query", "name", status=1)
+        assert "process %d has it" % first.pid in said
+        assert [(row[0], row[4]) for row in rows(tree)[1:]] == [("name", "5")]
+    finally:
+        (found / "go").touch()
+        first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert [(row[0], row[4], row[6]) for row in rows(tree)[1:]] == [("name", "5", "0"), ("query", "7", "0")]
+    fuzz(tree, "--seconds", "1", "query")
 
 
 def test_wrong_words(tree):

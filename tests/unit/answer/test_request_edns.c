@@ -109,6 +109,12 @@ static void test_keepalive(void **state)
 	assert_int_equal(w->opt_len, 17);
 	assert_int_equal(reply.len, 12 + 21 + 17);
 	assert_memory_equal(reply_buf + 12 + 21 + 9, "\0\6\0\13\0\2\1\54", 8);
+	query.tcp = false;
+	memcpy(settings.nsid, "edge7", 5);
+	settings.nsid_len = 5;
+	assert_true(ask(with_opt(1232, 0, 0, "\0\13\0\0\0\3\0\0", 8)));
+	assert_int_equal(reply.len, 12 + 21 + 11 + 9); /* nor beside what is */
+	query.tcp = true;
 	settings.keepalive = 0;
 	assert_true(ask(with_opt(1232, 0, 0, options, 4)));
 	assert_int_equal(w->opt_len, 11);

@@ -218,7 +218,7 @@ static void test_polls(void **state)
 
 /* ---- time ---- */
 
-/* The counter of cycles goes back when a machine has slept, or a virtual one was moved: nobody knows then what it took. */
+/* The counter of cycles goes back when a machine has slept, or a virtual one was moved: nobody knows what it took. */
 static void test_time_that_goes_back(void **state)
 {
 	struct rte_mbuf *mbuf = burst_case_packet(17);

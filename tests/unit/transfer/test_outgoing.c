@@ -36,6 +36,7 @@ static void test_full_messages(void **state)
 	assert_int_equal(client.received.cnt, 20002);
 	/* A record of 18 bytes or less does not fit into what is left of any but the last. */
 	assert_true(client.stats.sz > (uint64_t)(client.message_cnt - 1) * (16384 - 18));
+	assert_true(client.stats.sz <= (uint64_t)client.message_cnt * 16384);
 	client_free(&client);
 }
 
