@@ -49,5 +49,6 @@ def memory(results, _):
     ours, mirror = (results.rows("veth-tld-starts", server=server)[0] for server in ("stele", "5tswap"))
     return (f"Stele's process takes {(ours['resident'] + ours['huge']) / 2**20:.0f} MiB, "
             f"{ours['huge'] / 2**20:.0f} of them in huge pages: buffers for packets, the image, and room for changes "
-            "beside it. The rest is the program's own. A program on DPDK that only sends back packets (5tswap) takes "
+            "beside it. The rest is the program's own, and the image's file as long as it is copied. A program on DPDK "
+            "that only sends back packets (5tswap) takes "
             f"{(mirror['resident'] + mirror['huge']) / 2**20:.0f}.")

@@ -185,7 +185,7 @@ def memory_of_all(results):
     plots.bars(path, "Resident memory a name, when all is loaded", "bytes a name (a record, of the root zone)",
                panels, one_scale=False)
     return ["", "Memory in all sets of zones; what a program needs whatever its zones counts too. Stele's has room for "
-            "changes of an eighth of the image at once.", *lines]
+            "changes beside the image, and the image's file as long as it is copied.", *lines]
 
 
 def connections(results, name, title):
