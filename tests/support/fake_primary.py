@@ -9,6 +9,7 @@ that does everything right, and others are made of its parts.
 import dataclasses
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -288,8 +289,10 @@ class FakePrimary:
                 pass
             if self.tls:
                 connection.unwrap()
-        except (OSError, dns.exception.DNSException):
-            pass
+        except (OSError, dns.exception.DNSException) as error:
+            # For whoever reads why a test failed.
+            if not self.stopping:
+                print("fake primary: %r" % error, file=sys.stderr)
         finally:
             self.connections.discard(connection)
             connection.close()
