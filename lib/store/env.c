@@ -479,10 +479,10 @@ int stele_store_open(const char *dir, enum stele_store_mode mode, struct stele_s
 		goto free_store;
 	}
 	if (mode == STELE_STORE_CREATE && (status = make_dir(store, reterr)) != 0)
-		goto free_store;
+		goto remove_dir;
 	status = register_once(store, reterr);
 	if (status != 0)
-		goto free_store;
+		goto remove_dir;
 	status = make_lock_file(store, reterr);
 	if (status == 0)
 		status = open_env(store, reterr);
@@ -500,9 +500,10 @@ close_store:
 	if (store->env != NULL)
 		mdb_env_close(store->env);
 	unregister(store);
-free_store:
+remove_dir:
 	if (store->made_dir)
 		rmdir(store->dir); /* if nothing is in it */
+free_store:
 	pthread_mutex_destroy(&store->lock);
 	free(store->dir);
 	free(store);
