@@ -13,8 +13,8 @@
  *
  * What a client can cost is bounded: connections in all and of one address, queries of a
  * connection and datagrams that are worked on, bytes that wait to be taken, and the time for a
- * handshake, half a message, and a reply that is not taken. Where the number of connections is reached, the one that
- * has been quiet for the longest makes room.
+ * handshake, half a message, and a reply that is not taken. Where the number of connections is
+ * reached, the one that has been quiet for the longest makes room.
  */
 
 #include "mgmt/config/config.h"

@@ -7,7 +7,6 @@ import argparse
 import math
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,10 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(HERE)
 ROOT = os.path.dirname(TESTS)
-sys.path[:0] = [HERE, os.path.join(TESTS, "support"), os.path.join(TESTS, "hostile")]
+sys.path[:0] = [HERE, os.path.join(TESTS, "support"), os.path.join(TESTS, "hostile"),
+                os.path.join(ROOT, "benchmarks")]
+from measuring import system  # noqa: E402 (the path comes first)
+
 PROGRAMS = {"STELE_RESPONDER": "responder/stele-responder", "STELE_COMPILE": "zonecompiler/stele-compile",
             "STELE_MGMTD": "mgmt/stele-mgmtd", "STELECTL": "mgmt/stelectl"}
 STEADY = 0.35         # of the time: without faults
@@ -73,23 +75,10 @@ def prepare(asked):
     os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
 
 
-def end_on_signals():
-    """The first signal ends it by way of its clean-up, which others do not disturb: or namespaces, and a disk that is
-    mounted, would stay."""
-    numbers = signal.SIGTERM, signal.SIGHUP, signal.SIGINT
-
-    def end(number, _):
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        sys.exit(128 + number)
-    for number in numbers:
-        if signal.getsignal(number) != signal.SIG_IGN:    # as nohup has it
-            signal.signal(number, end)
-
-
 def main():
     asked = arguments()
-    end_on_signals()
+    # Or namespaces, and a disk that is mounted, would stay.
+    system.end_on_signals()
     import netns
     reason = netns.why_not()
     if reason:
