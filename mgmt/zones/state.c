@@ -10,6 +10,7 @@
 
 #include "lib/base/bytes.h"
 #include "mgmt/loop/loop.h"
+#include "mgmt/zones/state_env.h"
 
 #include <errno.h>
 #include <lmdb.h>
@@ -17,9 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* Address space; 300,000 rows take about 100 MB. */
-#define MAP_SZ ((size_t)4 << 30)
 
 #define ROW_VERSION 1
 #define GROUP_MAX 255
@@ -39,8 +37,7 @@ _Static_assert(sizeof(struct row) == 40, "the size of a row is its format");
 #define ROW_MAX (sizeof(struct row) + 2 * STELE_NAME_MAX + GROUP_MAX)
 
 struct stele_zone_states {
-	MDB_env *env;
-	MDB_dbi dbi;
+	struct state_env *env;
 	struct stele_loop *loop; /* the thread that writes */
 	bool dirty;              /* something was handed to it since it was told to commit */
 
@@ -61,15 +58,6 @@ struct change {
 	uint8_t row[];
 };
 
-static int fail(struct stele_error *reterr, int rc, const char *what)
-{
-	bool damaged = rc == MDB_CORRUPTED || rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH ||
-		       rc == MDB_PAGE_NOTFOUND;
-	return stele_fail(reterr, damaged ? STELE_E_INPUT : STELE_E_SYSTEM,
-			  "state of zones: %s: %s%s", what, mdb_strerror(rc),
-			  damaged ? " (without its files primaries are asked anew)" : "");
-}
-
 /* ---- the thread ---- */
 
 static void remember_failure(struct stele_zone_states *states, int rc)
@@ -84,11 +72,11 @@ static int apply(struct stele_zone_states *states, const struct change *change)
 {
 	MDB_val key = {change->apex_len, (void *)change->apex};
 	MDB_val value = {change->row_sz, (void *)change->row};
-	int rc = states->txn != NULL ? 0 : mdb_txn_begin(states->env, NULL, 0, &states->txn);
+	int rc = states->txn != NULL ? 0 : state_env_write_begin(states->env, &states->txn);
 	if (rc == 0 && change->row_sz > 0)
-		rc = mdb_put(states->txn, states->dbi, &key, &value, 0);
+		rc = mdb_put(states->txn, state_env_dbi(states->env), &key, &value, 0);
 	else if (rc == 0)
-		rc = mdb_del(states->txn, states->dbi, &key, NULL);
+		rc = mdb_del(states->txn, state_env_dbi(states->env), &key, NULL);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -100,13 +88,13 @@ static void run_change(struct stele_task *task)
 	if (change->apex_len > 0)
 		rc = apply(states, change);
 	else if (states->txn != NULL)
-		rc = mdb_txn_commit(states->txn);
+		rc = state_env_commit(states->env, states->txn);
 	if (change->apex_len == 0)
 		states->txn = NULL;
 	if (rc != 0) {
 		/* What came before in this transaction is lost with it; that may happen. */
 		if (states->txn != NULL)
-			mdb_txn_abort(states->txn);
+			state_env_abort(states->env, states->txn);
 		states->txn = NULL;
 		remember_failure(states, rc);
 	}
@@ -174,26 +162,6 @@ static bool read_row(const MDB_val *value, struct row *ret_row, const uint8_t **
 
 /* ---- opening ---- */
 
-static int open_env(struct stele_zone_states *states, const char *dir, struct stele_error *reterr)
-{
-	MDB_txn *txn;
-	int rc = mdb_env_create(&states->env);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(states->env, MAP_SZ);
-	if (rc == 0)
-		rc = mdb_env_open(states->env, dir, MDB_NOTLS | MDB_NORDAHEAD, 0640);
-	if (rc == 0)
-		rc = mdb_txn_begin(states->env, NULL, 0, &txn);
-	if (rc != 0)
-		return fail(reterr, rc, dir);
-	rc = mdb_dbi_open(txn, NULL, 0, &states->dbi);
-	if (rc == 0)
-		rc = mdb_txn_commit(txn);
-	else
-		mdb_txn_abort(txn);
-	return rc == 0 ? 0 : fail(reterr, rc, dir);
-}
-
 int stele_zone_states_open(const char *dir, struct stele_zone_states **ret_states,
 			   struct stele_error *reterr)
 {
@@ -203,7 +171,7 @@ int stele_zone_states_open(const char *dir, struct stele_zone_states **ret_state
 	if (states == NULL)
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for the state of zones");
 	pthread_mutex_init(&states->lock, NULL);
-	int status = open_env(states, dir, reterr);
+	int status = state_env_open(dir, &states->env, reterr);
 	if (status == 0)
 		status = stele_loop_new("state", &states->loop, reterr);
 	if (status == 0)
@@ -213,7 +181,7 @@ int stele_zone_states_open(const char *dir, struct stele_zone_states **ret_state
 		return 0;
 	}
 	stele_loop_free(states->loop);
-	mdb_env_close(states->env);
+	state_env_close(states->env);
 	pthread_mutex_destroy(&states->lock);
 	free(states);
 	return status;
@@ -228,8 +196,8 @@ void stele_zone_states_close(struct stele_zone_states *states)
 	stele_loop_join(states->loop);
 	stele_loop_free(states->loop);
 	if (states->txn != NULL)
-		mdb_txn_abort(states->txn);
-	mdb_env_close(states->env);
+		state_env_abort(states->env, states->txn);
+	state_env_close(states->env);
 	pthread_mutex_destroy(&states->lock);
 	free(states);
 }
@@ -244,10 +212,10 @@ int stele_zone_states_recall(struct stele_zone_states *states, struct stele_mana
 	struct row row;
 	const uint8_t *catalog, *unique;
 	char group[GROUP_MAX + 1];
-	int rc = mdb_txn_begin(states->env, NULL, MDB_RDONLY, &txn);
+	int rc = state_env_read_begin(states->env, &txn);
 	if (rc != 0)
-		return fail(reterr, rc, "cannot be read");
-	rc = mdb_get(txn, states->dbi, &key, &value);
+		return state_env_fail(reterr, rc, "cannot be read");
+	rc = mdb_get(txn, state_env_dbi(states->env), &key, &value);
 	if (rc == 0 && read_row(&value, &row, &catalog, &unique, group)) {
 		zone->primary_serial_known = (row.flags & ROW_PRIMARY_SERIAL) != 0;
 		zone->primary_serial = stele_le32(row.primary_serial);
@@ -256,8 +224,8 @@ int stele_zone_states_recall(struct stele_zone_states *states, struct stele_mana
 		zone->expires_at = (time_t)stele_le64(row.expires_at);
 		zone->next_refresh_at = (time_t)stele_le64(row.next_refresh_at);
 	}
-	mdb_txn_abort(txn);
-	return rc == 0 || rc == MDB_NOTFOUND ? 0 : fail(reterr, rc, "cannot be read");
+	state_env_read_end(states->env, txn);
+	return rc == 0 || rc == MDB_NOTFOUND ? 0 : state_env_fail(reterr, rc, "cannot be read");
 }
 
 int stele_zone_states_each(struct stele_zone_states *states,
@@ -268,10 +236,10 @@ int stele_zone_states_each(struct stele_zone_states *states,
 	MDB_txn *txn;
 	MDB_cursor *cursor;
 	MDB_val key, value;
-	int status = 0, rc = mdb_txn_begin(states->env, NULL, MDB_RDONLY, &txn);
+	int status = 0, rc = state_env_read_begin(states->env, &txn);
 	if (rc != 0)
-		return fail(reterr, rc, "cannot be read");
-	rc = mdb_cursor_open(txn, states->dbi, &cursor);
+		return state_env_fail(reterr, rc, "cannot be read");
+	rc = mdb_cursor_open(txn, state_env_dbi(states->env), &cursor);
 	if (rc == 0) {
 		while (status == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
 			struct row row;
@@ -286,9 +254,9 @@ int stele_zone_states_each(struct stele_zone_states *states,
 		}
 		mdb_cursor_close(cursor);
 	}
-	mdb_txn_abort(txn);
+	state_env_read_end(states->env, txn);
 	if (rc != 0 && rc != MDB_NOTFOUND)
-		return fail(reterr, rc, "cannot be read");
+		return state_env_fail(reterr, rc, "cannot be read");
 	return status;
 }
 
@@ -334,5 +302,5 @@ int stele_zone_states_write(struct stele_zone_states *states, struct stele_error
 	int rc = states->failed;
 	states->failed = 0;
 	pthread_mutex_unlock(&states->lock);
-	return rc == 0 ? 0 : fail(reterr, rc, "cannot be written");
+	return rc == 0 ? 0 : state_env_fail(reterr, rc, "cannot be written");
 }

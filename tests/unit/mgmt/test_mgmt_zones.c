@@ -2,6 +2,7 @@
 /* The daemon's table of zones against a plain array, who may do what, and what outlives a restart. */
 #include "mgmt/zones/state.h"
 #include "mgmt/zones/zones.h"
+#include "tests/unit/store/failing_head.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -476,13 +477,67 @@ static void test_state(void **state)
 	stele_mgmtd_config_release(config);
 }
 
+/* Notes the zone until it is written: how often that failed. */
+static unsigned note_until_written(struct stele_zone_states *states,
+				   struct stele_managed_zone *zone, time_t refreshed_at)
+{
+	struct stele_error err;
+	zone->refreshed_at = refreshed_at;
+	failing_head_arm();
+	for (unsigned failed = 0;;) {
+		bool armed = failing_head_is_armed();
+		stele_zone_states_note(states, zone);
+		/* Written by a thread: of a failure one of the next calls tells. */
+		if (stele_zone_states_write(states, &err) < 0) {
+			assert_non_null(strstr(err.text, "No space left"));
+			failed++;
+		} else if (!armed && failed > 0) {
+			return failed;
+		}
+		/* It may be read meanwhile, and in between. */
+		struct stele_managed_zone seen = *zone;
+		assert_int_equal(stele_zone_states_recall(states, &seen, &err), 0);
+		assert_true(seen.refreshed_at <= refreshed_at);
+		usleep(1000);
+	}
+}
+
+/* LMDB's last write of a commit fails, after which it begins no transaction before it is opened again. */
+static void test_failed_head(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/stele-zones-XXXXXX", path[64];
+	struct stele_error err;
+	assert_non_null(mkdtemp(dir));
+	const struct stele_mgmtd_config *config = parse("listen: [{address: 127.0.0.1}]");
+	struct stele_zones *zones = new_zones();
+	struct stele_managed_zone *a = add(zones, "a.example", config, "default");
+	struct stele_zone_states *states = open_states(dir);
+	for (time_t at = 1; at <= 5; at++)
+		assert_int_equal(note_until_written(states, a, at), 1);
+	stele_zone_states_note(states, a);
+	stele_zone_states_close(states);
+	a->refreshed_at = 0;
+	states = open_states(dir);
+	assert_int_equal(stele_zone_states_recall(states, a, &err), 0);
+	assert_int_equal(a->refreshed_at, 5);
+	stele_zone_states_close(states);
+	stele_zones_free(zones);
+	stele_mgmtd_config_release(config);
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/lock.mdb", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),  cmocka_unit_test(test_many),
 		cmocka_unit_test(test_resets), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_access), cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_state),
+		cmocka_unit_test(test_state),  cmocka_unit_test(test_failed_head),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

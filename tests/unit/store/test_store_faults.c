@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the system does to the store: a full disk, little address space, files that are something else. */
 #include "tests/unit/store/faults_case.h"
+#include "tests/unit/store/failing_head.h"
 #include "tests/unit/store/own_mounts.h"
 #include "tests/unit/store/store_dir.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -235,22 +234,6 @@ static void test_full_disk(void **state)
 	own_mounts_run(fill_disk_with_holes);
 }
 
-/* LMDB's last write of a commit is to one of its first two pages; this one of them fails. */
-static bool head_fails;
-
-/* By its own name it would be pwrite64() here, which LMDB does not call. */
-ssize_t write_at(int fd, const void *bytes, size_t size, off_t off) __asm__("pwrite");
-
-ssize_t write_at(int fd, const void *bytes, size_t size, off_t off)
-{
-	if (head_fails && off < 2 * sysconf(_SC_PAGESIZE)) {
-		head_fails = false;
-		errno = ENOSPC;
-		return -1;
-	}
-	return syscall(SYS_pwrite64, fd, bytes, size, off);
-}
-
 static int try_bulk(struct stele_store *store, uint32_t serial, struct stele_error *err)
 {
 	struct stele_store_write *write;
@@ -269,9 +252,9 @@ static void test_failed_head(void **state)
 	struct stele_store *store = open_store(STELE_STORE_CREATE);
 	commit_bulk(store, 1, 100);
 	for (unsigned i = 0; i < 3; i++) {
-		head_fails = true;
+		failing_head_arm();
 		assert_int_equal(try_bulk(store, 2, &err), STELE_E_SYSTEM);
-		assert_false(head_fails);
+		assert_false(failing_head_is_armed());
 		assert_non_null(strstr(err.text, "no space left"));
 		assert_int_equal(check_store(store), 1);
 	}
@@ -280,7 +263,7 @@ static void test_failed_head(void **state)
 	/* Not while somebody reads, who reads on. */
 	struct stele_store_read *read;
 	assert_int_equal(stele_store_read_begin(store, &read, &err), 0);
-	head_fails = true;
+	failing_head_arm();
 	assert_int_equal(try_bulk(store, 3, &err), STELE_E_SYSTEM);
 	assert_int_equal(try_bulk(store, 3, &err), STELE_E_SYSTEM);
 	assert_non_null(strstr(err.text, "an earlier write failed"));
@@ -297,7 +280,7 @@ static void test_failed_head(void **state)
 	snprintf(other, sizeof(other), "%s/data.mdb", other_dir);
 	assert_int_equal(stele_store_open(other_dir, STELE_STORE_CREATE, &stranger, &err), 0);
 	stele_store_close(stranger);
-	head_fails = true;
+	failing_head_arm();
 	assert_int_equal(try_bulk(store, 4, &err), STELE_E_SYSTEM);
 	assert_int_equal(rename(data, kept), 0);
 	assert_int_equal(rename(other, data), 0);
