@@ -129,8 +129,9 @@ static void wait_for_work(struct stele_exception *exception, bool full)
 	};
 	uint64_t woken;
 
-	__atomic_store_n(&exception->sleeping, 1, __ATOMIC_SEQ_CST);
-	/* A worker that filled the ring before it could see the flag. */
+	__atomic_store_n(&exception->sleeping, 1, __ATOMIC_RELAXED);
+	/* Pairs with that of stele_exception_punt(): either it sees the flag, or the ring is seen not to be empty. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (rte_ring_empty(exception->to_kernel))
 		poll(fds, 2, fds[1].fd < 0 && !gone ? RETRY_MS : -1);
 	__atomic_store_n(&exception->sleeping, 0, __ATOMIC_SEQ_CST);
