@@ -174,10 +174,16 @@ def test_closes_during_the_handshake(world):
                     connection, _ = server.accept()
                     with connection:
                         connection.recv(65536)
-        threading.Thread(target=serve, daemon=True).start()
+        thread = threading.Thread(target=serve)
+        thread.start()
         there = "addresses: [127.0.0.1], port: %d, tls: {enabled: true, name: xfr.test, ca: %s}" % (
             server.getsockname()[1], ca.ca)
-        with Secondary([ZONE], [there]) as secondary:
-            assert "connection closed" in secondary.wait(ZONE, lambda z: z["error"])["error"]
-            secondary.command("refresh", ZONE)
-            secondary.wait(ZONE, lambda z: "left alone for now" in z["error"])
+        try:
+            with Secondary([ZONE], [there]) as secondary:
+                assert "connection closed" in secondary.wait(ZONE, lambda z: z["error"])["error"]
+                secondary.command("refresh", ZONE)
+                secondary.wait(ZONE, lambda z: "left alone for now" in z["error"])
+        finally:
+            # Or it would wait on, and take connections to whatever gets this descriptor next.
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
