@@ -181,9 +181,17 @@ int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *re
 	return rc;
 }
 
+struct source_file {
+	int fd;
+	bool was_cut; /* less was there than its size had told */
+};
+
 static int read_file(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
 {
-	return stele_file_read_at(*(const int *)user, off, to, size, reterr);
+	struct source_file *file = user;
+	int rc = stele_file_read_at(file->fd, off, to, size, reterr);
+	file->was_cut |= rc == STELE_E_INPUT;
+	return rc;
 }
 
 /*
@@ -194,13 +202,16 @@ static int read_directory(int fd, struct stele_directory *ret_directory, size_t 
 			  struct stele_error *reterr)
 {
 	struct stat st;
-	struct stele_source source = {read_file, &fd, 0};
+	struct source_file file = {.fd = fd};
+	struct stele_source source = {read_file, &file, 0};
 	int rc = 0;
 	do {
 		if (fstat(fd, &st) < 0)
 			return stele_fail_errno(reterr, errno, "size");
-		if (rc != 0 && (uint64_t)st.st_size >= source.size)
+		/* It may have been appended to since. */
+		if (rc != 0 && !file.was_cut && (uint64_t)st.st_size >= source.size)
 			return rc;
+		file.was_cut = false;
 		if (!S_ISREG(st.st_mode) || st.st_size == 0)
 			return stele_fail(reterr, STELE_E_INPUT, "%s (expected an image)",
 					  S_ISREG(st.st_mode) ? "empty" : "not a regular file");

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -454,6 +455,45 @@ static void test_open_file(void **state)
 	assert_int_equal(stele_view_open_file("/tmp", &view, &err), STELE_E_INPUT);
 }
 
+/* Set: the next read behind the image finds the file cut there, which is longer than ever right after it. */
+static const char *cut_path;
+
+ssize_t __real_pread64(int fd, void *to, size_t size, off_t off);
+ssize_t __wrap_pread64(int fd, void *to, size_t size, off_t off);
+
+ssize_t __wrap_pread64(int fd, void *to, size_t size, off_t off)
+{
+	const char *path = cut_path;
+	if (path == NULL || (size_t)off < IMAGE_SZ)
+		return __real_pread64(fd, to, size, off);
+	cut_path = NULL;
+	assert_int_equal(truncate(path, IMAGE_SZ), 0);
+	ssize_t got = __real_pread64(fd, to, size, off);
+	assert_int_equal(truncate(path, IMAGE_SZ + 4 * STELE_IMAGE_ALIGN), 0);
+	return got;
+}
+
+/* What tells of it is the read, not the size of the file by then. */
+static void test_open_cut_and_appended(void **state)
+{
+	uint8_t *bytes = *state;
+	struct stele_view view;
+	struct stele_error err;
+	char path[] = "/tmp/test_image.XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	put_image(bytes);
+	assert_int_equal(write(fd, bytes, IMAGE_SZ), IMAGE_SZ);
+	close(fd);
+	assert_int_equal(truncate(path, IMAGE_SZ + 2 * STELE_IMAGE_ALIGN), 0);
+	cut_path = path;
+	assert_int_equal(stele_view_open_file(path, &view, &err), 0);
+	assert_null(cut_path);
+	assert_int_equal(view.torn_sz, 4 * STELE_IMAGE_ALIGN);
+	stele_view_close(&view);
+	remove(path);
+}
+
 static int make_bytes(void **state)
 {
 	*state = malloc(SECOND_SZ);
@@ -471,11 +511,12 @@ static int free_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables),       WITH_BYTES(test_open_empty),
-		WITH_BYTES(test_open_version),       WITH_BYTES(test_open_torn_tail),
-		WITH_BYTES(test_open_foreign_root),  WITH_BYTES(test_open_damaged_root),
-		WITH_BYTES(test_open_hostile_root),  WITH_BYTES(test_open_hostile_references),
-		WITH_BYTES(test_open_hostile_shard), WITH_BYTES(test_open_file),
+		cmocka_unit_test(test_tables),          WITH_BYTES(test_open_empty),
+		WITH_BYTES(test_open_version),          WITH_BYTES(test_open_torn_tail),
+		WITH_BYTES(test_open_foreign_root),     WITH_BYTES(test_open_damaged_root),
+		WITH_BYTES(test_open_hostile_root),     WITH_BYTES(test_open_hostile_references),
+		WITH_BYTES(test_open_hostile_shard),    WITH_BYTES(test_open_file),
+		WITH_BYTES(test_open_cut_and_appended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
