@@ -317,7 +317,9 @@ static int open_env(struct stele_store *store, struct stele_error *reterr)
 		mdb_env_close(env);
 		if ((rc == ENOMEM || rc == EINVAL || rc == EOVERFLOW) && map_sz > STORE_MAP_SZ_MIN)
 			continue;
-		if (rc == ENOENT)
+		/* EBADF: an empty file, of which LMDB would make one if it might write. */
+		bool is_empty = rc == EBADF && store->mode == STELE_STORE_READ;
+		if (rc == ENOENT || is_empty)
 			return stele_fail(reterr, STELE_E_NOTFOUND, "there is no store in %s",
 					  store->dir);
 		if (rc == ENOTDIR)

@@ -368,6 +368,12 @@ static void test_no_store(void **state)
 	assert_int_equal(try_open(STELE_STORE_CREATE, path, "cannot make the directory"),
 			 STELE_E_INPUT);
 	assert_int_equal(try_open(STELE_STORE_CREATE, "/dev/null", "/dev/null"), STELE_E_INPUT);
+	/* An empty file, as a full disk may have left it. */
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_int_equal(try_open(STELE_STORE_READ, dir, "there is no store in"), STELE_E_NOTFOUND);
+	stele_store_close(open_store(STELE_STORE_CREATE));
+	stele_store_close(open_store(STELE_STORE_READ));
 }
 
 static void test_open_twice(void **state)
