@@ -93,8 +93,9 @@ static MDB_val identity_key(void)
 
 /* ---- opening ---- */
 
-/* Opens the databases and checks that they are ours. MDB_NOTFOUND if none of them is there. */
-static int open_databases(struct stele_store *store, MDB_txn *txn, struct stele_error *reterr)
+/* Opens the databases and checks that they are ours. MDB_NOTFOUND if none of them is there, and no text. */
+static int open_databases(struct stele_store *store, MDB_txn *txn,
+			  uint8_t ret_identity[STORE_IDENTITY_SZ], struct stele_error *reterr)
 {
 	int rc = mdb_dbi_open(txn, db_names[STORE_DB_META], 0, &store->dbs[STORE_DB_META]);
 	if (rc == MDB_NOTFOUND) {
@@ -134,7 +135,7 @@ static int open_databases(struct stele_store *store, MDB_txn *txn, struct stele_
 	if (rc != 0)
 		return store_fail(store, reterr, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc,
 				  "cannot open its databases");
-	memcpy(store->identity, value.mv_data, STORE_IDENTITY_SZ);
+	memcpy(ret_identity, value.mv_data, STORE_IDENTITY_SZ);
 	MDB_stat stat;
 	if (mdb_env_stat(store->env, &stat) == 0)
 		store->map = store_map_find(&value, stat.ms_psize);
@@ -182,7 +183,7 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 		int rc = store_txn_begin(store, MDB_RDONLY, &txn, reterr);
 		if (rc != 0)
 			return rc;
-		rc = open_databases(store, txn, reterr);
+		rc = open_databases(store, txn, store->identity, reterr);
 		/* Database handles live on only if the transaction that opened them commits. */
 		if (rc == 0)
 			mdb_txn_commit(txn);
@@ -199,7 +200,7 @@ static int prepare(struct stele_store *store, struct stele_error *reterr)
 		if (rc != 0)
 			return rc;
 		/* Another process may have come first. */
-		rc = open_databases(store, txn, reterr);
+		rc = open_databases(store, txn, store->identity, reterr);
 		if (rc == MDB_NOTFOUND) {
 			rc = create_databases(store, txn, reterr);
 			if (rc == 0) {
@@ -352,34 +353,49 @@ static int check_lock_file(const struct stele_store *store, struct stele_error *
 			  store->dir);
 }
 
-int store_open_again(struct stele_store *store, struct stele_error *reterr)
+/* Opens it without making one: that of another place may have gone. */
+static int open_what_is_there(struct stele_store *store, uint8_t ret_identity[STORE_IDENTITY_SZ],
+			      struct stele_error *reterr)
 {
-	uint8_t identity[STORE_IDENTITY_SZ];
+	char path[PATH_MAX];
+	struct stat st;
 	MDB_txn *txn = NULL;
-	memcpy(identity, store->identity, sizeof(identity));
-	mdb_env_close(store->env);
-	store->env = NULL;
-	store->map = NULL;
+	snprintf(path, sizeof(path), "%s/data.mdb", store->dir);
+	if (stat(path, &st) != 0)
+		return stele_fail_errno(reterr, errno, "%s", path);
 	int status = open_env(store, reterr);
 	if (status != 0)
 		return status;
 	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
 	if (rc != 0)
-		status = store_fail(store, reterr, rc, "cannot open it again");
-	else
-		status = open_databases(store, txn, reterr);
-	bool is_same = memcmp(identity, store->identity, sizeof(identity)) == 0;
-	memcpy(store->identity, identity, sizeof(identity));
-	if (status == 0 && is_same) {
+		return store_fail(store, reterr, rc, "cannot begin a transaction");
+	status = open_databases(store, txn, ret_identity, reterr);
+	if (status == 0)
 		mdb_txn_commit(txn);
-		return 0;
-	}
-	mdb_txn_abort(txn);
+	else
+		mdb_txn_abort(txn);
+	return status == MDB_NOTFOUND ? stele_fail(reterr, STELE_E_SYSTEM, "it is empty") : status;
+}
+
+int store_open_again(struct stele_store *store, struct stele_error *reterr)
+{
+	uint8_t identity[STORE_IDENTITY_SZ];
+	struct stele_error detail;
 	mdb_env_close(store->env);
 	store->env = NULL;
-	if (status < 0)
-		return status;
-	return stele_fail(reterr, STELE_E_SYSTEM, "store %s is another one by now", store->dir);
+	store->map = NULL;
+	int status = open_what_is_there(store, identity, &detail);
+	/* Others may look at the store's own meanwhile. */
+	if (status == 0 && memcmp(identity, store->identity, sizeof(identity)) != 0)
+		status = stele_fail(&detail, STELE_E_SYSTEM, "it is another one by now");
+	if (status == 0)
+		return 0;
+	mdb_env_close(store->env);
+	store->env = NULL;
+	store->map = NULL;
+	/* Whatever it is, it is no mistake of who wants to read or write. */
+	return stele_fail(reterr, STELE_E_SYSTEM, "store %s: cannot be opened again: %s",
+			  store->dir, detail.text);
 }
 
 static void unregister(struct stele_store *store)

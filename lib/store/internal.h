@@ -145,7 +145,8 @@ int store_meta_get(const struct stele_store *store, MDB_txn *txn, enum store_met
 int store_meta_put(const struct stele_store *store, MDB_txn *txn, enum store_meta row,
 		   uint64_t value);
 
-/* Opens the environment again; if that fails there is none. With the lock held and no transaction under way. */
+/* Opens the environment again; if that fails there is none, and it is STELE_E_SYSTEM. With the lock held and no
+ * transaction under way. */
 int store_open_again(struct stele_store *store, struct stele_error *reterr);
 
 /* ---- map.c ---- */

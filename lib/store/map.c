@@ -18,6 +18,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+/* Of a transaction to begin: opening it again, following the file and others that try all take one. */
+#define TRIES_MAX 4
 
 #define MAP_SZ (sizeof(size_t) >= 8 ? (size_t)1 << 40 : (size_t)1 << 30)
 
@@ -100,20 +104,23 @@ int store_txn_begin(struct stele_store *store, unsigned flags, MDB_txn **ret_txn
 		if (rc == 0)
 			return 0;
 		int status = 0;
+		bool again = tries < TRIES_MAX && (rc == MDB_MAP_RESIZED || rc == MDB_PANIC);
 		pthread_mutex_lock(&store->lock);
 		store->txn_cnt--;
-		bool again = store->txn_cnt == 0 && tries < 3 &&
-			     (rc == MDB_MAP_RESIZED || rc == MDB_PANIC);
-		if (again && rc == MDB_PANIC)
+		bool is_alone = store->txn_cnt == 0;
+		if (again && is_alone && rc == MDB_PANIC)
 			status = store_open_again(store, reterr);
-		else if (again)
-			rc = follow_map(store);
+		else if (again && is_alone && (rc = follow_map(store)) != 0)
+			again = false;
 		pthread_mutex_unlock(&store->lock);
 		if (status != 0)
 			return status;
-		if (!again || (rc != 0 && rc != MDB_PANIC))
+		if (!again)
 			return store_fail(store, reterr, rc == MDB_MAP_RESIZED ? MDB_MAP_FULL : rc,
 					  "cannot begin a transaction");
+		/* The others may only have tried, and go. */
+		if (!is_alone)
+			usleep(1000);
 	}
 }
 

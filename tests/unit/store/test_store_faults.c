@@ -283,6 +283,11 @@ static void test_failed_head(void **state)
 	failing_head_arm();
 	assert_int_equal(try_bulk(store, 4, &err), STELE_E_SYSTEM);
 	assert_int_equal(rename(data, kept), 0);
+	/* Or none: nothing is made in its place, and no caller is told that it is his fault. */
+	memset(&err, 0, sizeof(err));
+	assert_int_equal(try_bulk(store, 4, &err), STELE_E_SYSTEM);
+	assert_non_null(strstr(err.text, "cannot be opened again"));
+	assert_int_not_equal(access(data, F_OK), 0);
 	assert_int_equal(rename(other, data), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(try_bulk(store, 4, &err), STELE_E_SYSTEM);
