@@ -388,8 +388,10 @@ int store_open_again(struct stele_store *store, struct stele_error *reterr)
 	/* Others may look at the store's own meanwhile. */
 	if (status == 0 && memcmp(identity, store->identity, sizeof(identity)) != 0)
 		status = stele_fail(&detail, STELE_E_SYSTEM, "it is another one by now");
-	if (status == 0)
+	if (status == 0) {
+		__atomic_store_n(&store->wants_opening, false, __ATOMIC_RELAXED);
 		return 0;
+	}
 	mdb_env_close(store->env);
 	store->env = NULL;
 	store->map = NULL;

@@ -93,11 +93,12 @@ struct stele_store {
 	enum stele_store_mode mode;
 	uint8_t identity[STORE_IDENTITY_SZ];
 
-	/* Guards the three below, and `env` where no transaction is under way. */
+	/* Guards the four below, and `env` where no transaction is under way. */
 	pthread_mutex_t lock;
 	unsigned txn_cnt; /* under way in this process: the map must not move while there are any */
 	bool unmapped;    /* moving the map failed */
 	const void *map;  /* where it is; NULL if that is not known */
+	bool wants_opening; /* again, when no transaction is under way; read without the lock */
 
 	/* Of the lock file, 0 if there is none; whether this made the store, its files, and its directory. */
 	dev_t lock_dev;

@@ -108,6 +108,8 @@ int store_txn_begin(struct stele_store *store, unsigned flags, MDB_txn **ret_txn
 		pthread_mutex_lock(&store->lock);
 		store->txn_cnt--;
 		bool is_alone = store->txn_cnt == 0;
+		if (rc == MDB_PANIC)
+			__atomic_store_n(&store->wants_opening, true, __ATOMIC_RELAXED);
 		if (again && is_alone && rc == MDB_PANIC)
 			status = store_open_again(store, reterr);
 		else if (again && is_alone && (rc = follow_map(store)) != 0)

@@ -34,6 +34,11 @@ void stele_store_read_end(struct stele_store_read *read)
 	free(read);
 }
 
+bool stele_store_read_is_in_the_way(const struct stele_store_read *read)
+{
+	return __atomic_load_n(&read->store->wants_opening, __ATOMIC_RELAXED);
+}
+
 uint64_t stele_store_generation(const struct stele_store_read *read)
 {
 	return read->generation;

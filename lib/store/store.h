@@ -97,6 +97,9 @@ int stele_store_read_begin(struct stele_store *store, struct stele_store_read **
 			   struct stele_error *reterr);
 void stele_store_read_end(struct stele_store_read *read);
 
+/* Nothing can be written, or read anew, before all reads of this process have ended: a long one gives up then. */
+bool stele_store_read_is_in_the_way(const struct stele_store_read *read);
+
 /* The generation that the read sees; 0: nothing was committed yet. */
 uint64_t stele_store_generation(const struct stele_store_read *read);
 

@@ -399,6 +399,10 @@ int stele_outgoing_next(struct stele_outgoing *out, uint8_t *buf, size_t cap, bo
 		return stele_fail(reterr, STELE_E_USAGE, "the transfer has failed");
 	if (out->place == PLACE_END && !out->has_waiting && out->stats.message_cnt > 0)
 		return 0;
+	/* Who takes it slowly would keep all changes waiting for hours. */
+	if (stele_store_read_is_in_the_way(out->read))
+		return fail(out, stele_fail(reterr, STELE_E_SYSTEM,
+					    "given up, since the store has to be opened again"));
 	int status = compose(out, buf, cap, reterr);
 	if (status == 1 && out->options.datagram && out->stats.kind != STELE_OUT_SOA) {
 		shrink(out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transfers out, from a store to messages: whole zones, who gets none, and when they expire. */
+#include "tests/unit/store/failing_head.h"
 #include "tests/unit/transfer/outgoing_case.h"
 
 #include <stdlib.h>
@@ -154,11 +155,50 @@ static void test_expire(void **state)
 	model_free(&model);
 }
 
+/* After a failed write the store is opened again when nobody reads: that is not put off for a slow client. */
+static void test_store_opened_again(void **state)
+{
+	struct fixture *f = *state;
+	struct model model = small_zone(1), other = small_zone(2);
+	store_model(f, &model);
+	struct stele_outgoing_options options = {.ixfr = true};
+	struct stele_transfer_request request = request_of(STELE_TYPE_AXFR, 0);
+	struct stele_outgoing *out;
+	struct stele_store_write *write;
+	uint8_t buf[150];
+	uint16_t rcode;
+	bool last;
+	ok(f, stele_outgoing_new(f->store, &request, &options, &out, &rcode, &f->err));
+	assert_true(stele_outgoing_next(out, buf, sizeof(buf), &last, &f->err) > 0 && !last);
+	failing_head_arm();
+	ok(f, stele_store_write_begin(f->store, &write, &f->err));
+	ok(f, model_replace(write, apex, &other, NULL, &f->err));
+	assert_int_equal(stele_store_commit(write, NULL, &f->err), STELE_E_SYSTEM);
+	/* Nobody knows yet. */
+	assert_true(stele_outgoing_next(out, buf, sizeof(buf), &last, &f->err) > 0 && !last);
+	assert_int_equal(stele_store_write_begin(f->store, &write, &f->err), STELE_E_SYSTEM);
+	assert_int_equal(stele_outgoing_next(out, buf, sizeof(buf), &last, &f->err),
+			 STELE_E_SYSTEM);
+	assert_non_null(strstr(f->err.text, "given up"));
+	stele_outgoing_free(out);
+	store_model(f, &other);
+	struct client client = transfer(f, STELE_TYPE_AXFR, 0, STELE_MESSAGE_MAX);
+	expect_whole(&client, &other);
+	client_free(&client);
+	model_free(&model);
+	model_free(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_axfr),   TEST(test_full_messages), TEST(test_large_records),
-		TEST(test_pinned), TEST(test_no_zone),       TEST(test_expire),
+		TEST(test_axfr),
+		TEST(test_full_messages),
+		TEST(test_large_records),
+		TEST(test_pinned),
+		TEST(test_no_zone),
+		TEST(test_expire),
+		TEST(test_store_opened_again),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	failed |= test_outgoing_ixfr();
