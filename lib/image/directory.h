@@ -45,6 +45,14 @@ int stele_directory_read(const struct stele_source *source, struct stele_directo
 int stele_directory_read_bytes(const uint8_t *bytes, size_t bytes_sz,
 			       struct stele_directory *ret_directory, struct stele_error *reterr);
 
+/*
+ * The same of a file, which begins with an image; what is behind `end` of it is not looked at (0: all is). One that
+ * is cut meanwhile, as whoever appends cuts what an append before has left, is read again. *ret_size, unless
+ * it is NULL: so much was looked at.
+ */
+int stele_directory_read_file(int fd, uint64_t end, struct stele_directory *ret_directory,
+			      uint64_t *ret_size, struct stele_error *reterr);
+
 /* What reading allocated. */
 void stele_directory_free(struct stele_directory *directory);
 

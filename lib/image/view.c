@@ -5,7 +5,6 @@
  */
 #include "lib/image/view.h"
 
-#include "lib/base/file.h"
 #include "lib/dns/name.h"
 
 #include <errno.h>
@@ -14,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* After this, every key has a block inside the shard. */
@@ -181,58 +179,17 @@ int stele_view_open(const uint8_t *bytes, size_t bytes_sz, struct stele_view *re
 	return rc;
 }
 
-struct source_file {
-	int fd;
-	bool was_cut; /* less was there than its size had told */
-};
-
-static int read_file(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
-{
-	struct source_file *file = user;
-	int rc = stele_file_read_at(file->fd, off, to, size, reterr);
-	file->was_cut |= rc == STELE_E_INPUT;
-	return rc;
-}
-
-/*
- * Not from the mapping: in search of the last root a torn tail is read, and whoever appends next cuts that, which in a
- * mapping would end the process. Then it is read again.
- */
-static int read_directory(int fd, struct stele_directory *ret_directory, size_t *ret_size,
-			  struct stele_error *reterr)
-{
-	struct stat st;
-	struct source_file file = {.fd = fd};
-	struct stele_source source = {read_file, &file, 0};
-	int rc = 0;
-	do {
-		if (fstat(fd, &st) < 0)
-			return stele_fail_errno(reterr, errno, "size");
-		/* It may have been appended to since. */
-		if (rc != 0 && !file.was_cut && (uint64_t)st.st_size >= source.size)
-			return rc;
-		file.was_cut = false;
-		if (!S_ISREG(st.st_mode) || st.st_size == 0)
-			return stele_fail(reterr, STELE_E_INPUT, "%s (expected an image)",
-					  S_ISREG(st.st_mode) ? "empty" : "not a regular file");
-		source.size = (uint64_t)st.st_size;
-		rc = stele_directory_read(&source, ret_directory, reterr);
-	} while (rc != 0);
-	*ret_size = source.size;
-	return 0;
-}
-
 static int open_fd(int fd, bool with_shards, struct stele_view *ret_view,
 		   struct stele_error *reterr)
 {
 	struct stele_directory directory;
-	size_t size = 0;
-	int rc = read_directory(fd, &directory, &size, reterr);
+	uint64_t size = 0;
+	int rc = stele_directory_read_file(fd, 0, &directory, &size, reterr);
 	if (rc != 0)
 		return rc;
 	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	if (bytes == MAP_FAILED)
-		rc = stele_fail_errno(reterr, errno, "mapping %zu bytes", size);
+		rc = stele_fail_errno(reterr, errno, "mapping %" PRIu64 " bytes", size);
 	else
 		rc = view_bytes(&directory, bytes, size, with_shards, ret_view, reterr);
 	stele_directory_free(&directory);

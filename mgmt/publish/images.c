@@ -12,8 +12,6 @@
  */
 #include "mgmt/publish/images.h"
 
-#include "lib/base/file.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -54,13 +52,16 @@ static void put_mapping(struct mapping *mapping)
 }
 
 /* A mapping that has all of the file, held: the current one if that does. */
-static int take_mapping(struct image *current, int fd, const struct stat *st,
+static int take_mapping(struct image *current, int fd, uint64_t file_sz,
 			struct mapping **ret_mapping, struct stele_error *reterr)
 {
 	struct mapping *mapping = current ? current->mapping : NULL;
+	struct stat st;
 
-	if (mapping && mapping->device == st->st_dev && mapping->inode == st->st_ino &&
-	    mapping->size >= (uint64_t)st->st_size) {
+	if (fstat(fd, &st) != 0)
+		return stele_fail_errno(reterr, errno, "mapping");
+	if (mapping && mapping->device == st.st_dev && mapping->inode == st.st_ino &&
+	    mapping->size >= file_sz) {
 		atomic_fetch_add(&mapping->holder_cnt, 1);
 		*ret_mapping = mapping;
 		return 0;
@@ -68,14 +69,14 @@ static int take_mapping(struct image *current, int fd, const struct stat *st,
 	mapping = calloc(1, sizeof(*mapping));
 	if (!mapping)
 		return stele_fail(reterr, STELE_E_SYSTEM, "out of memory");
-	mapping->size = 2 * (uint64_t)st->st_size + MAPPING_RESERVE;
-	mapping->device = st->st_dev;
-	mapping->inode = st->st_ino;
+	mapping->size = 2 * file_sz + MAPPING_RESERVE;
+	mapping->device = st.st_dev;
+	mapping->inode = st.st_ino;
 	atomic_init(&mapping->holder_cnt, 1);
 	mapping->bytes = mmap(NULL, mapping->size, PROT_READ, MAP_SHARED, fd, 0);
 	if (mapping->bytes == MAP_FAILED) {
 		/* Address space may be limited. */
-		mapping->size = (uint64_t)st->st_size;
+		mapping->size = file_sz;
 		mapping->bytes = mmap(NULL, mapping->size, PROT_READ, MAP_SHARED, fd, 0);
 	}
 	if (mapping->bytes == MAP_FAILED) {
@@ -85,11 +86,6 @@ static int take_mapping(struct image *current, int fd, const struct stat *st,
 	}
 	*ret_mapping = mapping;
 	return 0;
-}
-
-static int read_file(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
-{
-	return stele_file_read_at(*(const int *)user, off, to, size, reterr);
 }
 
 static int make_view(struct stele_directory *directory, uint64_t file_sz,
@@ -119,21 +115,14 @@ static int open_image(struct image *current, int fd, struct image *image,
 		      struct stele_error *reterr)
 {
 	struct stele_directory directory;
-	struct stat st;
+	uint64_t size = 0;
 
-	if (fstat(fd, &st) != 0)
-		return stele_fail_errno(reterr, errno, "size");
-	if (!S_ISREG(st.st_mode) || st.st_size == 0)
-		return stele_fail(reterr, STELE_E_INPUT, "%s (expected an image)",
-				  S_ISREG(st.st_mode) ? "empty" : "not a regular file");
-	struct stele_source source = {read_file, &fd, (uint64_t)st.st_size};
-	int failed = stele_directory_read(&source, &directory, reterr);
+	int failed = stele_directory_read_file(fd, 0, &directory, &size, reterr);
 	if (failed)
 		return failed;
-	failed = take_mapping(current, fd, &st, &image->mapping, reterr);
+	failed = take_mapping(current, fd, size, &image->mapping, reterr);
 	if (!failed)
-		failed = make_view(&directory, (uint64_t)st.st_size, image->mapping,
-				   &image->public.view, reterr);
+		failed = make_view(&directory, size, image->mapping, &image->public.view, reterr);
 	stele_directory_free(&directory);
 	if (failed) {
 		put_mapping(image->mapping);

@@ -2,7 +2,6 @@
 #include "responder/serve/image.h"
 
 #include "lib/base/clock.h"
-#include "lib/base/file.h"
 #include "responder/serve/copy.h"
 
 #include <errno.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 /* An image on its way. */
@@ -286,27 +284,13 @@ static int verify(struct making *m, const struct serve_source *source,
 				      &m->info->incremental, m->reterr);
 }
 
-static int read_source(void *user, uint64_t off, void *to, size_t size, struct stele_error *reterr)
-{
-	return stele_file_read_at(*(const int *)user, off, to, size, reterr);
-}
-
 static int read_head(struct making *m, const struct serve_source *source)
 {
-	struct stat st;
-	int fd = source->fd;
-	if (fstat(source->fd, &st) != 0)
-		return stele_fail_errno(m->reterr, errno, "image");
-	if (!S_ISREG(st.st_mode))
-		return stele_fail(m->reterr, STELE_E_INPUT, "not a regular file");
-	uint64_t size = (uint64_t)st.st_size;
-	if (source->end != 0 && source->end < size)
-		size = source->end;
-	struct stele_source bytes = {read_source, &fd, size};
 	int rc = stele_stamp_take(source->fd, &m->stamp, m->reterr);
 	m->rested = rc == 0 && stele_stamp_rests(&m->stamp);
 	if (rc == 0)
-		rc = stele_directory_read(&bytes, &m->directory, m->reterr);
+		rc = stele_directory_read_file(source->fd, source->end, &m->directory, NULL,
+					       m->reterr);
 	if (rc == 0) {
 		m->shard_cnt = stele_le32(m->directory.root.shard_cnt);
 		rc = stele_findings_image(&m->directory, &m->image->identity, m->reterr);
