@@ -272,21 +272,32 @@ static bool remove_others(struct stele_daemon *daemon, const struct stele_manage
 	return removed;
 }
 
+static bool has_member(const struct stele_daemon *daemon, const struct stele_managed_zone *catalog,
+		       const uint8_t *apex)
+{
+	const struct stele_managed_zone *zone = stele_zones_find(daemon->zones, apex);
+	return zone != NULL && zone->from_catalog && is_same_name(zone->catalog, catalog->apex);
+}
+
+/* `is_news`: the catalog says something else than when it was read last, or may. */
 static void consume(struct stele_daemon *daemon, struct stele_store_read *read,
 		    struct stele_managed_zone *catalog,
-		    const struct stele_catalog_contents *contents)
+		    const struct stele_catalog_contents *contents, bool is_news)
 {
 	bool removed = remove_others(daemon, catalog, contents);
 	struct other other = {.is_asked = false};
 	for (size_t i = 0; i < contents->member_cnt; i++) {
 		const struct stele_catalog_member *member = &contents->members[i];
 		struct stele_managed_zone *zone = stele_zones_find(daemon->zones, member->apex);
+		bool had_it = member->has_coo && has_member(daemon, catalog, member->apex);
 		if (zone == NULL)
 			add(daemon, catalog, member);
 		else
 			meet(daemon, read, &other, catalog, zone, member);
-		/* Whoever gets it may have listed it before this catalog let it go. */
-		if (member->has_coo && zone != NULL)
+		/* Whoever gets what is still this catalog's may have listed it before this one let it go. Said once:
+		 * two that give each other members would be read in turns for ever. */
+		if (member->has_coo && zone != NULL && (is_news || !had_it) &&
+		    has_member(daemon, catalog, member->apex))
 			make_due(daemon, stele_zones_find(daemon->zones, member->coo));
 	}
 	forget_other(&other);
@@ -306,8 +317,11 @@ int stele_catalog_changed(struct stele_daemon *daemon, struct stele_managed_zone
 		return status;
 	status = stele_catalog_read(read, zone->apex, &contents, reterr);
 	if (status == 0) {
-		forget_problems(zone->catalog_state);
-		consume(daemon, read, zone, &contents);
+		struct stele_catalog *state = zone->catalog_state;
+		bool is_news = state->generation != zone->generation;
+		state->generation = zone->generation;
+		forget_problems(state);
+		consume(daemon, read, zone, &contents, is_news);
 		stele_catalog_contents_free(&contents);
 	} else if (status == STELE_E_INPUT && reterr != NULL) {
 		/* A transfer that goes well is no reason to forget it, unlike the zone's last error. */

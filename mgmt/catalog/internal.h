@@ -15,6 +15,7 @@ struct stele_catalog {
 	struct catalog_problem *problems;
 	size_t problem_cnt, problem_cap;
 	bool gave_away; /* one at least is another catalog's by now, as this one says (`coo`) */
+	uint64_t generation; /* that was read last, of the zone */
 
 	/* Of a producer. */
 	bool writing; /* a commit is under way */

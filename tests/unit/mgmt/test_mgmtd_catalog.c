@@ -128,6 +128,17 @@ static void test_end(void **state)
 	assert_int_equal(stele_zones_cnt(daemon_of_all.zones), 3);
 }
 
+/* Each gives the other its members: that is read once, not for as long as both are due again. */
+static void test_given_to_and_fro(void **state)
+{
+	(void)state;
+	import("one.test", 3, 3, 'a', "two.test");
+	import("two.test", 4, 3, 'b', "one.test");
+	stele_daemon_store_changed(&daemon_of_all, daemon_of_all.generation + 1);
+	assert_int_equal(members_of(one) + members_of(two), 3);
+	assert_false(one->catalog_due || two->catalog_due);
+}
+
 /* A catalog goes while the store cannot be read: the other one has its members once it can. */
 static void test_no_readers_left(void **state)
 {
@@ -370,6 +381,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_move),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_given_to_and_fro),
 	};
 	const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_no_readers_left, begin, end),
