@@ -60,8 +60,8 @@
  * what who may update can make us hold. Over connections `pipeline` has the bound.
  */
 #define DATAGRAMS_SZ_MAX ((size_t)16 << 20)
-/* Of these, a request's own besides its message: its state, here and with its handler. */
-#define DATAGRAM_COST 4096
+/* Of these, a request's own besides its message: its state, here and with its handler, until it is answered. */
+#define DATAGRAM_COST 8192
 
 /* ---- settings.c ---- */
 

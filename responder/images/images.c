@@ -454,9 +454,10 @@ int stele_images_rollback(struct stele_images *images, struct stele_serve_load_i
 		images_discard(images, next);
 		return images_refuse(images, rc, reterr);
 	}
-	if (ret_info)
-		*ret_info = *stele_serve_next_info(next[0]);
+	struct stele_serve_load_info info = *stele_serve_next_info(next[0]);
 	rc = images_publish(images, next, reterr);
+	if (!rc && ret_info)
+		*ret_info = info;
 	struct images_file file = images->current;
 	images->current = images->previous;
 	images->previous = file;
