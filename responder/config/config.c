@@ -52,8 +52,9 @@ static const struct stele_config_option memory_options[] = {
 		.def = "4G",
 		.help = "Address space for images on each NUMA node with workers, mapped once at "
 			"start; it does not grow. An image that does not fit beside what is served "
-			"is refused. Allow for the image and the shards that one update replaces; "
-			"twice the image is ample.",
+			"is refused. Allow for the image and a quarter more, which updates of up to a "
+			"tenth of it take in turns; twice the image is ample, and what an image that "
+			"was built anew wants.",
 	},
 	{
 		.name = "mbufs_per_queue",
