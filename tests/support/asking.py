@@ -25,6 +25,7 @@ def ask_udp(port, queries, host="127.0.0.1", window=WINDOW, tries_max=TRIES):
         sock.connect((host, port))
         sock.setblocking(False)
         outstanding, pending, next_query = {}, [], 0   # id -> (index, tries)
+        late = {}    # the same of those that were given up, and asked again
         qid = 0
         while next_query < len(queries) or outstanding or pending:
             while len(outstanding) < window and (pending or next_query < len(queries)):
@@ -46,6 +47,7 @@ def ask_udp(port, queries, host="127.0.0.1", window=WINDOW, tries_max=TRIES):
                 for index, tries in outstanding.values():
                     if tries < tries_max:
                         pending.append((index, tries))
+                late.update(outstanding)
                 outstanding.clear()
                 continue
             try:
@@ -53,7 +55,8 @@ def ask_udp(port, queries, host="127.0.0.1", window=WINDOW, tries_max=TRIES):
                     msg = sock.recv(65535)
                     if len(msg) < 12:
                         continue
-                    found = outstanding.pop(msg[0] << 8 | msg[1], None)
+                    number = msg[0] << 8 | msg[1]
+                    found = outstanding.pop(number, None) or late.pop(number, None)
                     if found:
                         replies[found[0]] = msg
             except (BlockingIOError, ConnectionRefusedError):

@@ -188,6 +188,7 @@ class FakePrimary:
         self.asked = []
         self.stopping = False
         self.connection_cnt = 0
+        self.answered_cnt = 0
         while True:
             self.tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -259,6 +260,7 @@ class FakePrimary:
                     time.sleep(part.seconds)
                 elif isinstance(part, (Raw, bytes)) and not self._send_udp(part, peer):
                     return
+            self.answered_cnt += 1
 
     def _send_udp(self, part, peer):
         """False when it is stopped meanwhile."""
@@ -284,7 +286,9 @@ class FakePrimary:
     def _serve_connection(self, connection):
         try:
             if self.tls:
+                self.connections.discard(connection)
                 connection = self.tls.wrap_socket(connection, server_side=True)
+                self.connections.add(connection)
             while self._serve_one(connection):
                 pass
             if self.tls:
@@ -313,6 +317,7 @@ class FakePrimary:
                 connection.sendall(part.data)
             else:
                 connection.sendall(struct.pack("!H", len(part)) + part)
+        self.answered_cnt += 1
         return keep
 
 

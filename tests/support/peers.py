@@ -25,11 +25,16 @@ def find(program):
     return shutil.which(program) or shutil.which(program, path=os.pathsep.join(SBIN))
 
 
+GIVEN = set()
+
+
 def free_port():
-    """A port of 127.0.0.1 free for UDP and TCP alike. It stays free until a server takes it, and over a restart: the
-    kernel gives none of these to connections that go out."""
+    """A port of 127.0.0.1 free for UDP and TCP alike, and never the same again. It stays free until a server takes it,
+    and over a restart: the kernel gives none of these to connections that go out."""
     while True:
         port = random.randrange(10000, 32000)
+        if port in GIVEN:
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
              socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
             try:
@@ -37,6 +42,7 @@ def free_port():
                 tcp.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            GIVEN.add(port)
             return port
 
 

@@ -207,8 +207,12 @@ class Node:
 
     def counters(self):
         """The counters of all workers, from shared memory: {name: value}, and "balance"."""
-        stats = json.loads(stelectl("stats", "--json", "--socket", self.control))
-        return {**stats["total"], "balance": stats["balance"]}
+        end = time.monotonic() + 20
+        while True:
+            stats = json.loads(stelectl("stats", "--json", "--socket", self.control))
+            # Of a worker that was interrupted in the middle of a burst there is no whole copy for now.
+            if not stats["torn"] or time.monotonic() > end:
+                return {**stats["total"], "balance": stats["balance"]}
 
     def kill(self):
         """End it without giving it a chance to clean up."""

@@ -20,7 +20,8 @@ def worker(pid, number=1):
 def named(pid, name):
     """The thread that has this in its name."""
     for thread in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/comm" % (pid, thread), encoding="ascii") as comm:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+             open("/proc/%d/task/%s/comm" % (pid, thread), encoding="ascii") as comm:
             if name in comm.read():
                 return int(thread)
     raise AssertionError("no thread " + name)

@@ -139,7 +139,7 @@ def test_told_of_the_last_change(tmp_path):
                 assert nsupdate(daemon, "add second%d.a.test 60 TXT x" % round).returncode == 0
                 serial = 3 + 2 * round
                 daemon.wait("a.test", serial)
-                daemon.wait_for(lambda serial=serial: told.seen and told.seen[-1] == serial, 10)
+                daemon.wait_for(lambda serial=serial: told.seen and told.seen[-1] == serial)
         finally:
             told.end()
 

@@ -236,7 +236,7 @@ def test_started_by_who_ignores_its_children():
     """What is ignored is inherited, and of a child that ends so nobody is told how."""
     with mgmtd.Daemon({"zones": zones("example.test")}, data={"example.test": ZONE % 1},
                       wrap=["env", "--ignore-signal=CHLD"]) as daemon:
-        daemon.wait("example.test", 1, 20)
+        daemon.wait("example.test", 1)
         assert daemon.json("status")["publisher"]["compile_error"] is None
 
 
@@ -244,9 +244,9 @@ def test_started_where_options_come_first():
     """With POSIXLY_CORRECT an option behind an operand is none: the compiler gets none there."""
     with mgmtd.Daemon({"zones": zones("example.test")}, data={"example.test": ZONE % 1},
                       wrap=["env", "POSIXLY_CORRECT=1"]) as daemon:
-        daemon.wait("example.test", 1, 20)
+        daemon.wait("example.test", 1)
         daemon.load("example.test", ZONE % 2)
-        daemon.wait("example.test", 2, 20)
+        daemon.wait("example.test", 2)
         assert daemon.json("status")["publisher"]["compiles_failed"] == 0
 
 

@@ -287,6 +287,8 @@ def expired():
             daemon.wait("a.test", 2)
             source.end()
             daemon.wait_for(lambda: daemon.zone("a.test")["expired"])
+            # Which is served a moment later: a start goes on with what was served.
+            daemon.wait_for(lambda: daemon.query("a.test").rcode() == SERVFAIL)
             yield source, daemon
 
 

@@ -470,16 +470,20 @@ def saying(*responses):
         listener.listen()
 
         def serve():
-            for response in responses:
-                with listener.accept()[0] as connection:
-                    connection.recv(65536)
-                    if response is not None:
-                        connection.send(json.dumps(response).encode())
+            with contextlib.suppress(OSError):    # nobody comes any more
+                for response in responses:
+                    with listener.accept()[0] as connection:
+                        connection.recv(65536)
+                        if response is not None:
+                            connection.send(json.dumps(response).encode())
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield path
-        thread.join()
+        try:
+            yield path
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def test_what_has_just_happened():

@@ -102,8 +102,9 @@ class Machine:
                     link = self.path("sys/bus/pci/devices/%s/driver" % address)
                     if os.path.lexists(link):
                         os.unlink(link)
-                    os.symlink("../../drivers/" + driver, link)
+                    # The next address is written when the link is there.
                     os.unlink(os.path.join(drivers, driver, "bind"))
+                    os.symlink("../../drivers/" + driver, link)
             time.sleep(0.01)
 
     def snapshot(self):

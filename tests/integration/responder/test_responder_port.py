@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The responder on virtual ports, asked by the programs that people use."""
+import contextlib
 import os
 import socket
 import subprocess
@@ -85,13 +86,18 @@ def test_a_flood_to_the_kernel_is_capped(world):
             for _ in range(3000):
                 sock.sendto(b"x" * 100, (responder.V4, 9999))
 
-    with responder.Node(world.image, change=cap) as node:
+    def is_capped():
         node.client.call(flood)
+        return node.counters()["drop_punt_cap"] > 1000
+
+    with responder.Node(world.image, change=cap) as node:
+        begin = time.monotonic()
+        responder.wait_until(is_capped)    # of a worker that gets no processor for a moment, the kernel drops what comes
         with responder.Listener(node.node, 179) as listener:
             assert node.client.call(listener.fetch) == b"hello"
         counters = node.counters()
         assert counters["drop_punt_cap"] > 1000 and counters["balance"] == 0, counters
-        assert counters["punt_udp_port"] < 1500
+        assert counters["punt_udp_port"] < 500 + 300 * (time.monotonic() - begin)
 
 
 @pytest.mark.parametrize("words", [
@@ -202,10 +208,11 @@ def thread_states(pid, name):
     """The states of the threads of that name."""
     states = []
     for task in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/stat" % (pid, task), encoding="ascii", errors="replace") as file:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+             open("/proc/%d/task/%s/stat" % (pid, task), encoding="ascii", errors="replace") as file:
             comm, rest = file.read().split("(", 1)[1].rsplit(") ", 1)
-        if comm == name:
-            states.append(rest[0])
+            if comm == name:
+                states.append(rest[0])
     return states
 
 

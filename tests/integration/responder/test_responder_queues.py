@@ -240,6 +240,7 @@ def test_frames_of_other_vlans_are_not_ours(tagged):
     before = tagged.counters()
     for tags in [], [(frames.VLAN, 54)], [TAG, TAG]:
         assert wire.ask(frames.IPV4, query, tags, tries=3) is None
+    responder.wait_until(lambda: tagged.counters()["drop_vlan_nested"] >= before["drop_vlan_nested"] + 3)
     after = tagged.counters()
     # What the kernel of the other end says of its own accord has no tag either.
     assert after["drop_vlan"] - before["drop_vlan"] >= 6

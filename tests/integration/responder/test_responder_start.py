@@ -237,7 +237,8 @@ def test_a_worker_that_stops_when_a_load_has_waited_for_it(images, started, tmp_
     gate.touch()
     try:
         with open(other, "rb") as file, started.node.begin("load", fd=file.fileno(), path=str(other)) as loading:
-            time.sleep(0.5)    # it has waited, and reads
+            # It has waited, and reads.
+            responder.wait_until(lambda: os.path.exists(started.start_gate + ".reached"))
             with standstill.stopped(standstill.worker(started.node.process.pid)):
                 gate.unlink()
                 response = json.loads(loading.recv(1 << 20))

@@ -44,8 +44,9 @@ def taken(tls, **options):
         secondary.wait_serial(ZONE, 1)
         assert secondary.canonical(ZONE) == zone.canonical()
         primary.asked.clear()
+        answered = primary.answered_cnt
         secondary.command("refresh", ZONE)
-        secondary.wait(ZONE, lambda z: primary.asked_for("SOA") == 1)
+        secondary.wait(ZONE, lambda z: primary.answered_cnt == answered + 1)
         connections = primary.connection_cnt
         zone.versions[2] = NEXT
         secondary.command("refresh", ZONE)
