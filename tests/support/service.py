@@ -116,6 +116,21 @@ class Service:
                 return counters
             time.sleep(0.02)
 
+    def ask_udp(self, message, client=None):
+        """The reply to one datagram that is sent once, however long it takes (asking.ask_udp would repeat it, and each
+        of them counts). When it returns, it is counted, and a single loop has worked on all that came before."""
+        before = self.counters()["udp_replies"]
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(20)
+            if client:
+                sock.bind((client, 0))
+            sock.connect((self.address, self.port))
+            sock.send(message)
+            reply = sock.recv(65535)
+        self.wait_for(lambda counters: counters["udp_replies"] > before)
+        return reply
+
     def connect(self, timeout=20, port=None, **options):
         return Connection(socket.create_connection((self.address, port or self.port), timeout=timeout), **options)
 
