@@ -9,6 +9,7 @@ import pytest
 import asking
 import dnswire
 import netns
+import peers
 import questions
 import service
 import stele
@@ -141,10 +142,10 @@ def test_an_address_that_is_taken(world, tmp_path):
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            other.bind(("127.0.0.1", 0))
+            port = peers.free_port()     # one that the kernel chose might be that of a connection too
+            other.bind(("127.0.0.1", port))
             if kind == socket.SOCK_STREAM:
                 other.listen()
-            port = other.getsockname()[1]
             listen = "listen:\n  - address: 127.0.0.1\n    port: %d\n" % port
             config = tmp_path / "config.yaml"
             config.write_text("store: /nowhere\nimage: /nowhere/image\ncontrol: /nowhere/control\n" + listen)
