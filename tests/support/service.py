@@ -103,6 +103,12 @@ class Service:
         yield
         self.keys = KEYS
 
+    def release(self):
+        """Answers all requests that are held, the last one first; `held` of the counters is how many there are."""
+        answer = self.command("release")
+        if answer != "ok":
+            raise RuntimeError("release: " + answer)
+
     def counters(self):
         return {name: int(value) for name, value in
                 (pair.split("=") for pair in self.command("counters").split())}
@@ -191,6 +197,11 @@ class Connection:
             return False
 
     def close(self):
+        self.sock.close()
+
+    def reset(self):
+        """Closes with a reset: unlike one that only sends no more, this client waits for nothing."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
     def __enter__(self):

@@ -10,13 +10,15 @@
  *
  *   reload CONFIG   ok, or the error
  *   image PATH      another image
- *   counters        name=value ...
+ *   release         answers all requests that are held, the last one first; ok
+ *   counters        name=value ...; `held` is the number of requests that are held
  *
  * Handlers look at the first labels of the question's name:
  *
  *   NOTIFY, UPDATE
  *     now.           is answered at once, as slow-0 but by the loop itself
  *     slow-MS.       is answered by another thread after so many milliseconds
+ *     held.          is answered at the command `release`, by another thread, or at the end
  *     drop.          is not answered
  *     drop-MS.       the same, decided by another thread
  *     refuse-RCODE.  gets this code
@@ -166,12 +168,63 @@ static void start_later(struct stele_request *request, const struct order *order
 	pthread_detach(thread);
 }
 
+/* ---- until it is told to ---- */
+
+struct held {
+	struct held *next;
+	struct stele_request *request;
+	struct order order;
+};
+
+struct held_list {
+	pthread_mutex_t lock;
+	struct held *last; /* the one that came last; each points to the one before */
+	unsigned cnt;
+};
+
+static void hold(struct held_list *list, struct stele_request *request, const struct order *order)
+{
+	struct held *held = malloc(sizeof(*held));
+
+	pthread_mutex_lock(&list->lock);
+	*held = (struct held){list->last, request, *order};
+	list->last = held;
+	list->cnt++;
+	pthread_mutex_unlock(&list->lock);
+}
+
+static unsigned held_cnt(struct held_list *list)
+{
+	pthread_mutex_lock(&list->lock);
+	unsigned cnt = list->cnt;
+	pthread_mutex_unlock(&list->lock);
+	return cnt;
+}
+
+/* Those that come meanwhile are of the next time. */
+static void release(struct held_list *list)
+{
+	uint8_t buf[2048];
+
+	pthread_mutex_lock(&list->lock);
+	struct held *held = list->last;
+	list->last = NULL;
+	list->cnt = 0;
+	pthread_mutex_unlock(&list->lock);
+	while (held) {
+		struct held *next = held->next;
+		stele_request_reply(held->request, buf, describe(held->request, &held->order, buf));
+		free(held);
+		held = next;
+	}
+}
+
+/* `user`: the list of those that are held. */
 static void on_message(void *user, struct stele_request *request)
 {
 	struct order order;
 	uint8_t buf[2048];
 
-	(void)user;
 	if (!read_order(request, &order)) {
 		stele_request_refuse(request, STELE_RCODE_FORMERR);
 		return;
@@ -185,6 +238,8 @@ static void on_message(void *user, struct stele_request *request)
 		start_later(request, &order, what + 5, false);
 	else if (strncmp(what, "drop-", 5) == 0)
 		start_later(request, &order, what + 5, true);
+	else if (strcmp(what, "held") == 0)
+		hold(user, request, &order);
 	else if (strcmp(what, "drop") == 0)
 		stele_request_drop(request);
 	else if (strncmp(what, "refuse-", 7) == 0)
@@ -265,6 +320,7 @@ struct host {
 	struct stele_tsig_keys *keys;
 	struct stele_images *images;
 	struct stele_service *service;
+	struct held_list held;
 };
 
 static int load(const char *path, const struct stele_mgmtd_config **ret_config,
@@ -308,15 +364,16 @@ static int reload(struct host *host, const char *path, struct stele_error *reter
 	return 0;
 }
 
-static void print_counters(const struct stele_service *service)
+static void print_counters(struct host *host)
 {
 	struct stele_service_counters counters;
 
-	stele_service_counters(service, &counters);
+	stele_service_counters(host->service, &counters);
 #define X(name, help) printf(#name "=%llu ", (unsigned long long)counters.name);
 	STELE_SERVICE_COUNTERS(X)
 #undef X
-	printf("connections=%llu\n", (unsigned long long)counters.connections);
+	printf("connections=%llu held=%u\n", (unsigned long long)counters.connections,
+	       held_cnt(&host->held));
 }
 
 static void obey(struct host *host, char *line)
@@ -326,10 +383,12 @@ static void obey(struct host *host, char *line)
 
 	line[strcspn(line, "\n")] = '\0';
 	if (strcmp(line, "counters") == 0) {
-		print_counters(host->service);
+		print_counters(host);
 		return;
 	}
-	if (strncmp(line, "reload ", 7) == 0)
+	if (strcmp(line, "release") == 0)
+		release(&host->held);
+	else if (strncmp(line, "reload ", 7) == 0)
 		status = reload(host, line + 7, &err);
 	else if (strncmp(line, "image ", 6) == 0)
 		status = stele_images_open(host->images, line + 6, &err);
@@ -340,7 +399,7 @@ static void obey(struct host *host, char *line)
 
 int main(int argc, char **argv)
 {
-	struct host host = {0};
+	struct host host = {.held = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 	struct stele_error err = {0};
 	char line[4096];
 
@@ -348,6 +407,7 @@ int main(int argc, char **argv)
 		fputs("usage: service_host CONFIG\n", stderr);
 		return 2;
 	}
+	signal(SIGPIPE, SIG_IGN); /* as the daemon does */
 	if (load(argv[1], &host.config, &host.keys, &err) != 0 ||
 	    stele_images_new(&host.images, &err) != 0)
 		fail(&err);
@@ -359,7 +419,7 @@ int main(int argc, char **argv)
 		.config = host.config,
 		.images = host.images,
 		.keys = host.keys,
-		.handlers = {on_transfer, on_message, on_message, NULL},
+		.handlers = {on_transfer, on_message, on_message, &host.held},
 	};
 	if (stele_service_new(&settings, &host.service, &err) != 0)
 		fail(&err);
@@ -369,6 +429,9 @@ int main(int argc, char **argv)
 		obey(&host, line);
 		fflush(stdout);
 	}
+	/* Each request has to be answered; after this none comes. */
+	stele_service_stop(host.service);
+	release(&host.held);
 	stele_service_free(host.service);
 	stele_images_free(host.images);
 	stele_tsig_keys_unref(host.keys);

@@ -62,40 +62,60 @@ def test_pipelining(image, running):
 def test_out_of_order(running):
     """A handler that is slow holds up nobody (RFC 7766 section 6.2.1.1)."""
     with running.connect() as connection:
-        connection.send(order("slow-400", qid=1), with_id(SMALL, 2), order("slow-100", NOTIFY, 3),
-                        order("drop-50", qid=4), order("drop", qid=5), order("now", qid=6), with_id(SMALL, 7),
-                        order("refuse-5", qid=8))
-        assert [id_of(connection.receive()) for _ in range(6)] == [2, 6, 7, 8, 3, 1]
-    counters = running.counters()
+        connection.send(order("held", qid=1), with_id(SMALL, 2), order("held", NOTIFY, 3),
+                        order("drop-50", qid=4), order("drop", qid=5), order("slow-100", qid=9), order("now", qid=6),
+                        with_id(SMALL, 7), order("refuse-5", qid=8))
+        assert [id_of(connection.receive()) for _ in range(5)] == [2, 6, 7, 8, 9]
+        running.release()
+        assert [id_of(connection.receive()) for _ in range(2)] == [3, 1]
+    counters = running.wait_for(at_rest)
     assert at_rest(counters) and counters["dropped"] == 2
 
 
 def test_half_closed(running):
     """A client that will ask no more gets all that it asked for; then the server closes too."""
     with running.connect() as connection:
-        connection.send(order("slow-300", qid=1), with_id(SMALL, 2), order("slow-100", qid=3))
+        connection.send(order("held", qid=1), with_id(SMALL, 2), order("held", qid=3))
         connection.sock.shutdown(socket.SHUT_WR)
-        assert [id_of(connection.receive()) for _ in range(3)] == [2, 3, 1]
+        assert id_of(connection.receive()) == 2
+        running.ask_udp(SMALL)     # the loop has seen the end
+        running.release()
+        assert [id_of(connection.receive()) for _ in range(2)] == [3, 1]
         assert connection.is_closed()
 
 
-def test_gone_before_the_answer(running):
+@pytest.mark.parametrize("known", [False, True], ids=["closed", "reset"])
+def test_gone_before_the_answer(running, known):
+    """Who has closed may still take answers, until the first one comes back; who has reset takes none."""
     for _ in range(20):
         with running.connect() as connection:
-            connection.send(order("slow-200"), order("slow-100"), with_id(SMALL, 2))
+            connection.send(order("held"), order("slow-100"), with_id(SMALL, 2))
             connection.receive()
+            if known:
+                connection.reset()
+    counters = running.wait_for(lambda c: c["tcp_replies"] + c["dropped"] == 40 and
+                                (not known or c["connections"] == 0))
+    assert (counters["tcp_replies"] + counters["dropped"], counters["held"]) == (40, 20)
+    assert not known or counters["connections"] == 0
+    running.release()
     counters = running.wait_for(lambda c: at_rest(c) and c["connections"] == 0)
     assert at_rest(counters) and counters["connections"] == 0
+    assert not known or counters["dropped"] >= 20
 
 
 def test_pipeline_limit(image):
     """No more than so many requests are with handlers; the others wait in the connection."""
     with service.Service(image.image, tcp="pipeline: 4") as running:
         with running.connect() as connection:
-            connection.send(*[order("slow-200", qid=i) for i in range(12)], with_id(SMALL, 12))
-            running.wait_for(lambda c: c["tcp_queries"] >= 4)
-            assert running.counters()["tcp_queries"] == 4
-            assert sorted(id_of(connection.receive()) for _ in range(13)) == list(range(13))
+            connection.send(*[order("held", qid=i) for i in range(12)], with_id(SMALL, 12))
+            for wanted in (range(4), range(4, 8), range(8, 13)):     # as soon as it may, the query is answered
+                running.wait_for(lambda c: c["held"] >= 4)
+                running.ask_udp(SMALL)     # the loop has taken what it does take
+                counters = running.counters()
+                assert (counters["held"], counters["tcp_queries"], counters["tcp_replies"]) == (
+                    4, wanted[0] + 4, wanted[0])
+                running.release()
+                assert sorted(id_of(connection.receive()) for _ in wanted) == list(wanted)
 
 
 def test_datagrams_with_handlers(image):
@@ -106,7 +126,7 @@ def test_datagrams_with_handlers(image):
         client.connect((running.address, running.port))
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         for i in range(400):
-            message = order("slow-5000", qid=i)
+            message = order("held", qid=i)
             client.send(message[:10] + b"\0\1" + message[12:] + large)
             if i % 2 == 1:
                 running.wait_for(lambda c, sent=i + 1: c["udp_queries"] == sent)
@@ -115,12 +135,13 @@ def test_datagrams_with_handlers(image):
         client.settimeout(20)
         client.send(order("now", NOTIFY, 400))
         assert id_of(client.recv(65536)) == 400
+        running.release()
         counters = running.wait_for(at_rest)
         assert counters["udp_replies"] == 401 - counters["dropped"]
         client.send(order("now", qid=401))
         while id_of(client.recv(65536)) != 401:
             pass
-        assert at_rest(running.counters())
+        assert at_rest(running.wait_for(at_rest))     # of a datagram, the reply comes before its count
 
 
 # -- framing -------------------------------------------------------------------------------------
@@ -173,16 +194,18 @@ def test_responses_are_ignored(running):
 
 # -- time ----------------------------------------------------------------------------------------
 def test_idle(image):
-    with service.Service(image.image, tcp="idle: 3s\nhandshake: 60s") as running:
+    with service.Service(image.image, tcp="idle: 5s\nhandshake: 300s") as running:
         with running.connect() as quiet, running.connect() as busy, running.connect() as waiting:
-            quiet.ask(SMALL)
-            waiting.send(order("slow-5000", qid=3))     # our turn, not the client's
+            waiting.send(order("held", qid=3))     # our turn, not the client's
+            assert running.wait_for(lambda c: c["held"] == 1)["held"] == 1
+            quiet.ask(SMALL)     # behind it, so that it is not closed before
             end = time.monotonic() + 60
             while running.counters()["timed_out"] == 0 and time.monotonic() < end:
                 busy.ask(SMALL)
                 time.sleep(0.05)
             assert running.counters()["timed_out"] == 1
             assert quiet.is_closed()
+            running.release()
             assert id_of(waiting.receive()) == 3
         assert at_rest(running.counters())
 

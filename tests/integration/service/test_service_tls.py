@@ -105,10 +105,14 @@ def test_name_outlives_the_connection(running, authority):
     pair = authority.issue("ns.partner.test", "clientAuth")
     for _ in range(10):
         with running.connect_tls(service.client_context(certificate=pair)) as connection:
-            connection.send(dnswire.query("slow-100.test.", "SOA", opcode=4))
+            connection.send(dnswire.query("held.test.", "SOA", opcode=4))
             connection.ask(SMALL)
-    counters = running.wait_for(lambda c: c["connections"] == 0 and c["dropped"] + c["tls_replies"] == 20)
-    assert counters["dropped"] + counters["tls_replies"] == counters["tls_queries"] == 20
+            connection.reset()
+    counters = running.wait_for(lambda c: c["connections"] == 0)
+    assert (counters["connections"], counters["held"]) == (0, 10)
+    running.release()
+    counters = running.wait_for(lambda c: c["dropped"] + c["tls_replies"] == 20)
+    assert (counters["tls_queries"], counters["tls_replies"], counters["dropped"]) == (20, 10, 10)
 
 
 def test_resumption(running, authority):
