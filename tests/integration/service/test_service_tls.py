@@ -185,7 +185,8 @@ def test_transfers_need_tls_1_3(running):
 def test_reload(image, authority, server, tmp_path):
     """New connections have the new certificate, those that are open go on."""
     other = service.Authority(tmp_path, "other")
-    with service.Service(image.image, tls=section(server, authority.certificate), threads=2) as running:
+    with service.Service(image.image, tls=section(server, authority.certificate), threads=2,
+                         tcp="idle: 300s") as running:     # certificates are made while one is open
         old = running.connect_tls(service.client_context(certificate=authority.issue("old.test", "clientAuth")))
         old.ask(SMALL)
         first = serial_of(old)
