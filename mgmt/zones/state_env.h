@@ -25,7 +25,7 @@ int state_env_fail(struct stele_error *reterr, int rc, const char *what);
 /* Of the database. Constant from the opening on. */
 MDB_dbi state_env_dbi(const struct state_env *env);
 
-/* One thread, also one in another. If it returns 0, state_env_read_end() follows; otherwise it is what LMDB says. */
+/* By one thread, also one within another. If it returns 0, state_env_read_end() follows; else it is what LMDB says. */
 int state_env_read_begin(struct state_env *env, MDB_txn **ret_txn);
 void state_env_read_end(struct state_env *env, MDB_txn *txn);
 
