@@ -235,10 +235,16 @@ def test_a_worker_that_stops_when_a_load_has_waited_for_it(images, started, tmp_
     other, gate = tmp_path / "other/image", pathlib.Path(started.start_gate)
     shutil.copy(images[1], other)
     gate.touch()
+
+    def threads():
+        return set(os.listdir("/proc/%d/task" % started.node.process.pid))
+
+    before = threads()
     try:
         with open(other, "rb") as file, started.node.begin("load", fd=file.fileno(), path=str(other)) as loading:
-            # It has waited, and reads.
+            # It reads; and the thread that waits for the worker meanwhile, made before, has ended.
             responder.wait_until(lambda: os.path.exists(started.start_gate + ".reached"))
+            responder.wait_until(lambda: not threads() - before)
             with standstill.stopped(standstill.worker(started.node.process.pid)):
                 gate.unlink()
                 response = json.loads(loading.recv(1 << 20))
