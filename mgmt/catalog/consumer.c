@@ -256,6 +256,13 @@ static void meet(struct stele_daemon *daemon, struct stele_store_read *read, str
 		own(daemon, zone, catalog, member);
 }
 
+/* False for NULL. */
+static bool is_member(const struct stele_managed_zone *zone,
+		      const struct stele_managed_zone *catalog)
+{
+	return zone != NULL && zone->from_catalog && is_same_name(zone->catalog, catalog->apex);
+}
+
 /* Those of the catalog that it does not list any more. */
 static bool remove_others(struct stele_daemon *daemon, const struct stele_managed_zone *catalog,
 			  const struct stele_catalog_contents *contents)
@@ -263,20 +270,13 @@ static bool remove_others(struct stele_daemon *daemon, const struct stele_manage
 	bool removed = false;
 	for (size_t i = stele_zones_cnt(daemon->zones); i-- > 0;) {
 		struct stele_managed_zone *zone = stele_zones_at(daemon->zones, i);
-		if (!zone->from_catalog || !is_same_name(zone->catalog, catalog->apex) ||
+		if (!is_member(zone, catalog) ||
 		    (contents != NULL && stele_catalog_find(contents, zone->apex) != NULL))
 			continue;
 		remove_member(daemon, zone, catalog, "catalog-member-removed");
 		removed = true;
 	}
 	return removed;
-}
-
-static bool has_member(const struct stele_daemon *daemon, const struct stele_managed_zone *catalog,
-		       const uint8_t *apex)
-{
-	const struct stele_managed_zone *zone = stele_zones_find(daemon->zones, apex);
-	return zone != NULL && zone->from_catalog && is_same_name(zone->catalog, catalog->apex);
 }
 
 /* `is_news`: the catalog says something else than when it was read last, or may. */
@@ -289,7 +289,7 @@ static void consume(struct stele_daemon *daemon, struct stele_store_read *read,
 	for (size_t i = 0; i < contents->member_cnt; i++) {
 		const struct stele_catalog_member *member = &contents->members[i];
 		struct stele_managed_zone *zone = stele_zones_find(daemon->zones, member->apex);
-		bool had_it = member->has_coo && has_member(daemon, catalog, member->apex);
+		bool had_it = is_member(zone, catalog);
 		if (zone == NULL)
 			add(daemon, catalog, member);
 		else
@@ -297,7 +297,7 @@ static void consume(struct stele_daemon *daemon, struct stele_store_read *read,
 		/* Whoever gets what is still this catalog's may have listed it before this one let it go. Said once:
 		 * two that give each other members would be read in turns for ever. */
 		if (member->has_coo && zone != NULL && (is_news || !had_it) &&
-		    has_member(daemon, catalog, member->apex))
+		    is_member(stele_zones_find(daemon->zones, member->apex), catalog))
 			make_due(daemon, stele_zones_find(daemon->zones, member->coo));
 	}
 	forget_other(&other);

@@ -433,19 +433,29 @@ static void test_open_hostile_shard(void **state)
 	}
 }
 
+static int make_file(char *template)
+{
+	int fd = mkstemp(template);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void put_image_file(int fd, uint8_t *bytes)
+{
+	put_image(bytes);
+	assert_int_equal(write(fd, bytes, IMAGE_SZ), IMAGE_SZ);
+	close(fd);
+}
+
 static void test_open_file(void **state)
 {
 	uint8_t *bytes = *state;
 	struct stele_view view;
 	struct stele_error err;
 	char path[] = "/tmp/test_image.XXXXXX";
-	int fd = mkstemp(path);
-	assert_true(fd >= 0);
-	FILE *file = fdopen(fd, "w");
+	int fd = make_file(path);
 	assert_int_equal(stele_view_open_file(path, &view, &err), STELE_E_INPUT);
-	put_image(bytes);
-	assert_int_equal(fwrite(bytes, 1, IMAGE_SZ, file), IMAGE_SZ);
-	fclose(file);
+	put_image_file(fd, bytes);
 	assert_int_equal(stele_view_open_file(path, &view, &err), 0);
 	assert_true(view.mapped);
 	stele_view_close(&view);
@@ -480,11 +490,7 @@ static void test_open_cut_and_appended(void **state)
 	struct stele_view view;
 	struct stele_error err;
 	char path[] = "/tmp/test_image.XXXXXX";
-	int fd = mkstemp(path);
-	assert_true(fd >= 0);
-	put_image(bytes);
-	assert_int_equal(write(fd, bytes, IMAGE_SZ), IMAGE_SZ);
-	close(fd);
+	put_image_file(make_file(path), bytes);
 	assert_int_equal(truncate(path, IMAGE_SZ + 2 * STELE_IMAGE_ALIGN), 0);
 	cut_path = path;
 	assert_int_equal(stele_view_open_file(path, &view, &err), 0);

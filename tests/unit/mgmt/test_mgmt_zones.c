@@ -3,6 +3,7 @@
 #include "mgmt/zones/state.h"
 #include "mgmt/zones/zones.h"
 #include "tests/unit/store/failing_head.h"
+#include "tests/unit/store/store_dir.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -468,10 +469,7 @@ static void test_state(void **state)
 		fputs("no state", out);
 	fclose(out);
 	assert_int_equal(stele_zone_states_open(inner, &states, &err), STELE_E_INPUT);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/lock.mdb", inner);
-	unlink(path);
-	rmdir(inner);
+	store_dir_remove(inner);
 	rmdir(dir);
 	stele_zones_free(zones);
 	stele_mgmtd_config_release(config);
@@ -506,7 +504,7 @@ static unsigned note_until_written(struct stele_zone_states *states,
 static void test_failed_head(void **state)
 {
 	(void)state;
-	char dir[] = "/tmp/stele-zones-XXXXXX", path[64];
+	char dir[] = "/tmp/stele-zones-XXXXXX";
 	struct stele_error err;
 	assert_non_null(mkdtemp(dir));
 	const struct stele_mgmtd_config *config = parse("listen: [{address: 127.0.0.1}]");
@@ -524,11 +522,7 @@ static void test_failed_head(void **state)
 	stele_zone_states_close(states);
 	stele_zones_free(zones);
 	stele_mgmtd_config_release(config);
-	snprintf(path, sizeof(path), "%s/data.mdb", dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/lock.mdb", dir);
-	unlink(path);
-	rmdir(dir);
+	store_dir_remove(dir);
 }
 
 int main(void)
