@@ -21,9 +21,9 @@ static const char usage[] =
 	"  -h, --help          this text\n"
 	"      --version       the version\n"
 	"\n"
-	"It stays in the foreground and logs to standard error. On SIGHUP it reads the sections answers\n"
-	"and cookies of its configuration and the cookie secrets again; on SIGTERM and SIGINT it ends,\n"
-	"once what it has received is answered.\n"
+	"It stays in the foreground and logs to standard error. On SIGHUP it reads the sections\n"
+	"answers, cookies and rrl of its configuration, the exception.rate of its ports, and the cookie\n"
+	"secrets again; on SIGTERM and SIGINT it ends, once what it has received is answered.\n"
 	"\n"
 	"Exit status: 0 done, 1 the configuration is wrong or not there, 2 usage, 3 the system failed.\n";
 

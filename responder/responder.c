@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/crc32c.h"
 #include "responder/control/control.h"
+#include "responder/control/reload.h"
 #include "responder/eal/eal.h"
 #include "lib/daemon/log.h"
 #include "lib/daemon/options.h"
@@ -102,9 +103,10 @@ static int open_images(struct stele_responder *responder, struct stele_error *re
 }
 
 static int make_worker(struct stele_responder *responder, unsigned port_index, unsigned queue,
-		       const struct stele_rrl_settings *rrl, struct stele_error *reterr)
+		       struct stele_error *reterr)
 {
 	const struct stele_port *port = &responder->ports[port_index];
+	const struct stele_rules *rules = &responder->rules;
 	unsigned index = responder->worker_cnt, lcore = lcore_of(index);
 	const struct stele_stats_place place = {
 		.core = port->config->cores.items[queue],
@@ -119,7 +121,7 @@ static int make_worker(struct stele_responder *responder, unsigned port_index, u
 		.rx_cksum = port->rx_cksum,
 		.takes_returns = queue == 0,
 		.port_workers = port->queue_cnt,
-		.punt_rate = port->config->exception.rate,
+		.punt_rate = rules->punt_rates[port_index],
 		.idle = responder->config->idle,
 		.pool = port->pools[queue],
 		.frame = &port->frame,
@@ -127,8 +129,8 @@ static int make_worker(struct stele_responder *responder, unsigned port_index, u
 		.exception = responder->exceptions[port_index],
 		.stats = stele_stats_worker(responder->stats, index, &place),
 		.rows = stele_stats_zone_rows(responder->stats, index),
-		.answers = &responder->answers,
-		.rrl = responder->config->rrl.enabled ? rrl : NULL,
+		.answers = &rules->answers,
+		.rrl = rules->is_rate_limited ? &rules->rrl : NULL,
 	};
 	int rc = stele_worker_new(&settings, &responder->workers[index], reterr);
 
@@ -140,7 +142,6 @@ static int make_worker(struct stele_responder *responder, unsigned port_index, u
 static int make_workers(struct stele_responder *responder, struct stele_error *reterr)
 {
 	unsigned cnt = stele_responder_worker_cnt(responder->config);
-	struct stele_rrl_settings rrl;
 	int rc;
 
 	responder->workers = calloc(cnt, sizeof(struct stele_worker *));
@@ -151,14 +152,10 @@ static int make_workers(struct stele_responder *responder, struct stele_error *r
 		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for workers");
 	rc = stele_own_secret_make(&responder->own_secret, reterr);
 	if (!rc)
-		rc = stele_settings_answers(&responder->config->answers.common,
-					    &responder->config->cookies, &responder->own_secret,
-					    &responder->answers, reterr);
-	if (!rc)
-		rc = stele_settings_rrl(&responder->config->rrl, cnt, &rrl, reterr);
+		rc = stele_rules_read(responder, responder->config, &responder->rules, reterr);
 	for (unsigned i = 0; i < responder->port_cnt && !rc; i++)
 		for (unsigned j = 0; j < responder->ports[i].queue_cnt && !rc; j++)
-			rc = make_worker(responder, i, j, &rrl, reterr);
+			rc = make_worker(responder, i, j, reterr);
 	if (!rc)
 		rc = stele_images_attach(responder->images, responder->workers,
 					 responder->worker_cnt, reterr);

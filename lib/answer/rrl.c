@@ -31,6 +31,19 @@ void stele_rrl_settings_default(struct stele_rrl_settings *settings)
 	settings->line_cnt = 1 << 16;
 }
 
+bool stele_rrl_settings_equal(const struct stele_rrl_settings *a,
+			      const struct stele_rrl_settings *b)
+{
+	_Static_assert(sizeof(*a) == 8 * STELE_REPLY_CLASS_CNT + 4 + 5 * 4 + 16 +
+					     sizeof(struct stele_rrl_prefix) * STELE_RRL_EXEMPT_MAX,
+		       "no padding");
+	struct stele_rrl_settings copy;
+
+	memcpy(&copy, b, sizeof(copy));
+	memcpy(copy.seed, a->seed, sizeof(copy.seed));
+	return memcmp(a, &copy, sizeof(copy)) == 0;
+}
+
 static uint32_t rounded_line_cnt(const struct stele_rrl_settings *settings)
 {
 	uint32_t cnt = STELE_RRL_LINES_MIN;

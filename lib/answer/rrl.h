@@ -74,12 +74,6 @@ struct stele_rrl_settings {
 	uint64_t seed[2]; /* random, so that nobody can aim at the line of another */
 	struct stele_rrl_prefix exempt[STELE_RRL_EXEMPT_MAX]; /* never limited */
 };
-/* Without padding, so that a user may compare two as bytes. */
-_Static_assert(sizeof(struct stele_rrl_settings) ==
-		       8 * STELE_REPLY_CLASS_CNT + 4 + 5 * 4 + 16 +
-			       sizeof(struct stele_rrl_prefix) * STELE_RRL_EXEMPT_MAX,
-	       "no padding");
-
 /*
  * Prefixes of 32 and 24 bits, 64 and 48. Answers and referrals 2000 and 10000 a second, the other
  * classes a tenth; burst 1 s, slip 2, one worker, 65536 lines (4 MiB), no exemptions. The seed is
@@ -97,6 +91,11 @@ static inline uint64_t stele_rrl_rate_max(uint32_t worker_cnt)
 
 /* STELE_E_INPUT: a setting is out of its range, for which stele_rrl_init() would refuse it. */
 int stele_rrl_settings_check(const struct stele_rrl_settings *settings, struct stele_error *reterr);
+
+/* Whether both limit the same, but for the seed, of which each is as good: a table need not be made anew then, and who is
+ * over a rate stays so. */
+bool stele_rrl_settings_equal(const struct stele_rrl_settings *a,
+			      const struct stele_rrl_settings *b);
 
 /* Memory for a table of these settings, in bytes. */
 size_t stele_rrl_sz(const struct stele_rrl_settings *settings);

@@ -29,6 +29,7 @@
 
 #include "lib/answer/answer.h"
 #include "lib/answer/rrl.h"
+#include "lib/serving/rates.h"
 #include "lib/serving/settings.h"
 #include "lib/tsig/tsig.h"
 
@@ -115,7 +116,7 @@ struct worker {
 	struct stele_loop *loop;
 	struct service_settings *settings;        /* held */
 	struct stele_answer_settings udp_answers; /* of the settings, with the policy */
-	struct rate_limit *limit;                 /* NULL: none */
+	struct stele_rates *limit;                /* NULL: none */
 	struct stele_mapped_image *image;         /* held; NULL: none yet */
 	uint64_t image_version;
 	struct stele_answerer *answerer;
@@ -189,10 +190,10 @@ void worker_answer(struct worker *worker, enum stele_transport transport,
  * need no other one than it has. STELE_E_INPUT: a rate is out of its range. STELE_E_SYSTEM: no memory.
  */
 int limit_new(const struct service_settings *before, const struct service_settings *settings,
-	      struct rate_limit **ret_limit, struct stele_error *reterr);
-void limit_free(struct rate_limit *limit); /* NULL is fine */
+	      struct stele_rates **ret_limit, struct stele_error *reterr);
 /* Takes over new settings, held, and what limit_new() has made for them. */
-void worker_set(struct worker *worker, struct service_settings *settings, struct rate_limit *limit);
+void worker_set(struct worker *worker, struct service_settings *settings,
+		struct stele_rates *limit);
 void worker_unset(struct worker *worker); /* settings and limit */
 /* Before a batch over UDP; and behind it: counts what did not pass. */
 void limit_begin(struct worker *worker);

@@ -155,7 +155,7 @@ struct change {
 	struct stele_task task;
 	struct worker *worker;
 	struct service_settings *settings; /* held */
-	struct rate_limit *limit;          /* see limit_new() */
+	struct stele_rates *limit;         /* see limit_new() */
 };
 
 static void apply(struct stele_task *task)
@@ -190,7 +190,7 @@ static int new_change(const struct stele_service *service, unsigned worker_index
 static void drop_change(struct change *change)
 {
 	service_settings_release(change->settings);
-	limit_free(change->limit);
+	stele_rates_free(change->limit);
 	free(change);
 }
 

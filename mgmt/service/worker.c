@@ -108,7 +108,7 @@ int worker_init(struct worker *worker, struct stele_service *service, unsigned i
 		struct stele_error *reterr)
 {
 	char name[16];
-	struct rate_limit *limit;
+	struct stele_rates *limit;
 
 	worker->service = service;
 	int status = limit_new(NULL, settings, &limit, reterr);

@@ -285,8 +285,9 @@ int stelectl_reload(int argc, char **argv)
 		.about =
 			"Has the daemon and the responder, or the one that --socket names, read again what they\n"
 			"can without a restart: the daemon zones, keys and certificates, the responder its\n"
-			"sections answers and cookies; both their cookie secrets. If anything is wrong, nothing\n"
-			"changes; a responder that should be there and is not is told of, with status 3.",
+			"sections answers, cookies and rrl, and exception.rate; both their cookie secrets. If\n"
+			"anything is wrong, nothing changes; a responder that should be there and is not is told\n"
+			"of, with status 3.",
 		.options = options,
 	};
 	struct stelectl_common common = {0};

@@ -132,7 +132,7 @@ static const struct stele_config_option exception_options[] = {
 		.def = "20000",
 		.help = "Most packets that are given to the kernel, so that a flood of them leaves "
 			"it time for BGP and SSH. Too low cuts TCP during an attack, too high "
-			"starves the kernel.",
+			"starves the kernel. Read again on reload.",
 	},
 	{
 		.name = "namespace",
@@ -419,7 +419,7 @@ static const struct stele_config_option options[] = {
 		.options = stele_rrl_options,
 		.help = "Response rate limiting. Replies to one prefix are counted by each core on "
 			"its own and by class; the rates are those of all cores together, at most "
-			"100000 for each.",
+			"100000 for each. Read again on reload.",
 	},
 	{
 		.name = "drop",

@@ -7,6 +7,7 @@
 #include "lib/daemon/notify.h"
 #include "lib/daemon/privileges.h"
 #include "responder/control/operations.h"
+#include "responder/control/reload.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -103,7 +104,7 @@ static bool take_signal(struct stele_responder *responder, int fd)
 	if (info.ssi_signo != SIGHUP)
 		return true;
 	stele_notify("RELOADING=1");
-	if (stele_operations_reload(responder, &error) != 0)
+	if (stele_reload(responder, &error) != 0)
 		stele_log(STELE_LOG_ERROR, "nothing is reloaded: %s", error.text);
 	stele_notify("READY=1");
 	return false;

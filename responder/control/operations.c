@@ -5,7 +5,7 @@
 #include "lib/dns/name.h"
 #include "lib/daemon/log.h"
 #include "responder/control/internal.h"
-#include "lib/serving/settings.h"
+#include "responder/control/reload.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -214,65 +214,17 @@ static int op_undrain(void *user, struct stele_ctl_call *call, struct stele_erro
 
 /* ---- reload ---- */
 
-/* Longer, and nobody is heard on the control socket meanwhile; the settings are in use anyway. */
-#define RELOAD_WAIT_MS 1000
-
-/* What the file says now, if it can take the place of what is in force. */
-static int read_answers(struct stele_responder *responder,
-			struct stele_answer_settings *ret_answers, struct stele_error *reterr)
-{
-	const struct stele_responder_config *config;
-	int rc = stele_responder_config_load(responder->config_path, &config, NULL, reterr);
-
-	if (rc)
-		return rc;
-	rc = stele_settings_answers(&config->answers.common, &config->cookies,
-				    &responder->own_secret, ret_answers, reterr);
-	stele_responder_config_free(config);
-	if (!rc && stele_grace_await(responder->grace, responder->answers_grace, 0) != 0)
-		rc = stele_fail(reterr, STELE_E_SYSTEM,
-				"a worker stands still, and has yet to see the settings before");
-	return rc;
-}
-
-static void replace_answers(struct stele_responder *responder,
-			    const struct stele_answer_settings *answers)
-{
-	for (unsigned i = 0; i < responder->worker_cnt; i++)
-		stele_worker_set_answers(responder->workers[i], answers);
-	/* A worker that hangs looks at the old ones until it goes on, and then at the new ones. */
-	responder->answers_grace = stele_grace_begin(responder->grace);
-	if (stele_grace_await(responder->grace, responder->answers_grace, RELOAD_WAIT_MS) != 0)
-		stele_log(STELE_LOG_WARNING, "a worker stands still: it has not seen the new "
-					     "settings yet");
-	responder->answers = *answers;
-}
-
-int stele_operations_reload(struct stele_responder *responder, struct stele_error *reterr)
-{
-	struct stele_answer_settings answers;
-	int rc = read_answers(responder, &answers, reterr);
-
-	if (rc)
-		return rc;
-	replace_answers(responder, &answers);
-	stele_log(STELE_LOG_NOTICE,
-		  "reloaded answers and cookies; all else takes effect at the next start");
-	return 0;
-}
-
 static int op_reload(void *user, struct stele_ctl_call *call, struct stele_error *reterr)
 {
-	struct stele_answer_settings answers;
 	int check = 0;
 	int rc = stele_ctl_unpack(call, reterr, "s?b", "check", &check);
 
 	if (!rc)
-		rc = check ? read_answers(user, &answers, reterr) :
-			     stele_operations_reload(user, reterr);
+		rc = check ? stele_reload_check(user, reterr) : stele_reload(user, reterr);
 	if (!rc)
 		json_object_set_new(call->response, "reloaded",
-				    json_pack("[s, s]", "answers", "cookies"));
+				    json_pack("[s, s, s, s]", "answers", "cookies", "rrl",
+					      "exception.rate"));
 	return rc;
 }
 

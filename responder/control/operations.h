@@ -7,16 +7,9 @@
  * stele_responder.
  */
 
-#include "lib/base/error.h"
 #include "lib/ctl/ctl.h"
 #include "responder/control/running.h"
 
 extern const struct stele_ctl_op stele_operations[];
-
-/*
- * Reads the file again for what may change while serving: `answers` and `cookies`, with the secrets. All else in it
- * takes effect at the next start. On failure all stays as it was.
- */
-int stele_operations_reload(struct stele_responder *responder, struct stele_error *reterr);
 
 #endif

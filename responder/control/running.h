@@ -29,6 +29,14 @@
 #include <sched.h>
 #include <stdbool.h>
 
+/* What a reload may change. */
+struct stele_rules {
+	struct stele_answer_settings answers;
+	bool is_rate_limited;
+	struct stele_rrl_settings rrl;
+	uint32_t punt_rates[STELE_PORTS_MAX]; /* of each port: packets/s to the kernel; 0: no limit */
+};
+
 struct stele_responder {
 	const struct stele_responder_config *config;
 	const char *config_path;
@@ -45,13 +53,13 @@ struct stele_responder {
 	struct stele_jobs *jobs;
 	struct stele_ctl_server *server;
 	struct stele_own_secret own_secret;
-	uint64_t started_ns;                  /* CLOCK_MONOTONIC */
-	struct stele_answer_settings answers; /* as of the last reload */
-	uint64_t *quiescent;                  /* of each worker, at the last look */
-	bool *stuck;                          /* whether it stands still */
+	uint64_t started_ns;      /* CLOCK_MONOTONIC */
+	struct stele_rules rules; /* as of the last reload */
+	uint64_t *quiescent;      /* of each worker, at the last look */
+	bool *stuck;              /* whether it stands still */
 	struct stele_grace *grace;
-	uint64_t answers_grace; /* over when no worker looks at what the last reload replaced */
-	bool draining;          /* health is false: others should send their queries elsewhere */
+	uint64_t rules_grace; /* over when no worker looks at what the last reload replaced */
+	bool draining;        /* health is false: others should send their queries elsewhere */
 };
 
 #endif

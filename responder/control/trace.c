@@ -47,7 +47,7 @@ static void *make_trace(struct stele_responder *responder, struct stele_ctl_call
 		return NULL;
 	}
 	trace->responder = responder;
-	trace->answers = responder->answers;
+	trace->answers = responder->rules.answers;
 	trace->query.tcp = tcp;
 	trace->query.msg = trace->msg;
 	trace->query.len = (uint32_t)(strlen(hex) / 2);

@@ -97,7 +97,7 @@ static void count_limited(struct stele_worker *worker, const struct stele_worker
 	stele_stats_zone_add(&worker->rows[slot], STELE_ZONE_STAT_LIMITED, 1);
 }
 
-static enum stele_stat drop_stat(const struct stele_worker *worker, const struct stele_reply *reply)
+static enum stele_stat drop_stat(const struct stele_rates *rates, const struct stele_reply *reply)
 {
 	switch (reply->drop_reason) {
 	case STELE_DROP_SHORT:
@@ -105,7 +105,7 @@ static enum stele_stat drop_stat(const struct stele_worker *worker, const struct
 	case STELE_DROP_RESPONSE:
 		return STELE_STAT_DROP_DNS_RESPONSE;
 	default:
-		return worker->rrl ? STELE_STAT_DROP_RRL : STELE_STAT_DROP_POLICY;
+		return rates ? STELE_STAT_DROP_RRL : STELE_STAT_DROP_POLICY;
 	}
 }
 
@@ -120,11 +120,11 @@ static void count_cookies(struct stele_worker *worker)
 static void answer(struct stele_worker *worker, const struct stele_view *view)
 {
 	struct stele_burst *burst = &worker->burst;
-	const struct stele_answer_settings *answers =
-		__atomic_load_n(&worker->answers, __ATOMIC_ACQUIRE);
+	const struct stele_answer_settings *answers = &burst->rules->answers;
+	struct stele_rates *rates = burst->rules->rates;
 
-	if (worker->rrl)
-		stele_rrl_tick(worker->rrl,
+	if (rates)
+		stele_rrl_tick(rates->rrl,
 			       (uint64_t)((double)burst->began * worker->ns_per_cycle / 1000));
 	stele_answer_batch(worker->answerer, view, answers, (uint32_t)time(NULL), burst->queries,
 			   burst->replies, burst->query_cnt);
@@ -141,7 +141,7 @@ static void not_answered(struct stele_worker *worker, const struct stele_worker_
 	}
 	if (reply->drop_reason == STELE_DROP_POLICY)
 		count_limited(worker, zones, reply);
-	stele_worker_drop(worker, mbuf, drop_stat(worker, reply));
+	stele_worker_drop(worker, mbuf, drop_stat(worker->burst.rules->rates, reply));
 }
 
 /* Frames around the replies. All are counted here, where they are at hand; hardly any does not leave. */
@@ -224,17 +224,6 @@ static void send_all(struct stele_worker *worker, const struct stele_worker_zone
 	stele_tally_write(worker, tally, cycles_between(burst->began, ended));
 }
 
-static void count_slipped(struct stele_worker *worker)
-{
-	const struct stele_rrl_counters *counters = stele_rrl_counters(worker->rrl);
-	uint64_t slipped = 0;
-
-	for (unsigned i = 0; i < STELE_REPLY_CLASS_CNT; i++)
-		slipped += counters->truncated[i];
-	stele_stats_add(worker->stats, STELE_STAT_RRL_SLIPPED, slipped - worker->rrl_slipped);
-	worker->rrl_slipped = slipped;
-}
-
 void stele_burst_process(struct stele_worker *worker, const struct stele_view *view,
 			 struct rte_mbuf **mbufs, unsigned cnt, uint64_t polled)
 {
@@ -244,6 +233,7 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 	uint64_t bytes = 0;
 
 	burst->began = rte_rdtsc();
+	burst->rules = __atomic_load_n(&worker->rules, __ATOMIC_ACQUIRE);
 	for (unsigned i = 0; i < cnt; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
 	/* Of another image, zones may have other ids. */
@@ -268,8 +258,9 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 	}
 	send_all(worker, zones, &tally, now);
 	stele_punt_flush(worker);
-	if (worker->rrl)
-		count_slipped(worker);
+	if (burst->rules->rates)
+		stele_stats_add(worker->stats, STELE_STAT_RRL_SLIPPED,
+				stele_rates_count(burst->rules->rates).slipped);
 	stele_stats_add(worker->stats, STELE_STAT_CYCLES_RX, cycles_between(polled, burst->began));
 	stele_stats_add(worker->stats, STELE_STAT_RX_PACKETS, cnt);
 	stele_stats_add(worker->stats, STELE_STAT_RX_BYTES, bytes);

@@ -8,6 +8,7 @@
  * idle.c.
  */
 
+#include "lib/serving/rates.h"
 #include "responder/worker/bucket.h"
 #include "responder/port/exception.h"
 #include "responder/port/pool.h"
@@ -29,6 +30,7 @@ struct stele_idle {
 /* A burst on its way through. Lives in the worker, so that no stack grows with it. */
 struct stele_burst {
 	uint64_t began; /* cycles: when its packets had been taken from the port */
+	const struct stele_worker_rules *rules; /* for all of it */
 
 	unsigned query_cnt;
 	struct rte_mbuf *query_mbufs[STELE_BURST_MAX];
@@ -55,16 +57,17 @@ enum stele_worker_order {
 struct stele_worker {
 	uint16_t port_id, queue_id;
 	bool rx_cksum, tx_cksum, takes_returns;
-	bool ended;      /* atomic; it runs no more */
-	uint32_t orders; /* atomic; enum stele_worker_order: looked at once a poll */
+	uint32_t port_workers;
+	uint32_t punt_rate; /* that the buckets are of */
+	bool ended;         /* atomic; it runs no more */
+	uint32_t orders;    /* atomic; enum stele_worker_order: looked at once a poll */
 	int node;
 	struct rte_mempool *pool;
 	const struct stele_frame_port *frame;
 	const struct stele_serve_root *root;
-	const struct stele_answer_settings *answers; /* atomic; one of `answers_room` */
-	const struct stele_worker_zones *zones;      /* atomic; may be NULL */
+	const struct stele_worker_rules *rules; /* atomic; one of `rules_room` */
+	const struct stele_worker_zones *zones; /* atomic; may be NULL */
 	struct stele_answerer *answerer;
-	struct stele_rrl *rrl; /* may be NULL */
 	struct stele_exception *exception;
 	struct stele_stats_worker *stats;
 	struct stele_stats_zone_row *rows;
@@ -76,12 +79,10 @@ struct stele_worker {
 	struct stele_bucket punt_bucket;      /* of what anybody can send */
 	struct stele_bucket network_bucket;   /* kept for what the network needs to live */
 	struct stele_idle idle;
-	uint64_t rrl_slipped; /* as of the burst before */
 	uint64_t view_serial; /* atomic; what stele_worker_view_serial() tells */
-	void *rrl_memory;
 	struct stele_burst burst;
-	/* Those in use, and those before, which become the next. */
-	struct stele_answer_settings answers_room[2];
+	/* Those in force, and those before, which become the next. */
+	struct stele_worker_rules rules_room[2];
 };
 
 /* Everything that becomes of `cnt` packets that were just received, by a poll that began at `polled`. */
@@ -94,6 +95,8 @@ unsigned stele_burst_return(struct stele_worker *worker);
 /* Sends an announcement of each address of the port. */
 void stele_burst_announce(struct stele_worker *worker);
 
+/* Buckets for the worker's share of what the port may give to the kernel, in packets/s; 0: no limit. */
+void stele_punt_set_rate(struct stele_worker *worker, uint32_t rate);
 /* Takes a packet for the kernel, counted by `stat` if it gets there. */
 void stele_punt_add(struct stele_worker *worker, struct rte_mbuf *mbuf, enum stele_stat stat);
 /* Hands all of a burst over. */

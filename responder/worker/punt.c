@@ -13,6 +13,8 @@ enum {
 	ICMP6_ND_MAX = 137,
 	BFD_PORT = 3784, /* control packets, over one hop (RFC 5881 section 4) */
 	BFD_HOP_LIMIT = 255,
+	/* Of the packets to the kernel, the part that is kept for the network's own needs. */
+	NETWORK_SHARE = 4,
 };
 
 /* What a group of the link is told (224.0.0.0/24, ff02::/16), which no router passes on: routing protocols,
@@ -84,6 +86,21 @@ static bool is_for_network(const struct rte_mbuf *mbuf, enum stele_stat stat)
 	}
 }
 
+void stele_punt_set_rate(struct stele_worker *worker, uint32_t rate)
+{
+	uint64_t share = rate;
+
+	worker->punt_rate = rate;
+	if (rate) {
+		/* At least one each, or a low rate over many workers would be none. */
+		share = rate / worker->port_workers + 1;
+		stele_bucket_init(&worker->network_bucket, share / NETWORK_SHARE + 1,
+				  share / NETWORK_SHARE / 10 + 16, worker->hz);
+		share -= share / NETWORK_SHARE;
+	}
+	stele_bucket_init(&worker->punt_bucket, share, share / 10 + 16, worker->hz);
+}
+
 void stele_punt_add(struct stele_worker *worker, struct rte_mbuf *mbuf, enum stele_stat stat)
 {
 	struct stele_burst *burst = &worker->burst;
@@ -92,6 +109,8 @@ void stele_punt_add(struct stele_worker *worker, struct rte_mbuf *mbuf, enum ste
 		stele_worker_drop(worker, mbuf, STELE_STAT_DROP_PUNT_NOWHERE);
 		return;
 	}
+	if (unlikely(worker->punt_rate != burst->rules->punt_rate))
+		stele_punt_set_rate(worker, burst->rules->punt_rate);
 	if (!(is_for_network(mbuf, stat) &&
 	      stele_bucket_take(&worker->network_bucket, burst->began)) &&
 	    !stele_bucket_take(&worker->punt_bucket, burst->began)) {

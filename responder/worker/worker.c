@@ -7,9 +7,7 @@
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 
 /* Replies in place, for each worker: so many to echo, and so many to ARP and ND. Fewer let a busy link's own probes be
@@ -18,57 +16,44 @@
 #define LOCAL_RATE 20000
 #define LOCAL_BURST 256
 
-/* Of the packets to the kernel, the part that is kept for the network's own needs. */
-#define NETWORK_SHARE 4
-
 /* How long a worker that is to stop goes on while packets keep coming. */
 #define DRAIN_SECONDS 1
 
-#define HUGE_PAGE_SZ ((size_t)2 << 20)
-
-static void init_buckets(struct stele_worker *worker, const struct stele_worker_settings *settings)
+static void init_local_buckets(struct stele_worker *worker)
 {
-	uint64_t rate = settings->punt_rate;
-
 	stele_bucket_init(&worker->local_bucket, LOCAL_RATE, LOCAL_BURST, worker->hz);
 	stele_bucket_init(&worker->neighbour_bucket, LOCAL_RATE, LOCAL_BURST, worker->hz);
-	if (rate) {
-		/* At least one each, or a low rate over many workers would be none. */
-		rate = rate / settings->port_workers + 1;
-		stele_bucket_init(&worker->network_bucket, rate / NETWORK_SHARE + 1,
-				  rate / NETWORK_SHARE / 10 + 16, worker->hz);
-		rate -= rate / NETWORK_SHARE;
-	}
-	stele_bucket_init(&worker->punt_bucket, rate, rate / 10 + 16, worker->hz);
 }
 
-static int init_rrl(struct stele_worker *worker, const struct stele_rrl_settings *settings,
-		    struct stele_error *reterr)
+/* Those that are not in force: what they hold is nobody's any more, and becomes what is next. */
+static struct stele_worker_rules *other_rules(struct stele_worker *worker)
 {
-	size_t size = stele_rrl_sz(settings), align = size < HUGE_PAGE_SZ ? 64 : HUGE_PAGE_SZ;
-
-	size = (size + align - 1) / align * align;
-	worker->rrl_memory = aligned_alloc(align, size);
-	if (!worker->rrl_memory)
-		return stele_fail(reterr, STELE_E_SYSTEM, "no memory for rate limits");
-	/* Each reply goes to another place: of small pages, the processor would know too few. As well as the
-	 * kernel can: it is not needed. */
-	if (align == HUGE_PAGE_SZ)
-		madvise(worker->rrl_memory, size, MADV_HUGEPAGE);
-	return stele_rrl_init(worker->rrl_memory, settings, &worker->rrl, reterr);
+	return &worker->rules_room[worker->rules == &worker->rules_room[0]];
 }
 
-void stele_worker_set_answers(struct stele_worker *worker,
-			      const struct stele_answer_settings *answers)
+void stele_worker_forget_rules(struct stele_worker *worker)
 {
-	struct stele_answer_settings *next = &worker->answers_room[0];
+	struct stele_worker_rules *former = other_rules(worker);
 
-	if (worker->answers == next)
-		next = &worker->answers_room[1];
-	*next = *answers;
-	next->policy = worker->rrl ? stele_rrl_policy : NULL;
-	next->policy_user = worker->rrl;
-	__atomic_store_n(&worker->answers, next, __ATOMIC_RELEASE);
+	if (!worker->rules || former->rates != worker->rules->rates)
+		stele_rates_free(former->rates);
+	former->rates = NULL;
+}
+
+void stele_worker_set_rules(struct stele_worker *worker, const struct stele_worker_rules *rules)
+{
+	struct stele_worker_rules *next = other_rules(worker);
+
+	stele_worker_forget_rules(worker);
+	*next = *rules;
+	next->answers.policy = rules->rates ? stele_rrl_policy : NULL;
+	next->answers.policy_user = rules->rates ? rules->rates->rrl : NULL;
+	__atomic_store_n(&worker->rules, next, __ATOMIC_RELEASE);
+}
+
+const struct stele_worker_rules *stele_worker_rules(const struct stele_worker *worker)
+{
+	return worker->rules;
 }
 
 void stele_worker_set_zones(struct stele_worker *worker, const struct stele_worker_zones *zones,
@@ -83,6 +68,7 @@ int stele_worker_new(const struct stele_worker_settings *settings, struct stele_
 	int socket = (int)rte_lcore_to_socket_id(settings->lcore);
 	/* Two cache lines, since processors fetch lines in pairs. */
 	struct stele_worker *worker = rte_zmalloc_socket("worker", sizeof(*worker), 128, socket);
+	struct stele_worker_rules rules = {.punt_rate = settings->punt_rate};
 	int rc;
 
 	if (!worker)
@@ -102,19 +88,22 @@ int stele_worker_new(const struct stele_worker_settings *settings, struct stele_
 	worker->rows = settings->rows;
 	worker->hz = rte_get_tsc_hz();
 	worker->ns_per_cycle = 1e9 / (double)worker->hz;
-	init_buckets(worker, settings);
+	worker->port_workers = settings->port_workers;
+	init_local_buckets(worker);
 	stele_stats_set(worker->stats, STELE_STAT_CYCLES_HZ, worker->hz);
 	stele_idle_init(&worker->idle, &settings->idle, worker->hz);
 
 	worker->answerer = stele_answerer_new();
 	rc = worker->answerer ? 0 : stele_fail(reterr, STELE_E_SYSTEM, "no memory for a worker");
 	if (!rc && settings->rrl)
-		rc = init_rrl(worker, settings->rrl, reterr);
+		rc = stele_rates_new(settings->rrl, &rules.rates, reterr);
 	if (rc) {
 		stele_worker_free(worker);
 		return rc;
 	}
-	stele_worker_set_answers(worker, settings->answers);
+	rules.answers = *settings->answers;
+	stele_worker_set_rules(worker, &rules);
+	stele_punt_set_rate(worker, rules.punt_rate);
 	*ret_worker = worker;
 	return 0;
 }
@@ -124,7 +113,9 @@ void stele_worker_free(struct stele_worker *worker)
 	if (!worker)
 		return;
 	stele_answerer_free(worker->answerer);
-	free(worker->rrl_memory);
+	stele_worker_forget_rules(worker);
+	if (worker->rules)
+		stele_rates_free(worker->rules->rates);
 	rte_free(worker);
 }
 

@@ -24,6 +24,7 @@
 
 struct rte_mempool;
 struct stele_exception;
+struct stele_rates;
 struct stele_worker;
 
 /* Where replies are counted by zone: good for views of this image alone. While one takes the place of
@@ -54,6 +55,13 @@ struct stele_worker_settings {
 	const struct stele_rrl_settings *rrl; /* NULL: no rate limit. Copied. */
 };
 
+/* What may be replaced while it runs: as a whole, so that a burst has all of one. */
+struct stele_worker_rules {
+	struct stele_answer_settings answers; /* `policy` and its user are set by the worker */
+	struct stele_rates *rates;            /* of this worker alone; NULL: no limit */
+	uint32_t punt_rate;                   /* as in struct stele_worker_settings */
+};
+
 /* What is pointed to stays there until the worker is freed, but for `answers` and `rrl`.
  * STELE_E_SYSTEM: no memory; STELE_E_INPUT: rate limits out of range. */
 int stele_worker_new(const struct stele_worker_settings *settings, struct stele_worker **ret_worker,
@@ -80,11 +88,18 @@ void stele_worker_announce(struct stele_worker *worker);
 /* ---- control thread ---- */
 
 /*
- * Replaces the answer settings, from the next burst on. They are copied to where those before the current ones were, so
- * that it cannot fail: between two calls the worker has to pass a grace period (serve/grace.h).
+ * Replaces the rules, from the next burst on. They are copied to where those before the current ones were, so that it
+ * cannot fail: between two calls the worker has to pass a grace period (serve/grace.h). `rates` are the worker's from then
+ * on; those that it has go on if they are given again.
  */
-void stele_worker_set_answers(struct stele_worker *worker,
-			      const struct stele_answer_settings *answers);
+void stele_worker_set_rules(struct stele_worker *worker, const struct stele_worker_rules *rules);
+
+/* Those in force, until the next call of stele_worker_set_rules(). */
+const struct stele_worker_rules *stele_worker_rules(const struct stele_worker *worker);
+
+/* Frees what the last call of stele_worker_set_rules() took out of force: when a grace period has passed. Without it the
+ * next such call does. */
+void stele_worker_forget_rules(struct stele_worker *worker);
 
 /*
  * Replaces the zones, from the next burst on. The caller keeps what was there (given in `ret_old`, NULL the first time)

@@ -186,6 +186,15 @@ class Node:
         # The port has no flow control: what does not fit into a TAP's queue is lost, and asked again.
         return self.client.call(asking.ask_udp, 53, queries, host=host, window=32, tries_max=tries_max)
 
+    def flood_kernel(self, cnt):
+        """So many datagrams that are no queries, to where nobody listens."""
+        def send():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                for _ in range(cnt):
+                    sock.sendto(b"x" * 100, (V4, 9999))
+
+        self.client.call(send)
+
     def begin(self, op, fd=None, **members):
         """A request over a control connection of its own, over which the response will come."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 
+import asking
 import dnswire
 import responder
 import stele
@@ -139,6 +140,61 @@ def test_reload_takes_new_secrets(images, tmp_path):
             response = node.request("reload", check=check)
             assert not response["ok"] and "secrets:1:1" in response["error"], response
         assert node.ask([QUERY])[0]
+
+
+def asked_once(node, cnt=40):
+    """How many of so many queries get a reply, none of them being asked again."""
+    replies = node.client.call(asking.ask_udp, 53, [QUERY] * cnt, host=responder.V4, tries_max=1)
+    return sum(reply is not None for reply in replies)
+
+
+def test_reload_changes_rates_in_the_middle_of_a_flood(images):
+    with responder.Node(images[0]) as node:
+        def reload(**rrl):
+            node.config["rrl"] = {"enabled": True, "slip": 0, **rrl}
+            node.write_config()
+            return node.request("reload")
+
+        def is_limited():
+            """Two at once, and one more a second."""
+            before = node.counters()["drop_rrl"]
+            return asked_once(node) < 20 and node.counters()["drop_rrl"] > before
+
+        def is_unlimited():
+            before = node.counters()["drop_rrl"]
+            return None not in node.ask([QUERY] * 40) and node.counters()["drop_rrl"] == before
+
+        assert is_unlimited()
+        response = reload(answers_per_second=1)
+        assert response["ok"] and "rrl" in response["reloaded"], response
+        assert is_limited()
+        # What cannot be is told with its place, and nothing changes.
+        for rate in 0, 100001:
+            response = reload(answers_per_second=rate)
+            assert not response["ok"] and "config.yaml:" in response["error"], response
+        assert is_limited()
+        assert reload(answers_per_second=1, exempt=[responder.CLIENT4 + "/32"])["ok"]
+        assert is_unlimited()
+        assert reload(answers_per_second=1)["ok"]
+        assert is_limited()
+        assert reload(enabled=False)["ok"]
+        assert is_unlimited()
+        assert node.counters()["balance"] == 0
+
+
+def test_reload_changes_what_may_go_to_the_kernel(images):
+    def is_capped():
+        node.flood_kernel(1000)
+        return node.counters()["drop_punt_cap"] > 0
+
+    with responder.Node(images[0]) as node:
+        node.flood_kernel(1000)
+        assert node.counters()["drop_punt_cap"] == 0
+        node.config["ports"][0]["exception"]["rate"] = 1
+        node.write_config()
+        assert node.request("reload")["ok"]
+        responder.wait_until(is_capped)
+        assert node.counters()["balance"] == 0
 
 
 def cookie_of(node, cookie):

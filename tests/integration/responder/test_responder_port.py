@@ -81,13 +81,8 @@ def test_a_flood_to_the_kernel_is_capped(world):
     def cap(config):
         config["ports"][0]["exception"]["rate"] = 200
 
-    def flood():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            for _ in range(3000):
-                sock.sendto(b"x" * 100, (responder.V4, 9999))
-
     def is_capped():
-        node.client.call(flood)
+        node.flood_kernel(3000)
         return node.counters()["drop_punt_cap"] > 1000
 
     with responder.Node(world.image, change=cap) as node:

@@ -95,19 +95,26 @@ static void test_zones_of_the_image_that_answers(void **state)
 /* ---- rate limits ---- */
 
 /* Nothing but one at a time, and that ten times a second. */
-static void limit_nodata(struct stele_worker *worker)
+static struct stele_rates *rates_of_nodata(void)
 {
 	struct stele_rrl_settings settings;
+	struct stele_rates *rates;
 	struct stele_error error;
 
 	stele_rrl_settings_default(&settings);
 	settings.rates[STELE_CLASS_NODATA] = (struct stele_rrl_rate){.narrow = 10};
 	settings.burst_ms = STELE_RRL_BURST_MS_MIN;
 	settings.line_cnt = STELE_RRL_LINES_MIN;
-	worker->rrl_memory = aligned_alloc(64, stele_rrl_sz(&settings));
-	assert_non_null(worker->rrl_memory);
-	assert_int_equal(stele_rrl_init(worker->rrl_memory, &settings, &worker->rrl, &error), 0);
-	stele_worker_set_answers(worker, &burst_case_server.answers);
+	assert_int_equal(stele_rates_new(&settings, &rates, &error), 0);
+	return rates;
+}
+
+static void set_rates(struct stele_rates *rates)
+{
+	const struct stele_worker_rules rules = {.answers = burst_case_server.answers,
+						 .rates = rates};
+
+	stele_worker_set_rules(burst_case_server.worker, &rules);
 }
 
 static void test_what_is_held_back(void **state)
@@ -120,7 +127,7 @@ static void test_what_is_held_back(void **state)
 	const struct stele_worker_zones zones = {
 		.view_serial = stele_serve_view(worker->root)->serial, .map = map};
 
-	limit_nodata(worker);
+	set_rates(rates_of_nodata());
 	worker->rows = rows;
 	worker->zones = &zones;
 	for (unsigned round = 1; round <= 2; round++) {
@@ -142,6 +149,48 @@ static void test_what_is_held_back(void **state)
 	}
 	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
 	stele_stats_zone_map_free(map);
+}
+
+/* How many replies five queries of one moment get. */
+static uint64_t replies_to_five(void)
+{
+	enum { QUERIES = 5 };
+	struct rte_mbuf *mbufs[QUERIES];
+	uint64_t before = burst_case_value(STELE_STAT_RCODE_NOERROR);
+
+	for (unsigned i = 0; i < QUERIES; i++)
+		mbufs[i] = of_a_zone();
+	burst_case_process(mbufs, QUERIES);
+	forget_what_left();
+	return burst_case_value(STELE_STAT_RCODE_NOERROR) - before;
+}
+
+static void test_rates_are_replaced(void **state)
+{
+	(void)state;
+	struct stele_worker *worker = burst_case_server.worker;
+	struct stele_rates *rates = rates_of_nodata();
+
+	assert_int_equal(replies_to_five(), 5);
+	set_rates(rates);
+	assert_ptr_equal(stele_worker_rules(worker)->rates, rates);
+	assert_int_equal(replies_to_five(), 3);
+	/* The same go on, also where the rules before are forgotten: nothing is paid for yet. */
+	set_rates(rates);
+	stele_worker_forget_rules(worker);
+	assert_int_equal(replies_to_five(), 2);
+	/* Others begin anew, and count what they let slip themselves. */
+	set_rates(rates_of_nodata());
+	assert_int_equal(replies_to_five(), 3);
+	set_rates(NULL);
+	assert_int_equal(replies_to_five(), 5);
+	/* Without a moment between, as where a worker stands still; freed with the worker. */
+	set_rates(rates_of_nodata());
+	set_rates(rates_of_nodata());
+	assert_int_equal(replies_to_five(), 3);
+	assert_int_equal(burst_case_value(STELE_STAT_RRL_SLIPPED), 2 + 2 + 2 + 2);
+	assert_int_equal(burst_case_value(STELE_STAT_DROP_RRL), 2 + 3 + 2 + 2);
+	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
 }
 
 /* Responses and what is too short are not limited, and not a zone's. */
@@ -236,6 +285,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_zones_of_the_image_that_answers,
 						burst_case_open, burst_case_close),
 		cmocka_unit_test_setup_teardown(test_what_is_held_back, burst_case_open,
+						burst_case_close),
+		cmocka_unit_test_setup_teardown(test_rates_are_replaced, burst_case_open,
 						burst_case_close),
 		cmocka_unit_test_setup_teardown(test_what_is_no_query, burst_case_open,
 						burst_case_close),

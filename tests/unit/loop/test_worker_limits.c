@@ -261,6 +261,37 @@ static void test_the_reserve(void **state)
 	rte_ring_free(exception.to_kernel);
 }
 
+/* A reload of the port's rate: from the next packet to the kernel on. */
+static void test_another_rate(void **state)
+{
+	(void)state;
+	struct stele_worker *worker = burst_case_server.worker;
+	struct stele_exception exception = {.to_kernel = rte_ring_create("kernel", 64, 0, 0)};
+	struct stele_worker_rules rules = *stele_worker_rules(worker);
+	static const uint8_t notify[12] = {[2] = 0x20};
+	enum { BURST_OF_ONE = 16 }; /* so many at once, however low the rate */
+
+	assert_non_null(exception.to_kernel);
+	worker->exception = &exception;
+	for (unsigned i = 0; i < 2 * BURST_OF_ONE; i++)
+		process_one(burst_case_query(notify, sizeof(notify)));
+	assert_int_equal(burst_case_value(STELE_STAT_PUNT_DNS), 2 * BURST_OF_ONE);
+	rules.punt_rate = 1;
+	stele_worker_set_rules(worker, &rules);
+	for (unsigned i = 0; i < 2 * BURST_OF_ONE; i++)
+		process_one(burst_case_query(notify, sizeof(notify)));
+	assert_in_range(burst_case_value(STELE_STAT_PUNT_DNS), 3 * BURST_OF_ONE,
+			4 * BURST_OF_ONE - 1);
+	assert_int_equal(burst_case_value(STELE_STAT_DROP_PUNT_CAP) +
+				 burst_case_value(STELE_STAT_PUNT_DNS),
+			 4 * BURST_OF_ONE);
+	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
+	void *mbuf;
+	while (rte_ring_dequeue(exception.to_kernel, &mbuf) == 0)
+		rte_pktmbuf_free(mbuf);
+	rte_ring_free(exception.to_kernel);
+}
+
 static uint64_t rate_of(const struct stele_bucket *bucket)
 {
 	return rte_get_tsc_hz() / bucket->interval;
@@ -299,6 +330,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_echo_leaves_neighbours_alone, burst_case_open,
 						burst_case_close),
 		cmocka_unit_test_setup_teardown(test_the_reserve, burst_case_open,
+						burst_case_close),
+		cmocka_unit_test_setup_teardown(test_another_rate, burst_case_open,
 						burst_case_close),
 		cmocka_unit_test_setup_teardown(test_workers_share_the_rate, burst_case_open,
 						burst_case_close),
