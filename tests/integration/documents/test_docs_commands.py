@@ -35,6 +35,8 @@ HELD = [
     ("scripts/check-headers", "a check of its own, step of .ci/run"),
     ("scripts/soak", "runs for minutes; tests/soak/test_soak.py in short"),
     ("scripts/install-deps", "installs packages; here only its options"),
+    ("scripts/package", "tests/integration/installation/test_package.py::test_what_is_in_it"),
+    ("apt-get install ./stele_*.deb", "tests/integration/installation/test_package.py::test_a_new_system"),
     ("meson setup build-install --prefix=/usr", "tests/integration/installation/test_install.py::test_as_the_page_says"),
     ("meson compile -C build-install", "tests/integration/installation/test_install.py::test_as_the_page_says"),
     ("meson install -C build-install", "tests/integration/installation/test_install.py::test_as_the_page_says"),
