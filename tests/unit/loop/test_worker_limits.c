@@ -229,17 +229,40 @@ static void check_punted(const struct punted *p, unsigned payload)
 		fail_msg("%s", p->what);
 }
 
+/* What the worker gives to the kernel ends here. */
+static void open_kernel(struct stele_exception *exception)
+{
+	exception->to_kernel = rte_ring_create("kernel", 64, 0, 0);
+	assert_non_null(exception->to_kernel);
+	burst_case_server.worker->exception = exception;
+}
+
+static void close_kernel(struct stele_exception *exception)
+{
+	void *mbuf;
+
+	while (rte_ring_dequeue(exception->to_kernel, &mbuf) == 0)
+		rte_pktmbuf_free(mbuf);
+	rte_ring_free(exception->to_kernel);
+}
+
+/* For the daemon, and of no use to the network. */
+static struct rte_mbuf *notify(void)
+{
+	static const uint8_t message[12] = {[2] = 0x20};
+
+	return burst_case_query(message, sizeof(message));
+}
+
 /* With nothing left but the reserve. */
 static void test_the_reserve(void **state)
 {
 	(void)state;
 	struct stele_worker *worker = burst_case_server.worker;
-	struct stele_exception exception = {.to_kernel = rte_ring_create("kernel", 64, 0, 0)};
+	struct stele_exception exception = {0};
 
-	assert_non_null(exception.to_kernel);
-	worker->exception = &exception;
-	static const uint8_t notify[12] = {[2] = 0x20};
-	process_one(burst_case_query(notify, sizeof(notify)));
+	open_kernel(&exception);
+	process_one(notify());
 	assert_int_equal(burst_case_value(STELE_STAT_PUNT_DNS), 1);
 
 	stele_bucket_init(&worker->network_bucket, 1, 64, worker->hz);
@@ -255,10 +278,7 @@ static void test_the_reserve(void **state)
 	assert_int_equal(burst_case_value(STELE_STAT_PUNT_ETHERTYPE), 1);
 	assert_int_equal(burst_case_value(STELE_STAT_PUNT_ARP), 1);
 	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
-	void *mbuf;
-	while (rte_ring_dequeue(exception.to_kernel, &mbuf) == 0)
-		rte_pktmbuf_free(mbuf);
-	rte_ring_free(exception.to_kernel);
+	close_kernel(&exception);
 }
 
 /* A reload of the port's rate: from the next packet to the kernel on. */
@@ -266,30 +286,25 @@ static void test_another_rate(void **state)
 {
 	(void)state;
 	struct stele_worker *worker = burst_case_server.worker;
-	struct stele_exception exception = {.to_kernel = rte_ring_create("kernel", 64, 0, 0)};
+	struct stele_exception exception = {0};
 	struct stele_worker_rules rules = *stele_worker_rules(worker);
-	static const uint8_t notify[12] = {[2] = 0x20};
 	enum { BURST_OF_ONE = 16 }; /* so many at once, however low the rate */
 
-	assert_non_null(exception.to_kernel);
-	worker->exception = &exception;
+	open_kernel(&exception);
 	for (unsigned i = 0; i < 2 * BURST_OF_ONE; i++)
-		process_one(burst_case_query(notify, sizeof(notify)));
+		process_one(notify());
 	assert_int_equal(burst_case_value(STELE_STAT_PUNT_DNS), 2 * BURST_OF_ONE);
 	rules.punt_rate = 1;
 	stele_worker_set_rules(worker, &rules);
 	for (unsigned i = 0; i < 2 * BURST_OF_ONE; i++)
-		process_one(burst_case_query(notify, sizeof(notify)));
+		process_one(notify());
 	assert_in_range(burst_case_value(STELE_STAT_PUNT_DNS), 3 * BURST_OF_ONE,
 			4 * BURST_OF_ONE - 1);
 	assert_int_equal(burst_case_value(STELE_STAT_DROP_PUNT_CAP) +
 				 burst_case_value(STELE_STAT_PUNT_DNS),
 			 4 * BURST_OF_ONE);
 	assert_int_equal(stele_stats_balance(burst_case_server.counters), 0);
-	void *mbuf;
-	while (rte_ring_dequeue(exception.to_kernel, &mbuf) == 0)
-		rte_pktmbuf_free(mbuf);
-	rte_ring_free(exception.to_kernel);
+	close_kernel(&exception);
 }
 
 static uint64_t rate_of(const struct stele_bucket *bucket)
