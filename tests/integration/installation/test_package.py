@@ -76,6 +76,13 @@ def test_a_later_commit_is_a_later_version(package):
         run("dpkg", "--compare-versions", version, "lt", later)
 
 
+def test_the_same_build_makes_the_same_package(package, tmp_path):
+    status, said, errors = script("--build-dir", os.path.join(os.path.dirname(package), "build"), "--output", tmp_path)
+    assert status == 0, errors
+    with open(package, "rb") as first, open(said.strip(), "rb") as second:
+        assert first.read() == second.read()
+
+
 def test_its_scripts(package, tmp_path):
     run("dpkg-deb", "--control", package, tmp_path)
     for name in "postinst", "prerm", "postrm":
