@@ -239,7 +239,7 @@ static void open_kernel(struct stele_exception *exception)
 
 static void close_kernel(struct stele_exception *exception)
 {
-	void *mbuf;
+	void *mbuf = NULL;
 
 	while (rte_ring_dequeue(exception->to_kernel, &mbuf) == 0)
 		rte_pktmbuf_free(mbuf);
