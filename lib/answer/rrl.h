@@ -74,6 +74,7 @@ struct stele_rrl_settings {
 	uint64_t seed[2]; /* random, so that nobody can aim at the line of another */
 	struct stele_rrl_prefix exempt[STELE_RRL_EXEMPT_MAX]; /* never limited */
 };
+
 /*
  * Prefixes of 32 and 24 bits, 64 and 48. Answers and referrals 2000 and 10000 a second, the other
  * classes a tenth; burst 1 s, slip 2, one worker, 65536 lines (4 MiB), no exemptions. The seed is

@@ -31,10 +31,8 @@ int stele_rules_read(const struct stele_responder *responder,
 		     struct stele_error *reterr)
 {
 	struct stele_rules rules = {.is_rate_limited = config->rrl.enabled};
-	unsigned worker_cnt = 0;
-
-	for (unsigned i = 0; i < responder->port_cnt; i++)
-		worker_cnt += responder->ports[i].queue_cnt;
+	/* Those that run, whatever the file says now. */
+	unsigned worker_cnt = stele_responder_worker_cnt(responder->config);
 	int rc = stele_settings_answers(&config->answers.common, &config->cookies,
 					&responder->own_secret, &rules.answers, reterr);
 	if (!rc)

@@ -56,7 +56,8 @@ enum { WORKER_CNT = 3 };
 static struct stele_worker workers[WORKER_CNT];
 
 static struct stele_worker *list[WORKER_CNT];
-static const struct stele_port_config port_config = {.name = "p0"};
+static struct stele_port_config port_config = {.name = "p0", .cores = {.cnt = WORKER_CNT}};
+static const struct stele_responder_config config = {.ports = {.items = &port_config, .cnt = 1}};
 static struct stele_port port = {.config = &port_config, .queue_cnt = WORKER_CNT};
 static char path[] = "/tmp/stele-reload-XXXXXX";
 static struct stele_responder responder;
@@ -64,7 +65,8 @@ static struct stele_responder responder;
 static int open_responder(void **state)
 {
 	(void)state;
-	responder = (struct stele_responder){.config_path = path,
+	responder = (struct stele_responder){.config = &config,
+					     .config_path = path,
 					     .port_cnt = 1,
 					     .ports = &port,
 					     .worker_cnt = WORKER_CNT,
