@@ -25,20 +25,24 @@ QUIET_S = 1.5
 COMPACTED_SZ, GARBAGE_SZ = 20 << 20, 320 << 20
 
 
-def unread_of(epoch):
-    """Frames of a life that were in its ring, and that it did not count."""
-    return epoch["seen"] - epoch["full"] - epoch["counters"]["rx_packets"]
+def lacking_of(epoch):
+    """(before it had a ring, in its ring): frames of a life that it did not count."""
+    lacking = epoch["seen"] - epoch["full"] - epoch["counters"]["rx_packets"]
+    ringless = max(0, min(lacking, epoch["ringless"]))
+    return ringless, lacking - ringless
 
 
 def broken_laws(epochs):
     """What lives lost of their own, each by itself: one burst that was being counted, and a ring, if it was killed."""
     broken = []
     for number, epoch in enumerate(epochs, 1):
-        left, unread = epoch["counters"]["balance"], unread_of(epoch)
+        left, (ringless, unread) = epoch["counters"]["balance"], lacking_of(epoch)
         if abs(left) > (soak_world.BURST if epoch["killed"] else 0):
             broken.append("life %d: %d packets received and not counted otherwise" % (number, left))
-        if epoch["killed"] and not -soak_world.BURST <= unread <= soak_world.RING:
+        if not (-soak_world.BURST <= unread <= soak_world.RING if epoch["killed"] else unread == 0):
             broken.append("life %d: %d frames in its ring" % (number, unread))
+        if ringless > soak_world.RINGLESS:
+            broken.append("life %d: %d frames before it had a ring" % (number, ringless))
     return broken
 
 
@@ -137,7 +141,8 @@ class Soak:
         nobody, unsure, kept = (sum(epoch[key] for epoch in world.epochs) for key in ("nobody", "unsure", "kept"))
         add = self.balance.add
         seen, full = (sum(epoch[key] for epoch in world.epochs) for key in ("seen", "full"))
-        unread = sum(unread_of(epoch) for epoch in world.epochs if epoch["killed"])
+        ringless = sum(lacking_of(epoch)[0] for epoch in world.epochs)
+        unread = sum(lacking_of(epoch)[1] for epoch in world.epochs if epoch["killed"])
         add(Line("frames that came to the port", wire["rx"] - self.offset["rx"], {
             "for the responder": seen, "fragments, which the kernel keeps": self.flooder.kept,
             "with nobody there, in %d deaths" % kills: nobody}, -kept, unsure,
@@ -145,7 +150,7 @@ class Soak:
         # The counters of one that died are read from shared memory; only its last burst may be missing.
         add(Line("frames for the responder", seen,
                  {"counted as received": total["rx_packets"], "found the ring full": full,
-                  "in the rings of those that died": unread}))
+                  "before there was a ring": ringless, "in the rings of those that died": unread}))
         add(Limit("frames in the rings of those that died", unread, -soak_world.BURST * kills, soak_world.RING * kills))
         kinds = {name: value for name, value in sorted(total.items())
                  if re.match("(answered|local|punt|drop)_", name)}
@@ -159,7 +164,7 @@ class Soak:
                  {"sent": total["return_out"], "lost": total["return_lost"]}, -soak_world.BURST * kills,
                  soak_world.BURST * kills, "bursts"))
         add(Nothing("laws that a responder broke", broken_laws(self.world.epochs)))
-        self.add_questions(nobody + unsure + unread + full)
+        self.add_questions(nobody + unsure + ringless + unread + full)
         flooded = sum(self.flooder.sent.values())
         add(Limit("frames of floods", flooded, 1, wire["rx"], "frames"))
         for kind, value in self.flooder.sent.items():

@@ -109,11 +109,24 @@ def test_each_life_is_judged_by_itself():
     import run
 
     def life(killed, seen, received, balance):
-        return {"killed": killed, "seen": seen, "full": 0, "counters": {"rx_packets": received, "balance": balance}}
+        return {"killed": killed, "seen": seen, "full": 0, "ringless": 0,
+                "counters": {"rx_packets": received, "balance": balance}}
     assert run.broken_laws([life(True, 900, 500, 32), life(True, 500, 532, -32), life(False, 9, 9, 0)]) == []
     for wrong in (life(True, 2000, 500, 0), life(True, 500, 540, 0), life(True, 500, 500, 40),
-                  life(False, 500, 500, 1)):
+                  life(False, 500, 500, 1), life(False, 500, 499, 0)):
         assert len(run.broken_laws([life(True, 500, 500, 0)] * 4 + [wrong])) == 1
+
+
+@pytest.mark.parametrize("killed, ringless, lacking, ring", [
+    (False, 0, 0, 0), (False, 30, 23, 0), (False, 23, 23, 0), (False, 20, 23, 3), (False, 0, -1, -1), (False, 9, -1, -1),
+    (True, 20, 40, 20), (True, 20, 10, 0), (True, 20, -5, -5)])
+def test_frames_from_before_there_was_a_ring(killed, ringless, lacking, ring):
+    """What a life lacked from its start explains no frame that it lost later."""
+    import run
+    epoch = {"killed": killed, "seen": 500, "full": 100, "ringless": ringless,
+             "counters": {"rx_packets": 400 - lacking, "balance": 0}}
+    assert run.lacking_of(epoch) == (lacking - ring, ring)
+    assert run.broken_laws([epoch]) == ([] if killed or ring == 0 else ["life 1: %d frames in its ring" % ring])
 
 
 # ---- the command line ----
