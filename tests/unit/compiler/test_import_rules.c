@@ -222,7 +222,7 @@ static void test_rrset_without_room(void **state)
 		expect(text, refused, expected[cnt - 4093]);
 		if (refused)
 			continue;
-		strcpy(text + len, rrsig);
+		memcpy(text + len, rrsig, sizeof(rrsig));
 		expect(text, 0,
 		       cnt == 4093 ? "warning: f:5:3: RRset a.e. A has 65522 bytes with its" :
 				     "warning: f:5:3: RRset a.e. A has 65538 bytes with its");
@@ -230,7 +230,7 @@ static void test_rrset_without_room(void **state)
 	for (unsigned sz = 65502; sz <= 65503; sz++) {
 		size_t len = (size_t)sprintf(large, "a TYPE65280 \\# %u ", sz);
 		memset(large + len, '0', 2 * sz);
-		strcpy(large + len + 2 * sz, "\n");
+		memcpy(large + len + 2 * sz, "\n", 2);
 		expect(large, sz > 65502,
 		       sz > 65502 ? "f:5:3: RRset a.e. TYPE65280 has 65515" :
 				    "warning: f:5:3: RRset a.e. TYPE65280 has 65514");
