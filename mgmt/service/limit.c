@@ -6,6 +6,7 @@
 #include "mgmt/service/internal.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/numa.h"
 
 int limit_new(const struct service_settings *before, const struct service_settings *settings,
 	      struct stele_rates **ret_limit, struct stele_error *reterr)
@@ -17,7 +18,7 @@ int limit_new(const struct service_settings *before, const struct service_settin
 	if (before && before->is_rate_limited &&
 	    stele_rrl_settings_equal(&before->rrl, &settings->rrl))
 		return 0;
-	return stele_rates_new(&settings->rrl, ret_limit, reterr);
+	return stele_rates_new(&settings->rrl, STELE_NUMA_ANY, ret_limit, reterr);
 }
 
 void worker_set(struct worker *worker, struct service_settings *settings, struct stele_rates *limit)

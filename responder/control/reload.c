@@ -80,11 +80,12 @@ static bool keeps_rates(const struct stele_rules *before, const struct stele_rul
 }
 
 /* Tables for all workers, or for none. */
-static int make_rates(const struct stele_rules *rules, struct stele_rates **rates,
-		      unsigned worker_cnt, struct stele_error *reterr)
+static int make_rates(const struct stele_responder *responder, const struct stele_rules *rules,
+		      struct stele_rates **rates, struct stele_error *reterr)
 {
-	for (unsigned i = 0; i < worker_cnt; i++) {
-		int rc = stele_rates_new(&rules->rrl, &rates[i], reterr);
+	for (unsigned i = 0; i < responder->worker_cnt; i++) {
+		int node = stele_worker_node(responder->workers[i]);
+		int rc = stele_rates_new(&rules->rrl, node, &rates[i], reterr);
 		if (rc == 0)
 			continue;
 		while (i > 0)
@@ -101,7 +102,7 @@ static int choose_rates(const struct stele_responder *responder, const struct st
 	if (!rules->is_rate_limited)
 		return 0;
 	if (!keeps_rates(&responder->rules, rules))
-		return make_rates(rules, rates, responder->worker_cnt, reterr);
+		return make_rates(responder, rules, rates, reterr);
 	for (unsigned i = 0; i < responder->worker_cnt; i++)
 		rates[i] = stele_worker_rules(responder->workers[i])->rates;
 	return 0;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "responder/serve/arena.h"
 
+#include "lib/base/numa.h"
+
 #include <errno.h>
-#include <linux/mempolicy.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -34,9 +34,6 @@
 
 #define SIZE_2M ((size_t)1 << 21)
 #define SIZE_1G ((size_t)1 << 30)
-
-/* Nodes that a mask of mbind() can name here. */
-#define NODE_MAX 1023
 
 struct piece {
 	size_t off, size;
@@ -82,17 +79,6 @@ const char *stele_arena_pages_text(enum stele_arena_pages pages)
 
 /* ---- mapping ---- */
 
-/* Where the kernel knows no nodes, or not this one, memory comes from where it comes. */
-static void prefer_node(void *base, size_t size, int node)
-{
-	unsigned long mask[(NODE_MAX + 1) / (8 * sizeof(unsigned long))] = {0};
-	if (node < 0 || node >= NODE_MAX)
-		return;
-	const unsigned bits = 8 * sizeof(mask[0]);
-	mask[(unsigned)node / bits] |= 1UL << ((unsigned)node % bits);
-	syscall(SYS_mbind, base, size, MPOL_PREFERRED, mask, (unsigned long)NODE_MAX, 0UL);
-}
-
 /* 0, or an errno. Huge pages are there when this is done, or it fails. */
 static int map(size_t size, enum stele_arena_pages pages, int node, uint8_t **ret_base)
 {
@@ -111,7 +97,7 @@ static int map(size_t size, enum stele_arena_pages pages, int node, uint8_t **re
 	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 	if (base == MAP_FAILED)
 		return errno;
-	prefer_node(base, size, node);
+	stele_numa_prefer(base, size, node);
 	/* Touching could end in SIGBUS, where a control group or a node has less than the machine; this
 	 * says so instead. It needs Linux 5.14. */
 	if ((flags & MAP_HUGETLB) != 0 && madvise(base, size, MADV_POPULATE_WRITE) != 0) {

@@ -96,7 +96,7 @@ int stele_worker_new(const struct stele_worker_settings *settings, struct stele_
 	worker->answerer = stele_answerer_new();
 	rc = worker->answerer ? 0 : stele_fail(reterr, STELE_E_SYSTEM, "no memory for a worker");
 	if (!rc && settings->rrl)
-		rc = stele_rates_new(settings->rrl, &rules.rates, reterr);
+		rc = stele_rates_new(settings->rrl, socket, &rules.rates, reterr);
 	if (rc) {
 		stele_worker_free(worker);
 		return rc;

@@ -105,7 +105,7 @@ static struct stele_rates *rates_of_nodata(void)
 	settings.rates[STELE_CLASS_NODATA] = (struct stele_rrl_rate){.narrow = 10};
 	settings.burst_ms = STELE_RRL_BURST_MS_MIN;
 	settings.line_cnt = STELE_RRL_LINES_MIN;
-	assert_int_equal(stele_rates_new(&settings, &rates, &error), 0);
+	assert_int_equal(stele_rates_new(&settings, 0, &rates, &error), 0);
 	return rates;
 }
 
