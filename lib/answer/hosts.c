@@ -3,6 +3,7 @@
 
 #include "lib/answer/compose.h"
 #include "lib/answer/lookup.h"
+#include "lib/dns/svcb.h"
 
 #include <string.h>
 
@@ -35,7 +36,7 @@ void stele_hosts_add(struct work *w, const uint8_t *record, const struct stele_r
 		}
 		if (!required && w->host_cnt >= optional_max)
 			continue;
-		/* Two SRV or MX records may name one host, two NS records do not. */
+		/* Two records may name one host, but for those of NS. */
 		bool again = false;
 		for (unsigned k = 0; k < w->host_cnt && !is_ns; k++)
 			again |= stele_le64(w->hosts[k].ref->key) == stele_le64(ref->key);
@@ -93,6 +94,7 @@ struct host_source {
 	const struct stele_rrset *rrset;
 	struct stele_name_parts name;
 	const uint8_t *body; /* NULL: none yet */
+	uint16_t service;    /* its type, if that is SVCB or HTTPS, else 0 */
 };
 
 static void take_source(struct host_source *source, const struct host *host)
@@ -102,6 +104,8 @@ static void take_source(struct host_source *source, const struct host *host)
 	source->rrset = host->source_rrset;
 	source->name = stele_name_parts(host->source);
 	source->body = stele_name_body(&source->name, host->source_rrset);
+	uint16_t type = stele_le16(host->source_rrset->type);
+	source->service = stele_svc_is(type) ? type : 0;
 }
 
 /* True if what the key of a host's reference led to is that host: it was carved with the reference, and may lead
@@ -118,7 +122,7 @@ static bool is_host(const struct work *w, const uint8_t *record, unsigned name_o
 				  head->rel_len);
 }
 
-/* As stele_compose_rrset(), for addresses, which have no names in their rdata. */
+/* As stele_compose_rrset(), for addresses and services, which have no names in their rdata that are compressed. */
 static bool write_addresses(struct work *w, const uint8_t *body, const struct stele_rrset *rrset,
 			    enum compose_what what, const struct owner *owner)
 {
@@ -140,8 +144,9 @@ static bool write_addresses(struct work *w, const uint8_t *body, const struct st
 	return true;
 }
 
-/* The addresses that a record has. False as write_host(). */
-static inline bool write_record(struct work *w, const struct host *host, const uint8_t *record,
+/* The addresses that a record has, and of SVCB or HTTPS records the same at their target. False as write_host(). */
+static inline bool write_record(struct work *w, const struct host *host,
+				const struct host_source *source, const uint8_t *record,
 				const struct owner *owner)
 {
 	struct stele_name_parts name = stele_name_parts(record);
@@ -150,9 +155,14 @@ static inline bool write_record(struct work *w, const struct host *host, const u
 					 COMPOSE_RECORDS;
 	const struct stele_rrset *rrset = name.rrsets, *end = rrset + name.rrset_cnt;
 	const uint8_t *addresses = (const uint8_t *)end;
-	for (; rrset < end && stele_le16(rrset->type) <= STELE_TYPE_AAAA; rrset++) {
-		bool wanted = stele_le16(rrset->type) == STELE_TYPE_A ||
-			      stele_le16(rrset->type) == STELE_TYPE_AAAA;
+	uint16_t service = source->service;
+	/* The answer has those of its own owner, and those at a cut are another zone's. */
+	if (service != 0 && (record == host->source || name.head->kind != STELE_NAME_AUTHORITATIVE))
+		service = 0;
+	uint16_t last = service != 0 ? service : STELE_TYPE_AAAA;
+	for (; rrset < end && stele_le16(rrset->type) <= last; rrset++) {
+		uint16_t type = stele_le16(rrset->type);
+		bool wanted = type == STELE_TYPE_A || type == STELE_TYPE_AAAA || type == service;
 		if (wanted && !write_addresses(w, addresses, rrset, what, owner)) {
 			w->glue_missing = true;
 			if (is_required(host->ref))
@@ -177,7 +187,7 @@ static __attribute__((noinline)) bool write_wildcard_host(struct work *w, const 
 			      .rel = target,
 			      .rel_len = (uint8_t)(len - w->zone->apex_len)};
 	const uint8_t *record = owner.rel_len > 0 ? find_wildcard_host(w, target) : NULL;
-	return record == NULL || write_record(w, host, record, &owner);
+	return record == NULL || write_record(w, host, source, record, &owner);
 }
 
 /* The addresses of one host. False if some that the referral cannot do without did not fit. */
@@ -194,7 +204,7 @@ static bool write_host(struct work *w, const struct host *host, struct host_sour
 		return write_wildcard_host(w, host, source, owner.at);
 	owner.rel = record + sizeof(struct stele_name);
 	owner.rel_len = ((const struct stele_name *)(const void *)record)->rel_len;
-	return write_record(w, host, record, &owner);
+	return write_record(w, host, source, record, &owner);
 }
 
 /* The required hosts that hosts[] has no room for, all in one go: a message of TCP is nearly full of them. */

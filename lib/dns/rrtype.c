@@ -150,6 +150,8 @@ int stele_rdata_additional_name(uint16_t type)
 	case STELE_TYPE_NS:
 		return 0;
 	case STELE_TYPE_MX:
+	case STELE_TYPE_SVCB:
+	case STELE_TYPE_HTTPS:
 		return 2;
 	case STELE_TYPE_SRV:
 		return 6;

@@ -35,6 +35,8 @@ enum stele_rrtype {
 	STELE_TYPE_CDS = 59,
 	STELE_TYPE_CDNSKEY = 60,
 	STELE_TYPE_ZONEMD = 63,
+	STELE_TYPE_SVCB = 64,
+	STELE_TYPE_HTTPS = 65,
 	STELE_TYPE_TKEY = 249,
 	STELE_TYPE_TSIG = 250,
 	STELE_TYPE_IXFR = 251,
@@ -59,8 +61,8 @@ const char *stele_rrtype_to_text(uint16_t type, char text[STELE_RRTYPE_TEXT_MAX]
 int stele_rrtype_from_text(const char *text, size_t text_len);
 
 /*
- * Offset in the rdata of the name whose addresses belong into the additional section (NS: 0, MX: 2,
- * SRV: 6); -1 for types without.
+ * Offset in the rdata of the name whose addresses belong into the additional section (NS: 0, MX, SVCB, HTTPS: 2,
+ * SRV: 6); -1 for types without. The root in SVCB and HTTPS stands for something else: stele_svc_is_own().
  */
 int stele_rdata_additional_name(uint16_t type);
 

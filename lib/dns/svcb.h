@@ -2,6 +2,9 @@
 #ifndef STELE_LIB_DNS_SVCB_H
 #define STELE_LIB_DNS_SVCB_H
 
+#include "lib/dns/rrtype.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +26,25 @@ enum stele_svc_key {
  * `params` are what stands behind the target's name. Pure, thread safe.
  */
 const char *stele_svc_fault(const uint8_t *params, size_t len);
+
+static inline bool stele_svc_is(uint16_t type)
+{
+	return type == STELE_TYPE_SVCB || type == STELE_TYPE_HTTPS;
+}
+
+/*
+ * Whether the target of a record, of any type, is the root of SVCB or HTTPS, which is no target (RFC 9460 section 2.5): of
+ * a service it stands for the record's owner, of an alias for nothing. `rdata` is whole. Pure.
+ */
+static inline bool stele_svc_is_own(uint16_t type, const uint8_t *rdata)
+{
+	return stele_svc_is(type) && rdata[2] == 0;
+}
+
+/* Of SVCB or HTTPS: whether it is an alias and no service. */
+static inline bool stele_svc_is_alias(const uint8_t *rdata)
+{
+	return rdata[0] == 0 && rdata[1] == 0;
+}
 
 #endif

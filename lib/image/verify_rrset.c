@@ -7,6 +7,7 @@
 
 #include "lib/dns/message.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/svcb.h"
 
 #include <string.h>
 
@@ -14,6 +15,8 @@
  * body must still fit into 14 bits then. */
 #define SELF_POINTER_MAX (STELE_POINTER_MAX - (STELE_HEADER_SZ + STELE_NAME_MAX + 4))
 
+/* Owner pointer, type, class, TTL, rdata length. */
+#define RR_HEAD_SZ ((size_t)2 + STELE_RR_FIXED_SZ)
 #define RRSIG_FIXED_SZ 18
 #define NSEC3_FIXED_SZ 5
 
@@ -197,6 +200,23 @@ static int take_target(struct body *b, const struct body_name *name, size_t off)
 	return 0;
 }
 
+/* SVCB and HTTPS, whose rdata begins at `off`: what a service of its own owner leads to is the owner before it. */
+static int check_service(struct body *b, size_t off, size_t end)
+{
+	const struct verify_owner *owner = b->owner;
+	const uint8_t *rdata = b->bytes + off;
+	struct body_name name;
+	if (plain_name(rdata, end - off, 2, &name) == 0)
+		return stele_verify_fault(b->v, rdata, "type %u: malformed rdata", b->type);
+	if (!stele_svc_is_own((uint16_t)b->type, rdata))
+		return take_target(b, &name, off + 2);
+	if (stele_svc_is_alias(rdata) || owner->is_wildcard)
+		return 0;
+	name.len = owner->name_len;
+	memcpy(name.wire, owner->name, name.len);
+	return take_target(b, &name, off - RR_HEAD_SZ);
+}
+
 /* Rdata of the types whose names may be compressed. */
 static int check_compressible(struct body *b, size_t off, size_t end)
 {
@@ -246,6 +266,9 @@ static int check_plain(struct body *b, size_t off, size_t end)
 		if (good)
 			return take_target(b, &name, off + 6);
 		break;
+	case STELE_TYPE_SVCB:
+	case STELE_TYPE_HTTPS:
+		return check_service(b, off, end);
 	case STELE_TYPE_NSEC:
 		good = plain_name(rdata, len, 0, &name) > 0;
 		break;
@@ -285,11 +308,10 @@ static bool is_compressible(unsigned type)
 /* `cnt` records of one type fill the body from `off` to `end`. */
 static int check_records(struct body *b, unsigned type, unsigned cnt, size_t off, size_t end)
 {
-	const size_t head_sz = 2 + STELE_RR_FIXED_SZ;
 	const uint8_t *ttl = NULL;
 	for (unsigned i = 0; i < cnt; i++) {
 		const uint8_t *rr = b->bytes + off;
-		if (end - off < head_sz || head_sz + stele_get_be16(rr + 10) > end - off)
+		if (end - off < RR_HEAD_SZ || RR_HEAD_SZ + stele_get_be16(rr + 10) > end - off)
 			return stele_verify_fault(b->v, rr, "type %u: record %u reaches too far",
 						  b->type, i);
 		if (stele_get_be16(rr) != (0xc000 | STELE_HEADER_SZ) ||
@@ -299,7 +321,7 @@ static int check_records(struct body *b, unsigned type, unsigned cnt, size_t off
 				b->type, i);
 		if (ttl != NULL && memcmp(ttl, rr + 6, 4) != 0)
 			return stele_verify_fault(b->v, rr, "type %u: TTLs differ", b->type);
-		size_t rdata_off = off + head_sz;
+		size_t rdata_off = off + RR_HEAD_SZ;
 		off = rdata_off + stele_get_be16(rr + 10);
 		int rc = 0;
 		if (type == STELE_TYPE_RRSIG) {

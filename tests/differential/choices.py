@@ -9,7 +9,7 @@ from typing import Callable, NamedTuple
 
 import dnswire
 
-A, AAAA, CNAME, NS, SOA, RRSIG, NSEC, NSEC3, DS, DNAME = 1, 28, 5, 2, 6, 46, 47, 50, 43, 39
+A, AAAA, CNAME, NS, SOA, RRSIG, NSEC, NSEC3, DS, DNAME, SVCB, HTTPS = 1, 28, 5, 2, 6, 46, 47, 50, 43, 39, 64, 65
 
 
 class Choice(NamedTuple):
@@ -156,6 +156,22 @@ def synthesised_only(case):
             and all(rr[0] not in case.facts.owners for rr in set(case.knot.additional) - own))
 
 
+def services(case):
+    """All agree but for what SVCB and HTTPS bring along: the addresses of an owner that is meant by the root, and targets
+    that a wildcard makes, of Stele; of Knot the wildcard instead, proofs of what targets lack, and the answer again."""
+    own, knot, known = set(case.stele.additional), set(case.knot.additional), case.facts.owners
+    found = [rr for rr in case.stele.answer if rr[1] in (SVCB, HTTPS)]
+    owners = {rr[0] for rr in found if rr[4][:2] != b"\0\0" and rr[4][2] == 0}
+
+    def is_proof(rr):
+        return (int.from_bytes(rr[4][:2], "big") if rr[1] == RRSIG else rr[1]) in (NSEC, NSEC3)
+
+    return (found and case.stele[:6] == case.knot[:6]
+            and all(rr[0] in owners and rr[1] in (A, AAAA, RRSIG) or rr[0] not in known for rr in own - knot)
+            and all(rr[0] not in known or rr[0][:2] == b"\1*" or is_proof(rr) or rr in case.stele.answer
+                    for rr in knot - own))
+
+
 def additional_cut(case):
     """Addresses were left out because the reply is full; Knot leaves out their signatures first."""
     own, knot = set(case.stele.additional), set(case.knot.additional)
@@ -189,7 +205,7 @@ CHOICES = [
            "Knot leaves out records for a name that begins with an asterisk (see below), and NSD errs about the "
            "same query by another entry: Stele sends what Knot sends and the missing records, or TC when they "
            "do not fit.",
-           "own", lambda c: asterisk_name(c, False) and like_knot_and_more(c)),
+           "own", lambda c: asterisk_name(c, False) and like_knot_and_more(c), True),
     Choice("nsec3-owner-names-and-truncation", "RFC 5155 7.2.8, RFC 2181 9",
            "As nsec3-owner-names, and the reply that is right fits in Stele's compression but not in Knot's.",
            "own", lambda c: below_hash(c) and fits_only_in_stele(c)),
@@ -254,9 +270,9 @@ CHOICES = [
            "does not fit.",
            "own", lambda c: c.facts.hashes and wildcard_without_data(c) and not c.stele.answer
            and c.stele.rcode == c.knot.rcode and like_knot_and_more(c), True),
-    Choice("additional-addresses", "RFC 1034 3.7, RFC 1035 3.3.9, RFC 2782",
-           "Addresses of MX, SRV and NS targets may ride along in positive replies. Knot sends them, NSD with "
-           "minimal-responses does not.",
+    Choice("additional-addresses", "RFC 1034 3.7, RFC 1035 3.3.9, RFC 2782, RFC 9460 4.1",
+           "Addresses of MX, SRV, NS, SVCB and HTTPS targets may ride along in positive replies. Knot sends them, NSD "
+           "with minimal-responses does not.",
            "either", lambda c: equal(c, "flags", "rcode", "answer", "authority")
            and types(c.knot.answer) | types(c.knot.authority)),
     Choice("denial-types-at-cname", "RFC 4035 2.5, RFC 1034 4.3.2",
@@ -272,6 +288,12 @@ CHOICES = [
            "Peers synthesise additional addresses and glue from more wildcards than would answer a query for the "
            "host. Stele takes the one at the host's closest encloser, below a cut or not.",
            "own", synthesised_only, True),
+    Choice("services", "RFC 9460 2.5.2, 4.1",
+           "Where the target of a service is the root, its owner is meant, and Stele sends the owner's addresses, but not "
+           "where a wildcard makes the owner; the peers send none. Of a target that a wildcard makes, Stele sends the "
+           "records, Knot those of the wildcard's own name. Knot sends proofs of what targets lack, and the answer again "
+           "where it is its own target.",
+           "own", services, True),
     Choice("additional-that-fits", "RFC 2181 9, RFC 4035 3.1.1",
            "An additional address is sent with its signature or not at all.",
            "own", additional_cut),

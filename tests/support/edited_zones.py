@@ -58,6 +58,7 @@ class Model:
             "DNAME": self.target,
             "MX": lambda: "%d %s" % (rng.randrange(20), self.target()),
             "SRV": lambda: "1 2 53 " + self.target(),
+            "HTTPS": lambda: "1 " + self.rng.choice((".", self.target())),
             "DS": lambda: "%d 13 2 %s" % (rng.randrange(65536), "%064x" % rng.getrandbits(256)),
         }[rtype]()
 
@@ -65,7 +66,7 @@ class Model:
         owner = self.owner()
         if not owner or any("DNAME" in self.nodes.get(owner[i:], {}) for i in range(1, len(owner) + 1)):
             return
-        rtype = self.rng.choice(("A", "A", "A", "AAAA", "TXT", "NS", "NS", "CNAME", "DNAME", "MX", "SRV"))
+        rtype = self.rng.choice(("A", "A", "A", "AAAA", "TXT", "NS", "NS", "CNAME", "DNAME", "MX", "SRV", "HTTPS"))
         node = self.nodes.get(owner, {})
         if "CNAME" in node or (rtype == "CNAME" and node):
             return

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import dnswire
 
 QTYPES = ["A", "AAAA", "NS", "SOA", "CNAME", "DNAME", "DS", "DNSKEY", "NSEC", "NSEC3", "NSEC3PARAM", "MX",
-          "TXT", "SRV", "RRSIG", "TYPE65280"]
+          "TXT", "SRV", "HTTPS", "RRSIG", "TYPE65280"]
 EDNS = [None, "plain", "do"]
 
 

@@ -62,7 +62,7 @@ class _Maker:
 
     def data(self):
         rng, node = self.rng, {}
-        for rtype in rng.sample(["A", "A", "AAAA", "TXT", "MX", "SRV", "PTR", "TYPE65280"],
+        for rtype in rng.sample(["A", "A", "AAAA", "TXT", "MX", "SRV", "PTR", "HTTPS", "TYPE65280"],
                                 rng.choice([1, 1, 1, 2, 3])):
             count = rng.choice([1, 1, 2, 3])
             if rtype == "A":
@@ -75,6 +75,8 @@ class _Maker:
                 node["MX"] = ["%d %s" % (i, self.target()) for i in range(count)]
             elif rtype == "SRV":
                 node["SRV"] = ["0 %d 53 %s" % (i, self.target()) for i in range(count)]
+            elif rtype == "HTTPS":
+                node["HTTPS"] = ["%d %s" % (i, rng.choice([".", self.target()])) for i in range(count)]
             elif rtype == "PTR":
                 node["PTR"] = [self.target() for _ in range(count)]
             else:
@@ -102,6 +104,7 @@ class _Maker:
                           for _ in range(rng.choice([1, 1, 2]))]
         if rng.random() < 0.1:
             node["TXT"] = ['"occluded at the cut"']
+            node["HTTPS"] = ["1 ."]
         return node
 
     def fill(self, count):

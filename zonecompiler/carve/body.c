@@ -5,6 +5,7 @@
 #include "lib/dns/name.h"
 #include "lib/dns/rdata.h"
 #include "lib/dns/rrtype.h"
+#include "lib/dns/svcb.h"
 
 /* Owner pointer, type, class, TTL, rdata length. */
 #define RR_HEAD_SZ (2 + STELE_RR_FIXED_SZ)
@@ -21,6 +22,7 @@ void stele_carve_owner(struct stele_carver *carver, const struct stele_carve_zon
 	carver->zone = zone;
 	carver->owner = owner;
 	carver->owner_len = (uint8_t)owner_len;
+	carver->owner_is_wildcard = is_wildcard;
 	carver->owner_is_cut = is_cut;
 	stele_compress_owner(&carver->compress, owner, owner_len, zone->apex_labels, is_wildcard);
 }
@@ -101,10 +103,19 @@ static int put_rdata(struct stele_carver *carver, uint16_t type, const struct st
 	return (int)(len + rr->rdata_len - from);
 }
 
-/* Where the name stands that a reference is for, counted from the rdata; -1: nowhere. */
-static int target_in_rdata(uint16_t type)
+/* Notes the target of a record whose rdata begins `off` bytes into the body, if its type has one. */
+static int add_target(struct stele_carver *carver, uint16_t type, const struct stele_node_rr *rr,
+		      uint32_t off, struct stele_error *reterr)
 {
-	return type == STELE_TYPE_CNAME ? 0 : stele_rdata_additional_name(type);
+	int at = type == STELE_TYPE_CNAME ? 0 : stele_rdata_additional_name(type);
+	if (at < 0)
+		return 0;
+	if (!stele_svc_is_own(type, rr->rdata))
+		return add_ref(carver, type, rr->rdata + at, off + (uint32_t)at, reterr);
+	/* Which owner a wildcard will stand for is not known here. */
+	if (stele_svc_is_alias(rr->rdata) || carver->owner_is_wildcard)
+		return 0;
+	return add_ref(carver, type, carver->owner, off - RR_HEAD_SZ, reterr);
 }
 
 static int too_large(const struct stele_carver *carver, const struct stele_node_rrset *set,
@@ -138,7 +149,6 @@ static int put_records(struct stele_carver *carver, const struct stele_node_rrse
 		       const uint8_t **p, uint32_t ttl, bool with_refs, uint8_t *body,
 		       bool *self_pointers, struct stele_error *reterr)
 {
-	int target = with_refs ? target_in_rdata(set->type) : -1;
 	uint8_t *to = body;
 	for (unsigned i = 0; i < set->rr_cnt; i++) {
 		struct stele_node_rr rr = stele_node_rr_next(p);
@@ -147,12 +157,9 @@ static int put_records(struct stele_carver *carver, const struct stele_node_rrse
 		int len = put_rdata(carver, set->type, &rr, to, off, self_pointers, reterr);
 		if (len < 0)
 			return len;
-		if (target >= 0) {
-			int rc = add_ref(carver, set->type, rr.rdata + target,
-					 off + (uint32_t)target, reterr);
-			if (rc < 0)
-				return rc;
-		}
+		int rc = with_refs ? add_target(carver, set->type, &rr, off, reterr) : 0;
+		if (rc < 0)
+			return rc;
 		stele_put_be16(to - 2, (uint16_t)len);
 		to += len;
 		if (to - body > STELE_MESSAGE_MAX)

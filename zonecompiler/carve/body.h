@@ -24,6 +24,7 @@ struct stele_carver {
 	const struct stele_carve_zone *zone;
 	const uint8_t *owner; /* whole, lower case */
 	uint8_t owner_len;
+	bool owner_is_wildcard;
 	bool owner_is_cut;
 };
 

@@ -2,6 +2,7 @@
 #include "zonecompiler/reference/internal.h"
 
 #include "lib/base/bytes.h"
+#include "lib/dns/svcb.h"
 
 #include <string.h>
 
@@ -42,13 +43,25 @@ static bool host_node(struct ref *r, const struct ref_name *host, struct ref_nod
 	return ref_star(&encloser, &star) && ref_node(r, &star, ret_node);
 }
 
+/* The host that a record names: in SVCB and HTTPS the root is `owner`, or nobody if that is a wildcard. */
+static bool host_of(const struct ref_name *owner, uint16_t type, const struct stele_node_rr *rr,
+		    size_t off, struct ref_name *ret_host)
+{
+	if (rr->rdata_len < 3 || !stele_svc_is_own(type, rr->rdata))
+		return name_in(rr, off, ret_host);
+	if (stele_svc_is_alias(rr->rdata) || (owner->wire[0] == 1 && owner->wire[1] == '*'))
+		return false;
+	*ret_host = *owner;
+	return true;
+}
+
 /*
  * Addresses of the hosts that an RRset names, if they stand in this zone. Those at or below a zone
  * cut are glue and have no signatures. `cut` is that of a referral, else NULL: what its own
- * hosts need is required.
+ * hosts need is required. SVCB and HTTPS bring along those of their hosts, but those of `owner`, theirs, are there.
  */
-static void add_addresses(struct ref *r, const struct stele_node_rrset *rrset,
-			  const struct ref_name *cut)
+static void add_addresses(struct ref *r, const struct ref_name *owner,
+			  const struct stele_node_rrset *rrset, const struct ref_name *cut)
 {
 	int off = stele_rdata_additional_name(rrset->type);
 	const uint8_t *p = rrset->data;
@@ -56,13 +69,17 @@ static void add_addresses(struct ref *r, const struct stele_node_rrset *rrset,
 		struct stele_node_rr rr = stele_node_rr_next(&p);
 		struct ref_name host;
 		struct ref_node node;
-		if (!name_in(&rr, (size_t)off, &host) || !is_in_zone(r, &host) ||
-		    !host_node(r, &host, &node))
+		if (!host_of(owner, rrset->type, &rr, (size_t)off, &host) ||
+		    !is_in_zone(r, &host) || !host_node(r, &host, &node))
 			continue;
-		unsigned what = ref_is_occluded(r, &node.owner) ? REF_RECORDS : ref_wanted(r);
+		bool is_glue = ref_is_occluded(r, &node.owner);
+		unsigned what = is_glue ? REF_RECORDS : ref_wanted(r);
 		bool required = cut != NULL && ref_is_below(&host, cut->wire, cut->len);
-		static const uint16_t types[] = {STELE_TYPE_A, STELE_TYPE_AAAA};
-		for (unsigned t = 0; t < 2; t++) {
+		const uint16_t types[] = {STELE_TYPE_A, STELE_TYPE_AAAA, rrset->type};
+		bool is_own = node.owner.len == owner->len &&
+			      memcmp(node.owner.wire, owner->wire, owner->len) == 0;
+		unsigned type_cnt = stele_svc_is(rrset->type) && !is_own && !is_glue ? 3 : 2;
+		for (unsigned t = 0; t < type_cnt; t++) {
 			struct stele_node_rrset addresses;
 			if (ref_rrset(&node, types[t], &addresses))
 				ref_add(r, STELE_MESSAGE_ADDITIONAL, &host, &addresses, what,
@@ -99,7 +116,7 @@ static void refer(struct ref *r, const struct ref_node *cut)
 	else if (r->question->dnssec_ok)
 		ref_add(r, STELE_MESSAGE_AUTHORITY, &cut->owner, &ds, REF_RECORDS | REF_SIGS,
 			ds.ttl, false);
-	add_addresses(r, &ns, &cut->owner);
+	add_addresses(r, &cut->owner, &ns, &cut->owner);
 }
 
 /* Goes on with another name, if it is in this zone. */
@@ -172,7 +189,7 @@ static void answer_from(struct ref *r, const struct ref_node *node,
 	if (wildcard_encloser != NULL)
 		ref_prove_wildcard(r, &r->name, wildcard_encloser);
 	if (!is_alias) {
-		add_addresses(r, &rrset, NULL);
+		add_addresses(r, &node->owner, &rrset, NULL);
 		return;
 	}
 	const uint8_t *p = rrset.data;

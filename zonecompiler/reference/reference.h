@@ -12,7 +12,7 @@
  *
  * Both follow the same rules where RFCs leave a choice:
  *   CNAME and DNAME are followed inside the zone only, at most 16 times
- *   additional addresses: of hosts in the same zone, made by a wildcard or not, for NS, MX, SRV
+ *   additional addresses: of hosts in the same zone, made by a wildcard or not, for NS, MX, SRV, SVCB, HTTPS
  *   answers and referrals
  *   ANY over UDP is the first RRset in order of type, NSEC only if there is no other, if so configured
  *   (RFC 8482); RRSIG likewise

@@ -244,6 +244,8 @@ static void test_rdata_names(void **state)
 	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_NS), 0);
 	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_MX), 2);
 	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_SRV), 6);
+	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_SVCB), 2);
+	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_HTTPS), 2);
 	assert_int_equal(stele_rdata_additional_name(STELE_TYPE_A), -1);
 }
 

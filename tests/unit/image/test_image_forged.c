@@ -258,6 +258,55 @@ static void test_soa_beside_a_base(void **state)
 	free(new.bytes);
 }
 
+/* The first reference behind a body without signatures and patches. */
+static struct stele_ref *first_ref(struct place place)
+{
+	return (void *)(place.body + stele_le16(place.rrset->plain_len) + 2);
+}
+
+static void set_ref(struct place place, unsigned name_off)
+{
+	struct stele_ref ref;
+	memcpy(&ref, first_ref(place), sizeof(ref));
+	ref.name_off = stele_to_le16((uint16_t)name_off);
+	memcpy(first_ref(place), &ref, sizeof(ref));
+}
+
+/* A service leads to its target, or to its owner where the target is the root; an alias to the root leads nowhere. */
+static void test_services(void **state)
+{
+	struct image *image = *state;
+	enum { HEAD = 12, OWN_AT = 0, TARGET_AT = HEAD + 2 };
+	struct place own = find(image, "own", STELE_TYPE_HTTPS);
+	struct place svc = find(image, "svc", STELE_TYPE_SVCB);
+	expect(image, NULL);
+
+	stele_put_be16(own.body + HEAD, 0);
+	expect(image, "type 65: patches or references too many");
+	stele_put_be16(own.body + HEAD, 7);
+	expect(image, NULL);
+	set_ref(own, TARGET_AT);
+	expect(image, "type 65: wrong reference");
+	set_ref(own, OWN_AT);
+	expect(image, NULL);
+
+	/* An alias with a target has the same reference. */
+	stele_put_be16(svc.body + HEAD, 0);
+	expect(image, NULL);
+	set_ref(svc, OWN_AT);
+	expect(image, "type 64: wrong reference");
+	set_ref(svc, TARGET_AT);
+	expect(image, NULL);
+	retype(svc, STELE_TYPE_HTTPS);
+	expect(image, NULL);
+	retype(svc, STELE_TYPE_TXT);
+	expect(image, "type 16: patches or references too many");
+	retype(svc, STELE_TYPE_SVCB);
+	/* A label that reaches over the end. */
+	svc.body[TARGET_AT] = 63;
+	expect(image, "type 64: malformed rdata");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -268,6 +317,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_types_at_cuts, load, unload),
 		cmocka_unit_test_setup_teardown(test_types_below_cuts, load, unload),
+		cmocka_unit_test_setup_teardown(test_services, load, unload),
 		cmocka_unit_test_setup_teardown(test_soa, load, unload),
 		cmocka_unit_test_setup_teardown(test_soa_beside_a_base, load, unload),
 	};
