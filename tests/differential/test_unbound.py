@@ -104,12 +104,17 @@ def beyond_unbound(ask, reply):
 
     Names with an asterisk label: it takes the signature of a record synthesised for such a name for one
     of a literal wildcard, and does not find the closest encloser when that is a wildcard's owner. A chain
-    through one DNAME twice: it looks for the DNAME right before each CNAME, where it is sent only once.
+    through one DNAME twice: it looks for the DNAME right before each CNAME, where it is sent only once. A CNAME to what
+    a wildcard without records stands for (the next name of an NSEC tells), and a DS by way of a CNAME, where the zone's
+    apex is: NSD sends the same records.
     """
     names = [ask.qname] + [rr[4] for rr in reply.answer if rr[1] == 5]
     redirects = [rr[0] for rr in reply.answer if rr[1] == 39]
     synthesised = [rr for rr in reply.answer if rr[1] == 5 and any(dnswire.is_below(rr[0], x) for x in redirects)]
-    if len(synthesised) > len(redirects):
+    if len(synthesised) > len(redirects) or len(names) > 1 and ask.qtype == dnswire.TYPES["DS"]:
+        return True
+    nexts = [dnswire.read_name(rr[4], 0, {})[0] for rr in reply.authority if rr[1] == dnswire.TYPES["NSEC"]]
+    if len(names) > 1 and reply.rcode == 0 and any(b"*" in dnswire.labels_of(x)[1:] for x in nexts):
         return True
     first = dnswire.labels_of(ask.qname)[0]
     return first[:1] == b"c" and first[1:].isdigit() or any(b"*" in dnswire.labels_of(x) for x in names)
