@@ -158,25 +158,35 @@ def synthesised_only(case):
 
 def services(case):
     """All agree but for what SVCB and HTTPS bring along: the addresses of an owner that is meant by the root, and targets
-    that a wildcard makes, of Stele; of Knot the wildcard instead, proofs of what targets lack, and the answer again."""
+    that a wildcard makes, of Stele; of Knot the wildcard instead, proofs of what targets lack, the answer again, and
+    services that are another zone's."""
     own, knot, known = set(case.stele.additional), set(case.knot.additional), case.facts.owners
     found = [rr for rr in case.stele.answer if rr[1] in (SVCB, HTTPS)]
     owners = {rr[0] for rr in found if rr[4][:2] != b"\0\0" and rr[4][2] == 0}
+
+    def is_occluded(rr):
+        return rr[1] in (SVCB, HTTPS) and any(dnswire.is_below(rr[0], cut) for cut in case.facts.cuts)
 
     def is_proof(rr):
         return (int.from_bytes(rr[4][:2], "big") if rr[1] == RRSIG else rr[1]) in (NSEC, NSEC3)
 
     return (found and case.stele[:6] == case.knot[:6]
             and all(rr[0] in owners and rr[1] in (A, AAAA, RRSIG) or rr[0] not in known for rr in own - knot)
-            and all(rr[0] not in known or rr[0][:2] == b"\1*" or is_proof(rr) or rr in case.stele.answer
+            and all(rr[0] not in known or rr[0][:2] == b"\1*" or is_proof(rr) or is_occluded(rr) or rr in case.stele.answer
                     for rr in knot - own))
 
 
 def additional_cut(case):
     """Addresses were left out because the reply is full; Knot leaves out their signatures first."""
     own, knot = set(case.stele.additional), set(case.knot.additional)
-    return (case.stele[:6] == case.knot[:6] and max(case.knot.size, case.stele.size) > 1000
-            and {rr for rr in own if rr[1] != RRSIG} <= knot)
+    left_out = {}
+    for rr in knot - own:
+        if rr[1] != RRSIG:
+            left_out.setdefault(rr[:2], []).append(rr)
+    limit = 1232 if case.ask.edns else 512
+    return (case.stele[:6] == case.knot[:6] and {rr for rr in own if rr[1] != RRSIG} <= knot
+            and (max(case.knot.size, case.stele.size) > 1000
+                 or left_out and all(has_no_room(case, rrset, limit) for rrset in left_out.values())))
 
 
 def fits_only_in_stele(case):
@@ -207,8 +217,9 @@ CHOICES = [
            "do not fit.",
            "own", lambda c: asterisk_name(c, False) and like_knot_and_more(c), True),
     Choice("nsec3-owner-names-and-truncation", "RFC 5155 7.2.8, RFC 2181 9",
-           "As nsec3-owner-names, and the reply that is right fits in Stele's compression but not in Knot's.",
-           "own", lambda c: below_hash(c) and fits_only_in_stele(c)),
+           "As nsec3-owner-names, and the reply that is right fits in Stele's compression but not in Knot's, or addresses "
+           "do not fit with their signatures.",
+           "own", lambda c: below_hash(c) and (fits_only_in_stele(c) or additional_cut(c))),
     Choice("nsec3-owner-names", "RFC 5155 7.2.8",
            "The owner of an NSEC3 record is not a name of the zone: a query for it, or below it, is answered "
            "as if it did not exist, so a wildcard applies. NSD takes it for an existing name.",
@@ -291,8 +302,8 @@ CHOICES = [
     Choice("services", "RFC 9460 2.5.2, 4.1",
            "Where the target of a service is the root, its owner is meant, and Stele sends the owner's addresses, but not "
            "where a wildcard makes the owner; the peers send none. Of a target that a wildcard makes, Stele sends the "
-           "records, Knot those of the wildcard's own name. Knot sends proofs of what targets lack, and the answer again "
-           "where it is its own target.",
+           "records, Knot those of the wildcard's own name. Knot sends proofs of what targets lack, services at or below a "
+           "cut, and the answer again where it is its own target.",
            "own", services, True),
     Choice("additional-that-fits", "RFC 2181 9, RFC 4035 3.1.1",
            "An additional address is sent with its signature or not at all.",

@@ -23,6 +23,7 @@ class Facts(NamedTuple):
     parent: bool      # a zone above it is served too
     hashes: frozenset  # owners of NSEC3 records
     owners: frozenset  # owners of anything
+    cuts: frozenset = frozenset()    # owners of NS below the apex
 
 
 PARTS = ("flags", "opcode", "rcode", "question", "answer", "authority", "additional", "opt")

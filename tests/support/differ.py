@@ -30,8 +30,10 @@ def facts_of(zones):
     for name, path in zones:
         owners, _ = questions.read_zone(name, path)
         parent = any(name != other and name.lower().endswith("." + other.lower()) for other in names)
-        known[dnswire.name_to_wire(name.lower())] = compare.Facts(
-            parent, frozenset(x for x in owners if 50 in owners[x]), frozenset(owners))
+        apex = dnswire.name_to_wire(name.lower())
+        known[apex] = compare.Facts(
+            parent, frozenset(x for x in owners if 50 in owners[x]), frozenset(owners),
+            frozenset(x for x in owners if 2 in owners[x] and x != apex))
     return known
 
 

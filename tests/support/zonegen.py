@@ -76,7 +76,8 @@ class _Maker:
             elif rtype == "SRV":
                 node["SRV"] = ["0 %d 53 %s" % (i, self.target()) for i in range(count)]
             elif rtype == "HTTPS":
-                node["HTTPS"] = ["%d %s" % (i, rng.choice([".", self.target()])) for i in range(count)]
+                # Knot does not find a target in capitals.
+                node["HTTPS"] = ["%d %s" % (i, rng.choice([".", self.target().lower()])) for i in range(count)]
             elif rtype == "PTR":
                 node["PTR"] = [self.target() for _ in range(count)]
             else:
