@@ -111,7 +111,8 @@ def beyond_unbound(ask, reply):
     names = [ask.qname] + [rr[4] for rr in reply.answer if rr[1] == 5]
     redirects = [rr[0] for rr in reply.answer if rr[1] == 39]
     synthesised = [rr for rr in reply.answer if rr[1] == 5 and any(dnswire.is_below(rr[0], x) for x in redirects)]
-    if len(synthesised) > len(redirects) or len(names) > 1 and ask.qtype == dnswire.TYPES["DS"]:
+    ds_of_apex = ask.qtype == dnswire.TYPES["DS"] and dnswire.name_to_wire(ask.zone) in names[1:]
+    if len(synthesised) > len(redirects) or ds_of_apex:
         return True
     nexts = [dnswire.read_name(rr[4], 0, {})[0] for rr in reply.authority if rr[1] == dnswire.TYPES["NSEC"]]
     if len(names) > 1 and reply.rcode == 0 and any(b"*" in dnswire.labels_of(x)[1:] for x in nexts):
