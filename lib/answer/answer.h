@@ -107,6 +107,9 @@ struct stele_answer_settings {
 	uint16_t udp_max; /* bytes; 512 … 65535. Above the path MTU replies get lost, below 1232 more
 			     * clients have to come by TCP (RFC 9715). Default 1232. */
 	bool any_minimal; /* ANY over UDP: one RRset (RFC 8482). Default true. */
+	/* Keep replies for queries that come again, same in every byte but the ID. Replies are the
+	 * same. Default true. */
+	bool packet_cache;
 	uint8_t nsid[STELE_NSID_MAX];
 	uint8_t nsid_len;              /* 0: no NSID */
 	bool cookies;                  /* answer cookies (RFC 7873, RFC 9018) */
@@ -153,5 +156,8 @@ struct stele_cookie_counts {
 	unsigned valid, invalid;
 };
 struct stele_cookie_counts stele_answerer_cookies(const struct stele_answerer *answerer);
+
+/* Replies of the last batch that were kept of another query. */
+unsigned stele_answerer_cached(const struct stele_answerer *answerer);
 
 #endif

@@ -4,6 +4,7 @@
 #include "lib/answer/cookie.h"
 #include "lib/answer/cut.h"
 #include "lib/answer/lookup.h"
+#include "lib/answer/packet_cache.h"
 #include "lib/answer/plain.h"
 #include "lib/answer/probe.h"
 #include "lib/base/cpu.h"
@@ -26,7 +27,8 @@ static struct work *work_at(const struct stele_answerer *a, unsigned i)
 
 void stele_answer_settings_default(struct stele_answer_settings *settings)
 {
-	*settings = (struct stele_answer_settings){.udp_max = 1232, .any_minimal = true};
+	*settings = (struct stele_answer_settings){
+		.udp_max = 1232, .any_minimal = true, .packet_cache = true};
 }
 
 /* ---- the stages of a fetch; each prefetches what the next reads ---- */
@@ -102,6 +104,9 @@ struct batch {
 	/* With a cookie, by whether the client's address is of IPv6. */
 	struct work *cookies[2][STELE_BATCH_MAX];
 	unsigned cookie_cnts[2];
+	bool with_packets; /* queries are looked for in the packet cache */
+	uint32_t cached;   /* bits of the queries that it answered */
+	struct packet_look looks[STELE_BATCH_MAX];
 };
 
 /* The rest of one record. */
@@ -111,17 +116,34 @@ INLINE void fetch_rest_of_one(struct batch *b)
 		probe_prefetch_rest(b->begun[--b->begun_cnt], b->with_signatures);
 }
 
+/* Looks for all queries of a group in the packet cache. */
+INLINE void look_group(struct stele_answerer *a, struct batch *b, unsigned from, unsigned to)
+{
+	unsigned look_cnt = 0;
+	for (unsigned i = from; i < to; i++)
+		look_cnt += packet_cache_look(a->packets, a->view->seed, &b->queries[i],
+					      &b->replies[i], i, &b->looks[i]);
+	a->packets->looks += look_cnt;
+}
+
 /* Reads the queries of a group, and begins the lookups of those that are for a zone of ours. */
 INLINE void read_group(struct stele_answerer *a, struct batch *b, unsigned group)
 {
 	const struct stele_view *view = a->view;
 	unsigned end = (group + 1) * GROUP < b->cnt ? (group + 1) * GROUP : b->cnt;
 	unsigned probe_cnt = b->probe_cnt, found_cnt = b->found_cnt;
+	if (b->with_packets)
+		look_group(a, b, group * GROUP, end);
 	for (unsigned i = group * GROUP; i < end; i++) {
 		struct work *w = work_at(a, i);
 		fetch_rest_of_one(b);
 		w->query = &b->queries[i];
 		w->reply = &b->replies[i];
+		if (b->with_packets && b->looks[i].is_found &&
+		    packet_cache_put(b->looks[i].packet, w)) {
+			b->cached |= UINT32_C(1) << i;
+			continue;
+		}
 		bool goes_on = plain_parse(w) || stele_request_parse(w);
 		if (w->edns.cookie != COOKIE_NONE) {
 			bool is_ipv6 = w->query->client.family == 6;
@@ -255,8 +277,20 @@ static void settle(struct stele_answerer *a, struct batch *b)
 		verdicts[i] = STELE_POLICY_PASS;
 	if (!settings->policy(settings->policy_user, b->queries, b->replies, b->cnt, verdicts))
 		return;
+	for (unsigned i = 0; i < b->cnt; i++) {
+		struct work *w = work_at(a, i);
+		if (verdicts[i] != STELE_POLICY_PASS && (b->cached >> i & 1) != 0)
+			stele_packet_cache_reread(w);
+		stele_reply_apply_policy(w, verdicts[i]);
+	}
+}
+
+/* Keeps replies that were missed in the packet cache, before they are made somebody's own. */
+INLINE void keep(struct stele_answerer *a, struct batch *b)
+{
 	for (unsigned i = 0; i < b->cnt; i++)
-		stele_reply_apply_policy(work_at(a, i), verdicts[i]);
+		if (!b->looks[i].is_found && b->looks[i].packet != NULL)
+			stele_packet_cache_keep(a->packets, &b->looks[i], work_at(a, i), i);
 }
 
 INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
@@ -269,6 +303,9 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 	b.begun_cnt = b.probe_cnt = b.found_cnt = b.active_cnt = b.absent.cnt = b.cut_cnt = 0;
 	b.probe_ends[0] = b.found_ends[0] = b.absent_ends[0] = 0;
 	b.cookie_cnts[0] = b.cookie_cnts[1] = 0;
+	b.cached = 0;
+	b.with_packets = a->settings->packet_cache &&
+			 stele_packet_cache_begin(a->packets, a->view, a->settings, cnt);
 	unsigned group_cnt = (cnt + GROUP - 1) / GROUP;
 #if defined(__clang_analyzer__)
 	/* It does not know how long a batch is, and takes the first steps' groups for ones that there are. */
@@ -312,6 +349,12 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 				b.active[b.active_cnt++] = b.cuts[i];
 	}
 	run_rounds(b.active, b.active_cnt);
+	a->cached = 0;
+	if (b.with_packets) {
+		a->cached = (unsigned)__builtin_popcount(b.cached);
+		a->packets->hits += a->cached;
+		keep(a, &b);
+	}
 	settle(a, &b);
 }
 
@@ -338,8 +381,9 @@ struct stele_answerer *stele_answerer_new(void)
 		return NULL;
 	size_t works_sz = STELE_BATCH_MAX * WORK_LINES * CACHE_LINE;
 	a->works = aligned_alloc(CACHE_LINE, works_sz);
-	if (a->works == NULL) {
-		free(a);
+	a->packets = stele_packet_cache_new();
+	if (a->works == NULL || a->packets == NULL) {
+		stele_answerer_free(a);
 		return NULL;
 	}
 	memset(a->works, 0, works_sz);
@@ -362,6 +406,7 @@ void stele_answerer_free(struct stele_answerer *answerer)
 {
 	if (answerer == NULL)
 		return;
+	stele_packet_cache_free(answerer->packets);
 	free(answerer->works);
 	free(answerer);
 }
@@ -386,4 +431,9 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 struct stele_cookie_counts stele_answerer_cookies(const struct stele_answerer *answerer)
 {
 	return answerer->cookie_counts;
+}
+
+unsigned stele_answerer_cached(const struct stele_answerer *answerer)
+{
+	return answerer->cached;
 }

@@ -20,6 +20,7 @@
  *   hosts.h/.c  the additional section: addresses of hosts
  *   denial.c    chooses the proofs that something is not there
  *   memo.h/.c   what proofs have in common
+ *   packet_cache.h/.c  whole replies, for queries that come again
  *   chain.h/.c  covering searches in NSEC3 and NSEC blocks
  *   compose.h/.c  writes RRsets into the reply
  *   reply.h     the OPT of a reply, and the header of those that the short ways make
@@ -179,6 +180,8 @@ struct zone_memo {
 	bool is_shallow; /* the label below the apex decided about the last name that had more */
 };
 
+struct packet_cache;
+
 /* What all queries of a thread share. */
 struct stele_answerer {
 	const struct stele_view *view;
@@ -187,6 +190,8 @@ struct stele_answerer {
 	uint64_t view_serial; /* of the view that the memos are about */
 	struct zone_memo zones[ZONE_MEMO_CNT];
 	struct memos memos;
+	struct packet_cache *packets;
+	unsigned cached;      /* replies of the last batch that came from there */
 	uint8_t *works;       /* STELE_BATCH_MAX struct work, see batch.c */
 	bool cookies;         /* are answered */
 	uint64_t cookie_head; /* the first half of a server cookie that is made now, as little-endian */

@@ -128,6 +128,7 @@ static void answer(struct stele_worker *worker, const struct stele_view *view)
 			       (uint64_t)((double)burst->began * worker->ns_per_cycle / 1000));
 	stele_answer_batch(worker->answerer, view, answers, (uint32_t)time(NULL), burst->queries,
 			   burst->replies, burst->query_cnt);
+	stele_stats_add(worker->stats, STELE_STAT_CACHED, stele_answerer_cached(worker->answerer));
 	if (answers->cookies)
 		count_cookies(worker);
 }

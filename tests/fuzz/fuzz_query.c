@@ -5,7 +5,7 @@
  *
  * STELE_FUZZ_IMAGE names the image, STELE_FUZZ_STORE the store that it was built from. The first
  * byte of the input says how the query came, the rest is the message. Neighbours are made of it, which share its
- * batch: for another type, for a name beside its own.
+ * batch: for another type, for a name beside its own. Then it is asked again, often enough for its reply to be kept.
  */
 #include "lib/answer/answer.h"
 #include "lib/base/bytes.h"
@@ -30,7 +30,7 @@ enum how {
 };
 
 static struct stele_view view;
-static struct stele_answerer *answerer;
+static struct stele_answerer *answerer, *repeater;
 static struct stele_store_read *store_read;
 
 static void require(bool holds, const char *what)
@@ -54,7 +54,8 @@ static void begin(void)
 	require(stele_store_read_begin(store, &store_read, &err) == 0, err.text);
 	require(stele_store_generation(store_read) == view.generation, "image and store differ");
 	answerer = stele_answerer_new();
-	require(answerer != NULL, "out of memory");
+	repeater = stele_answerer_new();
+	require(answerer != NULL && repeater != NULL, "out of memory");
 }
 
 static void make_settings(struct stele_answer_settings *settings, unsigned how)
@@ -172,6 +173,37 @@ static void make_neighbour(uint8_t *msg, size_t len, unsigned number)
 		msg[STELE_HEADER_SZ + 1] ^= (uint8_t)number;
 }
 
+/* All in place: what is kept is the same reply as `expected`. */
+static void ask_again(const struct stele_query *query, const struct stele_answer_settings *settings,
+		      const struct stele_reply *expected)
+{
+	enum { ROUNDS = 3, CNT = 4 };
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct stele_query queries[CNT];
+		struct stele_reply replies[CNT];
+		for (unsigned i = 0; i < CNT; i++) {
+			uint32_t cap = expected->cap;
+			uint8_t *buf = malloc(cap > query->len ? cap : query->len);
+			require(buf != NULL, "out of memory");
+			memcpy(buf, query->msg, query->len);
+			queries[i] = *query;
+			queries[i].msg = buf;
+			replies[i] = (struct stele_reply){.buf = buf, .cap = cap};
+		}
+		stele_answer_batch(repeater, &view, settings, 1700000000, queries, replies, CNT);
+		for (unsigned i = 0; i < CNT; i++) {
+			require(replies[i].verdict == expected->verdict, "another verdict again");
+			require(replies[i].verdict != STELE_VERDICT_REPLY ||
+					(replies[i].len == expected->len &&
+					 replies[i].reply_class == expected->reply_class &&
+					 replies[i].zone_id == expected->zone_id &&
+					 memcmp(replies[i].buf, expected->buf, expected->len) == 0),
+				"another reply again");
+			free(replies[i].buf);
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (answerer == NULL)
@@ -214,6 +246,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			"two replies");
 	else
 		require(memcmp(in_place->buf, data + 1, len) == 0, "a punted query was written to");
+	ask_again(&queries[ELSEWHERE], &settings, elsewhere);
 	for (unsigned i = 0; i < BATCH; i++) {
 		if (i != IN_PLACE && replies[i].verdict == STELE_VERDICT_REPLY)
 			check_reply(&queries[i], &replies[i], &settings);
