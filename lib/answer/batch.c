@@ -86,6 +86,9 @@ struct batch {
 	const struct stele_query *queries;
 	struct stele_reply *replies;
 	unsigned cnt;
+	uint32_t cached;               /* bits of the queries that are answered already */
+	uint8_t left[STELE_BATCH_MAX]; /* the others */
+	unsigned left_cnt;
 	unsigned probe_cnt, found_cnt;
 	struct probe probes[2 * STELE_BATCH_MAX];
 	/* Records of which only the first lines are on their way; whether signatures of one are wanted. */
@@ -104,9 +107,6 @@ struct batch {
 	/* With a cookie, by whether the client's address is of IPv6. */
 	struct work *cookies[2][STELE_BATCH_MAX];
 	unsigned cookie_cnts[2];
-	bool with_packets; /* queries are looked for in the packet cache */
-	uint32_t cached;   /* bits of the queries that it answered */
-	struct packet_look looks[STELE_BATCH_MAX];
 };
 
 /* The rest of one record. */
@@ -116,34 +116,18 @@ INLINE void fetch_rest_of_one(struct batch *b)
 		probe_prefetch_rest(b->begun[--b->begun_cnt], b->with_signatures);
 }
 
-/* Looks for all queries of a group in the packet cache. */
-INLINE void look_group(struct stele_answerer *a, struct batch *b, unsigned from, unsigned to)
-{
-	unsigned look_cnt = 0;
-	for (unsigned i = from; i < to; i++)
-		look_cnt += packet_cache_look(a->packets, a->view->seed, &b->queries[i],
-					      &b->replies[i], i, &b->looks[i]);
-	a->packets->looks += look_cnt;
-}
-
 /* Reads the queries of a group, and begins the lookups of those that are for a zone of ours. */
 INLINE void read_group(struct stele_answerer *a, struct batch *b, unsigned group)
 {
 	const struct stele_view *view = a->view;
-	unsigned end = (group + 1) * GROUP < b->cnt ? (group + 1) * GROUP : b->cnt;
+	unsigned end = (group + 1) * GROUP < b->left_cnt ? (group + 1) * GROUP : b->left_cnt;
 	unsigned probe_cnt = b->probe_cnt, found_cnt = b->found_cnt;
-	if (b->with_packets)
-		look_group(a, b, group * GROUP, end);
-	for (unsigned i = group * GROUP; i < end; i++) {
+	for (unsigned k = group * GROUP; k < end; k++) {
+		unsigned i = b->left[k];
 		struct work *w = work_at(a, i);
 		fetch_rest_of_one(b);
 		w->query = &b->queries[i];
 		w->reply = &b->replies[i];
-		if (b->with_packets && b->looks[i].is_found &&
-		    packet_cache_put(b->looks[i].packet, w)) {
-			b->cached |= UINT32_C(1) << i;
-			continue;
-		}
 		bool goes_on = plain_parse(w) || stele_request_parse(w);
 		if (w->edns.cookie != COOKIE_NONE) {
 			bool is_ipv6 = w->query->client.family == 6;
@@ -280,40 +264,37 @@ static void settle(struct stele_answerer *a, struct batch *b)
 	for (unsigned i = 0; i < b->cnt; i++) {
 		struct work *w = work_at(a, i);
 		if (verdicts[i] != STELE_POLICY_PASS && (b->cached >> i & 1) != 0)
-			stele_packet_cache_reread(w);
+			stele_packet_cache_reread(w, &b->queries[i], &b->replies[i]);
 		stele_reply_apply_policy(w, verdicts[i]);
 	}
 }
 
-/* Keeps replies that were missed in the packet cache, before they are made somebody's own. */
-INLINE void keep(struct stele_answerer *a, struct batch *b)
-{
-	for (unsigned i = 0; i < b->cnt; i++)
-		if (!b->looks[i].is_found && b->looks[i].packet != NULL)
-			stele_packet_cache_keep(a->packets, &b->looks[i], work_at(a, i), i);
-}
-
 INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
-		struct stele_reply *replies, unsigned cnt)
+		struct stele_reply *replies, unsigned cnt, uint32_t cached)
 {
 	struct batch b;
 	b.queries = queries;
 	b.replies = replies;
 	b.cnt = cnt;
+	b.cached = cached;
+	b.left_cnt = 0;
+	for (unsigned i = 0; i < cnt; i++) {
+		b.left[b.left_cnt] = (uint8_t)i;
+		b.left_cnt += (~cached >> i & 1);
+	}
 	b.begun_cnt = b.probe_cnt = b.found_cnt = b.active_cnt = b.absent.cnt = b.cut_cnt = 0;
 	b.probe_ends[0] = b.found_ends[0] = b.absent_ends[0] = 0;
 	b.cookie_cnts[0] = b.cookie_cnts[1] = 0;
-	b.cached = 0;
-	b.with_packets = a->settings->packet_cache &&
-			 stele_packet_cache_begin(a->packets, a->view, a->settings, cnt);
-	unsigned group_cnt = (cnt + GROUP - 1) / GROUP;
+	unsigned group_cnt = (b.left_cnt + GROUP - 1) / GROUP;
 #if defined(__clang_analyzer__)
-	/* It does not know how long a batch is, and takes the first steps' groups for ones that there are. */
+	/* It does not know how long a batch is or what is left of it, and takes the first steps' groups for ones that
+	 * there are. */
 	if (group_cnt > GROUPS_MAX)
 		return;
+	memset(b.left, 0, sizeof(b.left));
 #endif
 	enum { STAGES = 5 }; /* behind reading */
-	for (unsigned step = 0; step < group_cnt + STAGES; step++) {
+	for (unsigned step = 0; group_cnt > 0 && step < group_cnt + STAGES; step++) {
 		if (step < group_cnt)
 			read_group(a, &b, step);
 		while (b.begun_cnt > 0)
@@ -349,28 +330,24 @@ INLINE void run(struct stele_answerer *a, const struct stele_query *queries,
 				b.active[b.active_cnt++] = b.cuts[i];
 	}
 	run_rounds(b.active, b.active_cnt);
-	a->cached = 0;
-	if (b.with_packets) {
-		a->cached = (unsigned)__builtin_popcount(b.cached);
-		a->packets->hits += a->cached;
-		keep(a, &b);
-	}
+	for (unsigned i = 0; i < cnt && a->packets->planned_cnt > 0; i++)
+		stele_packet_cache_keep(a->packets, i, work_at(a, i));
 	settle(a, &b);
 }
 
 /* The same loop for two machines: what the processor has is known when the answerer is made. */
 static void run_portable(struct stele_answerer *a, const struct stele_query *queries,
-			 struct stele_reply *replies, unsigned cnt)
+			 struct stele_reply *replies, unsigned cnt, uint32_t cached)
 {
-	run(a, queries, replies, cnt);
+	run(a, queries, replies, cnt, cached);
 }
 
 #if defined(__x86_64__)
 __attribute__((target("avx2,bmi,bmi2,movbe,lzcnt"))) static void
 run_avx2(struct stele_answerer *a, const struct stele_query *queries, struct stele_reply *replies,
-	 unsigned cnt)
+	 unsigned cnt, uint32_t cached)
 {
-	run(a, queries, replies, cnt);
+	run(a, queries, replies, cnt, cached);
 }
 #endif
 
@@ -425,7 +402,14 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 		memset(answerer->zones, 0, sizeof(answerer->zones));
 		stele_memo_clear(&answerer->memos);
 	}
-	answerer->run(answerer, queries, replies, cnt);
+	uint32_t cached = 0;
+	if (settings->packet_cache)
+		cached = stele_packet_cache_answer(answerer->packets, view, settings, queries,
+						   replies, cnt);
+	else
+		answerer->packets->planned_cnt = 0;
+	answerer->cached = (unsigned)__builtin_popcount(cached);
+	answerer->run(answerer, queries, replies, cnt, cached);
 }
 
 struct stele_cookie_counts stele_answerer_cookies(const struct stele_answerer *answerer)

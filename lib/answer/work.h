@@ -198,7 +198,7 @@ struct stele_answerer {
 	struct stele_cookie_counts cookie_counts;
 	void (*cookie_macs)(struct work *const *works, unsigned cnt, uint64_t *ret_macs);
 	void (*run)(struct stele_answerer *answerer, const struct stele_query *queries,
-		    struct stele_reply *replies, unsigned cnt);
+		    struct stele_reply *replies, unsigned cnt, uint32_t cached);
 };
 
 struct work {

@@ -204,8 +204,10 @@ static void test_the_third_is_kept(void **state)
 
 static void test_another_bit_is_another_query(void **state)
 {
-	(void)state;
 	for (unsigned i = 0; samples(i).len > 0; i++) {
+		/* One cache for all would take it for a flood. */
+		teardown(state);
+		assert_int_equal(setup(state), 0);
 		struct message m = samples(i);
 		while (!ask(&m))
 			;
@@ -239,7 +241,7 @@ static void test_what_is_not_kept(void **state)
 	assert_int_equal(cached_of_five(&m, by_udp, 512), 0);
 	settings.udp_max = 1232;
 
-	strcpy((char *)settings.nsid, "here");
+	memset(settings.nsid, 'n', 4);
 	settings.nsid_len = 4;
 	settings.cookies = true;
 	settings.cookie_secret_cnt = 1;
@@ -354,18 +356,6 @@ static void test_one_query_a_whole_batch(void **state)
 	}
 }
 
-/* The place of a query's reply, which is kept. */
-static struct packet *place_of(const struct message *m)
-{
-	uint64_t hash = packet_hash(view.seed, m->bytes, m->len);
-	uint32_t set = (uint32_t)hash % PACKET_SETS, tag = (uint32_t)(hash >> 32) | 1;
-	for (unsigned way = 0; way < PACKET_WAYS; way++)
-		if (answerer->packets->sets[set].tags[way] == tag)
-			return &answerer->packets->packets[set * PACKET_WAYS + way];
-	fail_msg("it is not kept");
-	return NULL;
-}
-
 /* Nobody finds queries that collide in all that is looked at; so another one is put in the place of one. */
 static void test_the_same_hash_is_not_the_same_query(void **state)
 {
@@ -373,7 +363,7 @@ static void test_the_same_hash_is_not_the_same_query(void **state)
 	for (unsigned i = 0; samples(i).len > 0; i++) {
 		struct message m = samples(i);
 		assert_int_equal(cached_of_five(&m, by_udp, ROOM), 3);
-		struct packet *packet = place_of(&m);
+		struct packet *packet = answerer->packets->batch[0].packet;
 		for (unsigned at = 0; at < m.len - 2; at++) {
 			packet->query[at] ^= 0x20;
 			assert_false(ask(&m));
@@ -394,9 +384,8 @@ static void test_places_wanted_by_many(void **state)
 	static struct work works[CNT];
 	static struct answer answers[CNT];
 	struct stele_query queries[CNT];
-	struct packet_look looks[CNT];
 	struct packet_cache *cache = answerer->packets;
-	stele_packet_cache_begin(cache, &view, &settings, 1);
+	struct packet_look *looks = cache->batch;
 	for (unsigned i = 0; i < CNT; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "gone%u.plain.test.", i);
@@ -408,14 +397,14 @@ static void test_places_wanted_by_many(void **state)
 		works[i] = (struct work){.query = &queries[i],
 					 .reply = &answers[i].reply,
 					 .qname_len = (uint8_t)(m.len - 16)};
-		looks[i] = (struct packet_look){.set = 7, .tag = 2 * i + 1};
+		looks[i] = (struct packet_look){.set = 7, .tag = (i + 1) << 16 | 1};
 		assert_null(stele_packet_cache_plan(cache, 7, looks[i].tag, &queries[i], i));
 		looks[i].packet = stele_packet_cache_plan(cache, 7, looks[i].tag, &queries[i], i);
 		assert_non_null(looks[i].packet);
 	}
 	/* The last ones have the places, and whoever had them first has lost them. */
 	for (unsigned i = 0; i < CNT; i++)
-		stele_packet_cache_keep(cache, &looks[i], &works[i], i);
+		stele_packet_cache_keep(cache, i, &works[i]);
 	for (unsigned i = 0; i < CNT; i++) {
 		unsigned found = 0;
 		for (unsigned way = 0; way < PACKET_WAYS; way++) {
@@ -432,17 +421,17 @@ static void test_places_wanted_by_many(void **state)
 		assert_int_equal(found, i >= CNT - PACKET_WAYS);
 	}
 	/* A reply that is too long leaves its place empty, one that just fits does not. */
-	looks[0].tag = 99;
+	looks[0].tag = 99 << 16 | 1;
 	for (uint32_t len = PACKET_REPLY_MAX + 1; len >= PACKET_REPLY_MAX; len--) {
-		stele_packet_cache_plan(cache, 7, 99, &queries[0], 0);
-		looks[0].packet = stele_packet_cache_plan(cache, 7, 99, &queries[0], 0);
+		stele_packet_cache_plan(cache, 7, looks[0].tag, &queries[0], 0);
+		looks[0].packet = stele_packet_cache_plan(cache, 7, looks[0].tag, &queries[0], 0);
 		answers[0].reply.len = len;
-		stele_packet_cache_keep(cache, &looks[0], &works[0], 0);
+		stele_packet_cache_keep(cache, 0, &works[0]);
 		bool kept = len <= PACKET_REPLY_MAX;
 		assert_int_equal(looks[0].packet->reply.len, kept ? len : 0);
 		unsigned found = 0;
 		for (unsigned way = 0; way < PACKET_WAYS; way++)
-			found += cache->sets[7].tags[way] == 99;
+			found += cache->sets[7].tags[way] == looks[0].tag;
 		assert_int_equal(found, kept);
 	}
 }
@@ -487,7 +476,8 @@ static void test_a_crowd(void **state)
 			question(name, STELE_TYPE_A, 0, i % 2 ? WITH_OPT | WITH_DO : WITH_OPT);
 		cached += cached_of_five(&m, by_udp, ROOM);
 	}
-	assert_int_equal(cached, 3 * NAMES);
+	/* One that has half of its hash in common with another is kept at its first miss. */
+	assert_in_range(cached, 3 * NAMES, 3 * NAMES + NAMES / 100);
 }
 
 int main(int argc, char **argv)
