@@ -13,7 +13,8 @@
 
 struct loop_checker {
 	struct stele_answerer *answerer;
-	struct stele_answer_settings settings; /* those of the server, without a policy */
+	struct stele_answer_settings
+		settings; /* those of the server, without policy and packet cache */
 	const struct stele_view *views[LOOP_CHECK_VIEWS_MAX]; /* any of them may be served */
 	unsigned view_cnt;
 };

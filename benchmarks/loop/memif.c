@@ -150,6 +150,7 @@ int main(int argc, char **argv)
 	if (checker.answerer == NULL)
 		loop_fail(3, "no memory", "");
 	loop_server_answers(false, &checker.settings);
+	checker.settings.packet_cache = false; /* each is composed anew */
 	const struct loop_settings settings = {
 		.port_id = open_link(&o, pool),
 		.pool = pool,

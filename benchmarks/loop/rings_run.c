@@ -208,6 +208,7 @@ void rings_run(struct rings_bench *bench, unsigned round, unsigned case_index,
 	for (unsigned i = 0; i < o->image_cnt; i++)
 		checker.views[i] = &bench->views[i];
 	loop_server_answers(cookies, &checker.settings);
+	checker.settings.packet_cache = false; /* each is composed anew */
 	bool together = stele && o->together;
 	struct loop_settings settings = {
 		.port_id = kind == RINGS_SERVER_NONE ? bench->alone_port : bench->generator_port,

@@ -30,9 +30,9 @@ INLINE uint64_t hash_of(struct stele_hash_seed seed, const uint8_t *msg, uint32_
 INLINE bool is_looked_for(const struct packet_cache *cache, const struct stele_query *query,
 			  const struct stele_reply *reply)
 {
-	return !query->tcp && query->reserve == 0 && query->msg == reply->buf &&
-	       query->len >= PACKET_QUERY_MIN && query->len <= PACKET_QUERY_MAX &&
-	       reply->cap >= PACKET_REPLY_MAX && reply->cap >= cache->udp_max;
+	return !query->tcp && query->reserve == 0 && query->len >= PACKET_QUERY_MIN &&
+	       query->len <= PACKET_QUERY_MAX && reply->cap >= PACKET_REPLY_MAX &&
+	       reply->cap >= cache->udp_max;
 }
 
 /* Looks for the i-th query of the batch. What is found is on its way from memory afterwards. */
@@ -87,7 +87,7 @@ struct packet *stele_packet_cache_plan(struct packet_cache *cache, uint32_t set,
 	packet->reply.len = 0;
 	packet->planned_by = (uint8_t)i;
 	packet->query_len = (uint16_t)query->len;
-	/* The reply goes where the query is. */
+	/* The reply may go where the query is. */
 	memcpy(packet->query, query->msg + 2, query->len - 2);
 	cache->planned_cnt++;
 	return packet;
@@ -95,30 +95,33 @@ struct packet *stele_packet_cache_plan(struct packet_cache *cache, uint32_t set,
 
 /* ---- Answering ---- */
 
-/* Whether the query in `buf`, which goes on, is the packet's. Pieces that overlap, as above. */
-INLINE bool is_query_of(const struct packet *packet, const uint8_t *buf, uint32_t len)
+/* Whether it is the packet's. Pieces that overlap, as above. */
+INLINE bool is_query_of(const struct packet *packet, const struct stele_query *query)
 {
+	uint32_t len = query->len;
+	const uint8_t *bytes = query->msg + 2;
 	if (packet->query_len != len || packet->reply.len == 0)
 		return false;
 	len -= 2;
 	if (len < STELE_PIECE_SZ)
-		return memcmp(packet->query, buf + 2, len) == 0;
+		return memcmp(packet->query, bytes, len) == 0;
 	stele_piece difference = {0};
 	uint32_t last = len - STELE_PIECE_SZ;
 	for (uint32_t at = 0; at < PACKET_QUERY_MAX; at += STELE_PIECE_SZ) {
 		uint32_t from = at < last ? at : last;
-		stele_piece_compare(&difference, packet->query + from, buf + 2 + from,
+		stele_piece_compare(&difference, packet->query + from, bytes + from,
 				    STELE_PIECE_SZ);
 	}
 	return stele_piece_is_zero(&difference);
 }
 
-INLINE void answer(const struct packet *packet, struct stele_reply *reply)
+INLINE void answer(const struct packet *packet, const struct stele_query *query,
+		   struct stele_reply *reply)
 {
-	uint8_t *buf = reply->buf;
+	uint8_t *buf = reply->buf; /* which may be the query's */
 	uint32_t cap = reply->cap, len = packet->reply.len;
 	uint16_t id;
-	memcpy(&id, buf, sizeof(id));
+	memcpy(&id, query->msg, sizeof(id));
 	for (uint32_t at = 0; at < len; at += PACKET_PIECE_SZ) {
 		stele_piece first, second;
 		memcpy(&first, packet->bytes + at, sizeof(first));
@@ -146,10 +149,9 @@ INLINE uint32_t answer_all(struct packet_cache *cache, struct stele_hash_seed se
 			look(cache, seed, &queries[i], &replies[i], i);
 		for (unsigned i = from; i < to; i++) {
 			const struct packet *packet = cache->batch[i].packet;
-			if (!cache->batch[i].is_found ||
-			    !is_query_of(packet, replies[i].buf, queries[i].len))
+			if (!cache->batch[i].is_found || !is_query_of(packet, &queries[i]))
 				continue;
-			answer(packet, &replies[i]);
+			answer(packet, &queries[i], &replies[i]);
 			bits |= UINT32_C(1) << i;
 		}
 	}

@@ -14,7 +14,7 @@
  *   view          another view empties the cache; an image never changes
  *   settings      so does another `udp_max`; what else they say is about queries that are not kept (below)
  *   who asks      cookies are options; rate limits are told of a reply from here as of any other
- *   TCP, buffer   only queries over UDP that are answered in place, with room for all of `udp_max`
+ *   TCP, buffer   only queries over UDP, with room for a reply of `udp_max`
  *
  * Kept are replies of a zone to queries without EDNS options and not of type ANY, which the settings may have
  * answered otherwise.
