@@ -43,7 +43,8 @@ struct bench_case {
 	char name[64];
 	struct sample_query *queries;
 	size_t query_cnt;
-	bool lookups; /* false: against the image without zones */
+	bool lookups;      /* false: against the image without zones */
+	bool packet_cache; /* whole replies may be kept */
 	double ns[ROUNDS_MAX];
 	uint64_t reply_bytes;
 	struct slice *slices;
@@ -92,6 +93,7 @@ static void run_case(struct bench_case *c, unsigned round, struct stele_answerer
 {
 	struct stele_answer_settings settings;
 	stele_answer_settings_default(&settings);
+	settings.packet_cache = c->packet_cache;
 	struct stele_query queries[STELE_BATCH_MAX];
 	struct stele_reply replies[STELE_BATCH_MAX];
 	memset(queries, 0, sizeof(queries));
@@ -221,7 +223,7 @@ struct options {
 	const char *image, *only; /* only: NULL: all cases */
 	size_t query_cnt;         /* of a random case, a multiple of `batch` */
 	unsigned rounds, batch;
-	bool huge, csv, limits, list;
+	bool huge, csv, limits, list, packet_cache;
 };
 
 static void usage(FILE *to)
@@ -234,6 +236,8 @@ static void usage(FILE *to)
 	      "  --no-limits   without the loop that looks nothing up and the random reads\n"
 	      "  --list        print the names of the cases that the image has names for\n"
 	      "  --small-pages image on 4 KiB pages\n"
+	      "  --no-packet-cache\n"
+	      "                every reply is composed anew, of hot cases too\n"
 	      "  --csv         comma-separated output\n",
 	      to);
 }
@@ -241,11 +245,17 @@ static void usage(FILE *to)
 static void parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {
-		{"queries", required_argument, NULL, 'q'}, {"rounds", required_argument, NULL, 'r'},
-		{"batch", required_argument, NULL, 'b'},   {"only", required_argument, NULL, 'o'},
-		{"no-limits", no_argument, NULL, 'n'},     {"list", no_argument, NULL, 'l'},
-		{"small-pages", no_argument, NULL, 's'},   {"csv", no_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+		{"queries", required_argument, NULL, 'q'},
+		{"rounds", required_argument, NULL, 'r'},
+		{"batch", required_argument, NULL, 'b'},
+		{"only", required_argument, NULL, 'o'},
+		{"no-limits", no_argument, NULL, 'n'},
+		{"list", no_argument, NULL, 'l'},
+		{"small-pages", no_argument, NULL, 's'},
+		{"csv", no_argument, NULL, 'c'},
+		{"no-packet-cache", no_argument, NULL, 'p'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	*o = (struct options){
 		.query_cnt = 1000000,
@@ -253,6 +263,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		.batch = STELE_BATCH_MAX,
 		.huge = true,
 		.limits = true,
+		.packet_cache = true,
 	};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
@@ -276,6 +287,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'n':
 			o->limits = false;
+			break;
+		case 'p':
+			o->packet_cache = false;
 			break;
 		case 'l':
 			o->list = true;
@@ -307,7 +321,7 @@ static unsigned draw_cases(struct bench_case *cases, const struct stele_view *vi
 	for (unsigned kind = 0; kind < SAMPLE_KIND_CNT; kind++) {
 		for (unsigned variant = 0; variant < 4; variant++) {
 			bool hot = (variant & 1) == 0, dnssec_ok = (variant & 2) != 0;
-			struct bench_case c = {.lookups = true};
+			struct bench_case c = {.lookups = true, .packet_cache = o->packet_cache};
 			snprintf(c.name, sizeof(c.name), "%s %s%s", hot ? "hot" : "random",
 				 sample_kind_names[kind], dnssec_ok ? " DO" : "");
 			if (o->only != NULL && !is_wanted(c.name, o->only))

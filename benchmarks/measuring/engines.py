@@ -18,11 +18,13 @@ def parse(text):
             for line in lines for case, *values in [line.rsplit(",", len(columns) - 1)]]
 
 
-def measure(build, images, rounds, queries, only="", inner=3):
+def measure(build, images, rounds, queries, only="", inner=3, packet_cache=True):
     """Rows with `image` (a key of `images`), `round`, and what bench_engine says of each case."""
     command = [build / "benchmarks" / "bench_engine", "--csv", "--rounds", inner, "--queries", queries]
     if only:
         command += ["--only", only]
+    if not packet_cache:
+        command += ["--no-packet-cache"]
     rows = []
     for turn in range(1, rounds + 1):
         for key, image in images.items():

@@ -5,6 +5,7 @@ import random
 import string
 
 HOT_CNT = 512  # as many as bench_engine takes: they stay in the first caches with all that they touch
+HOT_NOTE = f"*Hot*: {HOT_CNT} queries again and again, which the packet cache answers without a lookup."
 DRAWN_CNT = 300_000  # of a mix, before it repeats itself
 FLOOD_LABEL_SZ = 12
 ZIPF_EXPONENT = 1.0

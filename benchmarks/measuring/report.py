@@ -69,7 +69,8 @@ def engine(results):
     plots.bars(path, "What an answer costs, random names", GHZ_TITLE,
                {zone_title(rows, kind): by for kind, by in shown.items()})
     return [f"bench_engine, batches of 32. {GHZ_TITLE}, of clear slices where at least "
-            f"{engines.CLEAR_MIN_PERCENT} % are.", *lines, *pivot("case", kinds, table, "{:.1f}")]
+            f"{engines.CLEAR_MIN_PERCENT} % are. {queries.HOT_NOTE}", *lines,
+            *pivot("case", kinds, table, "{:.1f}")]
 
 
 GHZ_TITLE = f"ns a query at {engines.REFERENCE_GHZ} GHz"
@@ -92,7 +93,8 @@ def growth(results):
                 {case: [(size, table[case][size]) for size in sizes if size in table[case]] for case in shown})
     bytes_a_name = {size: [rows_of[0]["image_bytes"] / size] for size in sizes
                     for rows_of in [results.rows("growth", names=size)]}
-    return ["Half of the names in a registry with NSEC3 and opt-out, half in a zone of hosts with NSEC3.", *lines,
+    return ["Half of the names in a registry with NSEC3 and opt-out, half in a zone of hosts with NSEC3. Each reply is "
+            "composed anew, without the packet cache.", *lines,
             *pivot("case", sizes, {"*bytes of image a name*": bytes_a_name, **table}, "{:.1f}")]
 
 
