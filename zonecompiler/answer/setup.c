@@ -14,6 +14,7 @@ void answer_setup_begin(struct answer_setup *setup)
 		.verify = true,
 	};
 	stele_answer_settings_default(&setup->settings);
+	setup->settings.packet_cache = false; /* each reply is composed anew */
 }
 
 /* Parses an IPv4 or IPv6 address. False if it is none. */
