@@ -444,20 +444,21 @@ static void test_places_wanted_by_many(void **state)
 	enum { CNT = PACKET_WAYS + 2 };
 	static struct work works[CNT];
 	static struct answer answers[CNT];
+	static struct message asked[CNT];
 	struct stele_query queries[CNT];
 	struct packet_cache *cache = answerer->packets;
 	struct packet_look *looks = cache->batch;
 	for (unsigned i = 0; i < CNT; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "gone%u.plain.test.", i);
-		struct message m = question(name, STELE_TYPE_A, 0, 0);
-		ask_as(composer, &m, by_udp, ROOM, &answers[i]);
+		asked[i] = question(name, STELE_TYPE_A, 0, 0);
+		ask_as(composer, &asked[i], by_udp, ROOM, &answers[i]);
 		queries[i] = by_udp;
-		queries[i].msg = m.bytes;
-		queries[i].len = m.len;
+		queries[i].msg = asked[i].bytes;
+		queries[i].len = asked[i].len;
 		works[i] = (struct work){.query = &queries[i],
 					 .reply = &answers[i].reply,
-					 .qname_len = (uint8_t)(m.len - 16)};
+					 .qname_len = (uint8_t)(asked[i].len - 16)};
 		looks[i] = (struct packet_look){.set = 7, .tag = (i + 1) << 16 | 1};
 		assert_null(stele_packet_cache_plan(cache, 7, looks[i].tag, &queries[i], i));
 		looks[i].packet = stele_packet_cache_plan(cache, 7, looks[i].tag, &queries[i], i);
