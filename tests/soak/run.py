@@ -157,6 +157,9 @@ class Soak:
         # A burst that was being counted when the process died.
         add(Line("packets received", total["rx_packets"], kinds, -soak_world.BURST * kills, soak_world.BURST * kills,
                  "bursts that were being counted"))
+        # Replies that are kept have to go with each image, of which there are several a second.
+        add(Limit("queries that came again and got a reply that was kept", total["cached"], 1,
+                  total["answered_udp4"] + total["answered_udp6"]))
         add(Line("frames that left by the port", wire["tx"] - self.offset["tx"],
                  {"replies": total["tx_packets"], "of the kernel": total["return_out"]},
                  -soak_world.RING * kills, soak_world.RING * kills, "rings of those that died"))
