@@ -40,6 +40,7 @@ enum {
 	PACKET_PAUSE = 24,      /* periods that are left out if not */
 };
 _Static_assert(PACKET_REPLY_MAX % PACKET_PIECE_SZ == 0, "is copied whole");
+_Static_assert(STELE_BATCH_MAX <= 32, "a bit for each");
 
 /* A query and its reply. An odd number of cache lines: at a power of two, all first lines would fall into a few sets of the
  * processor's caches. */
