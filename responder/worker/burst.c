@@ -235,8 +235,12 @@ void stele_burst_process(struct stele_worker *worker, const struct stele_view *v
 
 	burst->began = rte_rdtsc();
 	burst->rules = __atomic_load_n(&worker->rules, __ATOMIC_ACQUIRE);
-	for (unsigned i = 0; i < cnt; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+	/* A query's headers are on the first line, most of its name is on the second. */
+	for (unsigned i = 0; i < cnt; i++) {
+		const uint8_t *frame = rte_pktmbuf_mtod(mbufs[i], const uint8_t *);
+		rte_prefetch0(frame);
+		rte_prefetch0(frame + RTE_CACHE_LINE_SIZE);
+	}
 	/* Of another image, zones may have other ids. */
 	if (zones && unlikely(!view || zones->view_serial != view->serial)) {
 		zones = __atomic_load_n(&zones->before, __ATOMIC_ACQUIRE);
