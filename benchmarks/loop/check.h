@@ -13,8 +13,7 @@
 
 struct loop_checker {
 	struct stele_answerer *answerer;
-	struct stele_answer_settings
-		settings; /* those of the server, without policy and packet cache */
+	struct stele_answer_settings settings; /* the server's, without policy and packet cache */
 	const struct stele_view *views[LOOP_CHECK_VIEWS_MAX]; /* any of them may be served */
 	unsigned view_cnt;
 };

@@ -402,12 +402,8 @@ void stele_answer_batch(struct stele_answerer *answerer, const struct stele_view
 		memset(answerer->zones, 0, sizeof(answerer->zones));
 		stele_memo_clear(&answerer->memos);
 	}
-	uint32_t cached = 0;
-	if (settings->packet_cache)
-		cached = stele_packet_cache_answer(answerer->packets, view, settings, queries,
-						   replies, cnt);
-	else
-		answerer->packets->planned_cnt = 0;
+	uint32_t cached =
+		stele_packet_cache_answer(answerer->packets, view, settings, queries, replies, cnt);
 	answerer->cached = (unsigned)__builtin_popcount(cached);
 	answerer->run(answerer, queries, replies, cnt, cached);
 }

@@ -259,6 +259,8 @@ uint32_t stele_packet_cache_answer(struct packet_cache *cache, const struct stel
 		memset(cache->sets, 0, sizeof(cache->sets));
 	}
 	cache->planned_cnt = 0;
+	if (!settings->packet_cache)
+		return 0;
 	if (cache->pause > 0) {
 		cache->pause -= cache->pause < cnt ? cache->pause : cnt;
 		return 0;
@@ -270,20 +272,14 @@ uint32_t stele_packet_cache_answer(struct packet_cache *cache, const struct stel
 	return bits;
 }
 
-static uint32_t question_end(const uint8_t *msg)
-{
-	uint32_t at = STELE_HEADER_SZ;
-	while (msg[at] != 0)
-		at += msg[at] + 1u;
-	return at + 1 + QUESTION_FIXED_SZ;
-}
-
 void stele_packet_cache_reread(struct work *w, const struct stele_query *query,
 			       struct stele_reply *reply)
 {
 	struct stele_reply told = *reply;
 	uint8_t msg[PACKET_QUERY_MAX + sizeof(stele_vector)];
-	uint32_t len = question_end(reply->buf);
+	const uint8_t *qname = reply->buf + STELE_HEADER_SZ;
+	uint32_t len = STELE_HEADER_SZ + (uint32_t)stele_name_length(qname, STELE_NAME_MAX) +
+		       QUESTION_FIXED_SZ;
 	bool has_opt = query->len > len;
 	unsigned flags = stele_get_be16(reply->buf + 2) & STELE_FLAG_RD;
 	memcpy(msg, reply->buf, len);
